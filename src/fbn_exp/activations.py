@@ -1,0 +1,202 @@
+"""Texts through the model: record the neurons' activations as signals, tokens × neurons."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from fbn_exp.config.options import SignalsConfig
+from fbn_exp.datasets.base import Texts
+from fbn_exp.datasets.batches import length_batches, pad
+from fbn_exp.errors import ConfigError, SignalError
+from fbn_exp.hooks import visited
+from fbn_exp.layout import Block, NeuronLayout
+from fbn_exp.models import LanguageModel
+from fbn_exp.standardise import standardise
+from fbn_exp.statistics import NeuronStatistics, RowNorms, neuron_statistics, row_norms
+
+log = logging.getLogger(__name__)
+GIB = 2**30
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """What every neuron did at every token.
+
+    Attributes
+    ----------
+    values : Tensor of shape (T, N), float32
+        Row t is a token, in the order of the texts; standardised if that was asked.
+    layout : NeuronLayout
+        Order of the columns.
+    texts : Texts
+        The texts that were run.
+    first_tokens_excluded : int
+        Leading tokens of each text that have no row.
+    neurons : NeuronStatistics
+        Mean, standard deviation and mean absolute value of the raw activations.
+    row_norms : RowNorms
+        Norms of the raw rows: how much of the energy sits in a few outlier tokens.
+    tokens_per_second : float
+        Throughput of the recording, padding not counted.
+    """
+
+    values: Tensor
+    layout: NeuronLayout
+    texts: Texts
+    first_tokens_excluded: int
+    neurons: NeuronStatistics
+    row_norms: RowNorms
+    tokens_per_second: float
+
+    def token_of_row(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Text index and position within the text of every row, each of shape (T,)."""
+        starts = [min(self.first_tokens_excluded, length) for length in self.texts.lengths]
+        pairs = zip(starts, self.texts.lengths, strict=True)
+        kept = [np.arange(start, length, dtype=np.int64) for start, length in pairs]
+        text = np.repeat(np.arange(len(kept), dtype=np.int64), [len(each) for each in kept])
+        return text, np.concatenate(kept)
+
+
+def check(config: SignalsConfig) -> None:
+    """Refuse settings that are out of range, before any model is loaded.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field and the value received.
+    """
+    if config.first_tokens_excluded < 0:
+        raise ConfigError(f"signals.first_tokens_excluded is {config.first_tokens_excluded}, must be 0 or more")
+    if config.batch_tokens < 1:
+        raise ConfigError(f"signals.batch_tokens is {config.batch_tokens}, must be at least 1")
+    if config.memory_budget_gb <= 0:
+        raise ConfigError(f"signals.memory_budget_gb is {config.memory_budget_gb}, must be positive")
+
+
+@contextmanager
+def recorded(
+    lm: LanguageModel, texts: Texts, layout: NeuronLayout, config: SignalsConfig, scratch: Path
+) -> Iterator[Signals]:
+    """Run all texts and yield their signals; a scratch file is gone when the context closes.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The model; its language-model head is not run.
+    texts : Texts
+        Texts with their token ids.
+    layout : NeuronLayout
+        What to record.
+    config : SignalsConfig
+        Tokens to exclude, standardisation, batch size, memory budget.
+    scratch : Path
+        Folder for signals beyond the memory budget.
+
+    Yields
+    ------
+    Signals
+        In memory, or mapped from a file in ``scratch``.
+
+    Raises
+    ------
+    SignalError
+        If an activation is not finite, or no token is left.
+    """
+    kept = [max(0, length - config.first_tokens_excluded) for length in texts.lengths]
+    if sum(kept) == 0:
+        raise SignalError(
+            f"no token is left: all {len(kept)} texts have at most {config.first_tokens_excluded} tokens "
+            "and signals.first_tokens_excluded leaves that many out"
+        )
+    with _storage(sum(kept), layout.n_neurons, config.memory_budget_gb, scratch) as values:
+        seconds = _fill(values, lm, texts, layout, config)
+        neurons, norms = neuron_statistics(values), row_norms(values)
+        standardise(values, config.standardise, neurons)
+        rate = sum(texts.lengths) / seconds
+        yield Signals(values, layout, texts, config.first_tokens_excluded, neurons, norms, rate)
+
+
+@contextmanager
+def _storage(n_tokens: int, n_neurons: int, budget_gb: float, scratch: Path) -> Iterator[Tensor]:
+    size = n_tokens * n_neurons * 4
+    shape = f"{n_tokens:,} tokens × {n_neurons:,} neurons, {size / GIB:.2f} GiB"
+    if size <= budget_gb * GIB:
+        log.info("signals: %s in memory", shape)
+        yield torch.empty(n_tokens, n_neurons)
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    file = scratch / "signals.f32"
+    log.info("signals: %s, above the budget of %g GiB, in %s", shape, budget_gb, file)
+    try:
+        flat = torch.from_file(str(file), shared=True, size=n_tokens * n_neurons, dtype=torch.float32)
+        yield flat.view(n_tokens, n_neurons)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _fill(
+    values: Tensor, lm: LanguageModel, texts: Texts, layout: NeuronLayout, config: SignalsConfig
+) -> float:
+    """Write every token's activations into its row; return the seconds that the passes took."""
+    skipped = config.first_tokens_excluded
+    row_of_text = np.concatenate([[0], np.cumsum([max(0, n - skipped) for n in texts.lengths])])
+    base = lm.model.base_model
+    bar = tqdm(total=sum(texts.lengths), unit=" tokens", unit_scale=True, desc="recording", mininterval=0.5)
+    seconds = 0.0
+    with bar, torch.inference_mode():
+        for batch in length_batches(texts.lengths, config.batch_tokens):
+            ids, mask = pad([texts.ids[text] for text in batch], lm.pad_id)
+            writer = _Writer(values, texts, batch, row_of_text, skipped, ids.shape)
+            started = time.perf_counter()
+            with visited(lm.model, layout, writer.write):
+                base(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False)
+            seconds += time.perf_counter() - started
+            bar.update(int(mask.sum()))
+    return seconds
+
+
+class _Writer:
+    """Copies one batch's activations to their rows; padding and excluded tokens have none."""
+
+    def __init__(
+        self,
+        values: Tensor,
+        texts: Texts,
+        batch: list[int],
+        row_of_text: NDArray[np.int64],
+        skipped: int,
+        shape: torch.Size,
+    ) -> None:
+        self.values, self.texts, self.batch, self.shape = values, texts, batch, shape
+        rows, kept = [], []
+        for place, text in enumerate(batch):
+            length = texts.lengths[text]
+            kept.append(place * shape[1] + np.arange(skipped, length))
+            rows.append(row_of_text[text] + np.arange(max(0, length - skipped)))
+        self.rows, self.kept = torch.from_numpy(np.concatenate(rows)), torch.from_numpy(np.concatenate(kept))
+
+    def write(self, block: Block, activations: Tensor) -> None:
+        # some architectures hand their MLP a matrix of batch × tokens rows, others a batch of matrices
+        flat = activations.reshape(-1, block.width)
+        found = flat.index_select(0, self.kept.to(flat.device)).to(device="cpu", dtype=torch.float32)
+        if not torch.isfinite(found).all():
+            self._refuse(block, found)
+        self.values[:, block.columns].index_copy_(0, self.rows, found)
+
+    def _refuse(self, block: Block, found: Tensor) -> None:
+        bad = int((~torch.isfinite(found)).any(dim=1).nonzero()[0])
+        place, position = divmod(int(self.kept[bad]), self.shape[1])
+        text = self.batch[place]
+        raise SignalError(
+            f"activation is not finite in {block.path}, text {text} ({self.texts.documents[text].origin}), "
+            f"token {position}: the model overflows, try model.dtype=float32"
+        )

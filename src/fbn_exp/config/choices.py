@@ -1,0 +1,54 @@
+"""Closed sets of choices; names equal values, as omegaconf matches enumerations by name."""
+
+from enum import Enum
+
+
+class Site(str, Enum):
+    """Where in each decoder block signals are read and interventions act."""
+
+    mlp_output = "mlp_output"
+    mlp_hidden = "mlp_hidden"
+    attention_output = "attention_output"
+    block_output = "block_output"
+
+
+class Precision(str, Enum):
+    """Number format of the weights; ``auto`` takes bfloat16 where the hardware is good at it."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Split(str, Enum):
+    """Part of a corpus; the parts are disjoint, ``all`` is their union."""
+
+    all = "all"
+    train = "train"
+    dev = "dev"
+    test = "test"
+
+
+class Standardise(str, Enum):
+    """What is done to recorded signals before decomposition."""
+
+    none = "none"
+    zscore = "zscore"
+    row_l2 = "row_l2"
+
+
+class Contrast(str, Enum):
+    """FastICA's approximation of negentropy (Hyvärinen & Oja 2000, section 4.3)."""
+
+    logcosh = "logcosh"
+    exp = "exp"
+    cube = "cube"
+
+
+class WandbMode(str, Enum):
+    """How a run reaches Weights & Biases; ``offline`` writes files to sync later."""
+
+    offline = "offline"
+    online = "online"
+    disabled = "disabled"

@@ -1,0 +1,237 @@
+"""What every source of text shares: documents in, a reproducible sample of tokenised texts out."""
+
+import hashlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fbn_exp.config.choices import Split
+from fbn_exp.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+# documents tokenised at once: enough to keep the tokenizer busy, few enough to waste little
+BATCH_DOCUMENTS = 64
+
+
+@dataclass(frozen=True)
+class Document:
+    """One text and where it came from, such as ``wikipedia_5.jsonl line 12``."""
+
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class TokenisedText:
+    """The first tokens of a document."""
+
+    ids: tuple[int, ...]
+    document: Document
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Sampled texts with token ids, in a fixed order.
+
+    Parameters
+    ----------
+    items : tuple of TokenisedText
+        The texts, n of them.
+    dropped_short : int
+        Documents met while sampling that were empty or had too few tokens.
+    dropped_duplicate : int
+        Documents met while sampling whose token ids were those of an earlier text.
+    """
+
+    items: tuple[TokenisedText, ...]
+    dropped_short: int = 0
+    dropped_duplicate: int = 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def ids(self) -> list[list[int]]:
+        """Token ids of each text."""
+        return [list(item.ids) for item in self.items]
+
+    @cached_property
+    def documents(self) -> list[Document]:
+        """The whole document behind each text."""
+        return [item.document for item in self.items]
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Number of tokens of each text."""
+        return [len(item.ids) for item in self.items]
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Row where each text starts in signals, then the number of rows; shape (n + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all texts together."""
+        return sum(self.lengths)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over token ids and text boundaries, in hexadecimal."""
+        boundaries = self.offsets.astype("<i8")
+        tokens = np.array([token for item in self.items for token in item.ids], dtype="<i8")
+        return hashlib.sha256(boundaries.tobytes() + tokens.tobytes()).hexdigest()
+
+
+def _check_at_least(name: str, value: int, least: int) -> None:
+    """Refuse a number that is below its range."""
+    if value < least:
+        raise ConfigError(
+            f"dataset.{name}: {value} is out of range; accepted: an integer of at least {least}"
+        )
+
+
+def _check_split(split: Split) -> Split:
+    """Accept a member of ``Split`` or its name."""
+    try:
+        return Split(split)
+    except ValueError:
+        names = ", ".join(each.value for each in Split)
+        raise ConfigError(f"dataset.split: {split!r} is not a split; accepted: {names}") from None
+
+
+class TextDataset(ABC):
+    """A source of documents, and how many of them to take.
+
+    Parameters
+    ----------
+    n_texts : int or None
+        How many texts to sample, at least 1; None takes all.
+    tokens_per_text : int
+        Each text is cut after so many tokens, at least 2.
+    min_tokens : int
+        Texts with fewer tokens are dropped; from 1 to ``tokens_per_text``.
+    split : Split
+        Part of the source to read.
+    seed : int
+        Seed of the shuffle, at least 0.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        n_texts: int | None = 100,
+        tokens_per_text: int = 128,
+        min_tokens: int = 16,
+        split: Split = Split.train,
+        seed: int = 0,
+    ) -> None:
+        if n_texts is not None:
+            _check_at_least("n_texts", n_texts, 1)
+        _check_at_least("tokens_per_text", tokens_per_text, 2)
+        _check_at_least("seed", seed, 0)
+        if not 1 <= min_tokens <= tokens_per_text:
+            raise ConfigError(
+                f"dataset.min_tokens: {min_tokens} is out of range; accepted: 1 to {tokens_per_text} "
+                "(dataset.tokens_per_text)"
+            )
+        self.n_texts = n_texts
+        self.tokens_per_text = tokens_per_text
+        self.min_tokens = min_tokens
+        self.split = _check_split(split)
+        self.seed = seed
+
+    @abstractmethod
+    def documents(self) -> Iterator[Document]:
+        """Yield all documents of the chosen split, in the order of the source."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Name the source and the split in a few words."""
+
+    def sample(self, tokenizer: "PreTrainedTokenizerBase") -> Texts:
+        """Shuffle the documents, drop unusable ones, and take the first ``n_texts``.
+
+        Parameters
+        ----------
+        tokenizer : PreTrainedTokenizerBase
+            Used with its default special tokens; only as many documents are tokenised as needed.
+
+        Returns
+        -------
+        Texts
+            The same for the same parameters and tokenizer. Fewer than ``n_texts``, with a warning
+            in the log, if the source has no more. Duplicates go by the token ids that are kept.
+
+        Raises
+        ------
+        DatasetError
+            If no document is usable, or the source cannot be read.
+        """
+        documents = list(self.documents())
+        order = np.random.default_rng(self.seed).permutation(len(documents))
+        kept: dict[tuple[int, ...], TokenisedText] = {}
+        short = duplicate = 0
+        for text in self._tokenised([documents[index] for index in order], tokenizer):
+            if not text.document.text.strip() or len(text.ids) < self.min_tokens:
+                short += 1
+            elif text.ids in kept:
+                duplicate += 1
+            else:
+                kept[text.ids] = text
+                if len(kept) == self.n_texts:
+                    break
+        texts = Texts(tuple(kept.values()), dropped_short=short, dropped_duplicate=duplicate)
+        self._check_enough(texts, n_read=len(documents))
+        return texts
+
+    def _tokenised(
+        self, documents: Sequence[Document], tokenizer: "PreTrainedTokenizerBase"
+    ) -> Iterator[TokenisedText]:
+        """Tokenise batch by batch, as far as the caller goes on asking."""
+        for start in range(0, len(documents), BATCH_DOCUMENTS):
+            batch = documents[start : start + BATCH_DOCUMENTS]
+            encoded = tokenizer(
+                [document.text for document in batch],
+                truncation=True,
+                max_length=self.tokens_per_text,
+                return_attention_mask=False,
+                verbose=False,
+            )
+            for ids, document in zip(encoded["input_ids"], batch, strict=True):
+                yield TokenisedText(tuple(ids), document)
+
+    def _check_enough(self, texts: Texts, n_read: int) -> None:
+        """Raise if no text is left, warn if fewer than asked for are."""
+        if not texts.items:
+            raise DatasetError(
+                f"no usable text in {self.describe()}: {n_read} documents were read, {texts.dropped_short} "
+                f"of them are empty or shorter than {self.min_tokens} tokens; set a lower "
+                f"dataset.min_tokens or another dataset.split ({', '.join(each.value for each in Split)})"
+            )
+        if self.n_texts is not None and len(texts) < self.n_texts:
+            logger.warning(
+                "dataset.n_texts=%d, but only %d usable texts are in %s: of %d documents, %d are empty or "
+                "shorter than %d tokens and %d are duplicates",
+                self.n_texts,
+                len(texts),
+                self.describe(),
+                n_read,
+                texts.dropped_short,
+                self.min_tokens,
+                texts.dropped_duplicate,
+            )

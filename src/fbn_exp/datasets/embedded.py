@@ -1,0 +1,135 @@
+"""Corpora that installed Python packages carry: real text without a network."""
+
+import gzip
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fbn_exp.config.choices import Split
+from fbn_exp.datasets.base import Document, TextDataset
+from fbn_exp.datasets.splits import in_split
+from fbn_exp.errors import ConfigError, DatasetError
+
+NO_DEPS = "pip install -r requirements/no-deps.txt --no-deps"
+EXTRA = "pip install 'fbn_exp[embedded]'"
+INSTALL = {"evals": NO_DEPS, "gensim": EXTRA, "reasoning_gym": EXTRA}
+
+MATH_POOL = 2_000
+MATH_SEED = 20_240
+MATH_INSTRUCTION = "Give the result as your final answer. Do not include units."
+
+
+def package_file(package: str, name: str) -> Path:
+    """Path of a file inside an installed package, which is not imported.
+
+    Parameters
+    ----------
+    package : str
+        Name of the top-level module.
+    name : str
+        Path of the file relative to the package's folder.
+
+    Raises
+    ------
+    DatasetError
+        If the package is not installed, or its release lacks the file.
+    """
+    install = INSTALL.get(package, f"pip install {package}")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        raise DatasetError(f"the package {package}, which carries this corpus, is not installed: {install}")
+    for folder in spec.submodule_search_locations:
+        if (path := Path(folder) / name).is_file():
+            return path
+    raise DatasetError(f"the installed package {package} has no file {name}: {install}")
+
+
+def read_wiki() -> Iterator[Document]:
+    """Yield passages of Wikipedia articles, from the package ``evals``."""
+    path = package_file("evals", "registry/data/schelling_point/wikipedia_5.jsonl")
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            yield Document(json.loads(line)["0"].strip(), f"{path.name} line {number}")
+
+
+def read_news() -> Iterator[Document]:
+    """Yield news articles of the Lee corpus, from the package ``gensim``."""
+    for name in ("lee_background.cor", "lee.cor"):
+        path = package_file("gensim", f"test/test_data/{name}")
+        with path.open(encoding="cp1252") as lines:
+            for number, line in enumerate(lines, 1):
+                yield Document(line.strip(), f"{name} line {number}")
+
+
+def read_math() -> Iterator[Document]:
+    """Yield word problems with worked solutions, which the package ``reasoning-gym`` generates."""
+    package_file("reasoning_gym", "__init__.py")
+    import reasoning_gym
+
+    problems = reasoning_gym.create_dataset("gsm_symbolic", size=MATH_POOL, seed=MATH_SEED)
+    for number, problem in enumerate(problems, 1):
+        question = problem["question"].removesuffix(MATH_INSTRUCTION).rstrip()
+        solution = problem["metadata"]["answer_cot"].rpartition("\n####")[0].strip()
+        text = f"{question}\nAnswer: {solution}\n{problem['answer']}"
+        yield Document(text, f"gsm_symbolic seed {MATH_SEED} item {number}")
+
+
+def read_code() -> Iterator[Document]:
+    """Yield Python programs, from the package ``reasoning-gym``."""
+    path = package_file("reasoning_gym", "data/codeio.jsonl.gz")
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            yield Document(json.loads(line)["code_sample"], f"{path.name} line {number}")
+
+
+CORPORA: dict[str, Callable[[], Iterator[Document]]] = {
+    "wiki": read_wiki,
+    "news": read_news,
+    "math": read_math,
+    "code": read_code,
+}
+
+
+class EmbeddedDataset(TextDataset):
+    """A corpus that an installed Python package carries.
+
+    Parameters
+    ----------
+    corpus : str
+        ``wiki``, ``news``, ``math`` or ``code``.
+    n_texts, tokens_per_text, min_tokens, split, seed
+        As in :class:`TextDataset`. A text belongs to a split by its own digest.
+
+    Raises
+    ------
+    ConfigError
+        If the corpus is unknown or another parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        corpus: str,
+        n_texts: int | None = 100,
+        tokens_per_text: int = 128,
+        min_tokens: int = 16,
+        split: Split = Split.train,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(n_texts, tokens_per_text, min_tokens, split, seed)
+        if corpus not in CORPORA:
+            raise ConfigError(f"dataset.corpus: {corpus!r} is unknown; accepted: {', '.join(CORPORA)}")
+        self.corpus = corpus
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the unique documents of the split."""
+        seen: set[str] = set()
+        for document in CORPORA[self.corpus]():
+            if document.text in seen or not in_split(document.text, self.split):
+                continue
+            seen.add(document.text)
+            yield document
+
+    def describe(self) -> str:
+        """Name the corpus and the split."""
+        return f"the embedded corpus {self.corpus}, split {self.split.value}"

@@ -1,0 +1,153 @@
+"""Data sets of the Hugging Face hub, and local folders in the same format."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fbn_exp.config.choices import Split
+from fbn_exp.datasets.base import Document, TextDataset
+from fbn_exp.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    import datasets
+
+PARTS = (Split.train.value, Split.dev.value, Split.test.value)
+READ_ROWS = 1_000
+
+
+class HubDataset(TextDataset):
+    """A data set of the Hugging Face hub, or a local folder in the same format.
+
+    Parameters
+    ----------
+    path : str
+        Id of the data set, or a folder with files such as ``train.parquet`` and ``test.jsonl``.
+    hub_split : mapping of str to str
+        Which of the data set's own splits stands for ``train``, ``dev`` and ``test``; slices such
+        as ``train[:95%]`` are accepted. Those that the data set lacks are left out.
+    config : str or None
+        Name of the data set's configuration. A local folder that has no such configuration is read
+        from its subfolder of that name, or as it is.
+    revision : str or None
+        Branch, tag or commit of the data set.
+    field : str
+        Column with the text; a null in it counts as an empty text.
+    n_texts, tokens_per_text, min_tokens, split, seed
+        As in :class:`TextDataset`. ``Split.all`` is every split in ``hub_split``, one after another.
+
+    Raises
+    ------
+    ConfigError
+        If ``split`` is not in ``hub_split`` or another parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        hub_split: Mapping[str, str],
+        config: str | None = None,
+        revision: str | None = None,
+        field: str = "text",
+        n_texts: int | None = 100,
+        tokens_per_text: int = 128,
+        min_tokens: int = 16,
+        split: Split = Split.train,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(n_texts, tokens_per_text, min_tokens, split, seed)
+        self.path = path
+        self.hub_split = dict(hub_split)
+        self.config = config
+        self.revision = revision
+        self.field = field
+        unknown = [name for name in self.hub_split if name not in PARTS]
+        if unknown or not self.hub_split:
+            raise ConfigError(
+                f"dataset.hub_split: {', '.join(unknown) or 'nothing'} is given; accepted: {', '.join(PARTS)}"
+            )
+        if self.split is not Split.all and self.split.value not in self.hub_split:
+            raise ConfigError(
+                f"dataset.split: dataset.hub_split has no {self.split.value!r} for {path}; "
+                f"accepted: {', '.join([*self.hub_split, Split.all.value])}"
+            )
+
+    def documents(self) -> Iterator[Document]:
+        """Yield one document per row of the split."""
+        for hub_split in self._hub_splits():
+            rows = _load(self.path, self.config, hub_split, self.revision)
+            if self.field not in rows.column_names:
+                raise DatasetError(
+                    f"dataset.field: {self.field!r} is not in {self.path} split {hub_split}; "
+                    f"it has: {', '.join(rows.column_names)}"
+                )
+            for number, value in enumerate(_values(rows, self.field), 1):
+                origin = f"{self.path} split {hub_split} row {number}"
+                if not isinstance(value, str | None):
+                    raise DatasetError(
+                        f"dataset.field: {self.field!r} of {origin} is not text but {type(value).__name__}"
+                    )
+                yield Document(value or "", origin)
+
+    def describe(self) -> str:
+        """Name the data set, its configuration and the split."""
+        config = f" ({self.config})" if self.config else ""
+        return f"{self.path}{config}, split {self.split.value} ({' + '.join(self._hub_splits())})"
+
+    def _hub_splits(self) -> list[str]:
+        """Names of the data set's own splits that are read, each once."""
+        if self.split is Split.all:
+            return list(dict.fromkeys(self.hub_split.values()))
+        return [self.hub_split[self.split.value]]
+
+
+def _values(rows: "datasets.Dataset", field: str) -> Iterator[Any]:
+    """Values of one column, a few rows in memory at a time."""
+    for batch in rows.select_columns([field]).iter(batch_size=READ_ROWS):
+        yield from batch[field]
+
+
+def _load(path: str, config: str | None, split: str, revision: str | None) -> "datasets.Dataset":
+    """Load one split; whatever keeps it from loading becomes one error that says what to do."""
+    import datasets
+    import httpx
+    from datasets.exceptions import DatasetNotFoundError, DatasetsError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    local = "dataset.path=/path/to/a/local/copy"
+    try:
+        source, name = _resolved(path, config, revision)
+        return datasets.load_dataset(source, name, split=split, revision=revision)
+    except DatasetNotFoundError as error:
+        raise DatasetError(
+            f"the hub has no data set {path} that you may read ({error}): check dataset.path and "
+            f"dataset.revision, log in if it is gated, or give {local}"
+        ) from error
+    except HFValidationError as error:
+        raise DatasetError(
+            f"dataset.path: {path} is neither a folder nor a name on the hub ({error})"
+        ) from error
+    except (ConnectionError, LocalEntryNotFoundError, httpx.HTTPError) as error:
+        raise DatasetError(f"cannot reach the hub for {path} ({error}): give {local}") from error
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} holds no data files ({error}): give {local}") from error
+    except (ValueError, DatasetsError) as error:  # an unknown split or configuration, or broken files
+        raise DatasetError(
+            f"cannot load {path}, split {split} ({error}): check dataset.config, dataset.hub_split, "
+            f"or give {local}"
+        ) from error
+    except RuntimeError as error:  # data sets that need their own code are no longer loaded
+        raise DatasetError(f"cannot load {path} ({error}): give {local} in parquet or jsonl") from error
+
+
+def _resolved(path: str, config: str | None, revision: str | None) -> tuple[str, str | None]:
+    """Where to load from and which configuration, which a plain local folder does not know."""
+    import datasets
+
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        if path.startswith((".", "~", "/")):
+            raise DatasetError(f"dataset.path: there is no folder {path}")
+        return path, config
+    if config is None or config in datasets.get_dataset_config_names(str(folder), revision=revision):
+        return str(folder), config
+    return str(folder / config if (folder / config).is_dir() else folder), None

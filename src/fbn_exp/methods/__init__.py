@@ -1,0 +1,1 @@
+"""Decompositions of signals into networks, one per file."""

@@ -1,0 +1,21 @@
+"""A random rotation of the principal subspace: the same variance as ICA, without its learning."""
+
+import torch
+from torch import Tensor
+
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.subspace import Subspace
+
+
+class RandomRotation(Decomposition):
+    """Whitened signals turned by a rotation drawn uniformly; see ``Decomposition`` for attributes.
+
+    Differs from ``FastICA`` only in that the rotation is not learned, so a result that it shares with
+    ICA is not due to independence.
+    """
+
+    def _rotation(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
+        gaussian = torch.randn(self.n_components, self.n_components, generator=generator, dtype=torch.float64)
+        q, r = torch.linalg.qr(gaussian)
+        # without this sign the distribution is not uniform (Mezzadri 2007)
+        return q * r.diagonal().sign()

@@ -1,0 +1,76 @@
+"""What an entry script prints when something is wrong: one message that a person can act on."""
+
+import dataclasses
+import difflib
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from fbn_exp.errors import FbnError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _sweep_name(mode: object, folder: str) -> str | None:
+    """Name of the sweep that a job belongs to, None for a single run."""
+    return folder if str(mode).rsplit(".", 1)[-1] == "MULTIRUN" else None
+
+
+OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
+
+
+def accepted_names(error: OmegaConfBaseException) -> list[str]:
+    """Keys that the config node, in which a wrong key was set, does accept."""
+    if dataclasses.is_dataclass(error.object_type):
+        return [each.name for each in dataclasses.fields(error.object_type) if each.name != "_target_"]
+    if isinstance(error.parent_node, DictConfig):
+        return [str(key) for key in error.parent_node]
+    return []
+
+
+def explain(error: Exception) -> str:
+    """Message for a config error, with the accepted names where a key was wrong."""
+    lines = [str(error).strip()]
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
+    if isinstance(cause, OmegaConfBaseException):
+        if cause is not error and str(cause).splitlines()[0] not in lines[0]:
+            lines.append(str(cause).splitlines()[0])
+        if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+            names = accepted_names(cause)
+            close = difflib.get_close_matches(str(cause.key), names, n=1)
+            lines += [f"did you mean {close[0]}?"] if close else []
+            lines += [f"accepted here: {', '.join(names)}"] if names else []
+        if isinstance(cause, MissingMandatoryValue):
+            lines.append(f"set it on the command line: {cause.full_key}=…")
+    return "\n".join(lines)
+
+
+def reported(main: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a ``hydra.main`` function: errors made on purpose end in a message and exit status 1.
+
+    Anything else is a bug and keeps its traceback. Hydra's own report is switched off, since it
+    names neither the accepted keys nor, for errors inside a job, anything but a trimmed traceback.
+    """
+
+    @functools.wraps(main)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+        try:
+            return main(*args, **kwargs)
+        except (HydraException, OmegaConfBaseException, FbnError) as error:
+            print(f"error: {explain(error)}", file=sys.stderr)
+            sys.exit(1)
+
+    return wrapped

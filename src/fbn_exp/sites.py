@@ -1,0 +1,142 @@
+"""Resolve a site to modules: where each architecture keeps the outputs of its MLPs and attentions."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fbn_exp.config.choices import Site
+from fbn_exp.errors import LayoutError
+from fbn_exp.hooks import visited
+from fbn_exp.layout import Block, NeuronLayout
+
+# Module names inside a decoder block, tried in this order. A mixture of experts counts as the MLP
+# that it replaces: its output is the sum over its experts.
+CANDIDATES: dict[Site, tuple[str, ...]] = {
+    Site.mlp_output: ("mlp", "block_sparse_moe", "feed_forward", "ffn", "fc2"),
+    Site.mlp_hidden: (
+        "mlp.down_proj",
+        "mlp.c_proj",
+        "mlp.dense_4h_to_h",
+        "mlp.fc2",
+        "mlp.fc_out",
+        "ffn.down_proj",
+        "feed_forward.w2",
+        "fc2",
+    ),
+    Site.attention_output: ("self_attn", "self_attention", "attention", "attn"),
+    Site.block_output: ("",),
+}
+
+# Architectures whose module adds the residual stream to its output: the last projection inside it is
+# what the paper's formula W2 σ(W1 x + b1) + b2 names.
+RESIDUAL_INSIDE: dict[str, dict[Site, str]] = {
+    "bloom": {Site.mlp_output: "mlp.dense_4h_to_h", Site.attention_output: "self_attention.dense"},
+    "mpt": {Site.mlp_output: "ffn.down_proj"},
+}
+
+
+def resolve(model: nn.Module, site: Site, paths: Mapping[str, str] | None = None) -> NeuronLayout:
+    """Find the modules of a site in every decoder block, and their widths.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A model of transformers, or one like it with ``config`` and a list of blocks.
+    site : Site
+        Which activations.
+    paths : mapping of str to str, optional
+        Path patterns by site name, ``*`` for the block's index, for unknown architectures.
+
+    Returns
+    -------
+    NeuronLayout
+        Blocks in the model's order; widths are read off a forward pass over two tokens.
+
+    Raises
+    ------
+    LayoutError
+        If the architecture is unknown; the message lists the modules that were found.
+    """
+    pattern = (paths or {}).get(site.value)
+    found = _match_pattern(model, site, pattern) if pattern else _match_candidates(model, site)
+    return NeuronLayout.of(site, found, _widths(model, site, found))
+
+
+def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Path and list of the decoder blocks: the first module list as long as the model is deep.
+
+    Raises
+    ------
+    LayoutError
+        If there is none.
+    """
+    config = getattr(model, "config", None)
+    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    depth = getattr(text_config, "num_hidden_layers", None) or getattr(text_config, "num_layers", None)
+    lists = {path: module for path, module in model.named_modules() if isinstance(module, nn.ModuleList)}
+    for path, module in lists.items():
+        if len(module) == depth:
+            return path, module
+    found = ", ".join(f"{path} ({len(module)})" for path, module in lists.items()) or "none"
+    raise LayoutError(
+        f"cannot find the {depth} decoder blocks of {type(model).__name__}; module lists: {found}. "
+        "Name the modules: model.paths.mlp_output='path.to.blocks.*.mlp'"
+    )
+
+
+def _match_candidates(model: nn.Module, site: Site) -> list[str]:
+    root, blocks = decoder_blocks(model)
+    model_type = getattr(model.config, "model_type", "")
+    special = RESIDUAL_INSIDE.get(str(model_type), {}).get(site)
+    names = (special,) if special else CANDIDATES[site]
+    return [_match_in_block(f"{root}.{index}", block, names, site) for index, block in enumerate(blocks)]
+
+
+def _match_in_block(path: str, block: nn.Module, names: Sequence[str], site: Site) -> str:
+    modules = dict(block.named_modules())
+    for name in names:
+        if name in modules:
+            return f"{path}.{name}".rstrip(".")
+    found = ", ".join(name for name in modules if name and name.count(".") < 2)
+    experts = any("experts" in name.split(".") for name in modules)
+    why = "its MLP is a mixture of experts without one hidden layer, take site=mlp_output; " if experts else ""
+    pattern = re.sub(r"\.\d+$", ".*", path)
+    raise LayoutError(
+        f"cannot find {site.value} in block {path} ({type(block).__name__}): {why}"
+        f"looked for {', '.join(names)}, found: {found}. Or name it: model.paths.{site.value}='{pattern}.…'"
+    )
+
+
+def _match_pattern(model: nn.Module, site: Site, pattern: str) -> list[str]:
+    if pattern.split(".").count("*") != 1:
+        raise LayoutError(f"model.paths.{site.value} is {pattern!r}: needs one * for the block's index")
+    names = {path for path, _ in model.named_modules()}
+    found: list[str] = []
+    while (path := pattern.replace("*", str(len(found)))) in names:
+        found.append(path)
+    if not found:
+        near = sorted(name for name in names if ".0" in name and name.count(".") < 4)
+        raise LayoutError(
+            f"model.paths.{site.value}={pattern!r} matches no module; modules of block 0: {', '.join(near)}"
+        )
+    return found
+
+
+def _widths(model: nn.Module, site: Site, paths: Sequence[str]) -> list[int]:
+    """Number of neurons of each module, read off a forward pass over two tokens."""
+    probe = NeuronLayout.of(site, paths, [0] * len(paths))
+    widths: dict[str, int] = {}
+
+    def measure(block: Block, activations: Tensor) -> None:
+        widths[block.path] = activations.shape[-1]
+
+    device = next(model.parameters()).device
+    base = getattr(model, "base_model", model)
+    with torch.inference_mode(), visited(model, probe, measure):
+        base(input_ids=torch.zeros(1, 2, dtype=torch.long, device=device), use_cache=False)
+    silent = [path for path in paths if path not in widths]
+    if silent:
+        raise LayoutError(f"these modules did not run in a forward pass: {', '.join(silent)}")
+    return [widths[path] for path in paths]

