@@ -75,7 +75,9 @@ def check(config: SignalsConfig) -> None:
         Naming the field and the value received.
     """
     if config.first_tokens_excluded < 0:
-        raise ConfigError(f"signals.first_tokens_excluded is {config.first_tokens_excluded}, must be 0 or more")
+        raise ConfigError(
+            f"signals.first_tokens_excluded is {config.first_tokens_excluded}, must be 0 or more"
+        )
     if config.batch_tokens < 1:
         raise ConfigError(f"signals.batch_tokens is {config.batch_tokens}, must be at least 1")
     if config.memory_budget_gb <= 0:

@@ -1,7 +1,6 @@
 """Write files so that a reader never sees half of one."""
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,5 +30,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     """Write indented json under a temporary name, then rename it."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=True) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    partial.write_text(
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=True) + "\n", encoding="utf-8"
+    )
+    partial.replace(path)

@@ -10,7 +10,10 @@ from fbn_exp.errors import LayoutError
 from fbn_exp.layout import Block, NeuronLayout
 
 Visitor = Callable[[Block, Tensor], Tensor | None]
-"""Called with a block and its activations (…, width); what it returns replaces them, None keeps them."""
+"""Called with a block and its activations; what it returns replaces them, None keeps them.
+
+Activations are batch × tokens × width, or (batch · tokens) × width where the architecture flattens them.
+"""
 
 
 @contextmanager
@@ -38,6 +41,8 @@ def visited(model: nn.Module, layout: NeuronLayout, visit: Visitor) -> Iterator[
     LayoutError
         If the model has no module at a block's path.
     """
+    if layout.tokens_first:
+        visit = _batch_first(visit)
     with ExitStack() as hooks:
         for block in layout.blocks:
             try:
@@ -50,6 +55,14 @@ def visited(model: nn.Module, layout: NeuronLayout, visit: Visitor) -> Iterator[
                 handle = module.register_forward_hook(_on_output(block, visit))
             hooks.callback(handle.remove)
         yield model
+
+
+def _batch_first(visit: Visitor) -> Visitor:
+    def transposed(block: Block, activations: Tensor) -> Tensor | None:
+        changed = visit(block, activations.transpose(0, 1))
+        return None if changed is None else changed.transpose(0, 1).contiguous()
+
+    return transposed
 
 
 def _on_input(block: Block, visit: Visitor) -> Callable[[nn.Module, tuple[Any, ...]], Any]:

@@ -42,19 +42,22 @@ class NeuronLayout:
         Where in each block the neurons are read.
     blocks : tuple of Block
         In the order in which the model applies them; widths may differ.
+    tokens_first : bool
+        Whether the modules' tensors are tokens × batch × width, as in ChatGLM, not batch × tokens × width.
     """
 
     site: Site
     blocks: tuple[Block, ...]
+    tokens_first: bool = False
 
     @classmethod
-    def of(cls, site: Site, paths: Sequence[str], widths: Sequence[int]) -> "NeuronLayout":
+    def of(
+        cls, site: Site, paths: Sequence[str], widths: Sequence[int], tokens_first: bool = False
+    ) -> "NeuronLayout":
         """Lay out blocks of the given widths one after the other."""
-        offsets = accumulate(widths, initial=0)
-        return cls(
-            site,
-            tuple(Block(path, offset, width) for path, offset, width in zip(paths, offsets, widths, strict=False)),
-        )
+        offsets = [end - width for end, width in zip(accumulate(widths), widths, strict=True)]
+        blocks = tuple(Block(*block) for block in zip(paths, offsets, widths, strict=True))
+        return cls(site, blocks, tokens_first)
 
     @property
     def n_neurons(self) -> int:
@@ -89,6 +92,7 @@ class NeuronLayout:
         """Plain representation for json."""
         return {
             "site": self.site.value,
+            "tokens_first": self.tokens_first,
             "blocks": [{"path": block.path, "width": block.width} for block in self.blocks],
         }
 
@@ -96,4 +100,5 @@ class NeuronLayout:
     def from_dict(cls, plain: dict[str, Any]) -> "NeuronLayout":
         """Inverse of ``to_dict``."""
         blocks = plain["blocks"]
-        return cls.of(Site(plain["site"]), [b["path"] for b in blocks], [b["width"] for b in blocks])
+        paths, widths = [block["path"] for block in blocks], [block["width"] for block in blocks]
+        return cls.of(Site(plain["site"]), paths, widths, plain.get("tokens_first", False))

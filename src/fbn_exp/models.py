@@ -51,8 +51,9 @@ class LanguageModel:
 
     @property
     def name(self) -> str:
-        """Name that the model was asked by."""
-        return self.config.name
+        """Name that the model was asked by, of a GGUF file the file's."""
+        name = self.config.name
+        return Path(name).stem if name.endswith(".gguf") else name
 
     @property
     def device(self) -> torch.device:

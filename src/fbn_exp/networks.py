@@ -139,7 +139,9 @@ class FunctionalNetworks:
             neurons = {name.removeprefix("neuron_"): each for name, each in tensors.items() if name != "maps"}
             return cls(tensors["maps"], layout, statistics, neurons, description["provenance"])
         except (KeyError, TypeError, ValueError) as error:
-            raise NetworksError(f"{folder / DESCRIPTION} is not a description of networks: {error!r}") from error
+            raise NetworksError(
+                f"{folder / DESCRIPTION} is not a description of networks: {error!r}"
+            ) from error
 
 
 def _statistics(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:
@@ -162,7 +164,11 @@ def _read_description(folder: Path) -> dict[str, Any]:
         description = json.loads(file.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise NetworksError(f"{file} is broken: {error}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT or "sha256" not in description:
+    if (
+        not isinstance(description, dict)
+        or description.get("format") != FORMAT
+        or "sha256" not in description
+    ):
         raise NetworksError(f"{file} was not written by this program (format {FORMAT!r} expected)")
     return description
 

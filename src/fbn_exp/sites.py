@@ -23,9 +23,10 @@ CANDIDATES: dict[Site, tuple[str, ...]] = {
         "mlp.fc_out",
         "ffn.down_proj",
         "feed_forward.w2",
+        "feed_forward.down_proj",
         "fc2",
     ),
-    Site.attention_output: ("self_attn", "self_attention", "attention", "attn"),
+    Site.attention_output: ("self_attn", "self_attention", "attention", "attn", "linear_attn"),
     Site.block_output: ("",),
 }
 
@@ -59,9 +60,14 @@ def resolve(model: nn.Module, site: Site, paths: Mapping[str, str] | None = None
     LayoutError
         If the architecture is unknown; the message lists the modules that were found.
     """
+    sites = [known.value for known in Site]
+    if unknown := sorted(set(paths or {}) - set(sites)):
+        raise LayoutError(f"model.paths names {', '.join(unknown)}; the sites are {', '.join(sites)}")
     pattern = (paths or {}).get(site.value)
     found = _match_pattern(model, site, pattern) if pattern else _match_candidates(model, site)
-    return NeuronLayout.of(site, found, _widths(model, site, found))
+    shapes = _shapes(model, site, found)
+    tokens_first = all(shape[:-1] == (2, 1) for shape in shapes)
+    return NeuronLayout.of(site, found, [shape[-1] for shape in shapes], tokens_first)
 
 
 def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
@@ -81,7 +87,8 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
             return path, module
     found = ", ".join(f"{path} ({len(module)})" for path, module in lists.items()) or "none"
     raise LayoutError(
-        f"cannot find the {depth} decoder blocks of {type(model).__name__}; module lists: {found}. "
+        f"cannot find the decoder blocks of {type(model).__name__}: its config says that there are "
+        f"{'an unknown number' if depth is None else depth}, its module lists are: {found}. "
         "Name the modules: model.paths.mlp_output='path.to.blocks.*.mlp'"
     )
 
@@ -100,8 +107,10 @@ def _match_in_block(path: str, block: nn.Module, names: Sequence[str], site: Sit
         if name in modules:
             return f"{path}.{name}".rstrip(".")
     found = ", ".join(name for name in modules if name and name.count(".") < 2)
-    experts = any("experts" in name.split(".") for name in modules)
-    why = "its MLP is a mixture of experts without one hidden layer, take site=mlp_output; " if experts else ""
+    experts = site is Site.mlp_hidden and any("experts" in name.split(".") for name in modules)
+    why = (
+        "its MLP is a mixture of experts without one hidden layer, take site=mlp_output; " if experts else ""
+    )
     pattern = re.sub(r"\.\d+$", ".*", path)
     raise LayoutError(
         f"cannot find {site.value} in block {path} ({type(block).__name__}): {why}"
@@ -110,33 +119,37 @@ def _match_in_block(path: str, block: nn.Module, names: Sequence[str], site: Sit
 
 
 def _match_pattern(model: nn.Module, site: Site, pattern: str) -> list[str]:
-    if pattern.split(".").count("*") != 1:
+    if pattern.count("*") != 1:
         raise LayoutError(f"model.paths.{site.value} is {pattern!r}: needs one * for the block's index")
-    names = {path for path, _ in model.named_modules()}
-    found: list[str] = []
-    while (path := pattern.replace("*", str(len(found)))) in names:
-        found.append(path)
-    if not found:
-        near = sorted(name for name in names if ".0" in name and name.count(".") < 4)
+    names = [path for path, _ in model.named_modules()]
+    # a model may have the module in some of its blocks only, so indices need not follow one another
+    numbered = re.compile(re.escape(pattern).replace(r"\*", r"(\d+)"))
+    matches = [match for name in names if (match := numbered.fullmatch(name))]
+    if not matches:
+        near = [name for name in names if ".0" in name and name.count(".") < 4] or ["none"]
         raise LayoutError(
             f"model.paths.{site.value}={pattern!r} matches no module; modules of block 0: {', '.join(near)}"
         )
-    return found
+    return [match.string for match in sorted(matches, key=lambda match: int(match[1]))]
 
 
-def _widths(model: nn.Module, site: Site, paths: Sequence[str]) -> list[int]:
-    """Number of neurons of each module, read off a forward pass over two tokens."""
+def _shapes(model: nn.Module, site: Site, paths: Sequence[str]) -> list[torch.Size]:
+    """Shape of each module's activations in a forward pass over one text of two tokens."""
     probe = NeuronLayout.of(site, paths, [0] * len(paths))
-    widths: dict[str, int] = {}
+    shapes: dict[str, torch.Size] = {}
 
     def measure(block: Block, activations: Tensor) -> None:
-        widths[block.path] = activations.shape[-1]
+        if not isinstance(activations, Tensor):
+            raise LayoutError(
+                f"{block.path} holds a {type(activations).__name__}, not a tensor of activations"
+            )
+        shapes[block.path] = activations.shape
 
     device = next(model.parameters()).device
     base = getattr(model, "base_model", model)
     with torch.inference_mode(), visited(model, probe, measure):
         base(input_ids=torch.zeros(1, 2, dtype=torch.long, device=device), use_cache=False)
-    silent = [path for path in paths if path not in widths]
+    silent = [path for path in paths if path not in shapes]
     if silent:
         raise LayoutError(f"these modules did not run in a forward pass: {', '.join(silent)}")
-    return [widths[path] for path in paths]
+    return [shapes[path] for path in paths]

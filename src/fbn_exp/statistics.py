@@ -8,7 +8,8 @@ from torch import Tensor
 
 # a chunk of float32 fits a processor's cache; sums within it are exact enough in float32
 CHUNK_VALUES = 2**20
-OUTLIER_ROWS = 5
+# a token is an outlier if its row's norm exceeds the median norm by this factor
+OUTLIER_FACTOR = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,15 @@ class RowNorms:
     ----------
     median, largest : float
         Over tokens.
+    outliers : int
+        Tokens whose norm exceeds ``OUTLIER_FACTOR`` times the median.
     outlier_share : float
-        Share of the summed squared norms that the five largest rows hold.
+        Share of the energy (summed squared norms) that they hold.
     """
 
     median: float
     largest: float
+    outliers: int
     outlier_share: float
 
 
@@ -65,8 +69,8 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
 def row_norms(values: Tensor) -> RowNorms:
     """Norms of the rows of (T, N) values."""
     norms = torch.cat([torch.linalg.vector_norm(chunk, dim=1) for chunk in row_chunks(values)])
+    median = norms.median()
     energy = norms.double().square()
-    largest = energy.topk(min(OUTLIER_ROWS, len(energy))).values.sum()
-    total = energy.sum()
-    share = float(largest / total) if total > 0 else 0.0
-    return RowNorms(float(norms.median()), float(norms.max()), share)
+    outlying = norms > OUTLIER_FACTOR * median
+    share = float(energy[outlying].sum() / energy.sum().clamp_min(1e-300))
+    return RowNorms(float(median), float(norms.max()), int(outlying.sum()), share)

@@ -43,7 +43,7 @@ class Subspace:
         return self.scores * self.scores.shape[0] ** 0.5
 
     def unwhitened(self, rotation: Tensor) -> Tensor:
-        """Maps in units of the signal, shape (k, N), of sources ``whitened @ rotation.T``."""
+        """Maps (k, N) in units of the signal, for the sources ``whitened @ rotation.T``."""
         n_tokens = self.scores.shape[0]
         return (rotation * self.singular_values / n_tokens**0.5).float() @ self.loadings
 
@@ -139,7 +139,9 @@ def _from_gram(
     values, vectors = torch.linalg.eigh(gram)
     order = values.flip(0).clamp_min(0).sqrt()
     singular, left = order[:n_components], vectors.flip(1)[:, :n_components]
-    loadings = (left.T.to(projected.dtype) @ projected) / singular[:, None].clamp_min(1e-300).to(projected.dtype)
+    loadings = (left.T.to(projected.dtype) @ projected) / singular[:, None].clamp_min(1e-300).to(
+        projected.dtype
+    )
     return Subspace(basis @ left, singular, loadings.float(), total_energy, _rank(order))
 
 

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from scipy.stats import norm
 from torch import Tensor
+from typing_extensions import override
 
 from fbn_exp.errors import ConfigError
 
@@ -77,10 +78,12 @@ class ZThreshold(Threshold):
         self.value = value
         self.two_sided = two_sided
 
-    def masks(self, maps: Tensor) -> Tensor:  # noqa: D102 - as in the base
+    @override
+    def masks(self, maps: Tensor) -> Tensor:
         return self._magnitude(z_scores(maps)) > self.value
 
-    def describe(self) -> str:  # noqa: D102 - as in the base
+    @override
+    def describe(self) -> str:
         return f"z > {self.value:g}, {self._sides()}"
 
 
@@ -106,12 +109,14 @@ class TopFraction(Threshold):
         self.fraction = fraction
         self.two_sided = two_sided
 
-    def masks(self, maps: Tensor) -> Tensor:  # noqa: D102 - as in the base
+    @override
+    def masks(self, maps: Tensor) -> Tensor:
         count = max(1, round(self.fraction * maps.shape[1]))
         chosen = self._magnitude(maps).topk(count, dim=1).indices
         return torch.zeros(maps.shape, dtype=torch.bool).scatter_(1, chosen, True)
 
-    def describe(self) -> str:  # noqa: D102 - as in the base
+    @override
+    def describe(self) -> str:
         return f"largest {self.fraction:.2%}, {self._sides()}"
 
 
@@ -141,7 +146,8 @@ class FalseDiscoveryRate(Threshold):
         self.rate = rate
         self.two_sided = two_sided
 
-    def masks(self, maps: Tensor) -> Tensor:  # noqa: D102 - as in the base
+    @override
+    def masks(self, maps: Tensor) -> Tensor:
         exact = maps.double()
         centred = exact - exact.quantile(0.5, dim=1, keepdim=True)
         spread = centred.abs().quantile(0.5, dim=1, keepdim=True) / NORMAL_MAD
@@ -150,7 +156,8 @@ class FalseDiscoveryRate(Threshold):
         p = torch.from_numpy(norm.sf(scores.numpy())) * tails
         return torch.stack([benjamini_hochberg(row, self.rate) for row in p])
 
-    def describe(self) -> str:  # noqa: D102 - as in the base
+    @override
+    def describe(self) -> str:
         return f"false-discovery rate {self.rate:g}, {self._sides()}"
 
 

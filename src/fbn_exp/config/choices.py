@@ -1,9 +1,9 @@
 """Closed sets of choices; names equal values, as omegaconf matches enumerations by name."""
 
-from enum import Enum
+from enum import StrEnum
 
 
-class Site(str, Enum):
+class Site(StrEnum):
     """Where in each decoder block signals are read and interventions act."""
 
     mlp_output = "mlp_output"
@@ -12,7 +12,7 @@ class Site(str, Enum):
     block_output = "block_output"
 
 
-class Precision(str, Enum):
+class Precision(StrEnum):
     """Number format of the weights; ``auto`` takes bfloat16 where the hardware is good at it."""
 
     auto = "auto"
@@ -21,7 +21,7 @@ class Precision(str, Enum):
     float16 = "float16"
 
 
-class Split(str, Enum):
+class Split(StrEnum):
     """Part of a corpus; the parts are disjoint, ``all`` is their union."""
 
     all = "all"
@@ -30,7 +30,7 @@ class Split(str, Enum):
     test = "test"
 
 
-class Standardise(str, Enum):
+class Standardise(StrEnum):
     """What is done to recorded signals before decomposition."""
 
     none = "none"
@@ -38,7 +38,7 @@ class Standardise(str, Enum):
     row_l2 = "row_l2"
 
 
-class Contrast(str, Enum):
+class Contrast(StrEnum):
     """FastICA's approximation of negentropy (Hyvärinen & Oja 2000, section 4.3)."""
 
     logcosh = "logcosh"
@@ -46,7 +46,7 @@ class Contrast(str, Enum):
     cube = "cube"
 
 
-class WandbMode(str, Enum):
+class WandbMode(StrEnum):
     """How a run reaches Weights & Biases; ``offline`` writes files to sync later."""
 
     offline = "offline"

@@ -64,8 +64,8 @@ class Decomposition(ABC):
         subspace = leading_subspace(signals, self.n_components, generator)
         if subspace.rank < self.n_components:
             raise MethodError(
-                f"method.n_components is {self.n_components}, but the {n_tokens:,} × {n_neurons:,} signals have "
-                f"rank {subspace.rank}: take fewer components, or more and more varied text (dataset.n_texts)"
+                f"method.n_components is {self.n_components}, but signals of {n_tokens:,} tokens × "
+                f"{n_neurons:,} neurons have rank {subspace.rank}: take fewer components, or more and more varied text (dataset.n_texts)"
             )
         self.metrics_ = {}
         rotation = self._rotation(subspace, generator)
@@ -84,7 +84,7 @@ class Decomposition(ABC):
     def _rotation(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
         """Orthogonal matrix (K, K), float64, that turns whitened scores into sources."""
 
-    def _arrange(self, order: Tensor) -> None:
+    def _arrange(self, order: Tensor) -> None:  # noqa: B027 - nothing to arrange is the common case
         """Put learned values other than maps and time courses in the order of the networks."""
 
     def _check(self, signals: Tensor) -> tuple[int, int]:

@@ -103,6 +103,7 @@ def _signal_metrics(signals: Signals) -> dict[str, float]:
         "signals/texts": len(signals.texts),
         "signals/row_norm_median": norms.median,
         "signals/row_norm_largest": norms.largest,
+        "signals/outlier_tokens": norms.outliers,
         "signals/outlier_share": norms.outlier_share,
         "recording/tokens_per_second": signals.tokens_per_second,
     }
@@ -149,9 +150,7 @@ def _describe(
     courses = parts.method.time_courses_
     tokens = strongest_tokens(lm, signals, courses, figures.strongest_tokens, figures.context_tokens)
     folder.add_table("strongest_tokens", tokens)
-    pictures = draw_all(
-        networks, parts.threshold, folder.path / "figures", figures.max_networks, figures.dpi
-    )
+    pictures = draw_all(networks, parts.threshold, folder.path / "figures", figures.max_networks, figures.dpi)
     folder.artifacts.update({f"figures/{name}": file for name, file in pictures.items()})
     masks = networks.masks(parts.threshold)
     others = intersection_over_union(masks, masks).fill_diagonal_(0)

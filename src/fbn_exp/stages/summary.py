@@ -32,7 +32,9 @@ def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Th
         console.print(line, style="yellow")
     pictures = folder.path / "figures"
     console.print(f"Networks: {_relative(folder.path / 'networks')}", soft_wrap=True, highlight=False)
-    console.print(f"Pictures: {_relative(pictures)}/overview.png and beside it", soft_wrap=True, highlight=False)
+    console.print(
+        f"Pictures: {_relative(pictures)}/overview.png and beside it", soft_wrap=True, highlight=False
+    )
 
 
 def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Threshold) -> Table:
@@ -67,8 +69,9 @@ def _remarks(metrics: dict[str, float]) -> list[str]:
         remarks.append(f"ICA converged in {metrics['method/n_iterations']:.0f} iterations.")
     if share > OUTLIER_SHARE:
         remarks.append(
-            f"Five of {metrics['signals/tokens']:,.0f} tokens hold {share:.0%} of the signals' energy (largest "
-            f"row norm {metrics['signals/row_norm_largest']:,.0f}, median {metrics['signals/row_norm_median']:,.0f})."
+            f"{metrics['signals/outlier_tokens']:,.0f} of {metrics['signals/tokens']:,.0f} tokens hold "
+            f"{share:.0%} of the signals' energy (largest row norm {metrics['signals/row_norm_largest']:,.0f}, median "
+            f"{metrics['signals/row_norm_median']:,.0f})."
         )
     if not converged or share > OUTLIER_SHARE:
         remarks.append("Try signals=stable: first tokens left out, neurons z-scored.")
