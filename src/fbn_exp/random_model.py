@@ -1,9 +1,11 @@
 """A model with random weights and a byte tokenizer, built in memory: for tests and dry runs."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoConfig,
@@ -31,16 +33,23 @@ def random_model(model_type: str, arguments: Mapping[str, Any]) -> PreTrainedMod
     Raises
     ------
     ModelError
-        If the architecture is unknown or refuses the arguments.
+        If the architecture is unknown, or does not know or refuses the arguments.
     """
     try:
+        known = AutoConfig.for_model(model_type)
+        # transformers would keep a misspelt argument and build the model without it
+        if unknown := [name for name in arguments if not hasattr(known, name)]:
+            raise ValueError(f"{type(known).__name__} has no argument {', '.join(unknown)}")
         config = AutoConfig.for_model(model_type, **arguments)
         # the global generator is used by transformers, so it is put back as it was
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
-            return AutoModelForCausalLM.from_config(config)  # type: ignore[no-any-return]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"cannot build random:{model_type} with {dict(arguments)}: {error}") from error
+            return AutoModelForCausalLM.from_config(config)
+    except (ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, StrictDataclassError) as error:
+        # the rest of such a message lists every architecture there is
+        short = re.split(r"\s(?:Should contain|Model type should be) one of", str(error))[0]
+        reason = " ".join(short.split())
+        raise ModelError(f"cannot build random:{model_type} with {dict(arguments)}: {reason}") from error
 
 
 def byte_tokenizer() -> PreTrainedTokenizerBase:

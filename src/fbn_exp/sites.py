@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
     LayoutError
         If there is none.
     """
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
     depth = getattr(text_config, "num_hidden_layers", None) or getattr(text_config, "num_layers", None)
     lists = {path: module for path, module in model.named_modules() if isinstance(module, nn.ModuleList)}

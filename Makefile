@@ -1,0 +1,30 @@
+# make demo | test | check : each sets up .venv by itself
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check clean
+
+demo: .venv/.installed
+	$(BIN)/python extract.py
+
+test: .venv/.installed-dev
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: .venv/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy src
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv outputs
+
+.venv/.installed: pyproject.toml constraints.txt requirements/no-deps.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[embedded]'
+	$(BIN)/pip install --quiet --no-deps -r requirements/no-deps.txt
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,embedded]'
+	touch $@
