@@ -1,6 +1,7 @@
 """Texts through the model: record the neurons' activations as signals, tokens × neurons."""
 
 import logging
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ def check(config: SignalsConfig) -> None:
         )
     if config.batch_tokens < 1:
         raise ConfigError(f"signals.batch_tokens is {config.batch_tokens}, must be at least 1")
-    if config.memory_budget_gb <= 0:
+    if not config.memory_budget_gb > 0:  # NaN is refused as well
         raise ConfigError(f"signals.memory_budget_gb is {config.memory_budget_gb}, must be positive")
 
 
@@ -111,7 +112,7 @@ def recorded(
     Raises
     ------
     SignalError
-        If an activation is not finite, or no token is left.
+        If an activation is not finite, no token is left, or the disk is too small for the scratch file.
     """
     kept = [max(0, length - config.first_tokens_excluded) for length in texts.lengths]
     if sum(kept) == 0:
@@ -137,12 +138,23 @@ def _storage(n_tokens: int, n_neurons: int, budget_gb: float, scratch: Path) -> 
         return
     scratch.mkdir(parents=True, exist_ok=True)
     file = scratch / "signals.f32"
+    _require_space(scratch, size, shape)
     log.info("signals: %s, above the budget of %g GiB, in %s", shape, budget_gb, file)
     try:
         flat = torch.from_file(str(file), shared=True, size=n_tokens * n_neurons, dtype=torch.float32)
         yield flat.view(n_tokens, n_neurons)
     finally:
         file.unlink(missing_ok=True)
+
+
+def _require_space(scratch: Path, size: int, shape: str) -> None:
+    """Refuse a mapped file that the disk cannot hold: writing to it would kill the process."""
+    free = shutil.disk_usage(scratch).free
+    if size > free:
+        raise SignalError(
+            f"signals ({shape}) are above signals.memory_budget_gb, and {scratch} has {free / GIB:.2f} GiB "
+            "free: raise the budget, take less text, or write the run to another disk"
+        )
 
 
 def _fill(

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fbn_exp.errors import LayoutError, NetworksError
+from fbn_exp.errors import FbnError, LayoutError, NetworksError
 from fbn_exp.files import new_folder, write_json
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.thresholds import Threshold
@@ -96,7 +96,11 @@ class FunctionalNetworks:
         masks = self.masks(threshold)
         with new_folder(folder) as partial:
             tensors = {"maps": self.maps, **{f"neuron_{name}": each for name, each in self.neurons.items()}}
-            save_file({name: each.contiguous() for name, each in tensors.items()}, partial / TENSORS)
+            # safetensors refuses tensors that share memory
+            copies = {
+                name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()
+            }
+            save_file(copies, partial / TENSORS)
             write_json(
                 partial / DESCRIPTION,
                 {
@@ -138,7 +142,7 @@ class FunctionalNetworks:
             statistics = _statistics(description["networks"])
             neurons = {name.removeprefix("neuron_"): each for name, each in tensors.items() if name != "maps"}
             return cls(tensors["maps"], layout, statistics, neurons, description["provenance"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, FbnError) as error:
             raise NetworksError(
                 f"{folder / DESCRIPTION} is not a description of networks: {error!r}"
             ) from error
@@ -162,7 +166,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise NetworksError(f"{folder} holds no networks ({DESCRIPTION} is missing){hint}")
     try:
         description = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise NetworksError(f"{file} is broken: {error}") from error
     if (
         not isinstance(description, dict)

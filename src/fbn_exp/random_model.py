@@ -18,6 +18,8 @@ from transformers import (
 from fbn_exp.errors import ModelError
 
 SEED = 0
+# arguments that some architectures read although their configuration class does not list them
+UNDECLARED = {"head_dim"}
 
 
 def random_model(model_type: str, arguments: Mapping[str, Any]) -> PreTrainedModel:
@@ -38,7 +40,7 @@ def random_model(model_type: str, arguments: Mapping[str, Any]) -> PreTrainedMod
     try:
         known = AutoConfig.for_model(model_type)
         # transformers would keep a misspelt argument and build the model without it
-        if unknown := [name for name in arguments if not hasattr(known, name)]:
+        if unknown := [name for name in arguments if name not in UNDECLARED and not hasattr(known, name)]:
             raise ValueError(f"{type(known).__name__} has no argument {', '.join(unknown)}")
         config = AutoConfig.for_model(model_type, **arguments)
         # the global generator is used by transformers, so it is put back as it was

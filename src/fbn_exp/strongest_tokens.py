@@ -7,6 +7,8 @@ from torch import Tensor
 from fbn_exp.activations import Signals
 from fbn_exp.models import LanguageModel
 
+COLUMNS = ("network", "rank", "strength", "token", "before", "after", "text", "position", "origin")
+
 
 def strongest_tokens(
     lm: LanguageModel, signals: Signals, time_courses: Tensor, count: int, context: int
@@ -52,4 +54,4 @@ def strongest_tokens(
                     "origin": signals.texts.documents[text].origin,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -10,11 +10,11 @@ import pandas as pd
 from omegaconf import DictConfig
 
 import fbn_exp
-from fbn_exp.activations import Signals, check, recorded
+from fbn_exp import activations, figures
+from fbn_exp.activations import Signals, recorded
 from fbn_exp.config.choices import Site
 from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
 from fbn_exp.datasets import TextDataset
-from fbn_exp.figures import draw_all
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
@@ -45,7 +45,9 @@ class _Parts:
 
 def _parts(cfg: DictConfig) -> _Parts:
     signals = typed(cfg.signals, SignalsConfig)
-    check(signals)
+    activations.check(signals)
+    pictures = typed(cfg.figures, FiguresConfig)
+    figures.check(pictures)
     return _Parts(
         site=cfg.site,
         cache=Path(cfg.cache),
@@ -55,7 +57,7 @@ def _parts(cfg: DictConfig) -> _Parts:
         method=built(cfg.method, Decomposition),  # type: ignore[type-abstract]
         threshold=built(cfg.threshold, Threshold),  # type: ignore[type-abstract]
         tracker=built(cfg.tracking, Tracker),  # type: ignore[type-abstract]
-        figures=typed(cfg.figures, FiguresConfig),
+        figures=pictures,
     )
 
 
@@ -145,12 +147,14 @@ def _describe(
     parts: _Parts, lm: LanguageModel, signals: Signals, networks: FunctionalNetworks, folder: RunFolder
 ) -> None:
     """Tables, pictures and numbers about the networks."""
-    figures = parts.figures
+    wanted = parts.figures
     folder.add_table("networks", network_table(networks, parts.threshold))
     courses = parts.method.time_courses_
-    tokens = strongest_tokens(lm, signals, courses, figures.strongest_tokens, figures.context_tokens)
+    tokens = strongest_tokens(lm, signals, courses, wanted.strongest_tokens, wanted.context_tokens)
     folder.add_table("strongest_tokens", tokens)
-    pictures = draw_all(networks, parts.threshold, folder.path / "figures", figures.max_networks, figures.dpi)
+    pictures = figures.draw_all(
+        networks, parts.threshold, folder.path / "figures", wanted.max_networks, wanted.dpi
+    )
     folder.artifacts.update({f"figures/{name}": file for name, file in pictures.items()})
     masks = networks.masks(parts.threshold)
     others = intersection_over_union(masks, masks).fill_diagonal_(0)

@@ -1,5 +1,6 @@
 """What every stage leaves in its run folder: ``result.json`` with flat numbers and relative paths."""
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,14 +37,17 @@ class RunFolder:
         self.write()
 
     def add_table(self, name: str, frame: pd.DataFrame) -> None:
-        """Write a table as csv."""
+        """Write a table as csv, text quoted."""
         file = self.path / "tables" / f"{name}.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(file, index=False)
+        # a token can be a lone carriage return, which ends the row unless it is quoted
+        frame.to_csv(file, index=False, quoting=csv.QUOTE_NONNUMERIC)
         self.artifacts[f"tables/{name}"] = file
+        self.write()
 
     def write(self) -> None:
         """Write ``result.json``."""
+        self.path.mkdir(parents=True, exist_ok=True)
         artifacts = {name: file.relative_to(self.path).as_posix() for name, file in self.artifacts.items()}
         write_json(
             self.path / "result.json",

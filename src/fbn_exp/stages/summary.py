@@ -70,8 +70,8 @@ def _remarks(metrics: dict[str, float]) -> list[str]:
     if share > OUTLIER_SHARE:
         remarks.append(
             f"{metrics['signals/outlier_tokens']:,.0f} of {metrics['signals/tokens']:,.0f} tokens hold "
-            f"{share:.0%} of the signals' energy (largest row norm {metrics['signals/row_norm_largest']:,.0f}, median "
-            f"{metrics['signals/row_norm_median']:,.0f})."
+            f"{share:.0%} of the signals' energy (largest row norm "
+            f"{metrics['signals/row_norm_largest']:,.0f}, median {metrics['signals/row_norm_median']:,.0f})."
         )
     if not converged or share > OUTLIER_SHARE:
         remarks.append("Try signals=stable: first tokens left out, neurons z-scored.")
@@ -81,4 +81,4 @@ def _remarks(metrics: dict[str, float]) -> list[str]:
 
 
 def _relative(path: Path) -> str:
-    return os.path.relpath(path)
+    return escape(os.path.relpath(path))

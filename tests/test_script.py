@@ -1,0 +1,71 @@
+"""What a user sees who asks for help, or whose config is wrong; nothing heavy is loaded for either."""
+
+import pytest
+from scripts import REPOSITORY, run_script
+
+HEAVY = ("torch", "transformers", "wandb", "sklearn", "pandas", "matplotlib")
+
+
+def imported(stderr: str) -> set[str]:
+    """Top-level packages in the output of ``python -X importtime``."""
+    lines = [line.split("|")[-1].strip() for line in stderr.splitlines() if line.startswith("import time:")]
+    return {name.split(".")[0] for name in lines}
+
+
+def test_help_lists_every_choice_and_loads_nothing_heavy():
+    done = run_script("extract.py", "--help", python=("-X", "importtime"))
+    assert done.returncode == 0
+    for group in ("model", "dataset", "signals", "method", "threshold", "tracking"):
+        names = sorted(path.stem for path in (REPOSITORY / "conf" / group).glob("*.yaml"))
+        assert f"{group}: {', '.join(names)}" in done.stdout
+    assert not imported(done.stderr) & set(HEAVY)
+
+
+def test_a_config_error_loads_nothing_heavy():
+    done = run_script("extract.py", "method.n_componets=3", python=("-X", "importtime"))
+    assert done.returncode == 1
+    assert not imported(done.stderr) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("method.n_componets=3", ["method.n_componets=3", "did you mean n_components?", "max_iterations"]),
+        ("method=icaa", ["method/icaa", "ica", "pca", "random"]),
+        ("method.contrast=tanh", ["method.contrast=tanh", "logcosh, exp, cube"]),
+        ("method.n_components=many", ["method.n_components=many", "Integer"]),
+        ("site=mlp", ["site=mlp", "mlp_output, mlp_hidden, attention_output, block_output"]),
+        ("modle=gpt2", ["modle", "did you mean model?"]),
+        ("dataset.split=valid", ["dataset.split=valid", "all, train, dev, test"]),
+        ("dataset=files", ["dataset.paths"]),
+        ("method.n_components=0", ["method.n_components is 0"]),
+        ("threshold.value=-1", ["threshold.value is -1"]),
+        ("signals.memory_budget_gb=0", ["signals.memory_budget_gb is 0"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_accepted(override, said, tmp_path):
+    # a model that does not exist: the config must fail before it is looked for
+    overrides = (override, "model.name=/nowhere/at/all", f"hydra.run.dir={tmp_path}")
+    done = run_script("extract.py", *overrides)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "there is no such folder" not in done.stderr
+    for words in said:
+        assert words in done.stderr
+
+
+def test_a_wrong_key_in_an_experiment_file_is_named_with_the_file(tmp_path):
+    experiment = tmp_path / "experiment"
+    experiment.mkdir()
+    (experiment / "typo.yaml").write_text("# @package _global_\nmethod:\n  n_componets: 3\n")
+    done = run_script("extract.py", "experiment=typo", "--config-dir", str(tmp_path))
+    assert done.returncode == 1
+    for words in ("experiment/typo", "n_componets", "did you mean n_components?"):
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_on_purpose_is_one_message_without_a_traceback(tmp_path):
+    done = run_script("extract.py", "model.name=/nowhere", "tracking=none", f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: model.name is '/nowhere'")
