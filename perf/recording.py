@@ -50,7 +50,9 @@ def main() -> None:
     bare(lm, texts, config.batch_tokens)
     pairs = [(bare(lm, texts, config.batch_tokens), recording(lm, texts, config)) for _ in range(rounds)]
     for forward, record in pairs:
-        print(f"bare {forward:6.0f} tokens/s   recording {record:6.0f} tokens/s   ratio {record / forward:.3f}")
+        print(
+            f"bare {forward:6.0f} tokens/s   recording {record:6.0f} tokens/s   ratio {record / forward:.3f}"
+        )
     print(f"median ratio {statistics.median(record / forward for forward, record in pairs):.3f}")
 
 

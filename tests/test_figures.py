@@ -8,7 +8,7 @@ import torch
 from fbn_exp.config.choices import Site
 from fbn_exp.config.options import FiguresConfig
 from fbn_exp.errors import ConfigError
-from fbn_exp.figures import WIDEST, blocks_by_neurons, check, draw_all
+from fbn_exp.figures import WIDEST, blocks_by_neurons, check, draw_all, network_map
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.thresholds import Threshold, TopFraction, ZThreshold
@@ -29,13 +29,17 @@ def draw(n_networks: int, widths, folder, threshold: Threshold = NOTHING, max_ne
     networks = FunctionalNetworks(maps, layout, explained)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return draw_all(networks, threshold, folder, max_networks, dpi=30)
+        return draw_all(networks, threshold, folder, max_networks, dpi=20)
 
 
-@pytest.mark.parametrize("threshold", [ZThreshold(1.0), TopFraction(1.0), NOTHING])
 @pytest.mark.parametrize(
-    ("n_networks", "widths"),
-    [(1, (1,)), (1, (8, 8)), (10, (8, 3, 12)), (40, (5,) * 20), (3, (WIDEST + 1, 5, 2 * WIDEST))],
+    ("n_networks", "widths", "threshold"),
+    [
+        (1, (1,), ZThreshold(1.0)),
+        (10, (8, 3, 12), TopFraction(1.0)),
+        (40, (5,) * 20, NOTHING),
+        (2, (WIDEST + 1, 5, 2 * WIDEST), TopFraction(0.01)),
+    ],
 )
 def test_every_picture_is_drawn_without_a_warning_and_closed(n_networks, widths, threshold, tmp_path):
     files = draw(n_networks, widths, tmp_path / "run" / "figures", threshold)
@@ -52,28 +56,27 @@ def test_no_map_is_drawn_where_none_is_wanted(tmp_path):
     assert draw(4, (8, 8), tmp_path, max_networks=0).keys() == ALWAYS
 
 
-def test_networks_without_explained_variance_are_drawn(tmp_path):
-    networks = FunctionalNetworks(torch.randn(2, 8), lay_out(4, 4))
-    assert "network_001" in draw_all(networks, ZThreshold(1.0), tmp_path, max_networks=2, dpi=30)
-
-
-def test_networks_of_equal_weights_are_drawn(tmp_path):
+def test_networks_of_equal_weights_and_unknown_variance_are_drawn(tmp_path):
     networks = FunctionalNetworks(torch.ones(2, 8), lay_out(4, 4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert draw_all(networks, ZThreshold(1.0), tmp_path, max_networks=2, dpi=30)
+        assert "network_000" in draw_all(networks, ZThreshold(1.0), tmp_path, max_networks=1, dpi=20)
 
 
-def test_a_picture_shows_the_weights(tmp_path):
-    layout = lay_out(8, 8)
-    first, second = torch.zeros(1, 16), torch.zeros(1, 16)
-    first[0, 3], second[0, 12] = 1, 1
-    pictures = []
-    for name, maps in (("first", first), ("second", second), ("again", first)):
-        files = draw_all(FunctionalNetworks(maps, layout), ZThreshold(2.0), tmp_path / name, 1, dpi=50)
-        pictures.append(plt.imread(files["network_000"]))
-    assert np.array_equal(pictures[0], pictures[2])
-    assert not np.array_equal(pictures[0], pictures[1])
+def test_a_map_shows_the_weights_and_circles_the_members_where_they_are():
+    layout = lay_out(8, 4, 8)
+    scores = torch.arange(20.0)
+    members = [3, 9, 11, 19]
+    mask = torch.zeros(20, dtype=torch.bool).index_fill_(0, torch.tensor(members), True)
+    picture = network_map(scores, mask, layout, "network 7", 0.123, "z > 2")
+    axes, shares = picture.axes[:2]
+    np.testing.assert_array_equal(axes.images[0].get_array(), blocks_by_neurons(scores, layout))
+    assert axes.collections[0].get_offsets().tolist() == [[3, 0], [1, 1], [3, 1], [7, 2]]
+    assert [bar.get_width() for bar in shares.patches] == [25, 50, 25]
+    assert "network 7: 4 neurons (20.00%), 12.3% of the variance" in axes.get_title()
+    picture.canvas.draw()
+    assert [label.get_text() for label in axes.get_yticklabels()][1:-1] == ["0", "1", "2"]
+    plt.close(picture)
 
 
 def test_rows_of_the_map_are_blocks_and_narrow_blocks_end_in_nan():

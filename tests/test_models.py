@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import EMBEDDED, REPOSITORY, TINY
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
-from zoo import ZOO
+from zoo import EMBEDDED, REPOSITORY, TINY, ZOO
 
 from fbn_exp.config import register
 from fbn_exp.config.choices import Precision, Site
@@ -68,7 +67,7 @@ def list_of_bytes(text):
     return [ids[symbols[byte]] for byte in text.encode()]
 
 
-@pytest.mark.parametrize("name", ZOO.keys() - {"chatglm"})
+@pytest.mark.parametrize("name", sorted(ZOO.keys() - {"chatglm"}))
 def test_every_architecture_survives_saving_and_loading(name, tmp_path):
     model = ZOO[name].build()
     model.save_pretrained(tmp_path)
@@ -113,11 +112,10 @@ def test_changing_a_config_afterwards_does_not_change_the_model(folder):
 
 
 def test_the_digest_is_the_same_in_float32_and_bfloat16(folder):
-    digests = {
-        load(config(folder, dtype=dtype), folder).weight_digest
-        for dtype in (Precision.float32, Precision.bfloat16)
-    }
-    assert len(digests) == 1
+    exact = load(config(folder, dtype=Precision.float32), folder)
+    rounded = load(config(folder, dtype=Precision.bfloat16), folder)
+    assert exact.model.dtype != rounded.model.dtype
+    assert exact.weight_digest == rounded.weight_digest
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "gpt_oss"])
@@ -253,11 +251,8 @@ def test_random_models_are_the_same_every_time_and_leave_the_generator_alone(tmp
     first = load(config("random:llama", random=TINY), tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(99)
-    second = random_model("llama", TINY)
-    assert (
-        as_new(first).weight_digest
-        == LanguageModel(second, byte_tokenizer(), first.config, None).weight_digest
-    )
+    second = dataclasses.replace(first, model=random_model("llama", TINY))
+    assert second.weight_digest == first.weight_digest
 
 
 @pytest.mark.parametrize("device_map", ["cpu", "auto"])

@@ -70,16 +70,18 @@ def test_planted_tokens_are_found_in_their_context_with_their_sign(lm, excluded)
     assert tops == [
         [-4.0, "e", "rain", "d in", 2, 7, "line 3"],
         [3.0, "s", "cat ", "at o", 0, 8, "line 1"],
-        [2.0, "c", "rÃ¼".replace("Ã¼", "ü"), "h", 2, 18, "line 3"],
+        [2.0, "c", "üri", "h", 2, 18, "line 3"],
         [-1.5, "t", "e ma", "", 0, 21, "line 1"],
     ]
 
 
 def test_a_token_at_the_edge_of_its_text_has_no_context_from_its_neighbours(lm):
     signals = signals_of(SENTENCES, lm, 0)
-    strengths = {(0, 1, 0): 9.0, (1, 1, 4): 9.0}
-    found = strongest_tokens(lm, signals, plant(signals, strengths, 2), count=1, context=100)
-    assert found[["token", "before", "after"]].values.tolist() == [["a", "", " dog"], ["g", "a do", ""]]
+    strengths = {(0, 1, 0): 9.0, (1, 1, 1): 9.0, (2, 1, 4): 9.0}
+    for context in (4, 100):
+        found = strongest_tokens(lm, signals, plant(signals, strengths, 3), count=1, context=context)
+        cut = found[["before", "token", "after"]].values.tolist()
+        assert cut == [["", "a", " dog"], ["a", " ", "dog"], ["a do", "g", ""]]
 
 
 def test_no_context_can_be_asked_for(lm):

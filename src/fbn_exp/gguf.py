@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import logging
+import struct
 from pathlib import Path
 
 from filelock import FileLock
@@ -90,7 +91,7 @@ def _convert(file: Path, folder: Path) -> None:
     try:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
         model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except (OSError, ValueError, ImportError, KeyError, IndexError, RuntimeError, struct.error) as error:
         raise ModelError(f"cannot read {file.name} as a GGUF model: {error}") from error
     with new_folder(folder) as partial:
         model.save_pretrained(partial)

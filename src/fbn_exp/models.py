@@ -6,8 +6,10 @@ import functools
 import hashlib
 import json
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -71,6 +73,11 @@ class LanguageModel:
         return Path(name).stem if name.endswith(".gguf") else name
 
     @property
+    def dtype(self) -> str:
+        """Number format of the weights, as ``float32``."""
+        return _precision(self.model.dtype)
+
+    @property
     def device(self) -> torch.device:
         """Device that token ids go to."""
         weight = self.model.get_input_embeddings().weight
@@ -92,6 +99,16 @@ class LanguageModel:
             digest.update(name.encode())
             digest.update(rounded.reshape(-1).cpu().view(torch.uint8).numpy().data)
         return digest.hexdigest()
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019 - one model is kept in memory at a time anyway
+    def forward_rate(self) -> float:
+        """Tokens per second of a short forward pass, to tell how long a run will take."""
+        ids = torch.zeros(4, 64, dtype=torch.long, device=self.device)
+        with torch.inference_mode():
+            self.model(input_ids=ids[:1], use_cache=False)
+            started = time.perf_counter()
+            self.model(input_ids=ids, use_cache=False)
+        return ids.numel() / (time.perf_counter() - started)
 
     def layout(self, site: Site) -> NeuronLayout:
         """Neurons of a site in this model."""
@@ -166,9 +183,13 @@ def _from_pretrained(
         # the configuration is small: a wrong name fails here, before any weights are fetched
         AutoConfig.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, device_map=config.device_map, **options
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, device_map=config.device_map, output_loading_info=True, **options
         )
+        model, report = loaded  # a pair, though the annotation says a model
+        if missing := sorted(report["missing_keys"]):
+            # transformers would only warn, and go on with random numbers in their place
+            raise ValueError(f"{len(missing)} weights are missing in it: {', '.join(missing[:3])}")
     except UNREADABLE as error:
         raise ModelError(_explain(config, source, error)) from error
     return model, tokenizer

@@ -5,7 +5,7 @@ import difflib
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
 from hydra.errors import HydraException
@@ -57,6 +57,14 @@ def explain(error: Exception) -> str:
     return "\n".join(lines)
 
 
+_failed_jobs: dict[str, str] = {}
+
+
+def report_failed_jobs(errors: Mapping[str, str]) -> None:
+    """Remember the jobs of a sweep that failed; the script names them at its end, with exit status 1."""
+    _failed_jobs.update(errors)
+
+
 def reported(main: Callable[P, R]) -> Callable[P, R]:
     """Wrap a ``hydra.main`` function: errors made on purpose end in a message and exit status 1.
 
@@ -68,9 +76,15 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
         try:
-            return main(*args, **kwargs)
+            returned = main(*args, **kwargs)
         except (HydraException, OmegaConfBaseException, FbnError) as error:
             print(f"error: {explain(error)}", file=sys.stderr)
             sys.exit(1)
+        if _failed_jobs:
+            for job, reason in _failed_jobs.items():
+                print(f"job {job} failed: {reason.strip().splitlines()[-1]}", file=sys.stderr)
+            print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
+            sys.exit(1)
+        return returned
 
     return wrapped

@@ -31,4 +31,6 @@ def standardise(values: Tensor, how: Standardise, neurons: NeuronStatistics) -> 
         if how is Standardise.zscore:
             chunk.sub_(mean).mul_(scale)
         else:
-            chunk.div_(torch.linalg.vector_norm(chunk, dim=1, keepdim=True).clamp_min(1e-30))
+            # summed in float64: over a wide row float32 is off by 1e-4
+            norm = torch.linalg.vector_norm(chunk, dim=1, keepdim=True, dtype=torch.float64)
+            chunk.div_(norm.clamp_min(1e-30).float())

@@ -43,7 +43,7 @@ class RowNorms:
 
 def row_chunks(values: Tensor) -> Iterator[Tensor]:
     """Views of consecutive rows, so that no temporary is as large as the signals."""
-    rows = max(1, CHUNK_VALUES // values.shape[1])
+    rows = max(1, CHUNK_VALUES // max(1, values.shape[1]))
     yield from values.split(rows)
 
 
@@ -68,9 +68,11 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
 
 def row_norms(values: Tensor) -> RowNorms:
     """Norms of the rows of (T, N) values."""
-    norms = torch.cat([torch.linalg.vector_norm(chunk, dim=1) for chunk in row_chunks(values)])
+    norms = torch.cat(
+        [torch.linalg.vector_norm(chunk, dim=1, dtype=torch.float64) for chunk in row_chunks(values)]
+    )
     median = norms.median()
-    energy = norms.double().square()
+    energy = norms.square()
     outlying = norms > OUTLIER_FACTOR * median
     share = float(energy[outlying].sum() / energy.sum().clamp_min(1e-300))
     return RowNorms(float(median), float(norms.max()), int(outlying.sum()), share)

@@ -1,17 +1,21 @@
 """The leading principal subspace of large signals, without forming N × N or a full decomposition."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from fbn_exp.errors import MethodError
-from fbn_exp.statistics import neuron_statistics
+from fbn_exp.statistics import NeuronStatistics, neuron_statistics, row_chunks
 
 OVERSAMPLING = 16
 KRYLOV_STEPS = 3
 EXACT_BELOW = 512
+# relative to the Frobenius norm of the signals, their mean included: below lies what float32 rounds away
 RANK_TOLERANCE = 1e-6
+# what a block adds to the basis, relative to the block: below lies what float64 rounds away
+NEW_DIRECTION = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +33,8 @@ class Subspace:
     total_energy : float
         Squared Frobenius norm of the centred signals.
     rank : int
-        Number of singular values above the rounding error of float32.
+        Number of singular values above the rounding error of float32, as far as they were computed:
+        at least k if the rank is k or more.
     """
 
     scores: Tensor
@@ -51,11 +56,11 @@ class Subspace:
 def leading_subspace(signals: Tensor, n_components: int, generator: torch.Generator) -> Subspace:
     """Leading ``n_components`` singular vectors of the centred signals.
 
-    Small problems are solved exactly. Larger ones by a randomised block Krylov method (Musco & Musco
-    2015, algorithm 2): every power block is kept, which finds the subspace, not only its variance.
-    Blocks are orthonormalised against all earlier ones, so each product with the signals is used twice,
-    for the next block and for the projected matrix. Centring is a rank-one correction of each product:
-    the signals are neither copied nor changed.
+    Small problems are solved exactly, in float64. Larger ones by a randomised block Krylov method (Musco
+    & Musco 2015, algorithm 2): every power block is kept, which finds the subspace, not only its
+    variance. Blocks are orthonormalised against all earlier ones, so each product with the signals is
+    used twice, for the next block and for the projected matrix. The products are centred, not the
+    signals, which are neither copied nor changed.
 
     Parameters
     ----------
@@ -80,70 +85,101 @@ def leading_subspace(signals: Tensor, n_components: int, generator: torch.Genera
     if not torch.isfinite(statistics.standard_deviation).all():
         bad = int((~torch.isfinite(statistics.standard_deviation)).nonzero()[0])
         raise MethodError(f"signals hold a value that is not finite, in the column of neuron {bad}")
-    n_tokens = signals.shape[0]
-    total_energy = float(statistics.standard_deviation.square().sum()) * n_tokens
     block = n_components + OVERSAMPLING
     if min(signals.shape) <= max(EXACT_BELOW, block * (KRYLOV_STEPS + 1)):
-        return _exact(signals, statistics.mean, n_components, total_energy)
-    basis, projected = _krylov(signals, statistics.mean.float(), block, generator)
-    # squaring the condition is harmless in float64: the projected matrix is float32
-    gram = projected.double() @ projected.double().T
-    return _from_gram(gram, basis, projected, n_components, total_energy)
+        values, scores, loadings = _exact(signals, statistics.mean, n_components)
+    else:
+        basis, projected = _krylov(signals, statistics.mean.float(), block, generator)
+        values, scores, loadings = _from_projection(basis, projected, n_components)
+    return _subspace(values, scores, loadings, statistics, n_components)
 
 
 def _krylov(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Orthonormal basis Q (T, b) of the block Krylov space, and Qᵀ(X − mean) (b, N)."""
-    start = torch.randn(signals.shape[1], block, generator=generator)
-    basis = _orthonormal(_times(signals, mean, start))
-    projected = [_transposed_times(signals, mean, basis)]
-    for _ in range(KRYLOV_STEPS):
-        direction = torch.linalg.qr(projected[-1].T).Q
-        fresh = _times(signals, mean, direction).double()
-        for _ in range(2):  # once leaves rounding error in the directions that dominate
-            fresh -= basis @ (basis.T @ fresh)
-        fresh = _orthonormal(fresh)
+    direction = torch.randn(signals.shape[1], block, generator=generator)
+    basis = torch.zeros(signals.shape[0], 0, dtype=torch.float64)
+    projected = [torch.zeros(0, signals.shape[1])]
+    for step in range(KRYLOV_STEPS + 1):
+        if step > 0:
+            direction = torch.linalg.qr(projected[-1].T).Q
+        fresh = _new_directions(_times(signals, direction), basis)
+        if fresh.shape[1] == 0:
+            break
         projected.append(_transposed_times(signals, mean, fresh))
         basis = torch.cat([basis, fresh], dim=1)
     return basis, torch.cat(projected)
 
 
-def _times(signals: Tensor, mean: Tensor, right: Tensor) -> Tensor:
-    return signals @ right - mean @ right
+def _new_directions(columns: Tensor, basis: Tensor) -> Tensor:
+    """Orthonormal basis of what the columns add to an orthonormal basis; none if they add nothing.
+
+    Where the signals have lower rank than the block, a plain QR would complete it with arbitrary
+    columns, which overlap with the basis and count its energy twice.
+    """
+    size = torch.linalg.matrix_norm(columns)
+    for _ in range(2):  # once leaves rounding error in the directions that dominate
+        columns = columns - basis @ (basis.T @ columns)
+    left, singular, _ = torch.linalg.svd(columns, full_matrices=False)
+    return left[:, singular > NEW_DIRECTION * size]
+
+
+def _times(signals: Tensor, right: Tensor) -> Tensor:
+    product = (signals @ right).double()
+    # also takes out what float32 rounded alike in all rows, where the mean is large
+    return product - product.mean(dim=0)
 
 
 def _transposed_times(signals: Tensor, mean: Tensor, left: Tensor) -> Tensor:
+    # columns of left sum to zero, up to its rounding to float32
     narrow = left.float()
     return narrow.T @ signals - torch.outer(narrow.sum(dim=0), mean)
 
 
-def _orthonormal(columns: Tensor) -> Tensor:
-    return torch.linalg.qr(columns.double()).Q
+def _from_projection(basis: Tensor, projected: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
+    """All singular values, leading left (T, k) and right (k, N) singular vectors of basis @ projected."""
+    # squaring the condition is harmless in float64: the projected matrix is float32
+    gram = _gram(chunk.double() for chunk in row_chunks(projected.T))
+    values, vectors = _descending(gram, n_components)
+    loadings = vectors.T.float() @ projected / values[:n_components, None].clamp_min(1e-30).float()
+    return values, basis @ vectors, loadings
 
 
-def _exact(signals: Tensor, mean: Tensor, n_components: int, total_energy: float) -> Subspace:
-    centred = signals.double() - mean
-    if signals.shape[0] <= signals.shape[1]:
-        identity = torch.eye(signals.shape[0], dtype=torch.float64)
-        return _from_gram(centred @ centred.T, identity, centred, n_components, total_energy)
-    values, vectors = torch.linalg.eigh(centred.T @ centred)
-    order = values.flip(0).clamp_min(0).sqrt()
-    loadings = vectors.flip(1)[:, :n_components].T
-    singular = order[:n_components]
-    scores = (centred @ loadings.T) / singular.clamp_min(1e-300)
-    return Subspace(scores, singular, loadings.float(), total_energy, _rank(order))
+def _exact(signals: Tensor, mean: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
+    """As ``_from_projection``, of the centred signals, from the Gram matrix of their shorter side."""
+    means = mean.expand_as(signals)
+    wide = signals.shape[0] <= signals.shape[1]
+    tall, offset = (signals.T, means.T) if wide else (signals, means)
+    values, short = _descending(_gram(_centred(tall, offset)), n_components)
+    long = torch.cat([chunk @ short for chunk in _centred(tall, offset)])
+    long /= values[:n_components].clamp_min(1e-300)
+    left, right = (short, long) if wide else (long, short)
+    return values, left, right.T.float()
 
 
-def _from_gram(
-    gram: Tensor, basis: Tensor, projected: Tensor, n_components: int, total_energy: float
-) -> Subspace:
+def _centred(tall: Tensor, offset: Tensor) -> Iterator[Tensor]:
+    for values, means in zip(row_chunks(tall), row_chunks(offset), strict=True):
+        yield values.double() - means
+
+
+def _gram(chunks: Iterable[Tensor]) -> Tensor:
+    products = (chunk.T @ chunk for chunk in chunks)
+    total = next(products)
+    for product in products:
+        total += product
+    return total
+
+
+def _descending(gram: Tensor, n_components: int) -> tuple[Tensor, Tensor]:
+    """Roots of all eigenvalues, in decreasing order, and the leading eigenvectors as columns."""
     values, vectors = torch.linalg.eigh(gram)
-    order = values.flip(0).clamp_min(0).sqrt()
-    singular, left = order[:n_components], vectors.flip(1)[:, :n_components]
-    loadings = (left.T.to(projected.dtype) @ projected) / singular[:, None].clamp_min(1e-300).to(
-        projected.dtype
-    )
-    return Subspace(basis @ left, singular, loadings.float(), total_energy, _rank(order))
+    return values.flip(0).clamp_min(0).sqrt(), vectors.flip(1)[:, :n_components]
 
 
-def _rank(singular_values: Tensor) -> int:
-    return int((singular_values > RANK_TOLERANCE * singular_values[0]).sum())
+def _subspace(
+    values: Tensor, scores: Tensor, loadings: Tensor, statistics: NeuronStatistics, n_components: int
+) -> Subspace:
+    n_tokens = scores.shape[0]
+    total_energy = float(statistics.standard_deviation.square().sum()) * n_tokens
+    norm = (total_energy + n_tokens * float(statistics.mean.square().sum())) ** 0.5
+    rank = int((values > RANK_TOLERANCE * norm).sum())
+    return Subspace(scores, values[:n_components], loadings, total_energy, rank)

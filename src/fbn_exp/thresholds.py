@@ -2,15 +2,16 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.errors import ConfigError
 
 # median absolute deviation of a standard normal
-NORMAL_MAD = float(norm.ppf(0.75))
+NORMAL_MAD = float(ndtri(0.75))
 
 
 class Threshold(ABC):
@@ -73,7 +74,7 @@ class ZThreshold(Threshold):
     """
 
     def __init__(self, value: float = 1.96, two_sided: bool = False) -> None:
-        if value <= 0:
+        if not value > 0:  # nor nan
             raise ConfigError(f"threshold.value is {value}, must be positive")
         self.value = value
         self.two_sided = two_sided
@@ -125,7 +126,8 @@ class FalseDiscoveryRate(Threshold):
 
     The null of each network is a normal with the median and the scaled median absolute deviation of its
     weights: most neurons are not members, so the bulk tells what non-members look like (an empirical
-    null, Efron 2004). A network without outstanding neurons is empty.
+    null, Efron 2004). A network without outstanding neurons is empty. If more than half of the weights
+    are equal, as in a sparse map, the null has no spread: every other weight on a tested side stands out.
 
     Parameters
     ----------
@@ -148,17 +150,24 @@ class FalseDiscoveryRate(Threshold):
 
     @override
     def masks(self, maps: Tensor) -> Tensor:
-        exact = maps.double()
-        centred = exact - exact.quantile(0.5, dim=1, keepdim=True)
-        spread = centred.abs().quantile(0.5, dim=1, keepdim=True) / NORMAL_MAD
-        scores = self._magnitude(centred / torch.where(spread > 0, spread, torch.inf))
-        tails = 2 if self.two_sided else 1
-        p = torch.from_numpy(norm.sf(scores.numpy())) * tails
-        return torch.stack([benjamini_hochberg(row, self.rate) for row in p])
+        return torch.stack([benjamini_hochberg(self._p_values(row), self.rate) for row in maps])
+
+    def _p_values(self, weights: Tensor) -> Tensor:
+        exact = weights.double()
+        centred = exact - _median(exact)
+        spread = _median(centred.abs()) / NORMAL_MAD
+        # a weight at the median does not stand out, whatever the spread
+        scores = self._magnitude(torch.where(centred == 0, 0.0, centred / spread))
+        return torch.special.ndtr(-scores) * (2 if self.two_sided else 1)
 
     @override
     def describe(self) -> str:
         return f"false-discovery rate {self.rate:g}, {self._sides()}"
+
+
+def _median(values: Tensor) -> float:
+    # torch's median is the lower of the two middle values, its quantile has refused large inputs
+    return float(np.median(values.numpy()))
 
 
 def benjamini_hochberg(p: Tensor, rate: float) -> Tensor:

@@ -19,6 +19,10 @@ class Listed(TextDataset):
         super().__init__(**settings)
         self.texts = texts
 
+    @property
+    def name(self):
+        return "list"
+
     def documents(self):
         for number, text in enumerate(self.texts, 1):
             yield Document(text, f"list item {number}")

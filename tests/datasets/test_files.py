@@ -144,14 +144,18 @@ def test_a_value_that_is_not_text_is_named_with_its_place(tmp_path):
         ("my.csv", "", "line 1; it has: nothing"),
         ("my.parquet", b"not parquet", "is not a readable parquet file"),
         ("my.jsonl.gz", b"not gzip", "cannot read"),
-        ("my.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:-9], "cannot read"),
+        ("my.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99, mtime=0)[:-9], "cannot read"),
         (
             "my.txt",
             b"one\ntwo\n\xc3\xbcab\xff",
             "line 3: byte 0xff at column 4 is not utf-8: set dataset.encoding=…",
         ),
         ("my.csv", b"text\nab\xe9\n", "line 2: byte 0xe9 at column 3 is not utf-8"),
-        ("my.jsonl.gz", gzip.compress(b'{"text": "\x80"}'), "line 1: byte 0x80 at column 11 is not utf-8"),
+        (
+            "my.jsonl.gz",
+            gzip.compress(b'{"text": "\x80"}', mtime=0),
+            "line 1: byte 0x80 at column 11 is not utf-8",
+        ),
     ],
 )
 def test_a_broken_file_is_named_with_the_place(tmp_path, name, content, message):

@@ -52,3 +52,11 @@ class WandbMode(StrEnum):
     offline = "offline"
     online = "online"
     disabled = "disabled"
+
+
+class ControlKind(StrEnum):
+    """What random networks have in common with the real one."""
+
+    random = "random"
+    per_block = "per_block"
+    activation = "activation"

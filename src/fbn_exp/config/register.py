@@ -2,11 +2,12 @@
 
 from hydra.core.config_store import ConfigStore
 
-from fbn_exp.config import options, stages
+from fbn_exp.config import options, scoring, stages
 
 # one group for all of them, so that the choices of the real groups are only what a user can pick
 SCHEMAS: dict[str, type] = {
     "extract": stages.ExtractConfig,
+    "evaluate": stages.EvaluateConfig,
     "model": options.ModelConfig,
     "embedded": options.EmbeddedDatasetConfig,
     "hub": options.HubDatasetConfig,
@@ -20,6 +21,18 @@ SCHEMAS: dict[str, type] = {
     "fdr": options.FDRThresholdConfig,
     "wandb": options.WandbConfig,
     "none": options.NoTrackingConfig,
+    "untouched": scoring.InterventionConfig,
+    "inhibit": scoring.InhibitConfig,
+    "scale": scoring.ScaleConfig,
+    "amplify": scoring.AmplifyConfig,
+    "shift": scoring.ShiftConfig,
+    "mean": scoring.MeanConfig,
+    "preserve": scoring.PreserveConfig,
+    "perplexity": scoring.PerplexityConfig,
+    "probes": scoring.ProbesConfig,
+    "lm_eval": scoring.HarnessConfig,
+    "classification": scoring.ClassificationConfig,
+    "generation": scoring.GenerationConfig,
 }
 
 

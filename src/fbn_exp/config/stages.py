@@ -14,6 +14,7 @@ from fbn_exp.config.options import (
     ThresholdConfig,
     TrackingConfig,
 )
+from fbn_exp.config.scoring import BenchmarkConfig, ControlsConfig, ExportConfig, InterventionConfig
 
 
 @dataclass
@@ -40,3 +41,23 @@ class ExtractConfig:
     tracking: TrackingConfig = MISSING
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+
+@dataclass
+class EvaluateConfig(ExtractConfig):
+    """Everything ``evaluate.py`` reads: how networks come about, and what is done with them.
+
+    ``networks`` is a folder that ``extract.py`` wrote; without it the networks that the rest of the
+    config describes are extracted, or taken from the cache.
+    """
+
+    networks: str | None = None
+    intervention: InterventionConfig = MISSING
+    benchmark: BenchmarkConfig = MISSING
+    controls: ControlsConfig = field(default_factory=ControlsConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    # name of the metric that the script returns, for optimising sweepers
+    objective: str | None = None
+    # choose the best of ``factors`` for each task on dev, report it on test
+    select_factor: bool = False
+    factors: list[float] = field(default_factory=lambda: [0.0, 0.5, 0.9, 1.05, 1.1, 1.25, 1.5, 2.0])

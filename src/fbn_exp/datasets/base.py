@@ -80,6 +80,11 @@ class Texts:
         """Row where each text starts in signals, then the number of rows; shape (n + 1,)."""
         return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
+    @cached_property
+    def text_digests(self) -> frozenset[str]:
+        """Short digest of each whole document, to tell whether two samples share one."""
+        return frozenset(hashlib.sha256(each.text.encode()).hexdigest()[:16] for each in self.documents)
+
     @property
     def n_tokens(self) -> int:
         """Tokens of all texts together."""
@@ -158,6 +163,11 @@ class TextDataset(ABC):
     @abstractmethod
     def documents(self) -> Iterator[Document]:
         """Yield all documents of the chosen split, in the order of the source."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """One word for the source, as part of metric names."""
 
     @abstractmethod
     def describe(self) -> str:

@@ -130,6 +130,11 @@ class EmbeddedDataset(TextDataset):
             seen.add(document.text)
             yield document
 
+    @property
+    def name(self) -> str:
+        """Name of the corpus."""
+        return self.corpus
+
     def describe(self) -> str:
         """Name the corpus and the split."""
         return f"the embedded corpus {self.corpus}, split {self.split.value}"

@@ -219,6 +219,11 @@ class FilesDataset(TextDataset):
                 if in_split(document.text, self.split):
                     yield document
 
+    @property
+    def name(self) -> str:
+        """``files``, whatever they are."""
+        return "files"
+
     def describe(self) -> str:
         """Name the files and the split."""
         first, *others = self.paths

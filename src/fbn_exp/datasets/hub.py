@@ -88,6 +88,11 @@ class HubDataset(TextDataset):
                     )
                 yield Document(value or "", origin)
 
+    @property
+    def name(self) -> str:
+        """Last part of the data set's path."""
+        return Path(self.path).name
+
     def describe(self) -> str:
         """Name the data set, its configuration and the split."""
         config = f" ({self.config})" if self.config else ""

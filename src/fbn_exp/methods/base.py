@@ -65,7 +65,8 @@ class Decomposition(ABC):
         if subspace.rank < self.n_components:
             raise MethodError(
                 f"method.n_components is {self.n_components}, but signals of {n_tokens:,} tokens × "
-                f"{n_neurons:,} neurons have rank {subspace.rank}: take fewer components, or more and more varied text (dataset.n_texts)"
+                f"{n_neurons:,} neurons have rank {subspace.rank}: take fewer components, or more and more "
+                "varied text (dataset.n_texts)"
             )
         self.metrics_ = {}
         rotation = self._rotation(subspace, generator)
@@ -91,7 +92,7 @@ class Decomposition(ABC):
         if signals.ndim != 2:
             raise MethodError(f"signals have shape {tuple(signals.shape)}, need (tokens, neurons)")
         # centring costs one degree of freedom
-        most = min(signals.shape[0] - 1, signals.shape[1])
+        most = max(0, min(signals.shape[0] - 1, signals.shape[1]))
         if self.n_components > most:
             raise MethodError(
                 f"method.n_components is {self.n_components}, but signals of {signals.shape[0]:,} tokens × "

@@ -1,6 +1,5 @@
 """FastICA: the paper's decomposition of signals into networks."""
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from fbn_exp.config.choices import Contrast
 from fbn_exp.errors import ConfigError
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.subspace import Subspace
-
-log = logging.getLogger(__name__)
 
 # E G(ν) of a standard normal ν: what a Gaussian source reaches
 GAUSSIAN_EXPECTATION = {Contrast.logcosh: 0.37456720749, Contrast.exp: -1 / math.sqrt(2), Contrast.cube: 0.75}

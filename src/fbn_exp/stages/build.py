@@ -1,12 +1,23 @@
 """Objects from configs: everything that can be wrong with a setting is wrong here, before a model loads."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from fbn_exp import activations, figures
+from fbn_exp.config.choices import Site
+from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
+from fbn_exp.datasets.base import TextDataset
 from fbn_exp.errors import FbnError
+from fbn_exp.extraction import Recipe
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.models import LanguageModel
+from fbn_exp.thresholds import Threshold
+from fbn_exp.tracking import Tracker
 
 T = TypeVar("T")
 
@@ -41,3 +52,50 @@ def plain(config: DictConfig) -> dict[str, Any]:
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every stage needs to have networks, as objects, all of them checked."""
+
+    site: Site
+    cache: Path
+    model: ModelConfig
+    dataset: TextDataset
+    signals: SignalsConfig
+    method: Decomposition
+    threshold: Threshold
+    tracker: Tracker
+    figures: FiguresConfig
+    config: dict[str, Any]
+
+    def recipe(self, lm: LanguageModel) -> Recipe:
+        """How networks come about from this model."""
+        return Recipe(self.dataset, lm.layout(self.site), self.signals, self.method, self.config)
+
+
+def extraction_parts(cfg: DictConfig) -> Parts:
+    """Objects of the groups that say how networks come about.
+
+    Raises
+    ------
+    FbnError
+        If any setting is out of range; nothing has been loaded by then.
+    """
+    signals = typed(cfg.signals, SignalsConfig)
+    activations.check(signals)
+    pictures = typed(cfg.figures, FiguresConfig)
+    figures.check(pictures)
+    named = plain(cfg)
+    return Parts(
+        site=cfg.site,
+        cache=Path(cfg.cache),
+        model=typed(cfg.model, ModelConfig),
+        dataset=built(cfg.dataset, TextDataset),  # type: ignore[type-abstract]
+        signals=signals,
+        method=built(cfg.method, Decomposition),  # type: ignore[type-abstract]
+        threshold=built(cfg.threshold, Threshold),  # type: ignore[type-abstract]
+        tracker=built(cfg.tracking, Tracker),  # type: ignore[type-abstract]
+        figures=pictures,
+        config={name: named[name] for name in ("seed", "site", "dataset", "signals", "method")},
+    )

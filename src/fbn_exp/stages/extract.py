@@ -1,64 +1,22 @@
 """Text → signals → networks: record a model's neurons over texts and decompose them into networks."""
 
-import logging
 import resource
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig
 
-import fbn_exp
-from fbn_exp import activations, figures
-from fbn_exp.activations import Signals, recorded
-from fbn_exp.config.choices import Site
-from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
-from fbn_exp.datasets import TextDataset
-from fbn_exp.methods.base import Decomposition
+from fbn_exp import figures
+from fbn_exp.activations import Signals
+from fbn_exp.extraction import Extraction, extracted
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
-from fbn_exp.stages.build import built, plain, typed
+from fbn_exp.stages.build import Parts, extraction_parts, plain
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.stages.summary import print_summary
 from fbn_exp.strongest_tokens import strongest_tokens
 from fbn_exp.thresholds import Threshold
-from fbn_exp.tracking import RunInfo, TrackedRun, Tracker
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """The config as objects, all of them checked."""
-
-    site: Site
-    cache: Path
-    model: ModelConfig
-    dataset: TextDataset
-    signals: SignalsConfig
-    method: Decomposition
-    threshold: Threshold
-    tracker: Tracker
-    figures: FiguresConfig
-
-
-def _parts(cfg: DictConfig) -> _Parts:
-    signals = typed(cfg.signals, SignalsConfig)
-    activations.check(signals)
-    pictures = typed(cfg.figures, FiguresConfig)
-    figures.check(pictures)
-    return _Parts(
-        site=cfg.site,
-        cache=Path(cfg.cache),
-        model=typed(cfg.model, ModelConfig),
-        dataset=built(cfg.dataset, TextDataset),  # type: ignore[type-abstract]
-        signals=signals,
-        method=built(cfg.method, Decomposition),  # type: ignore[type-abstract]
-        threshold=built(cfg.threshold, Threshold),  # type: ignore[type-abstract]
-        tracker=built(cfg.tracking, Tracker),  # type: ignore[type-abstract]
-        figures=pictures,
-    )
+from fbn_exp.tracking import RunInfo, TrackedRun
 
 
 def run(cfg: DictConfig) -> float:
@@ -79,21 +37,17 @@ def run(cfg: DictConfig) -> float:
     FbnError
         If a setting, the model, the texts or the signals cannot be used.
     """
-    parts = _parts(cfg)
+    parts = extraction_parts(cfg)
     folder = RunFolder(Path(cfg.run.folder), "extract")
     info = RunInfo("extract", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
         lm = load(parts.model, parts.cache)
-        layout = lm.layout(parts.site)
-        texts = parts.dataset.sample(lm.tokenizer)
-        log.info("%d texts, %s tokens from %s", len(texts), f"{texts.n_tokens:,}", parts.dataset.describe())
-        log.info("%s: %s", lm.name, layout.describe())
-        with recorded(lm, texts, layout, parts.signals, folder.path / "scratch") as signals:
-            folder.add_metrics(_signal_metrics(signals))
-            networks = _decompose(parts, lm, signals, folder, info)
-            _describe(parts, lm, signals, networks, folder)
-        _track(tracked, folder, networks)
-    print_summary(folder, networks, parts.threshold)
+        recipe = parts.recipe(lm)
+        with extracted(recipe, lm, recipe.texts(lm), folder.path) as extraction:
+            _save(extraction, parts, folder)
+            _describe(parts, lm, extraction.signals, extraction.networks, folder)
+        _track(tracked, folder, extraction.networks)
+    print_summary(folder, extraction.networks, parts.threshold)
     return folder.metrics["explained_variance"]
 
 
@@ -111,40 +65,18 @@ def _signal_metrics(signals: Signals) -> dict[str, float]:
     }
 
 
-def _decompose(
-    parts: _Parts, lm: LanguageModel, signals: Signals, folder: RunFolder, info: RunInfo
-) -> FunctionalNetworks:
-    """Fit, and save at once: nothing that follows can lose the networks."""
-    started = time.perf_counter()
-    method = parts.method.fit(signals.values)
-    seconds = time.perf_counter() - started
-    statistics = {"explained_variance_ratio": method.explained_variance_ratio_.tolist()}
-    neurons = {
-        "mean": signals.neurons.mean.float(),
-        "standard_deviation": signals.neurons.standard_deviation.float(),
-        "mean_absolute": signals.neurons.mean_absolute.float(),
-    }
-    provenance = {
-        "model": lm.name,
-        "revision": lm.revision,
-        "weight_digest": lm.weight_digest,
-        "dtype": str(lm.model.dtype).removeprefix("torch."),
-        "texts_digest": signals.texts.digest,
-        "texts": parts.dataset.describe(),
-        "config": {name: info.config[name] for name in ("seed", "site", "dataset", "signals", "method")},
-        "metrics": method.metrics_,
-        "version": fbn_exp.__version__,
-    }
-    networks = FunctionalNetworks(method.maps_, signals.layout, statistics, neurons, provenance)
-    networks.save(folder.path / "networks", parts.threshold)
+def _save(extraction: Extraction, parts: Parts, folder: RunFolder) -> None:
+    """Save at once: nothing that follows can lose the networks."""
+    method = parts.method
+    extraction.networks.save(folder.path / "networks", parts.threshold)
     folder.artifacts["networks"] = folder.path / "networks"
-    folder.add_metrics({"seconds": seconds, **method.metrics_}, prefix="method/")
+    folder.add_metrics(_signal_metrics(extraction.signals))
+    folder.add_metrics({"seconds": extraction.seconds, **method.metrics_}, prefix="method/")
     folder.add_metrics({"explained_variance": float(method.explained_variance_ratio_.sum())})
-    return networks
 
 
 def _describe(
-    parts: _Parts, lm: LanguageModel, signals: Signals, networks: FunctionalNetworks, folder: RunFolder
+    parts: Parts, lm: LanguageModel, signals: Signals, networks: FunctionalNetworks, folder: RunFolder
 ) -> None:
     """Tables, pictures and numbers about the networks."""
     wanted = parts.figures
@@ -193,10 +125,9 @@ def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.Data
 
 def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks) -> None:
     tracked.metrics(folder.metrics)
+    for name, table in folder.tables.items():
+        tracked.table(name, table)
     for name, file in folder.artifacts.items():
-        kind, _, short = name.partition("/")
-        if kind == "tables":
-            tracked.table(short, pd.read_csv(file, keep_default_na=False))
-        elif kind == "figures":
+        if name.startswith("figures/"):
             tracked.figure(name, file)
     tracked.networks(str(networks.provenance["model"]), folder.artifacts["networks"], networks.provenance)

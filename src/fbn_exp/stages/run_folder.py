@@ -24,12 +24,15 @@ class RunFolder:
         Flat numbers under stable names, the same as in the tracker.
     artifacts : dict of str to Path
         Files and folders by name.
+    tables : dict of str to DataFrame
+        Tables by name, as they were before they became files.
     """
 
     path: Path
     stage: str
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, Path] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def add_metrics(self, values: Mapping[str, float], prefix: str = "") -> None:
         """Add numbers, and write them at once: what is known survives a later failure."""
@@ -43,6 +46,7 @@ class RunFolder:
         # a token can be a lone carriage return, which ends the row unless it is quoted
         frame.to_csv(file, index=False, quoting=csv.QUOTE_NONNUMERIC)
         self.artifacts[f"tables/{name}"] = file
+        self.tables[name] = frame
         self.write()
 
     def write(self) -> None:

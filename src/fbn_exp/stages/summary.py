@@ -20,7 +20,8 @@ OUTLIER_SHARE = 0.05
 def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Threshold) -> None:
     """Print a table of the networks and a few sentences about them."""
     table = pd.read_csv(folder.artifacts["tables/networks"])
-    tokens = pd.read_csv(folder.artifacts["tables/strongest_tokens"], keep_default_na=False)
+    strongest = folder.artifacts["tables/strongest_tokens"]
+    tokens = pd.read_csv(strongest, keep_default_na=False, dtype={"token": str})
     console.print(_network_table(table, tokens, threshold))
     metrics = folder.metrics
     union = int(metrics["networks/union_size"])

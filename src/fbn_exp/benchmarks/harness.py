@@ -1,0 +1,226 @@
+"""Tasks of lm-evaluation-harness: any that it knows, from the hub or from local yaml files."""
+
+import importlib
+import logging
+import random
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from typing_extensions import override
+
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.errors import BenchmarkError, ConfigError
+from fbn_exp.models import LanguageModel
+from fbn_exp.scores import Score, mean_score
+
+if TYPE_CHECKING:
+    from lm_eval.models.huggingface import HFLM
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def installed_evaluate() -> Iterator[None]:
+    """Let ``import evaluate`` find the installed package, not a script of that name.
+
+    lm-eval imports the package ``evaluate``; the entry script ``evaluate.py`` lies in a folder that Python
+    searches first when it runs a script.
+    """
+    shadowing = [folder for folder in sys.path if (Path(folder or ".") / "evaluate.py").is_file()]
+    kept = list(sys.path)
+    sys.path[:] = [folder for folder in sys.path if folder not in shadowing]
+    if not hasattr(sys.modules.get("evaluate"), "load"):
+        sys.modules.pop("evaluate", None)
+    try:
+        importlib.import_module("evaluate")
+        yield
+    finally:
+        sys.path[:] = kept
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Put the global generators back as they were: lm-eval seeds them all."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is meant
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+class Harness(Benchmark):
+    """Tasks scored by lm-eval itself, on the model as it stands in memory.
+
+    Parameters
+    ----------
+    tasks : list of str
+        Names of tasks or groups.
+    include_path : str or None
+        Folder with further task yaml files.
+    num_fewshot : int or None
+        Examples in the prompt; None takes the task's own number.
+    limit : int or None
+        Items per task; None takes all.
+    batch_size : int or str
+        As lm-eval takes it, also ``auto``.
+    apply_chat_template : bool
+        Whether prompts are wrapped in the tokenizer's chat template.
+
+    Raises
+    ------
+    ConfigError
+        If no task is named or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        include_path: str | None = None,
+        num_fewshot: int | None = None,
+        limit: int | None = None,
+        batch_size: int | str = 16,
+        apply_chat_template: bool = False,
+    ) -> None:
+        if not tasks:
+            raise ConfigError("benchmark.tasks is empty: name at least one task, as [hellaswag,arc_easy]")
+        if limit is not None and limit < 1:
+            raise ConfigError(f"benchmark.limit is {limit}, must be at least 1")
+        if include_path is not None and not Path(include_path).is_dir():
+            raise ConfigError(f"benchmark.include_path: no such folder: {include_path}")
+        self.tasks = list(tasks)
+        self.include_path = include_path
+        self.num_fewshot = num_fewshot
+        self.limit = limit
+        self.batch_size = batch_size
+        self.apply_chat_template = apply_chat_template
+
+    @override
+    def prepare(self, lm: LanguageModel) -> None:
+        with installed_evaluate():
+            from lm_eval.tasks import TaskManager
+
+            self._manager = TaskManager(include_path=self.include_path)
+            known = set(self._manager.all_tasks)
+            unknown = [task for task in self.tasks if task not in known]
+            if unknown:
+                names = ", ".join(unknown)
+                raise BenchmarkError(
+                    f"benchmark.tasks: lm-eval knows no {names}; `lm_eval ls tasks` lists its names, "
+                    "benchmark.include_path=FOLDER adds local ones"
+                )
+            self._harness_model = _harness_model(lm, self.batch_size)
+
+    @override
+    def forward_tokens(self) -> int | None:
+        return None
+
+    @override
+    def score(self, lm: LanguageModel) -> list[Score]:
+        with installed_evaluate(), kept_random_state():
+            from lm_eval import simple_evaluate
+
+            results = simple_evaluate(
+                model=self._harness_model,
+                tasks=list(self.tasks),
+                task_manager=self._manager,
+                num_fewshot=self.num_fewshot,
+                limit=self.limit,
+                apply_chat_template=self.apply_chat_template,
+                bootstrap_iters=1000,
+                log_samples=True,
+            )
+        if results is None:
+            return []
+        return [score for task in results["results"] for score in self._scores(task, results)]
+
+    def _scores(self, task: str, results: Mapping[str, Any]) -> list[Score]:
+        row = results["results"][task]
+        samples = results.get("samples", {}).get(task)
+        found = []
+        for key, value in row.items():
+            metric, _, filter_name = key.partition(",")
+            if not filter_name or metric.endswith("_stderr") or not isinstance(value, int | float):
+                continue
+            higher = results.get("higher_is_better", {}).get(task, {}).get(metric)
+            items = _items(samples, metric, filter_name)
+            label = metric if filter_name == "none" else f"{metric}_{filter_name}"
+            if items is not None and np.isclose(items.mean(), value, rtol=1e-9, atol=1e-12):
+                found.append(
+                    mean_score(
+                        task, label, items, higher_is_better=higher is not False, chance=self._chance(task)
+                    )
+                )
+                continue
+            error = row.get(f"{metric}_stderr,{filter_name}")
+            error = float(error) if isinstance(error, int | float) else float("nan")
+            n = len(samples) if samples else 0
+            found.append(Score(task, label, float(value), error, n, higher is not False))
+        return found
+
+    def _chance(self, task: str) -> float | None:
+        return None
+
+    @override
+    def key(self) -> dict[str, Any]:
+        import lm_eval
+
+        return {
+            "benchmark": "lm_eval",
+            "version": lm_eval.__version__,
+            "tasks": self.tasks,
+            "include_path": _folder_digest(self.include_path),
+            "num_fewshot": self.num_fewshot,
+            "limit": self.limit,
+            "apply_chat_template": self.apply_chat_template,
+        }
+
+
+def _items(
+    samples: Sequence[Mapping[str, Any]] | None, metric: str, filter_name: str
+) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Per-item values of a metric in the order of the documents, None if they are no plain numbers."""
+    chosen = [each for each in samples or () if each.get("filter", filter_name) == filter_name]
+    values = [each.get(metric) for each in sorted(chosen, key=lambda each: each["doc_id"])]
+    if not values or not all(isinstance(value, int | float) for value in values):
+        return None
+    return np.array(values, dtype=np.float64)
+
+
+def _folder_digest(folder: str | None) -> str | None:
+    """Digest of all files in a folder of tasks: an edited task is another task."""
+    import hashlib
+
+    if folder is None:
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(Path(folder).rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
+    """lm-eval's wrapper around the loaded model; token ids of a text are computed once."""
+    from lm_eval.models.huggingface import HFLM
+
+    class LoadedModel(HFLM):  # type: ignore[misc]
+        """An ``HFLM`` that remembers what it has tokenised, since a sweep asks the same texts every time."""
+
+        def __init__(self) -> None:
+            self._encoded: dict[Any, list[int]] = {}
+            super().__init__(pretrained=lm.model, tokenizer=lm.tokenizer, batch_size=batch_size)
+
+        def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> list[int]:
+            key = (string, args, tuple(sorted(kwargs.items())))
+            if key not in self._encoded:
+                self._encoded[key] = super().tok_encode(string, *args, **kwargs)
+            return list(self._encoded[key])
+
+    return LoadedModel()

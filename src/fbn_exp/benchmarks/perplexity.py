@@ -1,0 +1,90 @@
+"""Loss on held-out text: nats per token and bits per byte, the most sensitive measure of damage."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from typing_extensions import override
+
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.datasets.batches import length_batches, pad
+from fbn_exp.models import LanguageModel
+from fbn_exp.scores import Score, mean_score
+
+NATS_TO_BITS = 1 / math.log(2)
+
+
+class Perplexity(Benchmark):
+    """Negative log-likelihood of every token but the first of each text.
+
+    Parameters
+    ----------
+    dataset : TextDataset
+        Texts to score; must not be those that networks were extracted from.
+    batch_tokens : int
+        Tokens of a batch, padding included.
+    """
+
+    def __init__(self, dataset: TextDataset, batch_tokens: int = 1024) -> None:
+        self.dataset = dataset
+        self.batch_tokens = batch_tokens
+
+    @override
+    def prepare(self, lm: LanguageModel) -> None:
+        self.texts: Texts = self.dataset.sample(lm.tokenizer)
+        # bytes of what is scored: a text's first token has no prediction
+        decoded = lm.tokenizer.batch_decode([ids[1:] for ids in self.texts.ids])
+        self.n_bytes = np.array([max(1, len(text.encode())) for text in decoded], dtype=np.float64)
+
+    @override
+    def forward_tokens(self) -> int:
+        return self.texts.n_tokens
+
+    @override
+    def score(self, lm: LanguageModel) -> list[Score]:
+        nats = self._nats_per_text(lm)
+        predicted = np.array(self.texts.lengths, dtype=np.float64) - 1
+        task = f"perplexity_{self.dataset.name}"
+        return [
+            mean_score(task, "nats_per_token", nats / predicted, higher_is_better=False, weights=predicted),
+            mean_score(
+                task,
+                "bits_per_byte",
+                nats * NATS_TO_BITS / self.n_bytes,
+                higher_is_better=False,
+                weights=self.n_bytes,
+            ),
+        ]
+
+    @override
+    def key(self) -> dict[str, Any]:
+        return {"benchmark": "perplexity", "texts": self.texts.digest, "name": self.dataset.name}
+
+    @override
+    def text_digests(self) -> frozenset[str]:
+        return self.texts.text_digests
+
+    def _nats_per_text(self, lm: LanguageModel) -> np.ndarray[Any, np.dtype[np.float64]]:
+        nats = np.zeros(len(self.texts))
+        bar = tqdm(total=self.texts.n_tokens, unit=" tokens", unit_scale=True, desc="perplexity", leave=False)
+        with bar, torch.inference_mode():
+            for batch in length_batches(self.texts.lengths, self.batch_tokens):
+                ids, mask = pad([self.texts.ids[text] for text in batch], lm.pad_id)
+                logits = lm.model(
+                    input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
+                ).logits
+                nats[batch] = _nats(logits, ids.to(logits.device), mask.to(logits.device)).cpu().numpy()
+                bar.update(int(mask.sum()))
+        return nats
+
+
+def _nats(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+    """Negative log-likelihood of each row's tokens after the first, padding left out, shape (B,)."""
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
+    )
+    return (losses.view(ids.shape[0], -1).double() * mask[:, 1:]).sum(dim=1)

@@ -1,0 +1,113 @@
+"""Text → signals → networks, as one call: the core of every stage that needs networks."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fbn_exp
+from fbn_exp.activations import Signals, recorded
+from fbn_exp.config.options import SignalsConfig
+from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.layout import NeuronLayout
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.models import LanguageModel
+from fbn_exp.networks import FunctionalNetworks
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How networks come about from a loaded model.
+
+    Attributes
+    ----------
+    dataset : TextDataset
+        The texts.
+    layout : NeuronLayout
+        The neurons.
+    signals : SignalsConfig
+        How activations become signals.
+    method : Decomposition
+        What finds networks in them.
+    config : mapping
+        The same in plain json, for provenance and cache keys.
+    """
+
+    dataset: TextDataset
+    layout: NeuronLayout
+    signals: SignalsConfig
+    method: Decomposition
+    config: Mapping[str, Any]
+
+    def texts(self, lm: LanguageModel) -> Texts:
+        """The sample of texts that this model reads."""
+        texts = self.dataset.sample(lm.tokenizer)
+        source = self.dataset.describe()
+        log.info("%d texts, %s tokens from %s", len(texts), f"{texts.n_tokens:,}", source)
+        return texts
+
+    def key(self, lm: LanguageModel, texts: Texts) -> dict[str, Any]:
+        """Everything that determines the networks, as plain json."""
+        return {
+            "weights": lm.weight_digest,
+            "dtype": lm.dtype,
+            "layout": self.layout.to_dict(),
+            "texts": texts.digest,
+            "signals": self.config["signals"],
+            "method": self.config["method"],
+            "version": fbn_exp.__version__,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """Networks and what they were found in; the signals are gone when the context closes."""
+
+    networks: FunctionalNetworks
+    signals: Signals
+    seconds: float
+
+
+@contextmanager
+def extracted(recipe: Recipe, lm: LanguageModel, texts: Texts, scratch: Path) -> Iterator[Extraction]:
+    """Record all texts and decompose their signals.
+
+    Raises
+    ------
+    SignalError, MethodError
+        If the activations or the signals cannot be used.
+    """
+    with recorded(lm, texts, recipe.layout, recipe.signals, scratch) as signals:
+        started = time.perf_counter()
+        method = recipe.method.fit(signals.values)
+        seconds = time.perf_counter() - started
+        yield Extraction(_networks(recipe, lm, signals, method), signals, seconds)
+
+
+def _networks(
+    recipe: Recipe, lm: LanguageModel, signals: Signals, method: Decomposition
+) -> FunctionalNetworks:
+    provenance = {
+        "model": lm.name,
+        "revision": lm.revision,
+        "weight_digest": lm.weight_digest,
+        "dtype": lm.dtype,
+        "texts": recipe.dataset.describe(),
+        "texts_digest": signals.texts.digest,
+        "text_digests": sorted(signals.texts.text_digests),
+        "config": dict(recipe.config),
+        "metrics": method.metrics_,
+        "version": fbn_exp.__version__,
+    }
+    neurons = {
+        "mean": signals.neurons.mean.float(),
+        "standard_deviation": signals.neurons.standard_deviation.float(),
+        "mean_absolute": signals.neurons.mean_absolute.float(),
+    }
+    statistics = {"explained_variance_ratio": method.explained_variance_ratio_.tolist()}
+    return FunctionalNetworks(method.maps_, signals.layout, statistics, neurons, provenance)

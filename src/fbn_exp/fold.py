@@ -1,0 +1,185 @@
+"""Write an edit into a model's weights: an ordinary checkpoint that any other tool loads."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from fbn_exp.config.choices import Site
+from fbn_exp.errors import FoldError
+from fbn_exp.files import new_folder
+from fbn_exp.interventions import Edit, applied
+from fbn_exp.layout import Block, NeuronLayout
+from fbn_exp.models import LanguageModel
+
+# the last linear map inside an MLP or attention module, by architecture
+PROJECTIONS = (
+    "down_proj",
+    "c_proj",
+    "dense_4h_to_h",
+    "fc2",
+    "fc_out",
+    "w2",
+    "o_proj",
+    "out_proj",
+    "dense",
+    "attention.out_proj",
+)
+PROBE_TOKENS = 16
+# largest allowed |hooks − fold| of a logit, relative to the largest |logit|, by number of mantissa bits
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
+
+
+def folded(model: nn.Module, layout: NeuronLayout, edit: Edit) -> nn.Module:
+    """Copy of a model whose weights hold the edit; the model itself is not changed.
+
+    The output of a block's last linear map W h + b becomes scale · (W h + b) + shift: rows of W and b are
+    scaled and b is shifted. For ``mlp_hidden``, whose neurons are the input h, columns are scaled, and
+    W · shift goes into b. The copy is run against the hooks on a few tokens before it is returned.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A model of transformers with floating-point weights.
+    layout : NeuronLayout
+        Where the neurons are.
+    edit : Edit
+        What to write.
+
+    Returns
+    -------
+    nn.Module
+        Of the same class.
+
+    Raises
+    ------
+    FoldError
+        If the edit has no equivalent in the weights: at ``block_output``, which is a sum over all earlier
+        blocks; a shift where there is no bias; a mixture of experts other than the known kinds; quantised
+        weights.
+    """
+    if layout.site is Site.block_output:
+        raise FoldError(
+            "site=block_output cannot be folded: it is a sum over all earlier blocks, not a product"
+        )
+    twin = copy.deepcopy(model)
+    touched = edit.touched
+    with torch.no_grad():
+        for block in layout.blocks:
+            if touched[block.columns].any():
+                _fold_block(twin, block, layout, edit)
+    _compare(model, twin, layout, edit)
+    return twin
+
+
+def export(lm: LanguageModel, layout: NeuronLayout, edit: Edit, folder: Path) -> None:
+    """Save a folded copy and its tokenizer as a folder for plain ``from_pretrained``.
+
+    Raises
+    ------
+    FoldError
+        As in ``folded``; nothing is written then.
+    """
+    twin = folded(lm.model, layout, edit)
+    with new_folder(folder) as partial:
+        twin.save_pretrained(partial)  # type: ignore[operator]
+        lm.tokenizer.save_pretrained(partial)
+
+
+def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: Edit) -> None:
+    scale, shift = edit.scale[block.columns], edit.shift[block.columns]
+    module = model.get_submodule(block.path)
+    if layout.reads_input:
+        _scale_inputs(block.path, module, scale, shift)
+        return
+    experts = getattr(module, "experts", None)
+    if experts is not None:
+        _scale_experts(block.path, module, experts, scale, shift)
+        return
+    _scale_outputs(block.path, _projection(block.path, module), scale, shift)
+
+
+def _projection(path: str, module: nn.Module) -> nn.Module:
+    if isinstance(module, nn.Linear | Conv1D):
+        return module
+    for name in PROJECTIONS:
+        try:
+            found = module.get_submodule(name)
+        except AttributeError:
+            continue
+        if isinstance(found, nn.Linear | Conv1D):
+            return found
+    children = ", ".join(f"{name} ({type(child).__name__})" for name, child in module.named_children())
+    raise FoldError(f"cannot fold into {path}: no last linear map among its children: {children}")
+
+
+def _weight(path: str, module: nn.Module) -> nn.Parameter:
+    """Weight with one row per output, a view where the module stores it transposed."""
+    weight = module.weight
+    assert isinstance(weight, nn.Parameter)
+    if not weight.is_floating_point():
+        raise FoldError(f"cannot fold into {path}: its weights are quantised ({weight.dtype})")
+    return weight
+
+
+def _scale_outputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    weight = _weight(path, module)
+    factor = scale.to(weight)
+    # Conv1D stores its weight as inputs × outputs
+    weight.mul_(factor if isinstance(module, Conv1D) else factor[:, None])
+    bias = getattr(module, "bias", None)
+    if bias is not None:
+        bias.mul_(factor).add_(shift.to(bias))
+    elif shift.any():
+        raise FoldError(f"cannot fold a shift into {path}: its last linear map has no bias")
+
+
+def _scale_inputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    weight = _weight(path, module)
+    transposed = isinstance(module, Conv1D)
+    if shift.any():
+        bias = getattr(module, "bias", None)
+        if bias is None:
+            raise FoldError(f"cannot fold a shift into the input of {path}: it has no bias")
+        moved = shift.to(weight)
+        bias.add_(moved @ weight if transposed else weight @ moved)
+    factor = scale.to(weight)
+    weight.mul_(factor[:, None] if transposed else factor)
+
+
+def _scale_experts(path: str, module: nn.Module, experts: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    """A sum over experts is scaled by scaling every expert, and the shared one."""
+    down = getattr(experts, "down_proj", None)
+    known = {"gate", "experts", "shared_expert", "shared_expert_gate", "act_fn", "jitter"}
+    strange = [name for name, _ in module.named_children() if name not in known]
+    if not isinstance(down, nn.Parameter) or hasattr(experts, "down_proj_bias") or strange:
+        raise FoldError(f"cannot fold into {path}: {type(module).__name__} is not a known mixture of experts")
+    if shift.any():
+        raise FoldError(f"cannot fold a shift into {path}: the experts' sum has no bias")
+    if down.ndim != 3 or down.shape[1] != len(scale):
+        raise FoldError(f"cannot fold into {path}: its experts' weights have shape {tuple(down.shape)}")
+    down.mul_(scale.to(down)[None, :, None])
+    shared = getattr(module, "shared_expert", None)
+    if shared is not None:
+        _scale_outputs(path, _projection(path, shared), scale, shift)
+
+
+def _compare(model: nn.Module, twin: nn.Module, layout: NeuronLayout, edit: Edit) -> None:
+    """The fold must do what the hooks do; an architecture that it does not hold for is found here."""
+    weight = next(model.parameters())
+    config: Mapping[str, int] = model.config.to_dict()  # type: ignore[union-attr, operator]
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, config["vocab_size"], (1, PROBE_TOKENS), generator=generator).to(weight.device)
+    with torch.inference_mode():
+        with applied(model, layout, edit):
+            hooked = model(input_ids=ids, use_cache=False).logits.float()
+        written = twin(input_ids=ids, use_cache=False).logits.float()
+    error = float((hooked - written).abs().max() / hooked.abs().max().clamp_min(1e-30))
+    if not error <= TOLERANCE.get(weight.dtype, 1e-1):
+        raise FoldError(
+            f"folded weights differ from the hooks by {error:.1e} of the largest logit: "
+            f"{type(model).__name__} does more at {layout.site.value} than its last linear map"
+        )

@@ -1,0 +1,1 @@
+"""Word lists: English words that are common, and that a tokenizer mostly keeps whole."""

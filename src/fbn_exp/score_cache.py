@@ -1,0 +1,71 @@
+"""Scores on disk, keyed by everything that determines them: a rerun computes only what is missing."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from fbn_exp.files import write_json
+from fbn_exp.scores import Score
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Key of a plain structure."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class ScoreCache:
+    """A folder of score files.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first entry is written. Entries are written under another name and renamed; a lock
+        lets jobs that want the same entry wait for one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.hits = self.misses = 0
+
+    def scores(self, key: Mapping[str, Any], compute: Callable[[], list[Score]]) -> list[Score]:
+        """Entry under a key, computed if it is missing or unreadable."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / f"{digest(key)}.json"
+        with FileLock(f"{file}.lock"):
+            found = _read(file)
+            if found is not None:
+                self.hits += 1
+                return found
+            self.misses += 1
+            computed = compute()
+            write_json(file, {"key": dict(key), "scores": [_plain(score) for score in computed]})
+            return computed
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    return {
+        name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in asdict(score).items()
+    }
+
+
+def _read(file: Path) -> list[Score] | None:
+    """Scores of an entry, None if it is missing or broken: then it is computed again."""
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))["scores"]
+        return [_score(entry) for entry in entries]
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _score(entry: Mapping[str, Any]) -> Score:
+    arrays = {
+        name: None if entry[name] is None else np.array(entry[name], dtype=np.float64)
+        for name in ("items", "weights")
+    }
+    return Score(**{each.name: entry[each.name] for each in fields(Score)} | arrays)

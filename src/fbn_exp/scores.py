@@ -1,0 +1,108 @@
+"""Scores with their items, and differences between two runs over the same items."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fbn_exp.errors import BenchmarkError
+
+Array = NDArray[np.float64]
+
+BOOTSTRAPS = 2_000
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """One metric of one task.
+
+    Attributes
+    ----------
+    task, metric : str
+        As in ``<task>/<metric>``.
+    value : float
+        The weighted mean of the items; where there are none, what the benchmark computed.
+    standard_error : float
+        Of the value over items.
+    n : int
+        Number of items.
+    higher_is_better : bool
+        Direction of the metric.
+    items : array of shape (n,) or None
+        Value of each item, None for a metric that is no mean over items.
+    weights : array of shape (n,) or None
+        Of each item in the mean, such as its number of tokens; None for equal weights.
+    chance : float or None
+        What guessing scores, where it is known.
+    """
+
+    task: str
+    metric: str
+    value: float
+    standard_error: float
+    n: int
+    higher_is_better: bool
+    items: Array | None = None
+    weights: Array | None = None
+    chance: float | None = None
+
+    @property
+    def name(self) -> str:
+        """``<task>/<metric>``."""
+        return f"{self.task}/{self.metric}"
+
+
+def mean_score(
+    task: str,
+    metric: str,
+    items: Array,
+    *,
+    higher_is_better: bool,
+    weights: Array | None = None,
+    chance: float | None = None,
+) -> Score:
+    """Score that is a (weighted) mean over items, its standard error by the delta method."""
+    used = np.ones(len(items)) if weights is None else weights
+    value = float(np.average(items, weights=used))
+    n = len(items)
+    residual = used * (items - value)
+    error = float(np.sqrt((residual**2).sum() * n / max(n - 1, 1)) / used.sum())
+    return Score(task, metric, value, error, n, higher_is_better, items, weights, chance)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A score minus its baseline, with a 95% interval."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
+    """Paired difference with a percentile bootstrap over items (Efron & Tibshirani 1993, chapter 13).
+
+    A metric without items gets a normal interval from the two standard errors as if they were
+    independent, which is too wide for paired runs.
+
+    Raises
+    ------
+    BenchmarkError
+        If the two are not over the same items.
+    """
+    value = score.value - baseline.value
+    if score.items is None or baseline.items is None:
+        half = 1.96 * float(np.hypot(score.standard_error, baseline.standard_error))
+        return Difference(value, value - half, value + half)
+    if score.name != baseline.name or score.n != baseline.n:
+        raise BenchmarkError(
+            f"{score.name} over {score.n} items cannot be paired with {baseline.name} over {baseline.n}"
+        )
+    weights = np.ones(score.n) if score.weights is None else score.weights
+    gain = weights * (score.items - baseline.items)
+    rng = np.random.default_rng(seed)
+    # one multinomial count vector per resample: the same as drawing items with replacement
+    counts = rng.multinomial(score.n, np.full(score.n, 1 / score.n), size=BOOTSTRAPS)
+    resampled = (counts @ gain) / (counts @ weights)
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Difference(value, float(low), float(high))

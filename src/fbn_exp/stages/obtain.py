@@ -1,0 +1,58 @@
+"""Networks for a stage that does not extract them itself: from a folder, from the cache, or made now."""
+
+import logging
+from pathlib import Path
+
+from filelock import FileLock
+
+from fbn_exp.errors import NetworksError
+from fbn_exp.extraction import extracted
+from fbn_exp.models import LanguageModel
+from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.score_cache import digest
+from fbn_exp.stages.build import Parts
+
+log = logging.getLogger(__name__)
+
+
+def obtain_networks(folder: str | None, parts: Parts, lm: LanguageModel, scratch: Path) -> FunctionalNetworks:
+    """Networks from ``folder``, or those that the config describes.
+
+    Parameters
+    ----------
+    folder : str or None
+        What ``extract.py`` wrote; None takes the cache entry for exactly this model, these texts, signals
+        and method, and makes it if it is missing or broken.
+    parts : Parts
+        How networks come about.
+    lm : LanguageModel
+        The model that they are for.
+    scratch : Path
+        Folder for signals beyond the memory budget.
+
+    Raises
+    ------
+    LayoutError, NetworksError
+        If the networks in ``folder`` belong to another model, site or weights.
+    """
+    if folder is not None:
+        networks = FunctionalNetworks.load(Path(folder))
+        networks.require_layout(lm.layout(networks.layout.site), lm.name)
+        networks.require_weights(lm.weight_digest, lm.name)
+        return networks
+    recipe = parts.recipe(lm)
+    texts = recipe.texts(lm)
+    entry = parts.cache / "networks" / digest(recipe.key(lm, texts))
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{entry}.lock"):
+        if entry.is_dir():
+            try:
+                found = FunctionalNetworks.load(entry)
+            except NetworksError as error:
+                log.warning("cached networks are broken and made again: %s", error)
+            else:
+                log.info("networks from the cache: %s", entry)
+                return found
+        with extracted(recipe, lm, texts, scratch) as extraction:
+            extraction.networks.save(entry, parts.threshold)
+            return extraction.networks

@@ -1,0 +1,58 @@
+"""Hydra calls this at the end of each job and of a sweep: failures are kept apart, results put together."""
+
+import logging
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from fbn_exp.errors import FbnError
+from fbn_exp.script import report_failed_jobs
+
+log = logging.getLogger(__name__)
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+class SweepSummary(Callback):
+    """Write down why a job failed, let the others go on, and summarise the sweep when all have ended."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Keep a failed job's error in its folder; the plain sweeper then goes on.
+
+        Optimising sweepers have rules of their own for failed trials, and see the error.
+        """
+        if job_return.status is not JobStatus.FAILED or config.hydra.mode.name != "MULTIRUN":
+            return
+        error = job_return._return_value
+        text = str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
+        (Path(config.hydra.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
+        log.error(
+            "job %s failed: %s", config.hydra.job.num, str(error).splitlines()[0] if str(error) else error
+        )
+        if config.hydra.sweeper._target_ == BASIC_SWEEPER:
+            job_return.status, job_return.return_value = JobStatus.COMPLETED, None
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write the sweep's tables and pictures, and log them as one run."""
+        from fbn_exp.stages.build import built, plain
+        from fbn_exp.sweep import collect, summarise
+        from fbn_exp.tracking import Tracker
+
+        folder = Path(config.hydra.sweep.dir)
+        stage = str(config.hydra.job.name)
+        settings = {key: value for key, value in config.items() if key not in ("hydra", "run")}
+        sweep = collect(folder)
+        figures = summarise(
+            sweep,
+            built(config.tracking, Tracker),  # type: ignore[type-abstract]
+            stage,
+            plain(OmegaConf.create(settings)),
+        )
+        log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
+        for name, file in figures.items():
+            log.info("picture %s: %s", name, file)
+        report_failed_jobs(sweep.failed)

@@ -1,0 +1,89 @@
+"""Which neurons an intervention is about: the members of chosen networks, each neuron counted once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from fbn_exp.errors import NetworksError
+from fbn_exp.layout import NeuronLayout
+from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.thresholds import Threshold, z_scores
+
+OUTSIDE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The neurons of chosen networks.
+
+    Attributes
+    ----------
+    networks : tuple of int
+        Indices of the chosen networks.
+    labels : Tensor of shape (N,), int64
+        Position in ``networks`` of the network that each neuron belongs to, ``OUTSIDE`` for none. A
+        neuron of several networks counts for the one in which its |z| is largest.
+    layout : NeuronLayout
+        Order of the neurons.
+    mean, mean_absolute : Tensor of shape (N,)
+        Of each neuron's activation over the extraction texts.
+    """
+
+    networks: tuple[int, ...]
+    labels: Tensor
+    layout: NeuronLayout
+    mean: Tensor
+    mean_absolute: Tensor
+
+    @property
+    def members(self) -> Tensor:
+        """Neurons of any chosen network, bool of shape (N,)."""
+        return self.labels != OUTSIDE
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(self.members.sum())
+
+    def with_labels(self, labels: Tensor) -> "Target":
+        """Other neurons in the place of these, as for a control."""
+        return replace(self, labels=labels)
+
+
+def choose_target(
+    networks: FunctionalNetworks, threshold: Threshold, selection: str | Sequence[int]
+) -> Target:
+    """Neurons of ``all`` networks or of those with the given indices.
+
+    Raises
+    ------
+    NetworksError
+        If an index does not exist, nothing is chosen, or the chosen networks have no neuron.
+    """
+    if isinstance(selection, str):
+        if selection != "all":
+            raise NetworksError(
+                f"intervention.networks is {selection!r}: all, or a list of indices such as [0,2]"
+            )
+        selection = range(len(networks))
+    chosen = tuple(dict.fromkeys(selection))
+    wrong = [index for index in chosen if not 0 <= index < len(networks)]
+    if wrong:
+        raise NetworksError(
+            f"intervention.networks names {wrong}, there are networks 0 to {len(networks) - 1}"
+        )
+    if not chosen:
+        raise NetworksError("intervention.networks is empty: name at least one network, or all")
+    maps = networks.maps[list(chosen)]
+    strength = z_scores(maps).abs().masked_fill(~threshold.masks(maps), -1.0)
+    strongest, owner = strength.max(dim=0)
+    labels = torch.where(strongest >= 0, owner, OUTSIDE)
+    if not (labels != OUTSIDE).any():
+        raise NetworksError(
+            f"networks {list(chosen)} have no neuron at {threshold.describe()}: nothing to intervene on; "
+            "lower the threshold or choose others"
+        )
+    neurons = networks.neurons
+    return Target(chosen, labels, networks.layout, neurons["mean"], neurons["mean_absolute"])

@@ -1,0 +1,61 @@
+"""Every yaml of every group composes and gives the object that it names."""
+
+from pathlib import Path
+
+import pytest
+
+from fbn_exp import activations, figures
+from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
+from fbn_exp.datasets import TextDataset
+from fbn_exp.errors import ConfigError
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.stages.build import built, plain, typed
+from fbn_exp.thresholds import Threshold
+from fbn_exp.tracking import Tracker
+
+CONF = Path(__file__).parents[2] / "conf"
+KINDS = {"dataset": TextDataset, "method": Decomposition, "threshold": Threshold, "tracking": Tracker}
+
+
+def options(group: str) -> list[str]:
+    found = sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("group", "option"), [(group, option) for group in KINDS for option in options(group)]
+)
+def test_every_option_composes_and_builds_its_object(composed, tmp_path, group, option):
+    (tmp_path / "a.txt").write_text("some text")
+    more = [f"dataset.paths=[{tmp_path / 'a.txt'}]"] if option == "files" else []
+    cfg = composed(f"{group}={option}", "seed=7", *more)
+    made = built(cfg[group], KINDS[group])
+    assert getattr(made, "seed", 7) == 7  # one seed reaches every part that has one
+    assert plain(cfg)[group]["_target_"] == f"{type(made).__module__}.{type(made).__name__}"
+
+
+@pytest.mark.parametrize("option", options("model"))
+def test_every_model_composes(composed, option):
+    assert typed(composed(f"model={option}").model, ModelConfig).name
+
+
+@pytest.mark.parametrize(("option", "excluded", "how"), [("paper", 0, "none"), ("stable", 1, "zscore")])
+def test_signal_presets_are_what_their_comments_say(composed, option, excluded, how):
+    signals = typed(composed(f"signals={option}").signals, SignalsConfig)
+    activations.check(signals)
+    assert (signals.first_tokens_excluded, signals.standardise) == (excluded, how)
+
+
+def test_no_preset_is_left_without_a_test():
+    assert options("signals") == ["paper", "stable"]
+
+
+def test_default_figure_settings_are_in_range(composed):
+    figures.check(typed(composed().figures, FiguresConfig))
+
+
+def test_the_error_of_a_constructor_arrives_without_hydras_wrapping(composed):
+    with pytest.raises(ConfigError, match=r"^threshold\.rate is 2\.0") as caught:
+        built(composed("threshold=fdr", "threshold.rate=2").threshold, Threshold)
+    assert caught.value.__suppress_context__
