@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbn_exp.config.choices import ControlKind
+from fbn_exp.errors import BenchmarkError
 from fbn_exp.scores import Difference, Score, difference
 
 
@@ -56,10 +57,15 @@ class Comparison:
         return values
 
     def rank(self, kind: ControlKind) -> float:
-        """Share of the controls of a kind that score worse than the network; ties count half."""
-        direction = 1 if self.score.higher_is_better else -1
-        harm = np.array([direction * (self.score.value - each.value) for each in self.controls[kind]])
-        return float(np.mean((harm > 0) + 0.5 * (harm == 0)))
+        """Share of the controls of a kind that score worse than the network; ties count half.
+
+        NaN if one of the scores is.
+        """
+        own, found = self.score.value, np.array([each.value for each in self.controls[kind]])
+        if np.isnan([own, *found]).any():
+            return float("nan")
+        worse = found < own if self.score.higher_is_better else found > own
+        return float(np.mean(worse + 0.5 * (found == own)))
 
     def row(self) -> dict[str, float | str | None]:
         """One line of the table of results."""
@@ -97,9 +103,17 @@ def compare(
         With the intervention and without.
     controls : mapping of ControlKind to sequence of sequence of Score
         Scores of each control draw.
+
+    Raises
+    ------
+    BenchmarkError
+        If the baseline or a control lacks a score, or is over other items.
     """
     before = {score.name: score for score in baseline}
     drawn = {kind: [{each.name: each for each in run} for run in runs] for kind, runs in controls.items()}
+    for score in scores:
+        if not all(score.name in run for run in (before, *(run for runs in drawn.values() for run in runs))):
+            raise BenchmarkError(f"{score.name} was scored under the intervention, but not without it")
     return [
         Comparison(
             score,

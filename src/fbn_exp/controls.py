@@ -1,12 +1,14 @@
 """Random networks to compare with: as large, in the same blocks, as active; never the own neurons."""
 
+import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from fbn_exp.config.choices import ControlKind
-from fbn_exp.errors import NetworksError
+from fbn_exp.layout import Block
 from fbn_exp.targets import OUTSIDE, Target
 
 # an activation-matched neuron is drawn among so many with the nearest mean |activation|
@@ -34,8 +36,8 @@ def draw_controls(target: Target, repeats: int, seed: int) -> dict[ControlKind, 
 
     ``random``: anywhere in the layout. ``per_block``: for each neuron one in its block. ``activation``:
     for each neuron one in its block with a mean |activation| among the nearest ones. Where the networks
-    hold more than half of a block, its free neurons do not suffice, and the nearest block with a free
-    neuron stands in; ``same_block`` tells how often.
+    hold more than half of a block, its free neurons do not suffice, and what other members leave free in
+    the nearest block stands in; ``same_block`` tells how often.
 
     Parameters
     ----------
@@ -79,37 +81,60 @@ def _block_of(target: Target) -> Tensor:
     return torch.arange(len(widths)).repeat_interleave(widths)
 
 
+class _Pool:
+    """The free neurons of a block in the order of their activity; who is taken is no longer free."""
+
+    def __init__(self, neurons: list[int], activity: list[float]) -> None:
+        self.neurons = neurons
+        self.activity = activity
+
+    def __len__(self) -> int:
+        return len(self.neurons)
+
+    def take(self, share: float, activity: float | None) -> int:
+        """Neuron at a share in [0, 1) of all, or of those with the nearest activity."""
+        candidates: Sequence[int] = range(len(self))
+        if activity is not None:
+            place = bisect.bisect_left(self.activity, activity)
+            around = range(max(0, place - NEAREST), min(len(self), place + NEAREST))
+            candidates = sorted(around, key=lambda each: abs(self.activity[each] - activity))[:NEAREST]
+        chosen = candidates[int(share * len(candidates))]
+        self.activity.pop(chosen)
+        return self.neurons.pop(chosen)
+
+
 def _matched(
     target: Target, members: Tensor, block_of: Tensor, by_activity: bool, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Members in the order in which they chose, and the neuron that each of them chose."""
     activity = target.mean_absolute.double().clamp_min(1e-12).log()
-    # the hardest to match choose first: few neurons are as active as they
-    order = activity[members].argsort(descending=True) if by_activity else _shuffled(len(members), generator)
-    members = members[order]
-    free = ~target.members
-    chosen = torch.empty_like(members)
-    for place, member in enumerate(members):
-        candidates = _nearest_free(target, free, int(block_of[member]))
-        if by_activity:
-            distance = (activity[candidates] - activity[member]).abs()
-            candidates = candidates[distance.argsort(stable=True)[:NEAREST]]
-        pick = candidates[torch.randint(len(candidates), (1,), generator=generator)]
-        free[pick] = False
-        chosen[place] = pick
-    return members, chosen
+    if by_activity:
+        # the hardest to match choose first: few neurons are as active as they
+        order = activity[members].argsort(descending=True, stable=True)
+    else:
+        order = torch.randperm(len(members), generator=generator)
+    pools = [_pool(target, block, activity) for block in target.layout.blocks]
+    choosers, shares = members[order].tolist(), torch.rand(len(members), generator=generator).tolist()
+    blocks, wanted = block_of.tolist(), activity.tolist()
+    chosen: dict[int, int] = {}
+    # those whose block has no free neuron left come second, so that they take nobody's place
+    for elsewhere in (False, True):
+        for member, share in zip(choosers, shares, strict=True):
+            if member in chosen:
+                continue
+            pool = _nearest(pools, blocks[member]) if elsewhere else pools[blocks[member]]
+            if pool:
+                chosen[member] = pool.take(share, wanted[member] if by_activity else None)
+    return torch.tensor(list(chosen)), torch.tensor(list(chosen.values()))
 
 
-def _shuffled(count: int, generator: torch.Generator) -> Tensor:
-    return torch.randperm(count, generator=generator)
+def _pool(target: Target, block: Block, activity: Tensor) -> _Pool:
+    free = (~target.members[block.columns]).nonzero()[:, 0] + block.offset
+    free = free[activity[free].argsort(stable=True)]
+    return _Pool(free.tolist(), activity[free].tolist())
 
 
-def _nearest_free(target: Target, free: Tensor, block: int) -> Tensor:
-    """Free neurons of a block, or of the nearest block that has any."""
-    blocks = target.layout.blocks
-    for near in sorted(range(len(blocks)), key=lambda each: abs(each - block)):
-        columns = blocks[near].columns
-        found = free[columns].nonzero()[:, 0]
-        if len(found):
-            return found + columns.start
-    raise NetworksError("no free neuron is left for a control")
+def _nearest(pools: list[_Pool], block: int) -> _Pool:
+    """The pool nearest to a block of those that are not empty."""
+    places = (each for each in range(len(pools)) if pools[each])
+    return pools[min(places, key=lambda each: abs(each - block))]

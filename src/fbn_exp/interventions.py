@@ -39,7 +39,7 @@ class Edit:
     @property
     def digest(self) -> str:
         """Key of this edit, equal for equal edits."""
-        both = torch.stack([self.scale, self.shift]).float().contiguous()
+        both = torch.stack([self.scale, self.shift]).float() + 0.0  # -0.0 is equal to 0.0
         return hashlib.sha256(both.numpy().tobytes()).hexdigest()
 
 
@@ -87,10 +87,12 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
         key = (block.path, activations.device, activations.dtype)
         if key not in on_device:
             scale, shift = edit.scale[block.columns], edit.shift[block.columns]
-            on_device[key] = (
-                scale.to(activations.device, activations.dtype),
-                shift.to(activations.device, activations.dtype) if shift.any() else None,
-            )
+            # factors made in inference mode would refuse a later backward pass
+            with torch.inference_mode(False):
+                on_device[key] = (
+                    scale.to(activations.device, activations.dtype),
+                    shift.to(activations.device, activations.dtype) if shift.any() else None,
+                )
         factor, constant = on_device[key]
         scaled = activations * factor
         return scaled if constant is None else scaled + constant
@@ -106,14 +108,32 @@ class Intervention(ABC):
     ----------
     networks : "all" or list of int
         Which networks.
+
+    Raises
+    ------
+    ConfigError
+        If ``networks`` is neither.
     """
 
     def __init__(self, networks: Selection = "all") -> None:
+        indices = networks if isinstance(networks, list) else []
+        if (networks != "all" and not indices) or any(type(each) is not int for each in indices):
+            raise ConfigError(f"intervention.networks is {networks!r}: all, or a list of indices as [0,2]")
         self.networks = networks
+
+    def _require_one_each(self, field: str, numbers: list[float]) -> None:
+        """Refuse a wrong number of values before a model is loaded, where the networks are listed."""
+        if isinstance(self.networks, list):
+            _one_each(field, numbers, len(set(self.networks)))
 
     @abstractmethod
     def edit(self, target: Target) -> Edit:
         """Edit of the target's neurons; every other neuron's entry says what happens outside."""
+
+    @property
+    def single_factor(self) -> float | None:
+        """The one factor on all networks, None where there is no such thing."""
+        return None
 
     @abstractmethod
     def describe(self) -> str:
@@ -145,13 +165,19 @@ class Scale(Intervention):
     Raises
     ------
     ConfigError
-        If a factor is not a finite number.
+        If a factor is not a finite number, or there are not as many as networks.
     """
 
     def __init__(self, networks: Selection = "all", factor: float | Sequence[float] = 0.0) -> None:
         super().__init__(networks)
         self.factor = factor
         self.factors = _numbers("intervention.factor", factor)
+        self._require_one_each("intervention.factor", self.factors)
+
+    @property
+    @override
+    def single_factor(self) -> float | None:
+        return self.factors[0] if len(self.factors) == 1 else None
 
     @override
     def edit(self, target: Target) -> Edit:
@@ -211,13 +237,14 @@ class Shift(Intervention):
     Raises
     ------
     ConfigError
-        If a value is not a finite number.
+        If a value is not a finite number, or there are not as many as networks.
     """
 
     def __init__(self, networks: Selection = "all", value: float | Sequence[float] = 1.0) -> None:
         super().__init__(networks)
         self.value = value
         self.values = _numbers("intervention.value", value)
+        self._require_one_each("intervention.value", self.values)
 
     @override
     def edit(self, target: Target) -> Edit:
@@ -268,10 +295,10 @@ def _numbers(field: str, value: float | Sequence[float]) -> list[float]:
     many = isinstance(value, Sequence) and not isinstance(value, str)
     values = list(value) if many else [value]  # type: ignore[arg-type]
     try:
-        numbers = [float(each) for each in values]  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        numbers = [float(each) for each in values if not isinstance(each, bool)]  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{field} is {value!r}: a number, or a list with one number per network") from None
-    if not numbers or not all(torch.isfinite(torch.tensor(numbers))):
+    if not numbers or len(numbers) < len(values) or not torch.tensor(numbers).isfinite().all():
         raise ConfigError(f"{field} is {value!r}: needs finite numbers")
     return numbers
 

@@ -55,11 +55,14 @@ def _plain(score: Score) -> dict[str, Any]:
 
 
 def _read(file: Path) -> list[Score] | None:
-    """Scores of an entry, None if it is missing or broken: then it is computed again."""
+    """Scores of an entry, None if it is missing, broken or another's: then it is computed again."""
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))["scores"]
-        return [_score(entry) for entry in entries]
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        entry = json.loads(file.read_text(encoding="utf-8"))
+        if digest(entry["key"]) != file.stem:
+            return None
+        return [_score(each) for each in entry["scores"]] or None
+    # broken json and broken utf-8 are ValueErrors
+    except (FileNotFoundError, KeyError, TypeError, ValueError, RecursionError):
         return None
 
 
@@ -68,4 +71,7 @@ def _score(entry: Mapping[str, Any]) -> Score:
         name: None if entry[name] is None else np.array(entry[name], dtype=np.float64)
         for name in ("items", "weights")
     }
-    return Score(**{each.name: entry[each.name] for each in fields(Score)} | arrays)
+    if any(each is not None and each.shape != (entry["n"],) for each in arrays.values()):
+        raise ValueError(f"{entry['task']}/{entry['metric']} has not as many items as it says")
+    texts = None if entry["texts"] is None else tuple(entry["texts"])
+    return Score(**{each.name: entry[each.name] for each in fields(Score)} | arrays | {"texts": texts})

@@ -34,6 +34,8 @@ class Score:
         Of each item in the mean, such as its number of tokens; None for equal weights.
     chance : float or None
         What guessing scores, where it is known.
+    texts : tuple of str or None
+        What the model wrote for each item, where it writes.
     """
 
     task: str
@@ -45,6 +47,7 @@ class Score:
     items: Array | None = None
     weights: Array | None = None
     chance: float | None = None
+    texts: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -60,14 +63,18 @@ def mean_score(
     higher_is_better: bool,
     weights: Array | None = None,
     chance: float | None = None,
+    texts: tuple[str, ...] | None = None,
 ) -> Score:
-    """Score that is a (weighted) mean over items, its standard error by the delta method."""
+    """Score that is a (weighted) mean over items, its standard error by the delta method.
+
+    The standard error of a single item is unknown: NaN.
+    """
     used = np.ones(len(items)) if weights is None else weights
     value = float(np.average(items, weights=used))
     n = len(items)
     residual = used * (items - value)
-    error = float(np.sqrt((residual**2).sum() * n / max(n - 1, 1)) / used.sum())
-    return Score(task, metric, value, error, n, higher_is_better, items, weights, chance)
+    error = float(np.sqrt((residual**2).sum() * n / (n - 1)) / used.sum()) if n > 1 else float("nan")
+    return Score(task, metric, value, error, n, higher_is_better, items, weights, chance, texts)
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
     """Paired difference with a percentile bootstrap over items (Efron & Tibshirani 1993, chapter 13).
 
     A metric without items gets a normal interval from the two standard errors as if they were
-    independent, which is too wide for paired runs.
+    independent, which is too wide for paired runs. A single item, or one that is not finite, gives an
+    interval of NaN.
 
     Raises
     ------
@@ -91,18 +99,25 @@ def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
         If the two are not over the same items.
     """
     value = score.value - baseline.value
-    if score.items is None or baseline.items is None:
-        half = 1.96 * float(np.hypot(score.standard_error, baseline.standard_error))
-        return Difference(value, value - half, value + half)
     if score.name != baseline.name or score.n != baseline.n:
         raise BenchmarkError(
             f"{score.name} over {score.n} items cannot be paired with {baseline.name} over {baseline.n}"
         )
-    weights = np.ones(score.n) if score.weights is None else score.weights
+    if score.items is None or baseline.items is None:
+        half = 1.96 * float(np.hypot(score.standard_error, baseline.standard_error))
+        return Difference(value, value - half, value + half)
+    weights, others = (
+        np.ones(each.n) if each.weights is None else each.weights for each in (score, baseline)
+    )
+    if not np.array_equal(weights, others):
+        raise BenchmarkError(f"{score.name}: the items have other weights than in the baseline")
     gain = weights * (score.items - baseline.items)
+    if score.n < 2 or not np.isfinite(gain).all():
+        return Difference(value, float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
-    # one multinomial count vector per resample: the same as drawing items with replacement
-    counts = rng.multinomial(score.n, np.full(score.n, 1 / score.n), size=BOOTSTRAPS)
-    resampled = (counts @ gain) / (counts @ weights)
+    resampled = np.empty(BOOTSTRAPS)
+    for each in range(BOOTSTRAPS):
+        drawn = rng.integers(score.n, size=score.n)
+        resampled[each] = gain[drawn].sum() / weights[drawn].sum()
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Difference(value, float(low), float(high))

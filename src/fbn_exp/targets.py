@@ -60,7 +60,8 @@ def choose_target(
     Raises
     ------
     NetworksError
-        If an index does not exist, nothing is chosen, or the chosen networks have no neuron.
+        If an index does not exist, nothing is chosen, the chosen networks have no neuron, or the artifact
+        lacks what is to be known of each neuron.
     """
     if isinstance(selection, str):
         if selection != "all":
@@ -69,7 +70,7 @@ def choose_target(
             )
         selection = range(len(networks))
     chosen = tuple(dict.fromkeys(selection))
-    wrong = [index for index in chosen if not 0 <= index < len(networks)]
+    wrong = [index for index in chosen if index not in range(len(networks))]
     if wrong:
         raise NetworksError(
             f"intervention.networks names {wrong}, there are networks 0 to {len(networks) - 1}"
@@ -86,4 +87,6 @@ def choose_target(
             "lower the threshold or choose others"
         )
     neurons = networks.neurons
+    if lacking := [name for name in ("mean", "mean_absolute") if name not in neurons]:
+        raise NetworksError(f"the networks hold no {' and no '.join(lacking)} of each neuron: extract again")
     return Target(chosen, labels, networks.layout, neurons["mean"], neurons["mean_absolute"])

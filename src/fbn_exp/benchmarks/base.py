@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+from fbn_exp.config.choices import Split
+from fbn_exp.errors import BenchmarkError
 from fbn_exp.models import LanguageModel
 from fbn_exp.scores import Score
 
@@ -28,6 +30,20 @@ class Benchmark(ABC):
     @abstractmethod
     def key(self) -> dict[str, Any]:
         """Everything that determines the scores beside the model, as plain json; after ``prepare``."""
+
+    def on(self, part: Split) -> "Benchmark":
+        """The same benchmark on another part of its items, not yet prepared.
+
+        Raises
+        ------
+        BenchmarkError
+            If its items are not divided into parts.
+        """
+        raise BenchmarkError(f"{type(self).__name__.lower()} has no {part.value} part to choose a factor on")
+
+    def name_on_test(self, name: str) -> str:
+        """Name on the test part of a score that another part calls ``name``."""
+        return name
 
     def text_digests(self) -> frozenset[str] | None:
         """Digests of the texts that are scored, None if that cannot be told."""

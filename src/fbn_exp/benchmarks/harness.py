@@ -1,5 +1,7 @@
 """Tasks of lm-evaluation-harness: any that it knows, from the hub or from local yaml files."""
 
+import functools
+import hashlib
 import importlib
 import logging
 import random
@@ -20,6 +22,7 @@ from fbn_exp.scores import Score, mean_score
 
 if TYPE_CHECKING:
     from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,19 @@ def kept_random_state() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextmanager
+def no_environment_report() -> Iterator[None]:
+    """Spare lm-eval's list of installed packages and devices, which takes seconds and is not read."""
+    from lm_eval import evaluator
+
+    kept = evaluator.add_env_info
+    evaluator.add_env_info = lambda storage: None
+    try:
+        yield
+    finally:
+        evaluator.add_env_info = kept
 
 
 class Harness(Benchmark):
@@ -92,6 +108,10 @@ class Harness(Benchmark):
             raise ConfigError("benchmark.tasks is empty: name at least one task, as [hellaswag,arc_easy]")
         if limit is not None and limit < 1:
             raise ConfigError(f"benchmark.limit is {limit}, must be at least 1")
+        if num_fewshot is not None and num_fewshot < 0:
+            raise ConfigError(f"benchmark.num_fewshot is {num_fewshot}, must be at least 0")
+        if isinstance(batch_size, int) and batch_size < 1:
+            raise ConfigError(f"benchmark.batch_size is {batch_size}, must be at least 1 or auto")
         if include_path is not None and not Path(include_path).is_dir():
             raise ConfigError(f"benchmark.include_path: no such folder: {include_path}")
         self.tasks = list(tasks)
@@ -104,18 +124,24 @@ class Harness(Benchmark):
     @override
     def prepare(self, lm: LanguageModel) -> None:
         with installed_evaluate():
-            from lm_eval.tasks import TaskManager
-
-            self._manager = TaskManager(include_path=self.include_path)
-            known = set(self._manager.all_tasks)
-            unknown = [task for task in self.tasks if task not in known]
-            if unknown:
-                names = ", ".join(unknown)
-                raise BenchmarkError(
-                    f"benchmark.tasks: lm-eval knows no {names}; `lm_eval ls tasks` lists its names, "
-                    "benchmark.include_path=FOLDER adds local ones"
-                )
+            self._manager = self._task_manager()
             self._harness_model = _harness_model(lm, self.batch_size)
+
+    def _task_manager(self) -> "TaskManager":
+        """Index of tasks; that of lm-eval's own, which takes seconds, only where it is needed."""
+        digest = _folder_digest(self.include_path)
+        if self.include_path is not None:
+            local = _indexed(self.include_path, digest, with_defaults=False)
+            # a group may be made up of lm-eval's own tasks
+            if set(self.tasks) <= set(local.all_subtasks):
+                return local
+        manager = _indexed(self.include_path, digest, with_defaults=True)
+        if unknown := [task for task in self.tasks if task not in set(manager.all_tasks)]:
+            raise BenchmarkError(
+                f"benchmark.tasks: lm-eval knows no {', '.join(unknown)}; `lm_eval ls tasks` lists "
+                "its names, benchmark.include_path=FOLDER adds local ones"
+            )
+        return manager
 
     @override
     def forward_tokens(self) -> int | None:
@@ -123,7 +149,7 @@ class Harness(Benchmark):
 
     @override
     def score(self, lm: LanguageModel) -> list[Score]:
-        with installed_evaluate(), kept_random_state():
+        with installed_evaluate(), no_environment_report(), kept_random_state():
             from lm_eval import simple_evaluate
 
             results = simple_evaluate(
@@ -151,7 +177,7 @@ class Harness(Benchmark):
             higher = results.get("higher_is_better", {}).get(task, {}).get(metric)
             items = _items(samples, metric, filter_name)
             label = metric if filter_name == "none" else f"{metric}_{filter_name}"
-            if items is not None and np.isclose(items.mean(), value, rtol=1e-9, atol=1e-12):
+            if items is not None and np.isclose(items.mean(), value, rtol=1e-9, atol=1e-12, equal_nan=True):
                 found.append(
                     mean_score(
                         task, label, items, higher_is_better=higher is not False, chance=self._chance(task)
@@ -160,7 +186,7 @@ class Harness(Benchmark):
                 continue
             error = row.get(f"{metric}_stderr,{filter_name}")
             error = float(error) if isinstance(error, int | float) else float("nan")
-            n = len(samples) if samples else 0
+            n = len({each["doc_id"] for each in samples or ()})
             found.append(Score(task, label, float(value), error, n, higher is not False))
         return found
 
@@ -193,10 +219,16 @@ def _items(
     return np.array(values, dtype=np.float64)
 
 
+@functools.lru_cache(maxsize=4)
+def _indexed(include_path: str | None, digest: str | None, with_defaults: bool) -> "TaskManager":
+    """Index of the tasks in a folder as its digest says it is, shared by the runs of a sweep."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=include_path, include_defaults=with_defaults)
+
+
 def _folder_digest(folder: str | None) -> str | None:
     """Digest of all files in a folder of tasks: an edited task is another task."""
-    import hashlib
-
     if folder is None:
         return None
     digest = hashlib.sha256()

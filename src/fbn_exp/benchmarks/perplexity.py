@@ -1,5 +1,6 @@
 """Loss on held-out text: nats per token and bits per byte, the most sensitive measure of damage."""
 
+import copy
 import math
 from typing import Any
 
@@ -10,8 +11,10 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.config.choices import Split
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
+from fbn_exp.errors import ConfigError
 from fbn_exp.models import LanguageModel
 from fbn_exp.scores import Score, mean_score
 
@@ -27,9 +30,19 @@ class Perplexity(Benchmark):
         Texts to score; must not be those that networks were extracted from.
     batch_tokens : int
         Tokens of a batch, padding included.
+
+    Raises
+    ------
+    ConfigError
+        If a text may have a single token, which nothing predicts.
     """
 
     def __init__(self, dataset: TextDataset, batch_tokens: int = 1024) -> None:
+        if dataset.min_tokens < 2:
+            raise ConfigError(
+                f"benchmark.dataset.min_tokens is {dataset.min_tokens}, must be at least 2: a text's first "
+                "token is not predicted"
+            )
         self.dataset = dataset
         self.batch_tokens = batch_tokens
 
@@ -65,6 +78,12 @@ class Perplexity(Benchmark):
         return {"benchmark": "perplexity", "texts": self.texts.digest, "name": self.dataset.name}
 
     @override
+    def on(self, part: Split) -> "Perplexity":
+        dataset = copy.copy(self.dataset)
+        dataset.split = part
+        return Perplexity(dataset, self.batch_tokens)
+
+    @override
     def text_digests(self) -> frozenset[str]:
         return self.texts.text_digests
 
@@ -87,4 +106,5 @@ def _nats(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
     losses = torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
     )
-    return (losses.view(ids.shape[0], -1).double() * mask[:, 1:]).sum(dim=1)
+    per_text = losses.view(ids.shape[0], -1).double()
+    return per_text.masked_fill(mask[:, 1:] == 0, 0.0).sum(dim=1)

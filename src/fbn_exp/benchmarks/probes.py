@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from fbn_exp import probes
 from fbn_exp.benchmarks.harness import Harness
+from fbn_exp.config.choices import Split
 from fbn_exp.errors import ConfigError
 
 PARTS = ("test", "dev")
@@ -45,9 +46,18 @@ class Probes(Harness):
         if part not in PARTS:
             raise ConfigError(f"benchmark.part is {part!r}: one of {', '.join(PARTS)}")
         self.part = part
+        self.chosen = list(tasks)
         suffix = "" if part == "test" else "_dev"
         names = [f"{short[task]}{suffix}" for task in (tasks or short)]
         super().__init__(names, str(probes.folder()), limit=limit, batch_size=batch_size)
+
+    @override
+    def on(self, part: Split) -> "Probes":
+        return Probes(self.chosen, part.value, self.limit, self.batch_size)
+
+    @override
+    def name_on_test(self, name: str) -> str:
+        return name.replace("_dev/", "/")
 
     @override
     def _chance(self, task: str) -> float | None:

@@ -52,8 +52,8 @@ class EmbeddedDatasetConfig(DatasetConfig):
 class HubDatasetConfig(DatasetConfig):
     """A data set of the Hugging Face hub, or a local folder in the same format.
 
-    ``field`` names the column with the text; ``hub_split`` says which of the data set's own splits
-    stands for train, dev and test.
+    ``field`` names the column with the text, ``label_field`` that with the label, if there is one;
+    ``hub_split`` says which of the data set's own splits stands for train, dev and test.
     """
 
     _target_: str = "fbn_exp.datasets.hub.HubDataset"
@@ -61,16 +61,18 @@ class HubDatasetConfig(DatasetConfig):
     config: str | None = None
     revision: str | None = None
     field: str = "text"
+    label_field: str | None = None
     hub_split: dict[str, str] = MISSING
 
 
 @dataclass
 class FilesDatasetConfig(DatasetConfig):
-    """Local txt, jsonl, csv or parquet files; ``field`` names the column with the text."""
+    """Local txt, jsonl, csv or parquet files; ``field`` and ``label_field`` name columns."""
 
     _target_: str = "fbn_exp.datasets.files.FilesDataset"
     paths: list[str] = MISSING
     field: str = "text"
+    label_field: str | None = None
     encoding: str = "utf-8"
     split: Split = Split.all
 

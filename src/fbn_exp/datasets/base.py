@@ -3,10 +3,10 @@
 import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,11 @@ BATCH_DOCUMENTS = 64
 
 @dataclass(frozen=True)
 class Document:
-    """One text and where it came from, such as ``wikipedia_5.jsonl line 12``."""
+    """One text, where it came from, such as ``wikipedia_5.jsonl line 12``, and its label if it has one."""
 
     text: str
     origin: str
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,29 @@ class Texts:
         boundaries = self.offsets.astype("<i8")
         tokens = np.array([token for item in self.items for token in item.ids], dtype="<i8")
         return hashlib.sha256(boundaries.tobytes() + tokens.tobytes()).hexdigest()
+
+
+def label_text(value: Any, field: str, origin: str) -> str | None:
+    """Label as a string; what is null or empty counts as no label.
+
+    Parameters
+    ----------
+    value : Any
+        What a row holds in its label column.
+    field, origin : str
+        Column and row, for the error.
+
+    Raises
+    ------
+    DatasetError
+        If the value is neither text nor a number.
+    """
+    if not isinstance(value, str | int | float | None):
+        raise DatasetError(
+            f"dataset.label_field: {field!r} of {origin} is neither text nor a number but "
+            f"{type(value).__name__}"
+        )
+    return None if value is None or value == "" else str(value)
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:
@@ -173,13 +197,15 @@ class TextDataset(ABC):
     def describe(self) -> str:
         """Name the source and the split in a few words."""
 
-    def sample(self, tokenizer: "PreTrainedTokenizerBase") -> Texts:
+    def sample(self, tokenizer: "PreTrainedTokenizerBase", labels: Collection[str] = ()) -> Texts:
         """Shuffle the documents, drop unusable ones, and take the first ``n_texts``.
 
         Parameters
         ----------
         tokenizer : PreTrainedTokenizerBase
             Used with its default special tokens; only as many documents are tokenised as needed.
+        labels : collection of str
+            Only documents with one of these labels are taken; empty takes all, labelled or not.
 
         Returns
         -------
@@ -190,9 +216,9 @@ class TextDataset(ABC):
         Raises
         ------
         DatasetError
-            If no document is usable, or the source cannot be read.
+            If no document is usable or has one of the labels, or the source cannot be read.
         """
-        documents = list(self.documents())
+        documents = self._labelled(list(self.documents()), labels)
         order = np.random.default_rng(self.seed).permutation(len(documents))
         kept: dict[tuple[int, ...], TokenisedText] = {}
         short = duplicate = 0
@@ -208,6 +234,16 @@ class TextDataset(ABC):
         texts = Texts(tuple(kept.values()), dropped_short=short, dropped_duplicate=duplicate)
         self._check_enough(texts, n_read=len(documents))
         return texts
+
+    def _labelled(self, documents: list[Document], labels: Collection[str]) -> list[Document]:
+        """Documents with one of the labels; a label that no document has is an error."""
+        known = {document.label for document in documents if document.label is not None}
+        if missing := [label for label in labels if label not in known]:
+            raise DatasetError(
+                f"no text of {self.describe()} is labelled {', '.join(missing)}; "
+                f"its labels: {', '.join(sorted(known)[:20]) or 'none, set dataset.label_field'}"
+            )
+        return [document for document in documents if document.label in labels] if labels else documents
 
     def _tokenised(
         self, documents: Sequence[Document], tokenizer: "PreTrainedTokenizerBase"

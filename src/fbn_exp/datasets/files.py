@@ -7,11 +7,12 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 from fbn_exp.config.choices import Split
-from fbn_exp.datasets.base import Document, TextDataset
+from fbn_exp.datasets.base import Document, TextDataset, label_text
 from fbn_exp.datasets.splits import in_split
 from fbn_exp.errors import ConfigError, DatasetError
 
@@ -53,27 +54,50 @@ def _explained(path: Path, encoding: str) -> Iterator[None]:
         raise DatasetError(f"cannot read {path}: {error}") from error
 
 
-def _value(record: dict[str, Any], field: str, origin: str) -> str:
-    """Text of a record; a null counts as an empty text."""
-    if field not in record:
-        raise DatasetError(
-            f"dataset.field: {field!r} is not in {origin}; it has: {', '.join(record) or 'nothing'}"
-        )
-    value = record[field]
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise DatasetError(f"dataset.field: {field!r} of {origin} is not text but {type(value).__name__}")
-    return value
+@dataclass(frozen=True)
+class Columns:
+    """Which fields of a record hold the text and, where one is wanted, the label."""
+
+    text: str
+    label: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the fields, each once."""
+        return list(dict.fromkeys([self.text] if self.label is None else [self.text, self.label]))
+
+    def check(self, record: dict[str, Any], origin: str) -> None:
+        """Refuse a record that lacks a field."""
+        for setting, field in (("field", self.text), ("label_field", self.label)):
+            if field is not None and field not in record:
+                raise DatasetError(
+                    f"dataset.{setting}: {field!r} is not in {origin}; "
+                    f"it has: {', '.join(record) or 'nothing'}"
+                )
+
+    def document(self, record: dict[str, Any], origin: str) -> Document:
+        """Document of a record; a null counts as an empty text."""
+        self.check(record, origin)
+        value = record[self.text]
+        if not isinstance(value, str | None):
+            raise DatasetError(
+                f"dataset.field: {self.text!r} of {origin} is not text but {type(value).__name__}"
+            )
+        label = None if self.label is None else label_text(record[self.label], self.label, origin)
+        return Document(value or "", origin, label)
 
 
-def read_txt(path: Path, field: str, encoding: str) -> Iterator[Document]:
+def read_txt(path: Path, columns: Columns, encoding: str) -> Iterator[Document]:
     """Yield the whole file as one document."""
+    if columns.label is not None:
+        raise DatasetError(
+            f"dataset.label_field: {columns.label!r} is not in {path}; plain text has no fields"
+        )
     with _explained(path, encoding), _open(path, encoding) as file:
         yield Document(file.read(), str(path))
 
 
-def read_jsonl(path: Path, field: str, encoding: str) -> Iterator[Document]:
+def read_jsonl(path: Path, columns: Columns, encoding: str) -> Iterator[Document]:
     """Yield one document per line that is not blank."""
     with _explained(path, encoding), _open(path, encoding) as lines:
         for number, line in enumerate(lines, 1):
@@ -88,27 +112,27 @@ def read_jsonl(path: Path, field: str, encoding: str) -> Iterator[Document]:
                 raise DatasetError(
                     f"{origin} holds a JSON {type(record).__name__}, not an object with fields"
                 )
-            yield Document(_value(record, field, origin), origin)
+            yield columns.document(record, origin)
 
 
-def read_csv(path: Path, field: str, encoding: str) -> Iterator[Document]:
+def read_csv(path: Path, columns: Columns, encoding: str) -> Iterator[Document]:
     """Yield one document per row below the header."""
     csv.field_size_limit(LONGEST_CELL)  # the default refuses cells above 128 KiB
     with _explained(path, encoding), _open(path, encoding, newline="") as file:
         reader = csv.DictReader(file, strict=True)
         try:
             header = dict.fromkeys(reader.fieldnames or [])
-            _value(header, field, f"{path} line 1")
+            columns.check(header, f"{path} line 1")
             for number, record in enumerate(reader, 1):
                 origin = f"{path} row {number} (line {reader.line_num})"
                 if None in record or None in record.values():
                     raise DatasetError(f"{origin} does not have the {len(header)} columns of the header")
-                yield Document(_value(record, field, origin), origin)
+                yield columns.document(record, origin)
         except csv.Error as error:
             raise DatasetError(f"{path} line {reader.line_num} is not csv: {error}") from error
 
 
-def read_parquet(path: Path, field: str, encoding: str) -> Iterator[Document]:
+def read_parquet(path: Path, columns: Columns, encoding: str) -> Iterator[Document]:
     """Yield one document per row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -116,18 +140,18 @@ def read_parquet(path: Path, field: str, encoding: str) -> Iterator[Document]:
     with _explained(path, encoding):
         try:
             with pq.ParquetFile(path) as file:
-                _value(dict.fromkeys(file.schema_arrow.names), field, str(path))
+                columns.check(dict.fromkeys(file.schema_arrow.names), str(path))
                 number = 0
-                for batch in file.iter_batches(columns=[field]):
+                for batch in file.iter_batches(columns=columns.names):
                     for record in batch.to_pylist():
                         number += 1
                         origin = f"{path} row {number}"
-                        yield Document(_value(record, field, origin), origin)
+                        yield columns.document(record, origin)
         except pa.ArrowException as error:
             raise DatasetError(f"{path} is not a readable parquet file: {error}") from error
 
 
-READERS: dict[str, Callable[[Path, str, str], Iterator[Document]]] = {
+READERS: dict[str, Callable[[Path, Columns, str], Iterator[Document]]] = {
     ".txt": read_txt,
     ".jsonl": read_jsonl,
     ".jsonl.gz": read_jsonl,
@@ -177,6 +201,8 @@ class FilesDataset(TextDataset):
         The files; suffixes ``.txt``, ``.jsonl``, ``.jsonl.gz``, ``.csv`` and ``.parquet``.
     field : str
         Column with the text, for all but txt; a null in it counts as an empty text.
+    label_field : str or None
+        Column with the label, if there is one: text or a number. A null or empty one counts as none.
     encoding : str
         Encoding of txt, jsonl and csv files.
     n_texts, tokens_per_text, min_tokens, split, seed
@@ -200,10 +226,12 @@ class FilesDataset(TextDataset):
         min_tokens: int = 16,
         split: Split = Split.all,
         seed: int = 0,
+        label_field: str | None = None,
     ) -> None:
         super().__init__(n_texts, tokens_per_text, min_tokens, split, seed)
         self.paths = [paths] if isinstance(paths, str) else list(paths)
         self.field = field
+        self.label_field = label_field
         self.encoding = encoding
         _reading_encoding(encoding)
         if not self.paths:
@@ -214,8 +242,9 @@ class FilesDataset(TextDataset):
     def documents(self) -> Iterator[Document]:
         """Yield the documents of the split, file by file."""
         encoding = _reading_encoding(self.encoding)
+        columns = Columns(self.field, self.label_field)
         for path in self._files():
-            for document in READERS[_suffix(path)](path, self.field, encoding):
+            for document in READERS[_suffix(path)](path, columns, encoding):
                 if in_split(document.text, self.split):
                     yield document
 

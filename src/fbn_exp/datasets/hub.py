@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fbn_exp.config.choices import Split
-from fbn_exp.datasets.base import Document, TextDataset
+from fbn_exp.datasets.base import Document, TextDataset, label_text
 from fbn_exp.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class HubDataset(TextDataset):
         Branch, tag or commit of the data set.
     field : str
         Column with the text; a null in it counts as an empty text.
+    label_field : str or None
+        Column with the label, if there is one; the number of a class becomes its name. A null, or the
+        number -1 of a class, counts as none.
     n_texts, tokens_per_text, min_tokens, split, seed
         As in :class:`TextDataset`. ``Split.all`` is every split in ``hub_split``, one after another.
 
@@ -53,6 +56,7 @@ class HubDataset(TextDataset):
         min_tokens: int = 16,
         split: Split = Split.train,
         seed: int = 0,
+        label_field: str | None = None,
     ) -> None:
         super().__init__(n_texts, tokens_per_text, min_tokens, split, seed)
         self.path = path
@@ -60,6 +64,7 @@ class HubDataset(TextDataset):
         self.config = config
         self.revision = revision
         self.field = field
+        self.label_field = label_field
         unknown = [name for name in self.hub_split if name not in PARTS]
         if unknown or not self.hub_split:
             raise ConfigError(
@@ -75,18 +80,26 @@ class HubDataset(TextDataset):
         """Yield one document per row of the split."""
         for hub_split in self._hub_splits():
             rows = _load(self.path, self.config, hub_split, self.revision)
-            if self.field not in rows.column_names:
-                raise DatasetError(
-                    f"dataset.field: {self.field!r} is not in {self.path} split {hub_split}; "
-                    f"it has: {', '.join(rows.column_names)}"
-                )
-            for number, value in enumerate(_values(rows, self.field), 1):
+            self._check_columns(rows, hub_split)
+            names = getattr(rows.features[self.label_field], "names", None) if self.label_field else None
+            for number, (value, label) in enumerate(_values(rows, self.field, self.label_field), 1):
                 origin = f"{self.path} split {hub_split} row {number}"
                 if not isinstance(value, str | None):
                     raise DatasetError(
                         f"dataset.field: {self.field!r} of {origin} is not text but {type(value).__name__}"
                     )
-                yield Document(value or "", origin)
+                if names is not None and label is not None:
+                    label = names[label] if label >= 0 else None
+                yield Document(value or "", origin, label_text(label, str(self.label_field), origin))
+
+    def _check_columns(self, rows: "datasets.Dataset", hub_split: str) -> None:
+        """Refuse a column that the data set lacks."""
+        for setting, column in (("field", self.field), ("label_field", self.label_field)):
+            if column is not None and column not in rows.column_names:
+                raise DatasetError(
+                    f"dataset.{setting}: {column!r} is not in {self.path} split {hub_split}; "
+                    f"it has: {', '.join(rows.column_names)}"
+                )
 
     @property
     def name(self) -> str:
@@ -105,10 +118,12 @@ class HubDataset(TextDataset):
         return [self.hub_split[self.split.value]]
 
 
-def _values(rows: "datasets.Dataset", field: str) -> Iterator[Any]:
-    """Values of one column, a few rows in memory at a time."""
-    for batch in rows.select_columns([field]).iter(batch_size=READ_ROWS):
-        yield from batch[field]
+def _values(rows: "datasets.Dataset", field: str, label_field: str | None) -> Iterator[tuple[Any, Any]]:
+    """Text and label of each row, the label None where no column is named; a few rows in memory at a time."""
+    columns = list(dict.fromkeys([field] if label_field is None else [field, label_field]))
+    for batch in rows.select_columns(columns).iter(batch_size=READ_ROWS):
+        texts = batch[field]
+        yield from zip(texts, [None] * len(texts) if label_field is None else batch[label_field], strict=True)
 
 
 def _load(path: str, config: str | None, split: str, revision: str | None) -> "datasets.Dataset":

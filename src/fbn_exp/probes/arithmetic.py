@@ -1,4 +1,4 @@
-"""Arithmetic: sums and differences from 0 to 20, after one example of each."""
+"""Arithmetic: sums and differences from 0 to 20, after one example of the same kind."""
 
 import random
 
@@ -18,12 +18,11 @@ def draw(rng: random.Random, index: int) -> Draft:
     """Draw a problem; all choices have as many digits as the result, so that length tells nothing."""
     kind, problems = (("sum", SUMS), ("difference", DIFFERENCES))[index % 2]
     problem = rng.choice(problems)
-    shots = [_other_than(problem, rng, SUMS), _other_than(problem, rng, DIFFERENCES)]
-    rng.shuffle(shots)
-    text = "".join(f"{_written(shot)}{result(shot)}\n" for shot in shots) + _written(problem)
+    shot = rng.choice([each for each in problems if _key(each) != _key(problem)])
+    text = f"{_written(shot)} {result(shot)}\n{_written(problem)}"
     right = result(problem)
     wrong = rng.sample(near(right), 3)
-    return Draft(_key(problem), kind, text, str(right), tuple(map(str, wrong)))
+    return Draft(_key(problem), kind, text, f" {right}", tuple(f" {value}" for value in wrong))
 
 
 def result(problem: Problem) -> int:
@@ -39,16 +38,9 @@ def near(right: int) -> list[int]:
     return [value for value in around if value != right]
 
 
-def _other_than(problem: Problem, rng: random.Random, problems: tuple[Problem, ...]) -> Problem:
-    shot = rng.choice(problems)
-    while _key(shot) == _key(problem):
-        shot = rng.choice(problems)
-    return shot
-
-
 def _written(problem: Problem) -> str:
     a, sign, b = problem
-    return f"{a}{sign}{b}="
+    return f"{a} {sign} {b} ="
 
 
 def _key(problem: Problem) -> str:

@@ -16,7 +16,7 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 def bracket(rng: random.Random) -> Question:
-    """x = [4, max(values → ) closes the innermost bracket."""
+    """Innermost bracket first: after x = [4, max(values comes )."""
     name, digit, other = rng.choice(LISTS), rng.randrange(10), rng.randrange(10)
     outer, inner, key = *rng.sample(FUNCTIONS, 2), rng.choice("abcdefgkmn")
     text = rng.choice(
@@ -38,7 +38,7 @@ def bracket(rng: random.Random) -> Question:
 
 
 def type_of(rng: random.Random) -> Question:
-    """x = 4.5, so isinstance(x, → float)."""
+    """Type of a literal: after x = 4.5, isinstance(x, float)."""
     literals = {
         "int": str(rng.randrange(1_000)),
         "float": f"{rng.randrange(100)}.{rng.randrange(10)}",
@@ -52,20 +52,20 @@ def type_of(rng: random.Random) -> Question:
 
 
 def dictionary(rng: random.Random) -> Question:
-    """d = {"fox": 3, "lamp": 5}, so d["lamp"] → 5."""
+    """Value under a key: of {"fox": 3, "lamp": 5} at "lamp", 5."""
     keys, values, at = rng.sample(WORDS, 3), _digits(rng), rng.randrange(3)
     pairs = ", ".join(f'"{key}": {value}' for key, value in zip(keys, values, strict=False))
     return _asserted(f"d = {{{pairs}}}", f'd["{keys[at]}"]', values, at)
 
 
 def element(rng: random.Random) -> Question:
-    """x = [5, 2, 7, 1], so x[-1] → 1."""
+    """First or last element: of [5, 2, 7, 1] at -1, 1."""
     values, at = _digits(rng), rng.choice((0, -1))
     return _asserted(f"x = {values}", f"x[{at}]", values, at % len(values))
 
 
 def variable(rng: random.Random) -> Question:
-    """Two assignments, fox = 3 and lamp = 5, so lamp → 5."""
+    """Value of a variable: after fox = 3 and lamp = 5, lamp is 5."""
     names, values, at = rng.sample(WORDS, 2), _digits(rng), rng.randrange(2)
     program = "\n".join(f"{name} = {value}" for name, value in zip(names, values, strict=False))
     return _asserted(program, names[at], values, at)

@@ -1,4 +1,4 @@
-"""Copying: random words are said again in the same order; which comes next?"""
+"""Copying: random words are said again in the same order, and one is to come next."""
 
 import random
 

@@ -28,6 +28,8 @@ Pair = tuple[str, str, str]
 
 NOUNS = ROLES + ANIMALS + THINGS
 NAMES = MEN + WOMEN
+ADJECTIVES = ("", " old", " young", " tall", " rich", " famous", " quiet")
+BOUGHT = ("bought", "found", "sold", "painted", "wanted", "lost", "saw", "needed")
 BE = (("is", "are"), ("was", "were"), ("has", "have"))
 DEGREES = (
     ("taller", "tall"), ("older", "old"), ("faster", "fast"), ("smaller", "small"), ("younger", "young"),
@@ -65,9 +67,10 @@ def reflexive_number(rng: random.Random) -> Pair:
     """The girls saw → themselves."""
     people, one = rng.choice(((MALE_ROLES, "himself"), (FEMALE_ROLES, "herself")))
     subject, verb = rng.choice(people), _seen(rng)
+    start = f"The{rng.choice(ADJECTIVES)}"
     if rng.random() < 0.5:
-        return f"The {subject} {verb}", one, "themselves"
-    return f"The {plural(subject)} {verb}", "themselves", one
+        return f"{start} {subject} {verb}", one, "themselves"
+    return f"{start} {plural(subject)} {verb}", "themselves", one
 
 
 def reflexive_gender(rng: random.Random) -> Pair:
@@ -93,22 +96,31 @@ def demonstrative(rng: random.Random) -> Pair:
 
 
 def quantity(rng: random.Random) -> Pair:
-    """Too much → milk, too many → lamps."""
+    """Tom bought too much → milk, several → lamps."""
     mass, things = rng.choice(MASS), plural(rng.choice(THINGS))
-    start = rng.choice(("We have too", "They bought too", "You need too", "She saw how", "He asked how"))
+    start = f"{rng.choice(NAMES)} {rng.choice(BOUGHT)}"
     if rng.random() < 0.5:
-        return f"{start} much", mass, things
-    return f"{start} many", things, mass
+        return f"{start} {rng.choice(('too', 'so', 'very'))} much", mass, things
+    return f"{start} {rng.choice(('too many', 'so many', 'several', 'three'))}", things, mass
+
+
+def numeral(rng: random.Random) -> Pair:
+    """Tom bought every → lamp, several → lamps."""
+    thing = rng.choice(THINGS)
+    start = f"{rng.choice(NAMES)} {rng.choice(BOUGHT)}"
+    if rng.random() < 0.5:
+        return f"{start} {rng.choice(('one', 'every', 'each', 'another'))}", thing, plural(thing)
+    return f"{start} {rng.choice(('several', 'many', 'both', 'two', 'three'))}", plural(thing), thing
 
 
 def article(rng: random.Random) -> Pair:
     """An → apple, a → lamp."""
-    verb = rng.choice(("bought", "found", "sold", "painted", "wanted", "lost", "saw", "drew"))
+    start = f"{rng.choice(NAMES)} {rng.choice(BOUGHT)}"
     vowel = rng.choice([noun for noun in THINGS + ANIMALS if noun[0] in "aeio"])
     consonant = rng.choice([noun for noun in THINGS + ANIMALS if noun[0] not in "aeiouh"])
     if rng.random() < 0.5:
-        return f"{rng.choice(NAMES)} {verb} an", vowel, consonant
-    return f"{rng.choice(NAMES)} {verb} a", consonant, vowel
+        return f"{start} an", vowel, consonant
+    return f"{start} a", consonant, vowel
 
 
 def participle(rng: random.Random) -> Pair:
@@ -156,10 +168,10 @@ def indefinite(rng: random.Random) -> Pair:
 
 def ever(rng: random.Random) -> Pair:
     """None of the painters had → ever, some of the painters had → never."""
-    people = plural(rng.choice(ROLES))
+    people = f"the{rng.choice(ADJECTIVES)} {plural(rng.choice(ROLES))}"
     if rng.random() < 0.5:
-        return f"{rng.choice(('None', 'Not one'))} of the {people} had", "ever", "never"
-    return f"{rng.choice(('Some', 'Most', 'Many', 'Three'))} of the {people} had", "never", "ever"
+        return f"{rng.choice(('None', 'Not one'))} of {people} had", "ever", "never"
+    return f"{rng.choice(('Some', 'Most', 'Many', 'Three'))} of {people} had", "never", "ever"
 
 
 def additive(rng: random.Random) -> Pair:
@@ -200,8 +212,8 @@ def relative_pronoun(rng: random.Random) -> Pair:
 
 PHENOMENA: tuple[Callable[[random.Random], Pair], ...] = (
     agreement, agreement_across_noun, agreement_across_clause, reflexive_number, reflexive_gender,
-    demonstrative, quantity, article, participle, modal, progressive, complement, indefinite, ever, additive,
-    pronoun_case, comparison, relative_pronoun,
+    demonstrative, quantity, numeral, article, participle, modal, progressive, complement, indefinite,
+    ever, additive, pronoun_case, comparison, relative_pronoun,
 )  # fmt: skip
 
 
@@ -209,5 +221,4 @@ def draw(rng: random.Random, index: int) -> Draft:
     """Draw a minimal pair; items cycle through the phenomena."""
     phenomenon = PHENOMENA[index % len(PHENOMENA)]
     text, right, wrong = phenomenon(rng)
-    key = f"{text} {' '.join(sorted((right, wrong)))}"
-    return Draft(key, phenomenon.__name__, text, f" {right}", (f" {wrong}",))
+    return Draft(text, phenomenon.__name__, text, f" {right}", (f" {wrong}",))

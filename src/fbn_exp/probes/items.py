@@ -61,7 +61,7 @@ class Item:
 
 
 Draw = Callable[[random.Random, int], Draft]
-"""Draws a draft from a generator of random numbers; the item's number lets a probe cycle through its kinds."""
+"""Draws from a generator of random numbers; the item's number lets a probe cycle through its kinds."""
 
 
 def half_of(key: str) -> Half:

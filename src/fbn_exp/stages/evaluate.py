@@ -1,26 +1,24 @@
 """Networks + intervention + benchmark → scores, beside the baseline and matched controls."""
 
 import logging
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
 from fbn_exp.benchmarks.base import Benchmark
-from fbn_exp.comparison import Comparison, compare
-from fbn_exp.config.choices import ControlKind
+from fbn_exp.comparison import Comparison
+from fbn_exp.config.choices import Split
 from fbn_exp.config.scoring import ControlsConfig
 from fbn_exp.controls import draw_controls
 from fbn_exp.errors import BenchmarkError, ConfigError
 from fbn_exp.fold import export
-from fbn_exp.interventions import Edit, Intervention, NoIntervention, applied, no_edit
-from fbn_exp.layout import NeuronLayout
+from fbn_exp.interventions import Intervention, NoIntervention, Scale
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.score_cache import ScoreCache
-from fbn_exp.scores import Score
+from fbn_exp.scorer import Controls, Scorer, select_factors
 from fbn_exp.stages.build import built, extraction_parts, plain, typed
 from fbn_exp.stages.obtain import obtain_networks
 from fbn_exp.stages.run_folder import RunFolder
@@ -29,33 +27,6 @@ from fbn_exp.targets import Target, choose_target
 from fbn_exp.tracking import RunInfo, TrackedRun
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """Scores a model under edits, each of them once."""
-
-    lm: LanguageModel
-    layout: NeuronLayout
-    benchmark: Benchmark
-    cache: ScoreCache
-
-    def scores(self, edit: Edit) -> list[Score]:
-        """Scores under an edit, from the cache where they are known."""
-        touched = bool(edit.touched.any())
-        key = {
-            "weights": self.lm.weight_digest,
-            "dtype": self.lm.dtype,
-            "benchmark": self.benchmark.key(),
-            # the untouched model is the same whatever the site
-            "edit": edit.digest if touched else None,
-            "layout": self.layout.to_dict() if touched else None,
-        }
-        return self.cache.scores(key, lambda: self._compute(edit))
-
-    def _compute(self, edit: Edit) -> list[Score]:
-        with applied(self.lm.model, self.layout, edit):
-            return self.benchmark.score(self.lm)
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -80,25 +51,45 @@ def run(cfg: DictConfig) -> float | None:
     intervention = built(cfg.intervention, Intervention)  # type: ignore[type-abstract]
     benchmark = built(cfg.benchmark, Benchmark)  # type: ignore[type-abstract]
     controls = typed(cfg.controls, ControlsConfig)
-    if controls.repeats < 1:
-        raise ConfigError(f"controls.repeats is {controls.repeats}, must be at least 1")
+    _check(cfg, intervention, benchmark, controls)
     folder = RunFolder(Path(cfg.run.folder), "evaluate")
     info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
         lm = load(parts.model, parts.cache)
-        benchmark.prepare(lm)
         networks = obtain_networks(cfg.networks, parts, lm, folder.path)
-        _require_disjoint(networks, benchmark)
         target = choose_target(networks, parts.threshold, intervention.networks)
-        scorer = Scorer(lm, networks.layout, benchmark, ScoreCache(parts.cache / "scores"))
-        comparisons = _compare(scorer, intervention, target, controls)
-        _report(folder, comparisons, intervention, target, cfg)
+        scorer = _scorer(lm, networks, benchmark, parts.cache)
+        drawn = _draw(intervention, target, controls)
+        if cfg.select_factor:
+            comparisons = _selected(scorer, intervention, list(cfg.factors), target, drawn, folder)
+        else:
+            scorer.announce(2 + sum(map(len, drawn.values())) if drawn else 1)
+            comparisons = scorer.compare(intervention, target, drawn)
+        _report(folder, comparisons, intervention, target, drawn)
         if cfg.export.path is not None:
             export(lm, networks.layout, intervention.edit(target), Path(cfg.export.path))
-            log.info("folded model saved: %s", cfg.export.path)
-        _track(tracked, folder)
+            log.info("model with the intervention in its weights: %s", cfg.export.path)
+        _track(tracked, folder, networks)
     print_verdict(comparisons, intervention, target)
     return _objective(cfg.objective, folder.metrics)
+
+
+def _check(
+    cfg: DictConfig, intervention: Intervention, benchmark: Benchmark, controls: ControlsConfig
+) -> None:
+    """What contradicts each other is refused before a model loads."""
+    if controls.repeats < 1:
+        raise ConfigError(f"controls.repeats is {controls.repeats}, must be at least 1")
+    if cfg.select_factor:
+        if not isinstance(intervention, Scale):
+            raise ConfigError("select_factor=true chooses a factor: take intervention=scale or amplify")
+        benchmark.on(Split.dev)
+
+
+def _scorer(lm: LanguageModel, networks: FunctionalNetworks, benchmark: Benchmark, cache: Path) -> Scorer:
+    benchmark.prepare(lm)
+    _require_disjoint(networks, benchmark)
+    return Scorer(lm, networks.layout, benchmark, ScoreCache(cache / "scores"))
 
 
 def _require_disjoint(networks: FunctionalNetworks, benchmark: Benchmark) -> None:
@@ -116,43 +107,42 @@ def _require_disjoint(networks: FunctionalNetworks, benchmark: Benchmark) -> Non
         )
 
 
-def _compare(
-    scorer: Scorer, intervention: Intervention, target: Target, controls: ControlsConfig
+def _draw(intervention: Intervention, target: Target, controls: ControlsConfig) -> Controls:
+    if isinstance(intervention, NoIntervention):
+        return {}
+    drawn = draw_controls(target, controls.repeats, controls.seed)
+    if not drawn:
+        log.warning("no controls: the networks hold %d of %d neurons", target.size, target.layout.n_neurons)
+    return drawn
+
+
+def _selected(
+    scorer: Scorer,
+    intervention: Intervention,
+    factors: list[float],
+    target: Target,
+    drawn: Controls,
+    folder: RunFolder,
 ) -> list[Comparison]:
-    untouched = isinstance(intervention, NoIntervention)
-    drawn = {} if untouched else draw_controls(target, controls.repeats, controls.seed)
-    _announce(scorer, runs=1 if untouched else 2 + sum(len(each) for each in drawn.values()))
-    started = time.perf_counter()
-    baseline = scorer.scores(no_edit(target.layout.n_neurons))
-    log.info("baseline: %.1f s", time.perf_counter() - started)
-    scores = scorer.scores(intervention.edit(target))
-    beside: dict[ControlKind, list[list[Score]]] = {
-        kind: [scorer.scores(intervention.edit(each.target)) for each in found]
-        for kind, found in drawn.items()
-    }
-    cache = scorer.cache
-    log.info(
-        "%d scorings in %.1f s, %d more from the cache",
-        cache.misses,
-        time.perf_counter() - started,
-        cache.hits,
-    )
-    return compare(scores, baseline, beside)
-
-
-def _announce(scorer: Scorer, runs: int) -> None:
-    tokens = scorer.benchmark.forward_tokens()
-    if tokens is None:
-        log.info("%d scorings (model untouched, intervened, controls)", runs)
-        return
-    rate = scorer.lm.forward_rate()
-    log.info(
-        "%d scorings × %s forward tokens: at most about %.0f s at %.0f tokens/s",
-        runs,
-        f"{tokens:,}",
-        runs * tokens / rate,
-        rate,
-    )
+    """Choose a factor for each task on dev, and compare on test at the chosen ones only."""
+    assert isinstance(intervention, Scale)
+    on_dev = scorer.benchmark.on(Split.dev)
+    on_dev.prepare(scorer.lm)
+    dev = Scorer(scorer.lm, scorer.layout, on_dev, scorer.cache)
+    chosen = select_factors(dev, intervention, factors, target)
+    by_factor: dict[float, set[str]] = {}
+    for name, factor in chosen.items():
+        by_factor.setdefault(factor, set()).add(scorer.benchmark.name_on_test(name))
+    scorer.announce(1 + len(by_factor) * (1 + sum(map(len, drawn.values()))))
+    found = []
+    for factor, names in by_factor.items():
+        compared = scorer.compare(Scale(intervention.networks, factor), target, drawn)
+        for each in compared:
+            if each.score.name in names:
+                found.append(each)
+                folder.add_metrics({f"selected_factor/{each.score.name}": factor})
+    folder.add_metrics({"factors_tried": len(set(factors))})
+    return found
 
 
 def _report(
@@ -160,23 +150,30 @@ def _report(
     comparisons: list[Comparison],
     intervention: Intervention,
     target: Target,
-    cfg: DictConfig,
+    drawn: Controls,
 ) -> None:
-    table = pd.DataFrame([each.row() for each in comparisons])
-    factors = getattr(intervention, "factors", None) or getattr(intervention, "values", None)
-    head = {
-        "intervention": intervention.describe(),
-        "factor": factors[0] if factors and len(factors) == 1 else None,
-        "networks": "all" if intervention.networks == "all" else ",".join(map(str, target.networks)),
-        "neurons": target.size,
-    }
-    for place, (name, value) in enumerate(head.items()):
-        table.insert(place, name, value)
-    folder.add_table("scores", table)
-    folder.add_table("items", _items(comparisons))
+    """Tables and numbers, the same under the same names everywhere."""
+    rows = []
     for each in comparisons:
         folder.add_metrics(each.metrics())
-    folder.add_metrics({"neurons": target.size})
+        factor = folder.metrics.get(f"selected_factor/{each.score.name}", intervention.single_factor)
+        head = {
+            "intervention": intervention.describe(),
+            "factor": factor,
+            "networks": "all" if intervention.networks == "all" else ",".join(map(str, target.networks)),
+            "neurons": target.size,
+        }
+        rows.append(head | each.row())
+    folder.add_table("scores", pd.DataFrame(rows))
+    folder.add_table("items", _items(comparisons))
+    written = _written(comparisons)
+    if not written.empty:
+        folder.add_table("texts", written)
+    same_block = {
+        f"control/{kind.value}/same_block": float(np.mean([each.same_block for each in controls]))
+        for kind, controls in drawn.items()
+    }
+    folder.add_metrics({"neurons": target.size, **same_block})
 
 
 def _items(comparisons: list[Comparison]) -> pd.DataFrame:
@@ -199,10 +196,21 @@ def _items(comparisons: list[Comparison]) -> pd.DataFrame:
     )
 
 
-def _track(tracked: TrackedRun, folder: RunFolder) -> None:
+def _written(comparisons: list[Comparison]) -> pd.DataFrame:
+    """What was written, side by side: untouched, with the intervention, with one control of each kind."""
+    for each in comparisons:
+        if each.score.texts is not None:
+            columns = {"untouched": each.baseline.texts, "intervened": each.score.texts}
+            columns |= {f"{kind.value} control": scores[0].texts for kind, scores in each.controls.items()}
+            return pd.DataFrame(columns)
+    return pd.DataFrame()
+
+
+def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks) -> None:
     tracked.metrics(folder.metrics)
     for name, table in folder.tables.items():
         tracked.table(name, table)
+    tracked.lineage(networks.provenance)
 
 
 def _objective(name: str | None, metrics: dict[str, float]) -> float | None:

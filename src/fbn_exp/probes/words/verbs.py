@@ -1,5 +1,7 @@
 """Verbs and their past forms."""
 
+from fbn_exp.probes.words import listed
+
 VOWELS = "aeiou"
 
 IRREGULAR = {
@@ -81,34 +83,35 @@ write wrote written
 }
 """Past tense and past participle of verbs that do not take -ed."""
 
-REGULAR = tuple(
+REGULAR = listed(
     """
     accept achieve act add admit adopt advise agree allow announce answer appear apply argue arrive ask
-    assign assist assume attach attack attempt attend attract avoid belong block boil brush call care carry
-    cause celebrate challenge change charge check claim clean clear collect combine comment compare complete
-    confirm connect consider consist contain continue control cook copy count cover crack crash create cross
-    cry dance decide declare decline decrease defeat define delay deliver demand deny depend describe deserve
-    design destroy detect determine develop die disappear discover discuss divide dream dress drop earn employ
-    enable encourage enjoy ensure enter escape establish examine exceed exist expand expect explain explore
-    expose express extend fail fear fill finish fix float fold follow force fry gain gather grab grant guard
-    guess guide handle happen heal help hope hunt identify ignore improve include increase influence inform
-    insist intend introduce invite involve join judge jump kick kill land last launch learn like list listen
-    load lock look love maintain manage march mark match measure melt mention mix move name need notice observe
-    obtain occur offer open operate order organize own pack paint park pass perform pick plan plant play
-    possess practice praise prefer prepare press prevent print proceed produce promise promote protect prove
-    provide publish pull purchase push raise reach react realize receive recognize recommend record reduce
-    refer reflect refuse reject relate release rely remain remember remind remove repair repeat replace report
-    represent request require respond rest return reveal roll sail satisfy save search seem select serve settle
-    shape share shift sign slip smile solve spell start stay step stop store stretch study succeed suffer
-    suggest supply support surprise survive switch talk taste test tie touch trace train transform travel treat
-    trust try turn twist type unite use value view visit vote wait walk want warn wash watch welcome wipe wish
-    wonder work worry wrap
-    """.split()
+    assign assist assume attach attack attempt attend attract avoid belong block boil brush call care
+    carry cause celebrate challenge change charge check claim clean clear collect combine comment compare
+    complete confirm connect consider consist contain continue control cook copy count cover crack crash
+    create cross cry dance decide declare decline decrease defeat define delay deliver demand deny depend
+    describe deserve design destroy detect determine develop die disappear discover discuss divide dream
+    dress drop earn employ enable encourage enjoy ensure enter escape establish examine exceed exist
+    expand expect explain explore expose express extend fail fear fill finish fix float fold follow force
+    fry gain gather grab grant guard guess guide handle happen heal help hope hunt identify ignore improve
+    include increase influence inform insist intend introduce invite involve join judge jump kick kill
+    land last launch learn like list listen load lock look love maintain manage march mark match measure
+    melt mention mix move name need notice observe obtain occur offer open operate order organize own pack
+    paint park pass perform pick plan plant play possess practice praise prefer prepare press prevent
+    print proceed produce promise promote protect prove provide publish pull purchase push raise reach
+    react realize receive recognize recommend record reduce refer reflect refuse reject relate release
+    rely remain remember remind remove repair repeat replace report represent request require respond rest
+    return reveal roll sail satisfy save search seem select serve settle shape share shift sign slip smile
+    solve spell start stay step stop store stretch study succeed suffer suggest supply support surprise
+    survive switch talk taste test tie touch trace train transform travel treat trust try turn twist type
+    unite use value view visit vote wait walk want warn wash watch welcome wipe wish wonder work worry
+    wrap
+    """
 )
 """Verbs that take -ed; all their forms are common."""
 
 DOUBLING = frozenset(
-    "admit begin control drop grab occur plan prefer refer run sit slip spin step stop win wrap".split()
+    listed("admit begin control drop grab occur plan prefer refer run sit slip spin step stop win wrap")
 )
 """Verbs that double their last letter before -ed and -ing."""
 

@@ -1,0 +1,181 @@
+"""Labelled texts, scored by the likelihood of label words after a prompt."""
+
+import copy
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+from typing_extensions import override
+
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.config.choices import Split
+from fbn_exp.datasets.base import TextDataset
+from fbn_exp.datasets.batches import length_batches, pad
+from fbn_exp.errors import BenchmarkError, ConfigError
+from fbn_exp.models import LanguageModel
+from fbn_exp.scores import Score, mean_score
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+
+
+class Classification(Benchmark):
+    """Accuracy of the most likely label word, beside the rate of the most frequent label.
+
+    Every label's word is scored by its log-likelihood after the prompt, so that there is no output that
+    cannot be parsed. What a broken model does is counted apart: items whose likelihoods are not finite
+    are ``undecided``; the accuracy is over the others, not a number if there are none.
+
+    Parameters
+    ----------
+    dataset : TextDataset
+        Labelled texts; must not be those that networks were extracted from.
+    prompt : str
+        With ``{text}`` where the text goes; a space and the word follow it.
+    words : mapping of str to str
+        Word of each label, may hold further labels; empty takes the labels themselves.
+    labels : sequence of str
+        Only texts with one of these labels are taken; empty takes all.
+    batch_tokens : int
+        Tokens of a batch, padding included.
+
+    Raises
+    ------
+    ConfigError
+        If the prompt has no place for the text, a word is empty, or a single label is named.
+    """
+
+    def __init__(
+        self,
+        dataset: TextDataset,
+        prompt: str,
+        words: Mapping[str, str] | None = None,
+        labels: Sequence[str] = (),
+        batch_tokens: int = 1024,
+    ) -> None:
+        if "{text}" not in prompt:
+            raise ConfigError(f"benchmark.prompt is {prompt!r}: needs {{text}} where the text goes")
+        if len(set(labels)) == 1:
+            raise ConfigError(f"benchmark.labels is [{labels[0]}]: name at least two, or none to take all")
+        if words and not all(words.values()):
+            raise ConfigError("benchmark.words: no word may be empty")
+        self.dataset = dataset
+        self.prompt = prompt
+        self.words = dict(words or {})
+        self.chosen = list(labels)
+        self.batch_tokens = batch_tokens
+
+    @override
+    def prepare(self, lm: LanguageModel) -> None:
+        self.texts = self.dataset.sample(lm.tokenizer, self.chosen)
+        for document in self.texts.documents:
+            if document.label is None:
+                raise BenchmarkError(
+                    f"{document.origin} has no label: set benchmark.dataset.label_field, or name labels in "
+                    "benchmark.labels to leave such texts out"
+                )
+        gold = [str(document.label) for document in self.texts.documents]
+        self.labels = sorted(set(self.chosen or gold))
+        if len(self.labels) < 2:
+            raise BenchmarkError(f"all texts of {self.dataset.describe()} are labelled {self.labels[0]}")
+        self.gold = np.array([self.labels.index(label) for label in gold])
+        self.word_ids = self._word_ids(lm)
+        # the text is cut to the dataset's tokens_per_text, so that every prompt keeps its question
+        shown = lm.tokenizer.batch_decode(self.texts.ids, skip_special_tokens=True)
+        prompts = [list(lm.tokenizer(self.prompt.replace("{text}", text))["input_ids"]) for text in shown]
+        # the last token of a row needs no forward pass, so words of one token need one row for all of them
+        self.single = all(len(word) == 1 for word in self.word_ids)
+        self.rows = prompts if self.single else [row + word[:-1] for row in prompts for word in self.word_ids]
+
+    def _word_ids(self, lm: LanguageModel) -> list[list[int]]:
+        """Token ids of each label's word."""
+        if self.words and (missing := [label for label in self.labels if label not in self.words]):
+            raise BenchmarkError(
+                f"benchmark.words has no word for {', '.join(missing)}; it has: {', '.join(self.words)}"
+            )
+        words = [f" {self.words.get(label, label)}" for label in self.labels]
+        ids = [list(lm.tokenizer.encode(word, add_special_tokens=False)) for word in words]
+        if len({tuple(word) for word in ids}) < len(ids):
+            raise BenchmarkError(f"benchmark.words gives two labels the same word: {', '.join(words)}")
+        return ids
+
+    @override
+    def forward_tokens(self) -> int:
+        return sum(map(len, self.rows))
+
+    @override
+    def key(self) -> dict[str, Any]:
+        return {
+            "benchmark": "classification",
+            "name": self.dataset.name,
+            "texts": self.texts.digest,
+            "gold": self.gold.tolist(),
+            "words": self.word_ids,
+            "rows": self.rows,
+        }
+
+    @override
+    def on(self, part: Split) -> "Classification":
+        dataset = copy.copy(self.dataset)
+        dataset.split = part
+        return Classification(dataset, self.prompt, self.words, self.chosen, self.batch_tokens)
+
+    @override
+    def text_digests(self) -> frozenset[str]:
+        return self.texts.text_digests
+
+    @override
+    def score(self, lm: LanguageModel) -> list[Score]:
+        likelihood = self._likelihood(lm)
+        decided: NDArray[np.bool_] = np.asarray(np.isfinite(likelihood).all(axis=1))
+        right = decided & (np.where(decided[:, None], likelihood, 0).argmax(axis=1) == self.gold)
+        counts = np.bincount(self.gold, minlength=len(self.labels))
+        majority = float(counts.max() / counts.sum())
+        task = f"classification_{self.dataset.name}"
+        log.info(
+            "majority class %s: %.4f of %d texts", self.labels[int(counts.argmax())], majority, len(right)
+        )
+        return [
+            _accuracy(task, right.astype(np.float64), decided.astype(np.float64), majority),
+            mean_score(task, "undecided", (~decided).astype(np.float64), higher_is_better=False),
+        ]
+
+    def _likelihood(self, lm: LanguageModel) -> Array:
+        """Log-likelihood of each label's word after each prompt, shape (texts, labels)."""
+        words = [self.word_ids] * len(self.rows)
+        if not self.single:
+            words = [[word] for _ in self.gold for word in self.word_ids]
+        found = np.zeros((len(self.rows), len(words[0])))
+        lengths = [len(row) for row in self.rows]
+        bar = tqdm(total=sum(lengths), unit=" tokens", unit_scale=True, desc="classification", leave=False)
+        with bar, torch.inference_mode():
+            for batch in length_batches(lengths, self.batch_tokens):
+                ids, mask = pad([self.rows[row] for row in batch], lm.pad_id)
+                logits = lm.model(
+                    input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
+                ).logits
+                for place, row in enumerate(batch):
+                    found[row] = _log_likelihoods(logits[place, : lengths[row]], words[row])
+                bar.update(int(mask.sum()))
+        return found.reshape(len(self.gold), len(self.labels))
+
+
+def _log_likelihoods(logits: Tensor, words: Sequence[Sequence[int]]) -> list[float]:
+    """Log-likelihood of words of equal length, of which the last tokens of the row are all but the last."""
+    length = len(words[0])
+    before = logits[-length:].double().log_softmax(dim=-1).cpu()
+    return [float(before[range(length), list(word)].sum()) for word in words]
+
+
+def _accuracy(task: str, right: Array, decided: Array, majority: float) -> Score:
+    """Share of right items among the decided ones."""
+    if decided.any():
+        return mean_score(task, "acc", right, higher_is_better=True, weights=decided, chance=majority)
+    nan = float("nan")
+    return Score(task, "acc", nan, nan, len(right), True, right, decided, majority)

@@ -1,0 +1,63 @@
+"""Every yaml of the group composes and gives the object that it names."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+import fbn_exp.script  # noqa: F401 - registers the resolver that conf/common.yaml uses
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.config import register
+from fbn_exp.config.choices import Split
+from fbn_exp.stages.build import built
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def benchmark(*overrides):
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("evaluate", overrides=list(overrides))
+    cfg.run.folder, cfg.run.name, cfg.run.sweep = "nowhere", "test", None
+    return built(cfg.benchmark, Benchmark)
+
+
+@pytest.mark.parametrize("option", sorted(file.stem for file in (CONF / "benchmark").glob("*.yaml")))
+def test_every_option_composes_and_builds_its_object(option):
+    more = ["benchmark.tasks=[hellaswag]"] if option == "lm_eval" else []
+    assert isinstance(benchmark(f"benchmark={option}", *more), Benchmark)
+
+
+def test_texts_come_from_the_test_part():
+    for option in ("perplexity", "classification"):
+        assert benchmark(f"benchmark={option}").dataset.split is Split.test
+
+
+def test_the_default_classification_is_of_positive_and_negative_tweets(tiny_model):
+    made = benchmark("benchmark=classification")
+    made.prepare(tiny_model)
+    assert made.labels == ["negative", "positive"]
+    assert len(made.texts) == 200
+    assert max(made.texts.lengths) <= 48
+    acc, undecided = made.score(tiny_model)
+    assert (acc.n, undecided.value) == (200, 0)
+    assert acc.chance > 0.5
+
+
+def test_another_data_set_takes_its_own_labels_and_words():
+    made = benchmark(
+        "benchmark=classification",
+        "dataset@benchmark.dataset=agnews",
+        "benchmark.labels=[]",
+        "benchmark.prompt='News: {text}\nTopic:'",
+        "benchmark.words={World: world, Sports: sports, Business: business, Sci/Tech: science}",
+    )
+    assert (made.dataset.label_field, made.dataset.split, made.chosen) == ("label", Split.test, [])
+    assert made.words["Sci/Tech"] == "science"
+    assert "\nTopic:" in made.prompt
+
+
+def test_the_default_prompts_are_written_on(tiny_model):
+    made = benchmark("benchmark=generation", "benchmark.new_tokens=5")
+    made.prepare(tiny_model)
+    assert {score.n for score in made.score(tiny_model)} == {5}

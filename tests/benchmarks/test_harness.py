@@ -1,0 +1,300 @@
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from zoo import TINY
+
+from fbn_exp.benchmarks.harness import Harness
+from fbn_exp.config.choices import Precision
+from fbn_exp.config.options import ModelConfig
+from fbn_exp.errors import BenchmarkError, ConfigError
+from fbn_exp.models import LanguageModel
+from fbn_exp.random_model import byte_tokenizer, random_model
+
+CHOICE = """
+task: fbn_test_choice
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {folder}/choice.jsonl, train: {folder}/shots.jsonl}}}}
+output_type: multiple_choice
+test_split: test
+fewshot_split: train
+doc_to_text: "{{{{question}}}}"
+doc_to_choice: choices
+doc_to_target: gold
+metric_list:
+  - {{metric: acc, aggregation: mean, higher_is_better: true}}
+  - {{metric: acc_norm, aggregation: mean, higher_is_better: true}}
+"""
+WRITING = """
+task: fbn_test_writing
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {folder}/writing.jsonl, train: {folder}/shots.jsonl}}}}
+output_type: generate_until
+test_split: test
+fewshot_split: train
+doc_to_text: "{{{{question}}}}"
+doc_to_target: answer
+generation_kwargs: {{until: ["\\n"], max_gen_toks: 6, do_sample: false}}
+metric_list:
+  - {{metric: exact_match, aggregation: mean, higher_is_better: true}}
+"""
+CHOICE_TASK, WRITING_TASK = "fbn_test_choice", "fbn_test_writing"
+SHADOWED = """
+if __name__ != "__main__":
+    raise SystemExit("this file was taken for the package evaluate")
+import sys
+from pathlib import Path
+from fbn_exp.benchmarks.harness import Harness
+from fbn_exp.config.options import ModelConfig
+from fbn_exp.models import load
+
+folder, tasks = sys.argv[1:]
+lm = load(ModelConfig(name=folder, dtype="float32", device="cpu"), Path("cache"))
+benchmark = Harness(["fbn_test_choice", "fbn_test_writing"], include_path=tasks)
+before = list(sys.path)
+benchmark.prepare(lm)
+print(*(f"{score.name}={score.value!r}" for score in benchmark.score(lm)))
+assert sys.path == before and str(Path(__file__).parent) in sys.path
+"""
+
+
+def lines(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep what the tests load out of the user's cache."""
+    import datasets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def lm():
+    config = ModelConfig(name="random:llama", dtype=Precision.float32, device="cpu", random=TINY)
+    return LanguageModel(random_model("llama", TINY).eval(), byte_tokenizer(), config, None)
+
+
+@pytest.fixture(scope="module")
+def model_folder(lm, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    lm.model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tasks_folder(lm, tmp_path_factory):
+    """Two tasks on local files; the model gets some items of both right."""
+    folder = tmp_path_factory.mktemp("tasks")
+    rng = np.random.default_rng(0)
+    questions = [f"{'long ' * rng.integers(0, 6)}question {index}:" for index in range(30)]
+    choice = [
+        {"question": each, "choices": [" yes", " no", " perhaps"], "gold": int(rng.integers(3))}
+        for each in questions
+    ]
+    answers = [told(lm, each) if index % 3 else "something else" for index, each in enumerate(questions)]
+    writing = [{"question": q, "answer": a} for q, a in zip(questions, answers, strict=True)]
+    shots = [
+        {"question": f"shot {index}", "choices": [" a", " b"], "gold": index % 2, "answer": "ab"[index % 2]}
+        for index in range(8)
+    ]
+    for name, rows in (("choice", choice), ("writing", writing), ("shots", shots)):
+        (folder / f"{name}.jsonl").write_text(lines(rows), encoding="utf-8")
+    (folder / "choice.yaml").write_text(CHOICE.format(folder=folder), encoding="utf-8")
+    (folder / "writing.yaml").write_text(WRITING.format(folder=folder), encoding="utf-8")
+    return folder
+
+
+def told(lm, question):
+    """What the model writes after a question, up to six tokens or the end of the line."""
+    ids = torch.tensor([lm.tokenizer.encode(question)])
+    found = lm.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False)
+    return lm.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True).split("\n")[0]
+
+
+def plainly(model_folder, tasks_folder, tasks, **settings):
+    """Results of lm-eval by itself, on the saved folder."""
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    results = lm_eval.simple_evaluate(
+        model="hf",
+        model_args=f"pretrained={model_folder}",
+        device="cpu",
+        batch_size=16,
+        tasks=tasks,
+        task_manager=TaskManager(include_path=str(tasks_folder), include_defaults=False),
+        **settings,
+    )
+    return {
+        (task, key.partition(",")[0]): value
+        for task, row in results["results"].items()
+        for key, value in row.items()
+        if key.endswith(",none")
+    }
+
+
+def ours(lm, tasks_folder, tasks, **settings):
+    benchmark = Harness(tasks, include_path=str(tasks_folder), **settings)
+    benchmark.prepare(lm)
+    return benchmark.score(lm)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "settings"),
+    [
+        ([CHOICE_TASK, WRITING_TASK], {}),
+        ([CHOICE_TASK], {"limit": 7}),
+        ([WRITING_TASK, CHOICE_TASK], {"num_fewshot": 2, "limit": 11}),
+    ],
+)
+def test_scores_are_those_of_lm_eval_on_the_saved_model(lm, model_folder, tasks_folder, tasks, settings):
+    scores = ours(lm, tasks_folder, tasks, **settings)
+    plain = plainly(model_folder, tasks_folder, tasks, **settings)
+    assert {(score.task, score.metric): score.value for score in scores} == {
+        place: value for place, value in plain.items() if not place[1].endswith("_stderr")
+    }
+    for score in scores:
+        error = plain[score.task, f"{score.metric}_stderr"]
+        assert score.standard_error == pytest.approx(error, rel=1e-9)
+        assert score.n == settings.get("limit", 30)
+    assert {score.task for score in scores} == set(tasks)
+
+
+def test_some_items_are_right_and_some_are_wrong(lm, tasks_folder):
+    scores = {score.name: score.value for score in ours(lm, tasks_folder, [CHOICE_TASK, WRITING_TASK])}
+    assert 0 < scores[f"{CHOICE_TASK}/acc"] < 1
+    assert scores[f"{WRITING_TASK}/exact_match"] == pytest.approx(2 / 3)
+
+
+def test_items_are_in_the_order_of_the_documents(lm, tasks_folder):
+    (writing,) = ours(lm, tasks_folder, [WRITING_TASK])
+    assert writing.items.tolist() == [float(index % 3 > 0) for index in range(30)]
+    acc = next(each for each in ours(lm, tasks_folder, [CHOICE_TASK]) if each.metric == "acc")
+    rows = [json.loads(line) for line in (tasks_folder / "choice.jsonl").read_text().splitlines()]
+    for item, row in zip(acc.items, rows, strict=True):
+        assert item == float(
+            np.argmax([likelihood(lm, row["question"], c) for c in row["choices"]]) == row["gold"]
+        )
+
+
+def likelihood(lm, prompt, word):
+    start, ids = len(prompt), torch.tensor([lm.tokenizer.encode(prompt + word)])
+    with torch.no_grad():
+        found = lm.model(input_ids=ids).logits[0].log_softmax(-1)
+    return float(sum(found[place - 1, ids[0, place]] for place in range(start, ids.shape[1])))
+
+
+def test_scoring_again_gives_the_same_and_hooks_stay_on(lm, tasks_folder):
+    benchmark = Harness([CHOICE_TASK], include_path=str(tasks_folder), num_fewshot=2)
+    benchmark.prepare(lm)
+    first = benchmark.score(lm)
+    hook = lm.model.get_output_embeddings().register_forward_hook(lambda *args: -args[2])
+    try:
+        turned = benchmark.score(lm)
+    finally:
+        hook.remove()
+    again = benchmark.score(lm)
+    assert [each.items.tolist() for each in again] == [each.items.tolist() for each in first]
+    assert [each.items.tolist() for each in turned] != [each.items.tolist() for each in first]
+
+
+def test_a_group_is_scored_with_its_members(lm, tasks_folder, tmp_path):
+    for name in ("choice", "writing"):
+        (tmp_path / f"{name}.yaml").write_text((tasks_folder / f"{name}.yaml").read_text(), encoding="utf-8")
+    (tmp_path / "group.yaml").write_text(
+        f"group: fbn_test_both\ntask: [{CHOICE_TASK}]\naggregate_metric_list:\n"
+        "  - {metric: acc, aggregation: mean, weight_by_size: true}\n",
+        encoding="utf-8",
+    )
+    scores = {score.name: score for score in ours(lm, tmp_path, ["fbn_test_both"])}
+    assert scores["fbn_test_both/acc"].value == scores[f"{CHOICE_TASK}/acc"].value
+    assert scores["fbn_test_both/acc"].items is None
+
+
+def test_an_unknown_task_is_named_with_a_way_to_find_names(lm, tasks_folder):
+    with pytest.raises(
+        BenchmarkError, match=r"lm-eval knows no fbn_absent; .* benchmark\.include_path=FOLDER"
+    ):
+        ours(lm, tasks_folder, [CHOICE_TASK, "fbn_absent"])
+
+
+def test_the_global_random_state_stays_as_it_was(lm, tasks_folder):
+    def state():
+        return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+
+    random.seed(12), np.random.seed(12), torch.manual_seed(12)  # noqa: NPY002
+    before = state()
+    ours(lm, tasks_folder, [CHOICE_TASK], num_fewshot=1, limit=3)
+    assert state() == before
+
+
+def test_model_and_tokenizer_stay_as_they_were(lm, tasks_folder):
+    tokenizer = byte_tokenizer()
+    tokenizer.pad_token = None
+    bare = replace(lm, tokenizer=tokenizer)
+    before = [weight.clone() for weight in lm.model.parameters()]
+    ours(bare, tasks_folder, [CHOICE_TASK, WRITING_TASK], limit=3)
+    assert tokenizer.pad_token is None
+    assert tokenizer.padding_side == byte_tokenizer().padding_side
+    assert all(map(torch.equal, before, lm.model.parameters()))
+
+
+@pytest.mark.parametrize("python_path", [False, True])
+def test_a_script_called_evaluate_does_not_hide_the_package(
+    lm, model_folder, tasks_folder, tmp_path, python_path
+):
+    script = tmp_path / "evaluate.py"
+    script.write_text(SHADOWED, encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
+    environment["PYTHONPATH"] = str(tmp_path) if python_path else ""
+    done = subprocess.run(
+        [sys.executable, str(script), str(model_folder), str(tasks_folder)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    scores = ours(lm, tasks_folder, [CHOICE_TASK, WRITING_TASK])
+    assert done.stdout.split()[-len(scores) :] == [f"{each.name}={each.value!r}" for each in scores]
+
+
+def test_the_key_changes_with_the_files_of_the_tasks(tmp_path):
+    (tmp_path / "a.yaml").write_text("task: a", encoding="utf-8")
+
+    def key(**settings):
+        return Harness(["a"], include_path=str(tmp_path), **settings).key()
+
+    first = key()
+    assert first == key(batch_size=3)
+    assert first != key(limit=3) != key(num_fewshot=3)
+    (tmp_path / "a.yaml").write_text("task: a\n", encoding="utf-8")
+    assert key() != first
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tasks": []}, r"benchmark\.tasks is empty: name at least one task"),
+        ({"tasks": ["a"], "limit": 0}, r"benchmark\.limit is 0, must be at least 1"),
+        ({"tasks": ["a"], "num_fewshot": -1}, r"benchmark\.num_fewshot is -1"),
+        ({"tasks": ["a"], "batch_size": 0}, r"benchmark\.batch_size is 0"),
+        ({"tasks": ["a"], "include_path": "/absent"}, r"benchmark\.include_path: no such folder: /absent"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_at_once(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        Harness(**settings)
