@@ -10,6 +10,8 @@ from fbn_exp.errors import BenchmarkError
 Array = NDArray[np.float64]
 
 BOOTSTRAPS = 2_000
+# items drawn at a time
+CHUNK = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,8 @@ def mean_score(
     used = np.ones(len(items)) if weights is None else weights
     value = float(np.average(items, weights=used))
     n = len(items)
-    residual = used * (items - value)
+    with np.errstate(invalid="ignore"):  # inf - inf is the NaN that it should be
+        residual = used * (items - value)
     error = float(np.sqrt((residual**2).sum() * n / (n - 1)) / used.sum()) if n > 1 else float("nan")
     return Score(task, metric, value, error, n, higher_is_better, items, weights, chance, texts)
 
@@ -111,13 +114,19 @@ def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
     )
     if not np.array_equal(weights, others):
         raise BenchmarkError(f"{score.name}: the items have other weights than in the baseline")
-    gain = weights * (score.items - baseline.items)
+    with np.errstate(invalid="ignore"):
+        gain = weights * (score.items - baseline.items)
     if score.n < 2 or not np.isfinite(gain).all():
         return Difference(value, float("nan"), float("nan"))
-    rng = np.random.default_rng(seed)
-    resampled = np.empty(BOOTSTRAPS)
-    for each in range(BOOTSTRAPS):
-        drawn = rng.integers(score.n, size=score.n)
-        resampled[each] = gain[drawn].sum() / weights[drawn].sum()
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    low, high = np.quantile(_resampled(gain, weights, seed), [0.025, 0.975])
     return Difference(value, float(low), float(high))
+
+
+def _resampled(gain: Array, weights: Array, seed: int) -> Array:
+    """Weighted mean gains of items drawn with replacement, in chunks that fit into memory."""
+    rng, n = np.random.default_rng(seed), len(gain)
+    found = []
+    for chunk in np.array_split(np.arange(BOOTSTRAPS), max(1, BOOTSTRAPS * n // CHUNK)):
+        drawn = rng.integers(n, size=(len(chunk), n))
+        found.append(gain[drawn].sum(axis=1) / weights[drawn].sum(axis=1))
+    return np.concatenate(found)

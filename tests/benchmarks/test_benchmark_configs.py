@@ -39,21 +39,21 @@ def test_the_default_classification_is_of_positive_and_negative_tweets(tiny_mode
     assert made.labels == ["negative", "positive"]
     assert len(made.texts) == 200
     assert max(made.texts.lengths) <= 48
-    acc, undecided = made.score(tiny_model)
+    acc, balanced, undecided = made.score(tiny_model)
     assert (acc.n, undecided.value) == (200, 0)
-    assert acc.chance > 0.5
+    assert acc.chance > balanced.chance == 0.5
 
 
-def test_another_data_set_takes_its_own_labels_and_words():
+def test_another_data_set_takes_its_own_labels_and_other_words():
     made = benchmark(
         "benchmark=classification",
         "dataset@benchmark.dataset=agnews",
         "benchmark.labels=[]",
         "benchmark.prompt='News: {text}\nTopic:'",
-        "benchmark.words={World: world, Sports: sports, Business: business, Sci/Tech: science}",
+        "+benchmark.words={Sci/Tech: science}",
     )
     assert (made.dataset.label_field, made.dataset.split, made.chosen) == ("label", Split.test, [])
-    assert made.words["Sci/Tech"] == "science"
+    assert made.words == {"Sci/Tech": "science"}
     assert "\nTopic:" in made.prompt
 
 

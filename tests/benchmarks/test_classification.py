@@ -72,6 +72,21 @@ def test_chance_is_the_rate_of_the_most_frequent_label_and_is_logged(counter, te
     assert "majority class no: 0.8000 of 5 texts" in caplog.text
 
 
+def test_the_balanced_accuracy_is_the_mean_over_labels(counter, texts_of):
+    texts, labels = ["a +", "b -", "c -", "d +", "e -", "f ?"], ["yes", "no", "no", "no", "no", "no"]
+    scores = scored(Classification(texts_of(texts, labels), PROMPT), counter)
+    assert scores["acc"].value == 4 / 5
+    assert scores["balanced_acc"].value == pytest.approx((1 + 3 / 4) / 2)
+    assert scores["balanced_acc"].chance == 0.5
+
+
+def test_always_the_same_answer_is_no_better_than_chance(counter, texts_of):
+    texts, labels = ["a -", "b -", "c -", "d -"], ["yes", "no", "no", "no"]
+    scores = scored(Classification(texts_of(texts, labels), PROMPT), counter)
+    assert scores["acc"].value == scores["acc"].chance == 0.75
+    assert scores["balanced_acc"].value == scores["balanced_acc"].chance == 0.5
+
+
 def test_undecided_items_are_counted_and_are_no_wrong_answers(counter, texts_of):
     dataset = texts_of(["a +", "b ?+", "c -", "d ?-"], labels=["yes", "yes", "yes", "no"])
     benchmark = Classification(dataset, PROMPT)
@@ -85,13 +100,14 @@ def test_undecided_items_are_counted_and_are_no_wrong_answers(counter, texts_of)
 def test_no_decided_item_gives_no_number_instead_of_an_exception(counter, texts_of):
     scores = scored(Classification(texts_of(["a ?", "b ?"], labels=["yes", "no"]), PROMPT), counter)
     assert math.isnan(scores["acc"].value)
+    assert math.isnan(scores["balanced_acc"].value)
     assert scores["undecided"].value == 1
     assert scores["acc"].n == 2
 
 
 def test_words_stand_for_labels(counter, texts_of):
     dataset = texts_of(["a ++", "b -"], labels=[1, 0])
-    words = {"0": "no", "1": "yes", "2": "never asked for"}
+    words = {"0": "no", "1": "yes"}
     assert scored(Classification(dataset, PROMPT, words), counter)["acc"].value == 1
 
 
@@ -180,8 +196,8 @@ def test_texts_without_labels_are_an_error_that_says_what_to_set(counter, texts_
 @pytest.mark.parametrize(
     ("labels", "words", "message"),
     [
-        (["yes", "no"], {"yes": "yes"}, r"benchmark\.words has no word for no; it has: yes"),
-        (["yes", "no"], {"yes": "ok", "no": "ok"}, "gives two labels the same word:  ok,  ok"),
+        (["yes", "no"], {"nay": "no"}, r"benchmark\.words: there is no label nay; there are: no, yes"),
+        (["yes", "no"], {"yes": "no"}, "gives two labels the same word:  no,  no"),
         (["yes", "yes"], None, "all texts of .* are labelled yes"),
     ],
 )

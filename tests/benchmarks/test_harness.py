@@ -20,7 +20,7 @@ from fbn_exp.random_model import byte_tokenizer, random_model
 CHOICE = """
 task: fbn_test_choice
 dataset_path: json
-dataset_kwargs: {{data_files: {{test: {folder}/choice.jsonl, train: {folder}/shots.jsonl}}}}
+dataset_kwargs: {{data_files: {{test: {folder}/choice.jsonl, train: {folder}/choice_shots.jsonl}}}}
 output_type: multiple_choice
 test_split: test
 fewshot_split: train
@@ -34,7 +34,7 @@ metric_list:
 WRITING = """
 task: fbn_test_writing
 dataset_path: json
-dataset_kwargs: {{data_files: {{test: {folder}/writing.jsonl, train: {folder}/shots.jsonl}}}}
+dataset_kwargs: {{data_files: {{test: {folder}/writing.jsonl, train: {folder}/writing_shots.jsonl}}}}
 output_type: generate_until
 test_split: test
 fewshot_split: train
@@ -44,7 +44,12 @@ generation_kwargs: {{until: ["\\n"], max_gen_toks: 6, do_sample: false}}
 metric_list:
   - {{metric: exact_match, aggregation: mean, higher_is_better: true}}
 """
-CHOICE_TASK, WRITING_TASK = "fbn_test_choice", "fbn_test_writing"
+GROUP = """
+group: fbn_test_group
+task: [fbn_test_choice]
+aggregate_metric_list: [{metric: acc, aggregation: mean, weight_by_size: true}]
+"""
+CHOICE_TASK, WRITING_TASK, GROUP_NAME = "fbn_test_choice", "fbn_test_writing", "fbn_test_group"
 SHADOWED = """
 if __name__ != "__main__":
     raise SystemExit("this file was taken for the package evaluate")
@@ -80,8 +85,10 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lm():
-    config = ModelConfig(name="random:llama", dtype=Precision.float32, device="cpu", random=TINY)
-    return LanguageModel(random_model("llama", TINY).eval(), byte_tokenizer(), config, None)
+    # large weights, so that the text decides and not only the length of a choice
+    arguments = TINY | {"initializer_range": 0.4}
+    config = ModelConfig(name="random:llama", dtype=Precision.float32, device="cpu", random=arguments)
+    return LanguageModel(random_model("llama", arguments).eval(), byte_tokenizer(), config, None)
 
 
 @pytest.fixture(scope="module")
@@ -99,19 +106,18 @@ def tasks_folder(lm, tmp_path_factory):
     rng = np.random.default_rng(0)
     questions = [f"{'long ' * rng.integers(0, 6)}question {index}:" for index in range(30)]
     choice = [
-        {"question": each, "choices": [" yes", " no", " perhaps"], "gold": int(rng.integers(3))}
+        {"question": each, "choices": ["yes", "no", "perhaps"], "gold": int(rng.integers(3))}
         for each in questions
     ]
     answers = [told(lm, each) if index % 3 else "something else" for index, each in enumerate(questions)]
     writing = [{"question": q, "answer": a} for q, a in zip(questions, answers, strict=True)]
-    shots = [
-        {"question": f"shot {index}", "choices": [" a", " b"], "gold": index % 2, "answer": "ab"[index % 2]}
-        for index in range(8)
-    ]
-    for name, rows in (("choice", choice), ("writing", writing), ("shots", shots)):
+    for name, rows in (("choice", choice), ("writing", writing)):
         (folder / f"{name}.jsonl").write_text(lines(rows), encoding="utf-8")
+        shots = [row | {"question": f"shot {index}:"} for index, row in enumerate(rows[:8])]
+        (folder / f"{name}_shots.jsonl").write_text(lines(shots), encoding="utf-8")
     (folder / "choice.yaml").write_text(CHOICE.format(folder=folder), encoding="utf-8")
     (folder / "writing.yaml").write_text(WRITING.format(folder=folder), encoding="utf-8")
+    (folder / "group.yaml").write_text(GROUP, encoding="utf-8")
     return folder
 
 
@@ -184,7 +190,7 @@ def test_items_are_in_the_order_of_the_documents(lm, tasks_folder):
     rows = [json.loads(line) for line in (tasks_folder / "choice.jsonl").read_text().splitlines()]
     for item, row in zip(acc.items, rows, strict=True):
         assert item == float(
-            np.argmax([likelihood(lm, row["question"], c) for c in row["choices"]]) == row["gold"]
+            np.argmax([likelihood(lm, row["question"], f" {c}") for c in row["choices"]]) == row["gold"]
         )
 
 
@@ -196,7 +202,7 @@ def likelihood(lm, prompt, word):
 
 
 def test_scoring_again_gives_the_same_and_hooks_stay_on(lm, tasks_folder):
-    benchmark = Harness([CHOICE_TASK], include_path=str(tasks_folder), num_fewshot=2)
+    benchmark = Harness([CHOICE_TASK, WRITING_TASK], include_path=str(tasks_folder), num_fewshot=2)
     benchmark.prepare(lm)
     first = benchmark.score(lm)
     hook = lm.model.get_output_embeddings().register_forward_hook(lambda *args: -args[2])
@@ -209,17 +215,12 @@ def test_scoring_again_gives_the_same_and_hooks_stay_on(lm, tasks_folder):
     assert [each.items.tolist() for each in turned] != [each.items.tolist() for each in first]
 
 
-def test_a_group_is_scored_with_its_members(lm, tasks_folder, tmp_path):
-    for name in ("choice", "writing"):
-        (tmp_path / f"{name}.yaml").write_text((tasks_folder / f"{name}.yaml").read_text(), encoding="utf-8")
-    (tmp_path / "group.yaml").write_text(
-        f"group: fbn_test_both\ntask: [{CHOICE_TASK}]\naggregate_metric_list:\n"
-        "  - {metric: acc, aggregation: mean, weight_by_size: true}\n",
-        encoding="utf-8",
-    )
-    scores = {score.name: score for score in ours(lm, tmp_path, ["fbn_test_both"])}
-    assert scores["fbn_test_both/acc"].value == scores[f"{CHOICE_TASK}/acc"].value
-    assert scores["fbn_test_both/acc"].items is None
+def test_a_group_is_scored_with_its_members(lm, tasks_folder):
+    found = ours(lm, tasks_folder, [WRITING_TASK, GROUP_NAME])
+    scores = {score.name: score for score in found}
+    assert {score.task for score in found} == {GROUP_NAME, CHOICE_TASK, WRITING_TASK}
+    assert scores[f"{GROUP_NAME}/acc"].value == scores[f"{CHOICE_TASK}/acc"].value
+    assert scores[f"{GROUP_NAME}/acc"].items is None
 
 
 def test_an_unknown_task_is_named_with_a_way_to_find_names(lm, tasks_folder):
@@ -227,6 +228,13 @@ def test_an_unknown_task_is_named_with_a_way_to_find_names(lm, tasks_folder):
         BenchmarkError, match=r"lm-eval knows no fbn_absent; .* benchmark\.include_path=FOLDER"
     ):
         ours(lm, tasks_folder, [CHOICE_TASK, "fbn_absent"])
+
+
+def test_a_task_that_cannot_be_loaded_is_named_with_the_reason(lm, tmp_path):
+    broken = CHOICE.format(folder=tmp_path).replace("question", "q")
+    (tmp_path / "choice.yaml").write_text(broken, encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=f"{CHOICE_TASK} cannot be loaded .*choice.jsonl"):
+        ours(lm, tmp_path, [CHOICE_TASK])
 
 
 def test_the_global_random_state_stays_as_it_was(lm, tasks_folder):
@@ -250,14 +258,12 @@ def test_model_and_tokenizer_stay_as_they_were(lm, tasks_folder):
     assert all(map(torch.equal, before, lm.model.parameters()))
 
 
-@pytest.mark.parametrize("python_path", [False, True])
-def test_a_script_called_evaluate_does_not_hide_the_package(
-    lm, model_folder, tasks_folder, tmp_path, python_path
-):
+def test_a_script_called_evaluate_does_not_hide_the_package(lm, model_folder, tasks_folder, tmp_path):
     script = tmp_path / "evaluate.py"
     script.write_text(SHADOWED, encoding="utf-8")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
-    environment["PYTHONPATH"] = str(tmp_path) if python_path else ""
+    # its folder is searched first anyway, and once more by this
+    environment["PYTHONPATH"] = str(tmp_path)
     done = subprocess.run(
         [sys.executable, str(script), str(model_folder), str(tasks_folder)],
         cwd=tmp_path,

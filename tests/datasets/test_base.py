@@ -15,17 +15,18 @@ from fbn_exp.errors import ConfigError, DatasetError
 class Listed(TextDataset):
     """Documents from a list."""
 
-    def __init__(self, texts, **settings):
+    def __init__(self, texts, labels=None, **settings):
         super().__init__(**settings)
         self.texts = texts
+        self.labels = labels or [None] * len(texts)
 
     @property
     def name(self):
         return "list"
 
     def documents(self):
-        for number, text in enumerate(self.texts, 1):
-            yield Document(text, f"list item {number}")
+        for number, (text, label) in enumerate(zip(self.texts, self.labels, strict=True), 1):
+            yield Document(text, f"list item {number}", label)
 
     def describe(self):
         return "a list"
@@ -121,6 +122,29 @@ def test_only_as_many_documents_are_tokenised_as_needed(tokenizer):
 
 def test_no_limit_takes_every_text(tokenizer):
     assert len(Listed(numbered(321), n_texts=None, tokens_per_text=40).sample(tokenizer)) == 321
+
+
+def test_a_sample_keeps_the_label_of_each_text(tokenizer):
+    labels = [str(index % 3) for index in range(100)]
+    texts = Listed(numbered(100), labels, n_texts=40, tokens_per_text=40).sample(tokenizer)
+    assert [int(each.label) for each in texts.documents] == [
+        int(each.text[12:18]) % 3 for each in texts.documents
+    ]
+
+
+def test_named_labels_are_chosen_before_texts_are_counted(tokenizer):
+    labels = [("a", "b", None)[index % 3] for index in range(90)]
+    source = Listed(numbered(90), labels, n_texts=25, tokens_per_text=40)
+    assert [each.label for each in source.sample(tokenizer, ["b"]).documents] == ["b"] * 25
+    assert {each.label for each in source.sample(tokenizer).documents} == {"a", "b", None}
+
+
+def test_a_label_that_no_text_has_is_named_with_those_there_are(tokenizer):
+    source = Listed(numbered(2), ["b", "a"])
+    with pytest.raises(DatasetError, match="no text of a list is labelled c; its labels: a, b"):
+        source.sample(tokenizer, ["a", "c"])
+    with pytest.raises(DatasetError, match=r"its labels: none, set dataset\.label_field"):
+        Listed(numbered(2)).sample(tokenizer, ["a"])
 
 
 def test_dropped_texts_are_counted(tokenizer):

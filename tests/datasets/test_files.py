@@ -1,5 +1,6 @@
 import gzip
 import itertools
+import json
 import re
 
 import pyarrow as pa
@@ -81,6 +82,58 @@ def test_another_field_and_encoding(tmp_path):
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
     assert read(write(tmp_path, "my.csv", "text\nhello\n".encode("utf-8-sig"))) == ["hello"]
     assert read(write(tmp_path, "my.jsonl", '{"text": "hello"}'.encode("utf-8-sig"))) == ["hello"]
+
+
+def labelled(*paths, **settings):
+    documents = FilesDataset(list(paths), label_field="label", **settings).documents()
+    return [(document.text, document.label) for document in documents]
+
+
+def test_labels_are_strings_whatever_the_file_holds(tmp_path):
+    rows = [("a", 1), ("b", "one"), ("c", None), ("d", ""), ("e", 0)]
+    expected = [("a", "1"), ("b", "one"), ("c", None), ("d", None), ("e", "0")]
+    jsonl = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+    assert labelled(write(tmp_path, "my.jsonl", jsonl)) == expected
+    csv = "label,text\n1,a\none,b\n,c\n,d\n0,e\n"
+    assert labelled(write(tmp_path, "my.csv", csv)) == expected
+    parquet = write_parquet(tmp_path, {"text": ["a", "b"], "label": [3, None]})
+    assert labelled(parquet) == [("a", "3"), ("b", None)]
+
+
+def test_without_a_label_field_there_is_no_label(tmp_path):
+    documents = FilesDataset([write(tmp_path, "my.csv", CSV)]).documents()
+    assert {document.label for document in documents} == {None}
+
+
+def test_a_column_may_be_text_and_label_at_once(tmp_path):
+    path = write_parquet(tmp_path, {"text": ["a", "b"], "label": [3, 4]})
+    documents = FilesDataset([path], label_field="text").documents()
+    assert [document.label for document in documents] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("my.jsonl", '{"text": "a", "kind": 1}'), ("my.csv", "text,kind\na,1\n")],
+)
+def test_a_wrong_label_field_is_named_with_the_fields_there_are(tmp_path, name, content):
+    path = write(tmp_path, name, content)
+    with raises(f"dataset.label_field: 'label' is not in {path} line 1; it has: text, kind"):
+        labelled(path)
+
+
+def test_a_wrong_label_field_of_parquet_or_of_plain_text_is_named(tmp_path):
+    parquet = write_parquet(tmp_path, {"text": ["a"], "kind": [1]})
+    with raises(f"dataset.label_field: 'label' is not in {parquet}; it has: text, kind"):
+        labelled(parquet)
+    path = write(tmp_path, "my.txt", "a")
+    with raises(f"dataset.label_field: 'label' is not in {path}; plain text has no fields"):
+        labelled(path)
+
+
+def test_a_label_that_is_no_single_value_is_named_with_its_place(tmp_path):
+    path = write(tmp_path, "my.jsonl", '{"text": "a", "label": ["x", "y"]}\n')
+    with raises(f"dataset.label_field: 'label' of {path} line 1 is neither text nor a number but list"):
+        labelled(path)
 
 
 def test_a_null_counts_as_an_empty_text(tmp_path):

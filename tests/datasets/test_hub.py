@@ -53,7 +53,8 @@ def local_copy(tmp_path):
         for split in splits:
             pq.write_table(pa.table(columns_like(name, split, n)), target / f"{split}.parquet")
         settings = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-        wanted = {key: settings[key] for key in ("field", "hub_split", "config") if key in settings}
+        keys = ("field", "label_field", "hub_split", "config")
+        wanted = {key: settings[key] for key in keys if key in settings}
         return {**wanted, "path": str(tmp_path / name)}
 
     return write
@@ -97,6 +98,38 @@ def test_a_wrong_field_is_named_with_the_columns(local_copy):
     source = HubDataset(**{**local_copy("agnews"), "field": "body"})
     with pytest.raises(DatasetError, match=r"dataset\.field: 'body' is not in .*; it has: text, label"):
         list(source.documents())
+
+
+def test_a_wrong_label_field_is_named_with_the_columns(local_copy):
+    source = HubDataset(**{**local_copy("agnews"), "label_field": "kind"})
+    with pytest.raises(DatasetError, match=r"dataset\.label_field: 'kind' is not in .*; it has: text, label"):
+        list(source.documents())
+
+
+def test_plain_numbers_become_labels(local_copy):
+    documents = list(HubDataset(**local_copy("agnews")).documents())
+    assert [document.label for document in documents[:5]] == ["0", "1", "2", "3", "0"]
+
+
+def test_the_numbers_of_classes_become_their_names(tmp_path):
+    import datasets
+
+    names = datasets.ClassLabel(names=["World", "Sports"])
+    features = datasets.Features({"text": datasets.Value("string"), "label": names})
+    rows = {"text": ["a", "b", "c", "d"], "label": [1, 0, None, -1]}
+    datasets.Dataset.from_dict(rows, features).to_parquet(tmp_path / "train.parquet")
+    documents = HubDataset(str(tmp_path), {"train": "train"}, label_field="label").documents()
+    assert [(document.text, document.label) for document in documents] == [
+        ("a", "Sports"),
+        ("b", "World"),
+        ("c", None),
+        ("d", None),
+    ]
+
+
+def test_without_a_label_field_there_is_no_label(local_copy):
+    source = HubDataset(**{**local_copy("agnews"), "label_field": None})
+    assert {document.label for document in source.documents()} == {None}
 
 
 def test_a_column_that_is_not_text_is_refused_with_its_row(local_copy):

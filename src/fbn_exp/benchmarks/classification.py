@@ -28,9 +28,12 @@ Array = NDArray[np.float64]
 class Classification(Benchmark):
     """Accuracy of the most likely label word, beside the rate of the most frequent label.
 
+    The balanced accuracy is the mean over labels of the accuracy on their texts: what a model that always
+    gives the same answer cannot raise above one over the number of labels.
+
     Every label's word is scored by its log-likelihood after the prompt, so that there is no output that
     cannot be parsed. What a broken model does is counted apart: items whose likelihoods are not finite
-    are ``undecided``; the accuracy is over the others, not a number if there are none.
+    are ``undecided``; accuracies are over the others, not a number if there are none.
 
     Parameters
     ----------
@@ -39,7 +42,7 @@ class Classification(Benchmark):
     prompt : str
         With ``{text}`` where the text goes; a space and the word follow it.
     words : mapping of str to str
-        Word of each label, may hold further labels; empty takes the labels themselves.
+        Word of a label, such as ``science`` of ``Sci/Tech``; of the others, the label itself.
     labels : sequence of str
         Only texts with one of these labels are taken; empty takes all.
     batch_tokens : int
@@ -95,9 +98,10 @@ class Classification(Benchmark):
 
     def _word_ids(self, lm: LanguageModel) -> list[list[int]]:
         """Token ids of each label's word."""
-        if self.words and (missing := [label for label in self.labels if label not in self.words]):
+        if unknown := [label for label in self.words if label not in self.labels]:
             raise BenchmarkError(
-                f"benchmark.words has no word for {', '.join(missing)}; it has: {', '.join(self.words)}"
+                f"benchmark.words: there is no label {', '.join(unknown)}; "
+                f"there are: {', '.join(self.labels)}"
             )
         words = [f" {self.words.get(label, label)}" for label in self.labels]
         ids = [list(lm.tokenizer.encode(word, add_special_tokens=False)) for word in words]
@@ -141,8 +145,12 @@ class Classification(Benchmark):
         log.info(
             "majority class %s: %.4f of %d texts", self.labels[int(counts.argmax())], majority, len(right)
         )
+        # each label weighs the same, however many of its texts are decided
+        per_label = np.bincount(self.gold[decided], minlength=len(self.labels)).clip(min=1)
+        items, weights = right.astype(np.float64), decided.astype(np.float64)
         return [
-            _accuracy(task, right.astype(np.float64), decided.astype(np.float64), majority),
+            _accuracy(task, "acc", items, weights, majority),
+            _accuracy(task, "balanced_acc", items, weights / per_label[self.gold], 1 / len(self.labels)),
             mean_score(task, "undecided", (~decided).astype(np.float64), higher_is_better=False),
         ]
 
@@ -173,9 +181,9 @@ def _log_likelihoods(logits: Tensor, words: Sequence[Sequence[int]]) -> list[flo
     return [float(before[range(length), list(word)].sum()) for word in words]
 
 
-def _accuracy(task: str, right: Array, decided: Array, majority: float) -> Score:
-    """Share of right items among the decided ones."""
-    if decided.any():
-        return mean_score(task, "acc", right, higher_is_better=True, weights=decided, chance=majority)
+def _accuracy(task: str, metric: str, right: Array, weights: Array, chance: float) -> Score:
+    """Weighted share of right items; undecided ones have weight 0."""
+    if weights.any():
+        return mean_score(task, metric, right, higher_is_better=True, weights=weights, chance=chance)
     nan = float("nan")
-    return Score(task, "acc", nan, nan, len(right), True, right, decided, majority)
+    return Score(task, metric, nan, nan, len(right), True, right, weights, chance)

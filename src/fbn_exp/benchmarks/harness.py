@@ -1,5 +1,6 @@
 """Tasks of lm-evaluation-harness: any that it knows, from the hub or from local yaml files."""
 
+import copy
 import functools
 import hashlib
 import importlib
@@ -16,7 +17,7 @@ import torch
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
-from fbn_exp.errors import BenchmarkError, ConfigError
+from fbn_exp.errors import BenchmarkError, ConfigError, FbnError
 from fbn_exp.models import LanguageModel
 from fbn_exp.scores import Score, mean_score
 
@@ -123,8 +124,9 @@ class Harness(Benchmark):
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
-        with installed_evaluate():
+        with installed_evaluate(), kept_random_state():
             self._manager = self._task_manager()
+            self._loaded = _load(self._manager, self.tasks)
             self._harness_model = _harness_model(lm, self.batch_size)
 
     def _task_manager(self) -> "TaskManager":
@@ -149,12 +151,12 @@ class Harness(Benchmark):
 
     @override
     def score(self, lm: LanguageModel) -> list[Score]:
-        with installed_evaluate(), no_environment_report(), kept_random_state():
+        with installed_evaluate(), no_environment_report():
             from lm_eval import simple_evaluate
 
             results = simple_evaluate(
                 model=self._harness_model,
-                tasks=list(self.tasks),
+                tasks=list(self._loaded),
                 task_manager=self._manager,
                 num_fewshot=self.num_fewshot,
                 limit=self.limit,
@@ -219,6 +221,27 @@ def _items(
     return np.array(values, dtype=np.float64)
 
 
+def _load(manager: "TaskManager", names: Sequence[str]) -> list[Any]:
+    """Tasks and groups with their data; what keeps one from loading becomes one error."""
+    found: dict[str, Any] = {}
+    members: set[str] = set()
+    for name in names:
+        try:
+            loaded = manager.load([name])
+        except FbnError:
+            raise
+        except Exception as error:  # whatever the code of a task, the hub or a broken file raises
+            reason = " ".join(str(error.__cause__ or error).split())[:300]
+            raise BenchmarkError(
+                f"benchmark.tasks: {name} cannot be loaded ({type(error).__name__}: {reason}); if its data "
+                "come from the hub and it cannot be reached, name tasks on local files"
+            ) from error
+        found |= {**loaded["groups"], **loaded["tasks"]}
+        members |= {member for children in loaded["group_map"].values() for member in children}
+    # a group brings its members along
+    return [each for name, each in found.items() if name not in members]
+
+
 @functools.lru_cache(maxsize=4)
 def _indexed(include_path: str | None, digest: str | None, with_defaults: bool) -> "TaskManager":
     """Index of the tasks in a folder as its digest says it is, shared by the runs of a sweep."""
@@ -247,7 +270,9 @@ def _harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
 
         def __init__(self) -> None:
             self._encoded: dict[Any, list[int]] = {}
-            super().__init__(pretrained=lm.model, tokenizer=lm.tokenizer, batch_size=batch_size)
+            # lm-eval gives the tokenizer a padding token if it has none
+            tokenizer = copy.deepcopy(lm.tokenizer)
+            super().__init__(pretrained=lm.model, tokenizer=tokenizer, batch_size=batch_size)
 
         def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> list[int]:
             key = (string, args, tuple(sorted(kwargs.items())))

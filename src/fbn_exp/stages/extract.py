@@ -12,6 +12,7 @@ from fbn_exp.extraction import Extraction, extracted
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
 from fbn_exp.stages.build import Parts, extraction_parts, plain
+from fbn_exp.stages.obtain import cache_entry, keep_networks
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.stages.summary import print_summary
 from fbn_exp.strongest_tokens import strongest_tokens
@@ -43,8 +44,10 @@ def run(cfg: DictConfig) -> float:
     with parts.tracker.run(info) as tracked:
         lm = load(parts.model, parts.cache)
         recipe = parts.recipe(lm)
-        with extracted(recipe, lm, recipe.texts(lm), folder.path) as extraction:
+        texts = recipe.texts(lm)
+        with extracted(recipe, lm, texts, folder.path) as extraction:
             _save(extraction, parts, folder)
+            keep_networks(extraction.networks, cache_entry(recipe, lm, texts, parts.cache), parts.threshold)
             _describe(parts, lm, extraction.signals, extraction.networks, folder)
         _track(tracked, folder, extraction.networks)
     print_summary(folder, extraction.networks, parts.threshold)

@@ -5,14 +5,29 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from fbn_exp.datasets.base import Texts
 from fbn_exp.errors import NetworksError
-from fbn_exp.extraction import extracted
+from fbn_exp.extraction import Recipe, extracted
 from fbn_exp.models import LanguageModel
 from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.score_cache import digest
 from fbn_exp.stages.build import Parts
+from fbn_exp.thresholds import Threshold
 
 log = logging.getLogger(__name__)
+
+
+def cache_entry(recipe: Recipe, lm: LanguageModel, texts: Texts, cache: Path) -> Path:
+    """Folder in the cache for the networks of exactly this model, these texts, signals and method."""
+    return cache / "networks" / digest(recipe.key(lm, texts))
+
+
+def keep_networks(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
+    """Put networks into the cache, unless they are there."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{entry}.lock"):
+        if not entry.is_dir():
+            networks.save(entry, threshold)
 
 
 def obtain_networks(folder: str | None, parts: Parts, lm: LanguageModel, scratch: Path) -> FunctionalNetworks:
@@ -42,7 +57,7 @@ def obtain_networks(folder: str | None, parts: Parts, lm: LanguageModel, scratch
         return networks
     recipe = parts.recipe(lm)
     texts = recipe.texts(lm)
-    entry = parts.cache / "networks" / digest(recipe.key(lm, texts))
+    entry = cache_entry(recipe, lm, texts, parts.cache)
     entry.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{entry}.lock"):
         if entry.is_dir():
