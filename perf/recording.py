@@ -75,12 +75,13 @@ def main() -> None:
             recording(lm, texts, config)
     pairs = list(zip(forward, record, strict=True))
     for one, other in pairs:
-        print(
-            f"bare {texts.n_tokens / one.wall:6.0f} tokens/s   recording {texts.n_tokens / other.wall:6.0f} tokens/s   "
-            f"ratio {one.wall / other.wall:.3f} by wall clock, {one.processor / other.processor:.3f} by processor"
-        )
-    print(f"median ratio {statistics.median(a.wall / b.wall for a, b in pairs):.3f} by wall clock, ", end="")
-    print(f"{statistics.median(a.processor / b.processor for a, b in pairs):.3f} by processor time")
+        rates = texts.n_tokens / one.wall, texts.n_tokens / other.wall
+        ratios = one.wall / other.wall, one.processor / other.processor
+        print("bare {:.0f}, recording {:.0f} tokens/s; ".format(*rates), end="")
+        print("ratio {:.3f} by wall clock, {:.3f} by processor time".format(*ratios))
+    wall = statistics.median(one.wall / other.wall for one, other in pairs)
+    processor = statistics.median(one.processor / other.processor for one, other in pairs)
+    print(f"median ratio {wall:.3f} by wall clock, {processor:.3f} by processor time")
 
 
 if __name__ == "__main__":

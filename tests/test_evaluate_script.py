@@ -69,7 +69,9 @@ def test_a_sweep_ends_in_one_table_pictures_and_a_tracked_run(sweep):
     scores = pd.read_parquet(folder / "first" / "sweep" / "scores.parquet")
     assert sorted(scores["factor"].unique()) == [0, 1, 2]
     assert {"value", "baseline", "delta", "ci_low", "ci_high", "control_activation"} <= set(scores)
-    assert (folder / "first" / "sweep" / "figures" / "dose_perplexity_wiki_nats_per_token.png").stat().st_size > 5_000
+    assert (
+        folder / "first" / "sweep" / "figures" / "dose_perplexity_wiki_nats_per_token.png"
+    ).stat().st_size > 5_000
     (run,) = recorded_runs(folder / "first" / "sweep")
     assert run.run["job_type"] == "sweep"
     assert run.summary["jobs/failed"] == 3
@@ -95,7 +97,12 @@ def test_networks_of_a_folder_are_used_and_those_of_another_layout_refused(tmp_p
     )
     assert result_of(run)["metrics"][f"delta/{TASK}"] != 0
     done = run_script(
-        "evaluate.py", *SMALL, networks, "model.random.hidden_size=32", "tracking=none", f"hydra.run.dir={run}"
+        "evaluate.py",
+        *SMALL,
+        networks,
+        "model.random.hidden_size=32",
+        "tracking=none",
+        f"hydra.run.dir={run}",
     )
     assert done.returncode == 1
     assert "4 × 64 neurons" in done.stderr
@@ -177,7 +184,9 @@ def test_a_factor_is_chosen_on_dev_and_reported_on_test(tmp_path):
     ],
 )
 def test_a_wrong_setting_fails_before_a_model_loads(overrides, said, tmp_path):
-    done = run_script("evaluate.py", "model.name=/nowhere", "tracking=none", *overrides, f"hydra.run.dir={tmp_path}")
+    done = run_script(
+        "evaluate.py", "model.name=/nowhere", "tracking=none", *overrides, f"hydra.run.dir={tmp_path}"
+    )
     assert done.returncode == 1
     assert said in done.stderr
     assert "there is no such folder" not in done.stderr

@@ -24,6 +24,7 @@ dataset_kwargs: {{data_files: {{test: {folder}/choice.jsonl, train: {folder}/cho
 output_type: multiple_choice
 test_split: test
 fewshot_split: train
+process_docs: !function utils.as_they_are
 doc_to_text: "{{{{question}}}}"
 doc_to_choice: choices
 doc_to_target: gold
@@ -43,6 +44,13 @@ doc_to_target: answer
 generation_kwargs: {{until: ["\\n"], max_gen_toks: 6, do_sample: false}}
 metric_list:
   - {{metric: exact_match, aggregation: mean, higher_is_better: true}}
+"""
+# several tasks of lm-eval import the package in this way
+UTILS = """
+from evaluate import load
+
+def as_they_are(docs):
+    return docs
 """
 GROUP = """
 group: fbn_test_group
@@ -117,6 +125,7 @@ def tasks_folder(lm, tmp_path_factory):
         (folder / f"{name}_shots.jsonl").write_text(lines(shots), encoding="utf-8")
     (folder / "choice.yaml").write_text(CHOICE.format(folder=folder), encoding="utf-8")
     (folder / "writing.yaml").write_text(WRITING.format(folder=folder), encoding="utf-8")
+    (folder / "utils.py").write_text(UTILS, encoding="utf-8")
     (folder / "group.yaml").write_text(GROUP, encoding="utf-8")
     return folder
 
@@ -231,10 +240,9 @@ def test_an_unknown_task_is_named_with_a_way_to_find_names(lm, tasks_folder):
 
 
 def test_a_task_that_cannot_be_loaded_is_named_with_the_reason(lm, tmp_path):
-    broken = CHOICE.format(folder=tmp_path).replace("question", "q")
-    (tmp_path / "choice.yaml").write_text(broken, encoding="utf-8")
-    with pytest.raises(BenchmarkError, match=f"{CHOICE_TASK} cannot be loaded .*choice.jsonl"):
-        ours(lm, tmp_path, [CHOICE_TASK])
+    (tmp_path / "writing.yaml").write_text(WRITING.format(folder=tmp_path), encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=f"{WRITING_TASK} cannot be loaded .*writing.*jsonl"):
+        ours(lm, tmp_path, [WRITING_TASK])
 
 
 def test_the_global_random_state_stays_as_it_was(lm, tasks_folder):

@@ -151,7 +151,7 @@ class Harness(Benchmark):
 
     @override
     def score(self, lm: LanguageModel) -> list[Score]:
-        with installed_evaluate(), no_environment_report():
+        with installed_evaluate(), no_environment_report(), kept_random_state():
             from lm_eval import simple_evaluate
 
             results = simple_evaluate(
