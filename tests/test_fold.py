@@ -10,9 +10,9 @@ from zoo import TINY, ZOO
 
 from fbn_exp.config.choices import Site
 from fbn_exp.config.options import ModelConfig
+from fbn_exp.edits import Edit, applied, no_edit
 from fbn_exp.errors import FoldError
 from fbn_exp.fold import export, folded
-from fbn_exp.interventions import Edit, applied, no_edit
 from fbn_exp.models import LanguageModel
 from fbn_exp.random_model import byte_tokenizer, random_model
 from fbn_exp.sites import resolve

@@ -9,19 +9,17 @@ from torch import nn
 from zoo import DEPTH, ZOO
 
 from fbn_exp.config.choices import Site
+from fbn_exp.edits import Edit, applied, no_edit
 from fbn_exp.errors import ConfigError, LayoutError
 from fbn_exp.hooks import visited
 from fbn_exp.interventions import (
     Amplify,
-    Edit,
     Inhibit,
     Mean,
     NoIntervention,
     Preserve,
     Scale,
     Shift,
-    applied,
-    no_edit,
 )
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.networks import FunctionalNetworks

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from fbn_exp.config.choices import Site
+from fbn_exp.edits import Edit, applied
 from fbn_exp.errors import FoldError
 from fbn_exp.files import new_folder
 from fbn_exp.hooks import visited
-from fbn_exp.interventions import Edit, applied
 from fbn_exp.layout import Block, NeuronLayout
 from fbn_exp.models import LanguageModel
 

@@ -9,8 +9,9 @@ from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.comparison import Comparison, compare
 from fbn_exp.config.choices import ControlKind
 from fbn_exp.controls import Control
+from fbn_exp.edits import Edit, applied, no_edit
 from fbn_exp.errors import ConfigError
-from fbn_exp.interventions import Edit, Intervention, NoIntervention, Scale, applied, no_edit
+from fbn_exp.interventions import Intervention, NoIntervention, Scale
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.models import LanguageModel
 from fbn_exp.score_cache import ScoreCache

@@ -109,24 +109,29 @@ def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
     if score.items is None or baseline.items is None:
         half = 1.96 * float(np.hypot(score.standard_error, baseline.standard_error))
         return Difference(value, value - half, value + half)
-    weights, others = (
-        np.ones(each.n) if each.weights is None else each.weights for each in (score, baseline)
-    )
-    if not np.array_equal(weights, others):
-        raise BenchmarkError(f"{score.name}: the items have other weights than in the baseline")
-    with np.errstate(invalid="ignore"):
-        gain = weights * (score.items - baseline.items)
-    if score.n < 2 or not np.isfinite(gain).all():
+    if score.n < 2 or not (np.isfinite(score.items) & np.isfinite(baseline.items)).all():
         return Difference(value, float("nan"), float("nan"))
-    low, high = np.quantile(_resampled(gain, weights, seed), [0.025, 0.975])
+    low, high = np.quantile(_resampled(score, baseline, seed), [0.025, 0.975])
     return Difference(value, float(low), float(high))
 
 
-def _resampled(gain: Array, weights: Array, seed: int) -> Array:
-    """Weighted mean gains of items drawn with replacement, in chunks that fit into memory."""
-    rng, n = np.random.default_rng(seed), len(gain)
+def _resampled(score: Score, baseline: Score, seed: int) -> Array:
+    """Differences of the weighted means over items drawn with replacement, the same items for both.
+
+    Each side has its own weights: an item can be undecided under a lesion, and decided without. Drawn in
+    chunks that fit into memory.
+    """
+    rng = np.random.default_rng(seed)
     found = []
-    for chunk in np.array_split(np.arange(BOOTSTRAPS), max(1, BOOTSTRAPS * n // CHUNK)):
-        drawn = rng.integers(n, size=(len(chunk), n))
-        found.append(gain[drawn].sum(axis=1) / weights[drawn].sum(axis=1))
+    for chunk in np.array_split(np.arange(BOOTSTRAPS), max(1, BOOTSTRAPS * score.n // CHUNK)):
+        drawn = rng.integers(score.n, size=(len(chunk), score.n))
+        found.append(_means(score, drawn) - _means(baseline, drawn))
     return np.concatenate(found)
+
+
+def _means(score: Score, drawn: NDArray[np.int64]) -> Array:
+    """Weighted mean of each row of drawn items, NaN where their weights are all 0."""
+    assert score.items is not None
+    weights = np.ones(score.n) if score.weights is None else score.weights
+    with np.errstate(invalid="ignore"):
+        return (weights * score.items)[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
