@@ -52,6 +52,13 @@ class Target:
         return replace(self, labels=labels)
 
 
+def no_target(layout: NeuronLayout) -> Target:
+    """No neuron at all: what an untouched model is about."""
+    nothing = torch.zeros(layout.n_neurons)
+    labels = torch.full((layout.n_neurons,), OUTSIDE)
+    return Target((), labels, layout, mean=nothing, mean_absolute=nothing)
+
+
 def choose_target(
     networks: FunctionalNetworks, threshold: Threshold, selection: str | Sequence[int]
 ) -> Target:

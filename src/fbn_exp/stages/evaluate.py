@@ -1,7 +1,9 @@
 """Networks + intervention + benchmark → scores, beside the baseline and matched controls."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +18,13 @@ from fbn_exp.errors import BenchmarkError, ConfigError
 from fbn_exp.fold import export
 from fbn_exp.interventions import Intervention, NoIntervention, Scale
 from fbn_exp.models import LanguageModel, load
-from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.score_cache import ScoreCache
 from fbn_exp.scorer import Controls, Scorer, select_factors
-from fbn_exp.stages.build import built, extraction_parts, plain, typed
+from fbn_exp.stages.build import Parts, built, extraction_parts, plain, typed
 from fbn_exp.stages.obtain import obtain_networks
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.stages.verdict import print_verdict
-from fbn_exp.targets import Target, choose_target
+from fbn_exp.targets import Target, choose_target, no_target
 from fbn_exp.tracking import RunInfo, TrackedRun
 
 log = logging.getLogger(__name__)
@@ -56,9 +57,14 @@ def run(cfg: DictConfig) -> float | None:
     info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
         lm = load(parts.model, parts.cache)
-        networks = obtain_networks(cfg.networks, parts, lm, folder.path)
-        target = choose_target(networks, parts.threshold, intervention.networks)
-        scorer = _scorer(lm, networks, benchmark, parts.cache)
+        target, provenance = _target(cfg.networks, intervention, parts, lm, folder)
+        if cfg.export.path is not None:
+            # before anything is scored: an edit that cannot be folded is said at once
+            export(lm, target.layout, intervention.edit(target), Path(cfg.export.path).expanduser())
+            log.info("model with the intervention in its weights: %s", cfg.export.path)
+        benchmark.prepare(lm)
+        _require_disjoint(provenance, benchmark)
+        scorer = Scorer(lm, target.layout, benchmark, ScoreCache(parts.cache / "scores"))
         drawn = _draw(intervention, target, controls)
         if cfg.select_factor:
             comparisons = _selected(scorer, intervention, list(cfg.factors), target, drawn, folder)
@@ -66,10 +72,7 @@ def run(cfg: DictConfig) -> float | None:
             scorer.announce(2 + sum(map(len, drawn.values())) if drawn else 1)
             comparisons = scorer.compare(intervention, target, drawn)
         _report(folder, comparisons, intervention, target, drawn)
-        if cfg.export.path is not None:
-            export(lm, networks.layout, intervention.edit(target), Path(cfg.export.path))
-            log.info("model with the intervention in its weights: %s", cfg.export.path)
-        _track(tracked, folder, networks)
+        _track(tracked, folder, provenance)
     print_verdict(comparisons, intervention, target)
     return _objective(cfg.objective, folder.metrics)
 
@@ -86,16 +89,24 @@ def _check(
         benchmark.on(Split.dev)
 
 
-def _scorer(lm: LanguageModel, networks: FunctionalNetworks, benchmark: Benchmark, cache: Path) -> Scorer:
-    benchmark.prepare(lm)
-    _require_disjoint(networks, benchmark)
-    return Scorer(lm, networks.layout, benchmark, ScoreCache(cache / "scores"))
+def _target(
+    networks_folder: str | None,
+    intervention: Intervention,
+    parts: Parts,
+    lm: LanguageModel,
+    folder: RunFolder,
+) -> tuple[Target, dict[str, Any]]:
+    """The neurons to intervene on, and where their networks come from; neither for an untouched model."""
+    if isinstance(intervention, NoIntervention):
+        return no_target(lm.layout(parts.site)), {"text_digests": []}
+    networks = obtain_networks(networks_folder, parts, lm, folder.path)
+    return choose_target(networks, parts.threshold, intervention.networks), networks.provenance
 
 
-def _require_disjoint(networks: FunctionalNetworks, benchmark: Benchmark) -> None:
+def _require_disjoint(provenance: Mapping[str, Any], benchmark: Benchmark) -> None:
     """Networks are never fitted on text that a benchmark scores."""
     scored = benchmark.text_digests()
-    fitted = networks.provenance.get("text_digests")
+    fitted = provenance.get("text_digests")
     if scored is None or fitted is None:
         log.info("it cannot be told whether the networks come from texts that this benchmark scores")
         return
@@ -206,11 +217,11 @@ def _written(comparisons: list[Comparison]) -> pd.DataFrame:
     return pd.DataFrame()
 
 
-def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks) -> None:
+def _track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any]) -> None:
     tracked.metrics(folder.metrics)
     for name, table in folder.tables.items():
         tracked.table(name, table)
-    tracked.lineage(networks.provenance)
+    tracked.lineage(provenance)
 
 
 def _objective(name: str | None, metrics: dict[str, float]) -> float | None:
