@@ -118,7 +118,7 @@ def test_texts_that_networks_come_from_are_not_scored(tmp_path):
 
 def test_an_exported_model_loads_without_this_package_and_scores_the_same(tmp_path):
     export, run = tmp_path / "exported", tmp_path / "run"
-    common = ("tracking=none", f"cache={tmp_path / 'cache'}", "model.random.initializer_range=0.5")
+    common = ("tracking=none", f"cache={tmp_path / 'cache'}", "+model.random.initializer_range=0.5")
     finished(
         "evaluate.py",
         *SMALL,

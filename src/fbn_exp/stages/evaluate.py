@@ -16,7 +16,7 @@ from fbn_exp.config.scoring import ControlsConfig
 from fbn_exp.controls import draw_controls
 from fbn_exp.errors import BenchmarkError, ConfigError
 from fbn_exp.fold import export
-from fbn_exp.interventions import Intervention, NoIntervention, Scale
+from fbn_exp.interventions import Inhibit, Intervention, NoIntervention, Scale
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.score_cache import ScoreCache
 from fbn_exp.scorer import Controls, Scorer, select_factors
@@ -84,7 +84,7 @@ def _check(
     if controls.repeats < 1:
         raise ConfigError(f"controls.repeats is {controls.repeats}, must be at least 1")
     if cfg.select_factor:
-        if not isinstance(intervention, Scale):
+        if not isinstance(intervention, Scale) or isinstance(intervention, Inhibit):
             raise ConfigError("select_factor=true chooses a factor: take intervention=scale or amplify")
         benchmark.on(Split.dev)
 
