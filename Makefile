@@ -6,8 +6,8 @@ BIN := .venv/bin
 
 demo: .venv/.installed
 	$(BIN)/python extract.py
-	$(BIN)/python evaluate.py -m intervention=scale intervention.factor=0,0.5,0.9,1,1.1,1.5 \
-	    benchmark.dataset.n_texts=6 controls.repeats=2
+	$(BIN)/python evaluate.py -m intervention=scale intervention.factor=0,0.5,1,1.25 \
+	    benchmark.dataset.n_texts=4 controls.repeats=2
 
 test: .venv/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
