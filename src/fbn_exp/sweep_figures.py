@@ -68,7 +68,9 @@ def dose_response(rows: pd.DataFrame, title: str) -> Figure:
         axes.set_ylabel(title)
     figure.supxlabel("factor on the networks' neurons", fontsize=9)
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=6, fontsize=8, frameon=False)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=2 * min(columns, 3), fontsize=8, frameon=False
+    )
     return figure
 
 
