@@ -140,13 +140,13 @@ def test_total_energy_is_the_squared_norm_of_the_centred_signals(n_tokens):
     assert find(signals, 3).total_energy == pytest.approx(float(centred.square().sum()), rel=1e-6)
 
 
-def test_whitened_scores_have_unit_variance_and_unwhitened_maps_undo_a_rotation():
+def test_whitened_scores_have_unit_variance_and_a_mixing_matrix_undoes_a_rotation():
     signals, _, _ = with_spectrum(300, 200, np.linspace(90, 30, 4))
     found = find(signals, 4)
     rotation = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(0)).double()).Q
     sources = found.whitened() @ rotation.T
     torch.testing.assert_close(sources.T.cov(correction=0), torch.eye(4).double(), atol=1e-9, rtol=0)
-    rebuilt = sources @ found.unwhitened(rotation).double()
+    rebuilt = sources @ found.mixing(rotation) @ found.loadings.double()
     torch.testing.assert_close(rebuilt, signals.double() - signals.double().mean(dim=0), atol=1e-5, rtol=0)
 
 

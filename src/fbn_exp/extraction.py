@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import fbn_exp
 from fbn_exp.activations import Signals, recorded
 from fbn_exp.config.options import SignalsConfig
@@ -84,7 +86,8 @@ def extracted(recipe: Recipe, lm: LanguageModel, texts: Texts, scratch: Path) ->
     """
     with recorded(lm, texts, recipe.layout, recipe.signals, scratch) as signals:
         started = time.perf_counter()
-        method = recipe.method.fit(signals.values)
+        text_of_row, _ = signals.token_of_row()
+        method = recipe.method.fit(signals.values, torch.from_numpy(text_of_row))
         seconds = time.perf_counter() - started
         yield Extraction(_networks(recipe, lm, signals, method), signals, seconds)
 

@@ -47,10 +47,9 @@ class Subspace:
         """Scores with unit variance over tokens, shape (T, k)."""
         return self.scores * self.scores.shape[0] ** 0.5
 
-    def unwhitened(self, rotation: Tensor) -> Tensor:
-        """Maps (k, N) in units of the signal, for the sources ``whitened @ rotation.T``."""
-        n_tokens = self.scores.shape[0]
-        return (rotation * self.singular_values / n_tokens**0.5).float() @ self.loadings
+    def mixing(self, rotation: Tensor) -> Tensor:
+        """Mixing matrix (k, k) of the sources ``whitened @ rotation.T``: maps are ``mixing @ loadings``."""
+        return rotation * self.singular_values / self.scores.shape[0] ** 0.5
 
 
 def leading_subspace(signals: Tensor, n_components: int, generator: torch.Generator) -> Subspace:

@@ -1,13 +1,34 @@
-"""What every decomposition shares: checks of its input, order and sign of its networks."""
+"""What every decomposition shares: checks of its input, order, scale and sign of its networks."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from fbn_exp.errors import ConfigError, MethodError
 from fbn_exp.subspace import Subspace, leading_subspace
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """What a decomposition found: signals − mean ≈ time_courses · maps, in any order, sign and scale.
+
+    Attributes
+    ----------
+    maps : Tensor of shape (K, N), float32
+        Spatial patterns.
+    time_courses : Tensor of shape (T, K), float64
+        With zero mean over tokens.
+    total_energy : float
+        Squared Frobenius norm of the centred signals.
+    """
+
+    maps: Tensor
+    time_courses: Tensor
+    total_energy: float
 
 
 class Decomposition(ABC):
@@ -30,7 +51,8 @@ class Decomposition(ABC):
     time_courses_ : Tensor of shape (T, K), float64
         Unit variance over tokens.
     explained_variance_ratio_ : Tensor of shape (K,), float64
-        Share of the signals' variance that each network accounts for.
+        Share of the signals' variance that each network accounts for by itself; the shares add up where
+        time courses are uncorrelated.
     metrics_ : dict of str to float
         What the method reports of its fit, such as iterations and convergence.
 
@@ -51,44 +73,51 @@ class Decomposition(ABC):
         self.n_components = n_components
         self.seed = seed
 
-    def fit(self, signals: Tensor) -> Self:
-        """Decompose signals of shape (T, N), float32; they are not changed.
+    def fit(self, signals: Tensor, text_of_row: Tensor | None = None) -> Self:
+        """Decompose signals.
+
+        Parameters
+        ----------
+        signals : Tensor of shape (T, N), float32
+            Not changed.
+        text_of_row : Tensor of shape (T,), int64, optional
+            Index of the text of each token, in ascending order; None takes all tokens as one text.
 
         Raises
         ------
         MethodError
             If they hold a value that is not finite, or fewer independent tokens or neurons than K.
         """
-        n_tokens, n_neurons = self._check(signals)
-        generator = torch.Generator().manual_seed(self.seed)
-        subspace = leading_subspace(signals, self.n_components, generator)
-        if subspace.rank < self.n_components:
-            raise MethodError(
-                f"method.n_components is {self.n_components}, but signals of {n_tokens:,} tokens × "
-                f"{n_neurons:,} neurons have rank {subspace.rank}: take fewer components, or more and more "
-                "varied text (dataset.n_texts)"
-            )
+        self._check(signals)
+        if text_of_row is None:
+            text_of_row = torch.zeros(signals.shape[0], dtype=torch.int64)
         self.metrics_ = {}
-        rotation = self._rotation(subspace, generator)
-        maps = subspace.unwhitened(rotation)
-        energy = maps.double().square().sum(dim=1)
-        order = energy.argsort(descending=True)
-        peak = maps.abs().argmax(dim=1, keepdim=True)
-        sign = maps.gather(1, peak).sign()
-        self.maps_ = (maps * sign)[order]
-        self.time_courses_ = (subspace.whitened() @ rotation.T * sign.T.double())[:, order]
-        self.explained_variance_ratio_ = energy[order] * n_tokens / subspace.total_energy
-        self._arrange(order)
+        generator = torch.Generator().manual_seed(self.seed)
+        found = self._decompose(signals, text_of_row, generator)
+        self._learn(found)
         return self
 
     @abstractmethod
-    def _rotation(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
-        """Orthogonal matrix (K, K), float64, that turns whitened scores into sources."""
+    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+        """Find K components."""
+
+    def _learn(self, found: Components) -> None:
+        """Fix scale, sign and order of components, and keep them."""
+        deviation = found.time_courses.square().mean(dim=0).sqrt()
+        maps = found.maps * deviation[:, None].float()
+        energy = maps.double().square().sum(dim=1)
+        order = energy.argsort(descending=True)
+        sign = peak_signs(maps)
+        self.maps_ = (maps * sign[:, None])[order]
+        scale = sign.double() / deviation.clamp_min(1e-300)
+        self.time_courses_ = (found.time_courses * scale)[:, order]
+        self.explained_variance_ratio_ = energy[order] * len(found.time_courses) / found.total_energy
+        self._arrange(order)
 
     def _arrange(self, order: Tensor) -> None:  # noqa: B027 - nothing to arrange is the common case
         """Put learned values other than maps and time courses in the order of the networks."""
 
-    def _check(self, signals: Tensor) -> tuple[int, int]:
+    def _check(self, signals: Tensor) -> None:
         if signals.ndim != 2:
             raise MethodError(f"signals have shape {tuple(signals.shape)}, need (tokens, neurons)")
         # centring costs one degree of freedom
@@ -99,4 +128,47 @@ class Decomposition(ABC):
                 f"{signals.shape[1]:,} neurons hold at most {most} components: take fewer, or more text "
                 "(dataset.n_texts, dataset.tokens_per_text)"
             )
-        return signals.shape[0], signals.shape[1]
+
+
+class SubspaceDecomposition(Decomposition):
+    """A decomposition inside the leading K-dimensional principal subspace of the signals.
+
+    With signals − mean ≈ scores · diag(s) · loadings, networks are rows of ``mixing @ loadings`` and
+    their time courses columns of ``scores · diag(s) · mixing⁻¹``: a method chooses the mixing matrix.
+    """
+
+    @abstractmethod
+    def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
+        """Invertible matrix (K, K), float64, that turns loadings into maps."""
+
+    def subspace(self, signals: Tensor, generator: torch.Generator) -> Subspace:
+        """The subspace in which networks are sought.
+
+        Raises
+        ------
+        MethodError
+            If the rank of the signals is below K.
+        """
+        found = leading_subspace(signals, self.n_components, generator)
+        if found.rank < self.n_components:
+            raise MethodError(
+                f"method.n_components is {self.n_components}, but signals of {signals.shape[0]:,} tokens × "
+                f"{signals.shape[1]:,} neurons have rank {found.rank}: take fewer components, or more and "
+                "more varied text (dataset.n_texts)"
+            )
+        return found
+
+    @override
+    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+        subspace = self.subspace(signals, generator)
+        mixing = self.mixing(subspace, generator)
+        maps = mixing.float() @ subspace.loadings
+        weighted = subspace.scores * subspace.singular_values
+        courses = torch.linalg.solve(mixing, weighted, left=False)
+        return Components(maps, courses, subspace.total_energy)
+
+
+def peak_signs(maps: Tensor) -> Tensor:
+    """Sign of the weight of largest magnitude of each map (K, N), shape (K,)."""
+    peak = maps.abs().argmax(dim=1, keepdim=True)
+    return maps.gather(1, peak)[:, 0].sign()

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from tqdm import tqdm
+from typing_extensions import override
 
 from fbn_exp.config.choices import Contrast
 from fbn_exp.errors import ConfigError
-from fbn_exp.methods.base import Decomposition
+from fbn_exp.methods.base import SubspaceDecomposition
 from fbn_exp.subspace import Subspace
 
 # E G(ν) of a standard normal ν: what a Gaussian source reaches
@@ -125,7 +126,7 @@ def fixed_point(
     return Rotation(weights.double(), iteration, change)
 
 
-class FastICA(Decomposition):
+class FastICA(SubspaceDecomposition):
     """Independent components of token-by-neuron signals (Hyvärinen & Oja 2000, symmetric fixed point).
 
     Tokens are samples, as in the paper. Signals are whitened to K dimensions once; all starts iterate
@@ -188,7 +189,8 @@ class FastICA(Decomposition):
         self.max_iterations = max_iterations
         self.restarts = restarts
 
-    def _rotation(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
+    @override
+    def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
         whitened = subspace.whitened().T.contiguous()
         shape = (self.n_components, self.n_components)
         found = []
@@ -207,7 +209,7 @@ class FastICA(Decomposition):
             "last_change": best.change,
             "negentropy": total,
         }
-        return best.weights
+        return subspace.mixing(best.weights)
 
     def _iterate(self, whitened: Tensor, start: Tensor) -> Rotation:
         """Coarse steps in single precision, the last ones in double."""
@@ -219,5 +221,6 @@ class FastICA(Decomposition):
         fine = fixed_point(whitened, coarse.weights, self.contrast, self.tolerance, left)
         return Rotation(fine.weights, coarse.n_iterations + fine.n_iterations, fine.change)
 
+    @override
     def _arrange(self, order: Tensor) -> None:
         self.negentropy_ = self.negentropy_[order]

@@ -2,13 +2,15 @@
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from fbn_exp.methods.base import Decomposition
+from fbn_exp.methods.base import SubspaceDecomposition
 from fbn_exp.subspace import Subspace
 
 
-class PCA(Decomposition):
+class PCA(SubspaceDecomposition):
     """Principal components of token-by-neuron signals; see ``Decomposition`` for attributes."""
 
-    def _rotation(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
-        return torch.eye(self.n_components, dtype=torch.float64)
+    @override
+    def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
+        return subspace.mixing(torch.eye(self.n_components, dtype=torch.float64))

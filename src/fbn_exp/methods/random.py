@@ -2,20 +2,22 @@
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from fbn_exp.methods.base import Decomposition
+from fbn_exp.methods.base import SubspaceDecomposition
 from fbn_exp.subspace import Subspace
 
 
-class RandomRotation(Decomposition):
+class RandomRotation(SubspaceDecomposition):
     """Whitened signals turned by a rotation drawn uniformly; see ``Decomposition`` for attributes.
 
     Differs from ``FastICA`` only in that the rotation is not learned, so a result that it shares with
     ICA is not due to independence.
     """
 
-    def _rotation(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
+    @override
+    def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
         gaussian = torch.randn(self.n_components, self.n_components, generator=generator, dtype=torch.float64)
         q, r = torch.linalg.qr(gaussian)
         # without this sign the distribution is not uniform (Mezzadri 2007)
-        return q * r.diagonal().sign()
+        return subspace.mixing(q * r.diagonal().sign())
