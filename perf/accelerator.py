@@ -2,8 +2,8 @@
 
 python perf/accelerator.py [texts]
 
-The model has random weights in bfloat16, built on the device: 32 blocks of 4,096 neurons, 131,072 in all. Random
-tokens, 100 texts of 1,024. ICA does not converge on such signals, so each of its starts takes all iterations.
+The model has random weights in bfloat16, built on the device: 32 blocks of 4,096 neurons, 131,072 in all.
+Random tokens, 100 texts of 1,024. ICA does not converge on such signals, so each of its starts takes all iterations.
 """
 
 import statistics
@@ -19,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from fbn_exp.activations import recorded
 from fbn_exp.config.choices import Site
 from fbn_exp.config.options import ModelConfig, SignalsConfig
-from fbn_exp.datasets.base import Document, TokenisedText, Texts
+from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.datasets.batches import length_batches
 from fbn_exp.edits import Edit, applied
 from fbn_exp.methods.fastica import FastICA
@@ -94,9 +94,7 @@ def main() -> None:
             decompose.append(total[-1] - recording)
             place = signals.values.device
         del signals
-    print(
-        f"{torch.cuda.get_device_name()}, signals of {texts.n_tokens:,} × {layout.n_neurons:,} kept on {place}"
-    )
+    print(f"{torch.cuda.get_device_name()}, {texts.n_tokens:,} × {layout.n_neurons:,} signals on {place}")
     print(f"bare forward {statistics.median(bare):,.0f} tokens/s")
     print(f"recorded {statistics.median(record):,.0f} tokens/s, ratio {ratio(record, bare):.3f}")
     print(f"intervened {statistics.median(intervened):,.0f} tokens/s, ratio {ratio(intervened, bare):.3f}")

@@ -2,15 +2,15 @@
 
 import pytest
 import torch
+from planted import matched_correlation, plant
 
 from fbn_exp.activations import recorded
 from fbn_exp.config.choices import Site, Storage
 from fbn_exp.config.options import ModelConfig, SignalsConfig
-from fbn_exp.datasets.base import Document, TokenisedText, Texts
+from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.edits import Edit, applied
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.models import load
-from planted import matched_correlation, plant
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 

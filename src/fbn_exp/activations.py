@@ -166,7 +166,7 @@ def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> St
     fits = size + ACCELERATOR_RESERVE <= free
     if config.storage is Storage.accelerator and not fits:
         raise SignalError(
-            f"signals.storage is accelerator: {size / GIB:.2f} GiB of signals, with room for work beside them, "
+            f"signals.storage is accelerator: {size / GIB:.2f} GiB of signals, and room for work, "
             f"exceed the {free / GIB:.2f} GiB free on {device}: take signals.storage=auto"
         )
     if config.storage is not Storage.auto:
