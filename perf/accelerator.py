@@ -3,7 +3,7 @@
 python perf/accelerator.py [texts]
 
 The model has random weights in bfloat16, built on the device: 32 blocks of 4,096 neurons, 131,072 in all.
-Random tokens, 100 texts of 1,024. ICA does not converge on such signals, so each of its starts takes all iterations.
+Random tokens, 100 texts of 1,024; ICA does not converge on such signals, so each start takes all iterations.
 """
 
 import statistics
