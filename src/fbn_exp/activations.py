@@ -162,7 +162,7 @@ def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> St
     SignalError
         If the accelerator was asked for, and there is none or it is too full.
     """
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    free = _free_on(device)
     fits = size + ACCELERATOR_RESERVE <= free
     if config.storage is Storage.accelerator and not fits:
         raise SignalError(
@@ -174,6 +174,14 @@ def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> St
     if fits:
         return Storage.accelerator
     return Storage.memory if size <= config.memory_budget_gb * GIB else Storage.disk
+
+
+def _free_on(device: torch.device) -> int:
+    """Bytes free on an accelerator, with those that torch holds but does not use; 0 on a processor."""
+    if device.type != "cuda":
+        return 0
+    idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + idle
 
 
 def _require_space(scratch: Path, size: int, shape: str) -> None:
