@@ -85,7 +85,7 @@ def choose_target(
     if not chosen:
         raise NetworksError("intervention.networks is empty: name at least one network, or all")
     maps = networks.maps[list(chosen)]
-    strength = z_scores(maps).abs().masked_fill(~threshold.masks(maps), -1.0)
+    strength = z_scores(maps).abs().masked_fill(~networks.masks(threshold)[list(chosen)], -1.0)
     strongest, owner = strength.max(dim=0)
     labels = torch.where(strongest >= 0, owner, OUTSIDE)
     if not (labels != OUTSIDE).any():

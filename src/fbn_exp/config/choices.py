@@ -46,6 +46,20 @@ class Contrast(StrEnum):
     cube = "cube"
 
 
+class Independence(StrEnum):
+    """What independent component analysis makes independent: time courses or maps."""
+
+    temporal = "temporal"
+    spatial = "spatial"
+
+
+class InitialDictionary(StrEnum):
+    """Where dictionary learning starts: spatially independent or principal components."""
+
+    ica = "ica"
+    pca = "pca"
+
+
 class WandbMode(StrEnum):
     """How a run reaches Weights & Biases; ``offline`` writes files to sync later."""
 
