@@ -53,13 +53,6 @@ class Independence(StrEnum):
     spatial = "spatial"
 
 
-class InitialDictionary(StrEnum):
-    """Where dictionary learning starts: spatially independent or principal components."""
-
-    ica = "ica"
-    pca = "pca"
-
-
 class WandbMode(StrEnum):
     """How a run reaches Weights & Biases; ``offline`` writes files to sync later."""
 

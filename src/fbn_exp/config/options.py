@@ -8,7 +8,6 @@ from omegaconf import MISSING
 from fbn_exp.config.choices import (
     Contrast,
     Independence,
-    InitialDictionary,
     Precision,
     Split,
     Standardise,
@@ -135,8 +134,8 @@ class DictionaryConfig(MethodConfig):
 
     _target_: str = "fbn_exp.methods.dictionary.DictionaryLearning"
     alpha: float = 1.0
-    initial: InitialDictionary = InitialDictionary.ica
-    epochs: int = 10
+    tolerance: float = 1e-4
+    epochs: int = 5
     batch_size: int = 256
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.config.choices import Independence, InitialDictionary
+from fbn_exp.config.choices import Independence
 from fbn_exp.errors import ConfigError, MethodError
 from fbn_exp.methods.base import Components, Decomposition, principal_subspace
 from fbn_exp.methods.fastica import FastICA
@@ -28,6 +28,9 @@ class DictionaryLearning(Decomposition):
     exactly 0, alpha decides on a network's size as much as the threshold does. Time courses are the
     least-squares fit of the signals to the maps, so the penalty's shrinkage does not reach them.
 
+    The dictionary starts from spatially independent components, as in nilearn: from principal ones the
+    solver stays in a poor optimum, even on planted sparse maps.
+
     Parameters
     ----------
     n_components : int
@@ -37,10 +40,10 @@ class DictionaryLearning(Decomposition):
     alpha : float
         Penalty, in units of the median norm of y over neurons that are not silent, whatever the
         signals' scale. A neuron with a norm below alpha is in no network.
-    initial : InitialDictionary
-        ``ica`` starts from spatially independent components, as nilearn does, ``pca`` from principal ones.
+    tolerance : float
+        The solver stops after the first pass once a step moves an atom by no more, in the mean.
     epochs : int
-        Most passes over all neurons; the solver stops before when the dictionary settles.
+        Most passes over all neurons.
     batch_size : int
         Neurons in each step of the solver.
     per_block : bool
@@ -62,20 +65,22 @@ class DictionaryLearning(Decomposition):
         n_components: int,
         seed: int = 0,
         alpha: float = 1.0,
-        initial: InitialDictionary = InitialDictionary.ica,
-        epochs: int = 10,
+        tolerance: float = 1e-4,
+        epochs: int = 5,
         batch_size: int = 256,
         per_block: bool = False,
     ) -> None:
         super().__init__(n_components, seed, per_block)
         if not 0 < alpha < math.inf:  # nor nan
             raise ConfigError(f"method.alpha is {alpha}, must be positive and finite")
+        if not tolerance > 0:
+            raise ConfigError(f"method.tolerance is {tolerance}, must be positive")
         if epochs < 1:
             raise ConfigError(f"method.epochs is {epochs}, must be at least 1")
         if batch_size < 1:
             raise ConfigError(f"method.batch_size is {batch_size}, must be at least 1")
         self.alpha = alpha
-        self.initial = initial
+        self.tolerance = tolerance
         self.epochs = epochs
         self.batch_size = batch_size
 
@@ -98,8 +103,6 @@ class DictionaryLearning(Decomposition):
 
     def _first_atoms(self, subspace: Subspace, generator: torch.Generator) -> NDArray[np.float64]:
         """Initial dictionary, one atom of norm 1 in each row (K, K)."""
-        if self.initial is InitialDictionary.pca:
-            return np.eye(self.n_components)
         # singular values · loadings = atoms.T · maps, and maps = mixing · loadings
         ica = FastICA(self.n_components, restarts=1, independence=Independence.spatial)
         mixing = ica.mixing(subspace, generator)
@@ -125,6 +128,7 @@ class DictionaryLearning(Decomposition):
                 batch_size=self.batch_size,
                 dict_init=atoms,
                 random_state=int(torch.randint(2**31, (), generator=generator)),
+                tol=self.tolerance,
                 # the cost of a batch tells more of its neurons, whose norms differ widely, than of progress
                 max_no_improvement=None,
                 callback=advance,
