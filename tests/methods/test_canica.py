@@ -64,7 +64,7 @@ def test_with_cca_what_recurs_leads_and_without_what_is_strong(world):
 
 
 def test_texts_matter(world):
-    signals, text, planted = world
+    signals, _, planted = world
     # taken as one text, the offsets of texts are its strongest components
     assert matched_correlation(CanICA(5).fit(signals).maps_, planted).min() < 0.9
 

@@ -74,11 +74,13 @@ def test_more_passes_are_not_taken_than_were_allowed(world):
     assert found.metrics_["n_steps"] <= 30
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("tolerance", 0), ("alpha", 0), ("alpha", -1), ("alpha", float("nan")), ("alpha", float("inf")), ("epochs", 0),
-     ("batch_size", 0)],
-)  # fmt: skip
-def test_a_parameter_out_of_range_is_refused_before_there_are_signals(field, value):
-    with pytest.raises(ConfigError, match=f"method.{field} is {value}"):
-        DictionaryLearning(n_components=3, **{field: value})
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_a_penalty_out_of_range_is_refused_before_there_are_signals(value):
+    with pytest.raises(ConfigError, match=f"method.alpha is {value}"):
+        DictionaryLearning(n_components=3, alpha=value)
+
+
+@pytest.mark.parametrize("field", ["tolerance", "epochs", "batch_size"])
+def test_a_bound_of_the_solver_that_is_not_positive_is_refused(field):
+    with pytest.raises(ConfigError, match=f"method.{field} is 0"):
+        DictionaryLearning(n_components=3, **{field: 0})

@@ -1,6 +1,8 @@
 """Sparse dictionary learning: networks in which most neurons have no part."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -114,7 +116,8 @@ class DictionaryLearning(Decomposition):
     ) -> NDArray[np.float64]:
         """Sparse weights (N, K) of neurons (N, K) on the dictionary that the solver ends with."""
         steps = self.epochs * math.ceil(len(neurons) / self.batch_size)
-        with tqdm(total=steps, desc="dictionary", unit=" step", leave=False) as progress:
+        bar = tqdm(total=steps, desc="dictionary", unit=" step", leave=False)
+        with _numpys_generator_kept(), bar as progress:
 
             def advance(state: dict[str, Any]) -> None:
                 progress.update()
@@ -133,6 +136,16 @@ class DictionaryLearning(Decomposition):
                 max_no_improvement=None,
                 callback=advance,
             ).fit(neurons)
+            weights: NDArray[np.float64] = solver.transform(neurons)
         self.metrics_ = {"n_steps": float(solver.n_steps_), "converged": float(solver.n_steps_ < steps)}
-        weights: NDArray[np.float64] = solver.transform(neurons)
         return weights
+
+
+@contextmanager
+def _numpys_generator_kept() -> Iterator[None]:
+    """Leave numpy's global generator as it was: the solver's Lasso draws from it what it never uses."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
