@@ -271,6 +271,9 @@ def test_a_network_of_one_block_is_judged_among_the_neurons_of_its_block(rule):
     assert masks[1, 309]
     assert not masks[[0, 2], 300:].any()
     assert not masks[1, :300].any()
+    scores = FunctionalNetworks(maps, layout, blocks=(0, 1, 0)).z_scores()
+    torch.testing.assert_close(scores[1, 300:].std(correction=0).item(), 1.0)
+    assert not scores[1, :300].any()
     # among the zeros of the other blocks, far more would stand out
     if isinstance(rule, ZThreshold):
         assert masks.sum() < FunctionalNetworks(maps, layout).masks(rule).sum()

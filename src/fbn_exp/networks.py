@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from fbn_exp.errors import FbnError, LayoutError, NetworksError
 from fbn_exp.files import new_folder, write_json
 from fbn_exp.layout import NeuronLayout
-from fbn_exp.thresholds import Threshold
+from fbn_exp.thresholds import Threshold, z_scores
 
 FORMAT = "fbn_exp networks 1"
 TENSORS, DESCRIPTION = "networks.safetensors", "networks.json"
@@ -69,15 +70,23 @@ class FunctionalNetworks:
         A network of one block is judged among the neurons of that block: beside the zeros of all others
         nearly each of its own would stand out.
         """
+        return self._where_sought(threshold.masks, torch.bool)
+
+    def z_scores(self) -> Tensor:
+        """Weights standardised over the neurons that masks are judged among, float64 of shape (K, N)."""
+        return self._where_sought(z_scores, torch.float64)
+
+    def _where_sought(self, rule: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
+        """A rule for maps, applied to the whole model or to each network's block; 0 outside."""
         if self.blocks is None:
-            return threshold.masks(self.maps)
-        masks = torch.zeros(self.maps.shape, dtype=torch.bool)
+            return rule(self.maps)
+        together = torch.zeros(self.maps.shape, dtype=dtype)
         of_network = torch.tensor(self.blocks)
         for index in sorted(set(self.blocks)):
             rows = (of_network == index).nonzero()[:, 0]
             columns = self.layout.blocks[index].columns
-            masks[rows, columns] = threshold.masks(self.maps[rows, columns])
-        return masks
+            together[rows, columns] = rule(self.maps[rows, columns])
+        return together
 
     def require_layout(self, layout: NeuronLayout, model_name: str) -> None:
         """Check that a model has the neurons that the maps are about.
