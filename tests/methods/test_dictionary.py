@@ -9,7 +9,7 @@ from fbn_exp.methods.pca import PCA
 
 @pytest.fixture(scope="module")
 def world():
-    return plant_maps(n_tokens=600, n_neurons=3000, n_networks=6, noise=0.05)
+    return plant_maps(n_tokens=600, n_neurons=1500, n_networks=6, noise=0.05)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1])
@@ -50,11 +50,11 @@ def test_the_penalty_does_not_depend_on_the_signals_scale(world):
 
 def test_silent_neurons_are_in_no_network_and_do_not_move_the_penalty(world):
     signals, _ = world
-    padded = torch.cat([signals, torch.full((600, 4000), 2.0)], dim=1)
+    padded = torch.cat([signals, torch.full((600, 2000), 2.0)], dim=1)
     found = DictionaryLearning(6).fit(padded)
-    assert (found.maps_[:, 3000:] == 0).all()
+    assert (found.maps_[:, 1500:] == 0).all()
     alone = DictionaryLearning(6).fit(signals)
-    assert matched_correlation(found.maps_[:, :3000], alone.maps_).min() > 0.99
+    assert matched_correlation(found.maps_[:, :1500], alone.maps_).min() > 0.99
 
 
 def test_time_courses_are_the_least_squares_fit(world):
@@ -71,7 +71,7 @@ def test_a_penalty_that_leaves_nothing_is_an_error(world):
 
 def test_more_passes_are_not_taken_than_were_allowed(world):
     found = DictionaryLearning(6, epochs=1, batch_size=100).fit(world[0])
-    assert found.metrics_["n_steps"] <= 30
+    assert found.metrics_["n_steps"] <= 15
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
