@@ -22,3 +22,19 @@ def matched_correlation(found: Tensor, planted: Tensor) -> Tensor:
     n_planted = len(planted)
     table = np.abs(np.corrcoef(planted.double().numpy(), found.double().numpy())[:n_planted, n_planted:])
     return torch.from_numpy(table[linear_sum_assignment(table, maximize=True)])
+
+
+def plant_maps(
+    n_tokens: int, n_neurons: int, n_networks: int, noise: float, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Sparse maps (K, N), independent over neurons, with correlated Gaussian sources, plus white noise.
+
+    Maps differ in norm, by a factor of 2 at most.
+    """
+    rng = np.random.default_rng(seed)
+    maps = rng.laplace(size=(n_networks, n_neurons)) * (rng.uniform(size=(n_networks, n_neurons)) < 0.1)
+    maps *= np.linspace(2, 1, n_networks)[:, None]
+    shared = rng.standard_normal((n_tokens, 1))
+    sources = 0.8 * rng.standard_normal((n_tokens, n_networks)) + 0.6 * shared
+    signals = sources @ maps + noise * rng.standard_normal((n_tokens, n_neurons))
+    return torch.from_numpy(signals).float(), torch.from_numpy(maps).float()

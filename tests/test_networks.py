@@ -256,6 +256,44 @@ def test_masks_are_those_of_the_rule(rule):
     assert torch.equal(masks, rule.masks(networks.maps))
 
 
+@pytest.mark.parametrize("rule", [ZThreshold(1.5), TopFraction(0.1), FalseDiscoveryRate(0.05)])
+def test_a_network_of_one_block_is_judged_among_the_neurons_of_its_block(rule):
+    generator = torch.Generator().manual_seed(0)
+    layout = lay_out(300, 200)
+    first, second = torch.randn(2, 300, generator=generator), torch.randn(1, 200, generator=generator)
+    first[:, 7], second[:, 9] = 20, 20
+    maps = torch.zeros(3, 500)
+    maps[[0, 2], :300], maps[1, 300:] = first, second
+    masks = FunctionalNetworks(maps, layout, blocks=(0, 1, 0)).masks(rule)
+    assert torch.equal(masks[[0, 2], :300], rule.masks(first))
+    assert torch.equal(masks[1:2, 300:], rule.masks(second))
+    assert masks[0, 7]
+    assert masks[1, 309]
+    assert not masks[[0, 2], 300:].any()
+    assert not masks[1, :300].any()
+    scores = FunctionalNetworks(maps, layout, blocks=(0, 1, 0)).z_scores()
+    torch.testing.assert_close(scores[1, 300:].std(correction=0).item(), 1.0)
+    assert not scores[1, :300].any()
+    # among the zeros of the other blocks, far more would stand out
+    if isinstance(rule, ZThreshold):
+        assert masks.sum() < FunctionalNetworks(maps, layout).masks(rule).sum()
+
+
+def test_blocks_of_networks_are_saved_and_loaded(tmp_path):
+    draw(3, blocks=(2, 0, 2)).save(tmp_path / "networks", RULE)
+    found = FunctionalNetworks.load(tmp_path / "networks")
+    assert found.blocks == (2, 0, 2)
+    assert found.statistics.keys() == {"explained_variance_ratio"}
+    draw(3).save(tmp_path / "networks", RULE)
+    assert FunctionalNetworks.load(tmp_path / "networks").blocks is None
+
+
+@pytest.mark.parametrize("blocks", [(0, 1), (0, 1, 3), (0, 1, -1)])
+def test_blocks_that_do_not_fit_networks_or_layout_are_refused(blocks):
+    with pytest.raises(NetworksError, match="blocks"):
+        draw(3, blocks=blocks)
+
+
 def test_block_shares_by_hand_and_zero_for_an_empty_network():
     masks = torch.tensor([[1, 0, 0, 1, 1, 1], [0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0]]).bool()
     shares = block_shares(masks, lay_out(2, 1, 3))

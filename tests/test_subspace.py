@@ -140,6 +140,17 @@ def test_total_energy_is_the_squared_norm_of_the_centred_signals(n_tokens):
     assert find(signals, 3).total_energy == pytest.approx(float(centred.square().sum()), rel=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(SMALL, 900), (LARGE, LARGE + 100)])
+def test_the_mean_may_be_left_in(shape):
+    signals, _, _ = with_spectrum(*shape, 100 * 0.9 ** np.arange(100))
+    signals += 2
+    values, right = torch.linalg.svd(signals.double(), full_matrices=False)[1:]
+    found = leading_subspace(signals, 6, torch.Generator().manual_seed(0), centre=False)
+    torch.testing.assert_close(found.singular_values, values[:6], rtol=1e-4, atol=0)
+    assert smallest_cosine(found.loadings.T, right[:6].T) > 0.999
+    assert found.total_energy == pytest.approx(float(signals.double().square().sum()), rel=1e-6)
+
+
 def test_whitened_scores_have_unit_variance_and_a_mixing_matrix_undoes_a_rotation():
     signals, _, _ = with_spectrum(300, 200, np.linspace(90, 30, 4))
     found = find(signals, 4)

@@ -64,6 +64,15 @@ def test_a_stronger_weight_below_the_threshold_owns_nothing():
     assert two_sided.labels[1] == 1
 
 
+def test_networks_of_one_block_have_the_members_that_they_have_in_their_block():
+    maps = torch.zeros(2, 10)
+    maps[0, :6], maps[1, 6:] = torch.tensor([9.0, 1, 2, 1, 2, 1]), torch.tensor([1.0, 2, 9, 2])
+    confined = FunctionalNetworks(maps, LAYOUT, neurons=dict(PER_NEURON), blocks=(0, 1))
+    target = choose_target(confined, RULE, [1])
+    assert torch.equal(target.members, confined.masks(RULE)[1])
+    assert target.members.nonzero()[:, 0].tolist() == [8]
+
+
 def test_an_index_named_twice_counts_once():
     assert choose_target(THREE, RULE, [2, 2, 0]).networks == (2, 0)
 

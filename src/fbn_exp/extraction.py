@@ -16,6 +16,7 @@ from fbn_exp.config.options import SignalsConfig
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.methods.base import Decomposition
+from fbn_exp.methods.per_block import PerBlock
 from fbn_exp.models import LanguageModel
 from fbn_exp.networks import FunctionalNetworks
 
@@ -46,6 +47,10 @@ class Recipe:
     method: Decomposition
     config: Mapping[str, Any]
 
+    def decomposition(self) -> Decomposition:
+        """The method as it is applied to this layout: to the whole model, or block by block."""
+        return PerBlock(self.method, self.layout) if self.method.per_block else self.method
+
     def texts(self, lm: LanguageModel) -> Texts:
         """The sample of texts that this model reads."""
         texts = self.dataset.sample(lm.tokenizer)
@@ -68,11 +73,12 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """Networks and what they were found in; the signals are gone when the context closes."""
+    """Networks, what they were found in and what found them; the signals are gone when the context closes."""
 
     networks: FunctionalNetworks
     signals: Signals
     seconds: float
+    method: Decomposition
 
 
 @contextmanager
@@ -87,9 +93,9 @@ def extracted(recipe: Recipe, lm: LanguageModel, texts: Texts, scratch: Path) ->
     with recorded(lm, texts, recipe.layout, recipe.signals, scratch) as signals:
         started = time.perf_counter()
         text_of_row, _ = signals.token_of_row()
-        method = recipe.method.fit(signals.values, torch.from_numpy(text_of_row))
+        method = recipe.decomposition().fit(signals.values, torch.from_numpy(text_of_row))
         seconds = time.perf_counter() - started
-        yield Extraction(_networks(recipe, lm, signals, method), signals, seconds)
+        yield Extraction(_networks(recipe, lm, signals, method), signals, seconds, method)
 
 
 def _networks(
@@ -113,4 +119,5 @@ def _networks(
         "mean_absolute": signals.neurons.mean_absolute.float(),
     }
     statistics = {"explained_variance_ratio": method.explained_variance_ratio_.tolist()}
-    return FunctionalNetworks(method.maps_, signals.layout, statistics, neurons, provenance)
+    blocks = method.block_of_network_ if isinstance(method, PerBlock) else None
+    return FunctionalNetworks(method.maps_, signals.layout, statistics, neurons, provenance, blocks)

@@ -19,7 +19,7 @@ from fbn_exp.config.options import FiguresConfig
 from fbn_exp.errors import ConfigError
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
-from fbn_exp.thresholds import Threshold, z_scores
+from fbn_exp.thresholds import Threshold
 
 Array = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def draw_all(
     """
     folder.mkdir(parents=True, exist_ok=True)
     masks = networks.masks(threshold)
-    scores = z_scores(networks.maps)
+    scores = networks.z_scores()
     rule = threshold.describe()
     jobs: dict[str, Callable[[], Figure]] = {
         "overview": lambda: overview(scores, masks, networks.layout, rule),

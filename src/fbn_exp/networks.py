@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from fbn_exp.errors import FbnError, LayoutError, NetworksError
 from fbn_exp.files import new_folder, write_json
 from fbn_exp.layout import NeuronLayout
-from fbn_exp.thresholds import Threshold
+from fbn_exp.thresholds import Threshold, z_scores
 
 FORMAT = "fbn_exp networks 1"
 TENSORS, DESCRIPTION = "networks.safetensors", "networks.json"
@@ -36,6 +37,9 @@ class FunctionalNetworks:
         Numbers per neuron over the texts, such as ``mean_absolute`` activation.
     provenance : dict
         Model, weights, texts, method, seed and versions that the maps come from.
+    blocks : tuple of int, of length K, optional
+        Index of the block that each network was sought in, where each block was decomposed by itself; its
+        map is 0 outside. None for networks of the whole model.
     """
 
     maps: Tensor
@@ -43,19 +47,46 @@ class FunctionalNetworks:
     statistics: dict[str, list[float]] = field(default_factory=dict)
     neurons: dict[str, Tensor] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.maps.ndim != 2 or self.maps.shape[1] != self.layout.n_neurons:
             raise NetworksError(
                 f"maps have shape {tuple(self.maps.shape)}, the layout has {self.layout.n_neurons} neurons"
             )
+        if self.blocks is not None:
+            if len(self.blocks) != len(self.maps):
+                raise NetworksError(f"{len(self.blocks)} blocks are given for {len(self.maps)} networks")
+            n_blocks = len(self.layout.blocks)
+            if outside := [block for block in self.blocks if not 0 <= block < n_blocks]:
+                raise NetworksError(f"networks are said to be of blocks {outside}, there are {n_blocks}")
 
     def __len__(self) -> int:
         return self.maps.shape[0]
 
     def masks(self, threshold: Threshold) -> Tensor:
-        """Members of each network under a rule, bool of shape (K, N)."""
-        return threshold.masks(self.maps)
+        """Members of each network under a rule, bool of shape (K, N).
+
+        A network of one block is judged among the neurons of that block: beside the zeros of all others
+        nearly each of its own would stand out.
+        """
+        return self._where_sought(threshold.masks, torch.bool)
+
+    def z_scores(self) -> Tensor:
+        """Weights standardised over the neurons that masks are judged among, float64 of shape (K, N)."""
+        return self._where_sought(z_scores, torch.float64)
+
+    def _where_sought(self, rule: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
+        """A rule for maps, applied to the whole model or to each network's block; 0 outside."""
+        if self.blocks is None:
+            return rule(self.maps)
+        together = torch.zeros(self.maps.shape, dtype=dtype)
+        of_network = torch.tensor(self.blocks)
+        for index in sorted(set(self.blocks)):
+            rows = (of_network == index).nonzero()[:, 0]
+            columns = self.layout.blocks[index].columns
+            together[rows, columns] = rule(self.maps[rows, columns])
+        return together
 
     def require_layout(self, layout: NeuronLayout, model_name: str) -> None:
         """Check that a model has the neurons that the maps are about.
@@ -121,6 +152,7 @@ class FunctionalNetworks:
                 "index": index,
                 "size": int(masks[index].sum()),
                 "block_shares": [round(share, 4) for share in shares[index].tolist()],
+                **({} if self.blocks is None else {"block": self.blocks[index]}),
                 **{name: values[index] for name, values in self.statistics.items()},
             }
             for index in range(len(self))
@@ -141,7 +173,8 @@ class FunctionalNetworks:
             layout = NeuronLayout.from_dict(description["layout"])
             statistics = _statistics(description["networks"])
             neurons = {name.removeprefix("neuron_"): each for name, each in tensors.items() if name != "maps"}
-            return cls(tensors["maps"], layout, statistics, neurons, description["provenance"])
+            provenance, blocks = description["provenance"], _blocks(description["networks"])
+            return cls(tensors["maps"], layout, statistics, neurons, provenance, blocks)
         except (LookupError, TypeError, ValueError, AttributeError, FbnError) as error:
             raise NetworksError(
                 f"{folder / DESCRIPTION} is not a description of networks: {error!r}"
@@ -149,8 +182,14 @@ class FunctionalNetworks:
 
 
 def _statistics(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:
-    names = [name for name in summaries[0] if name not in ("index", "size", "block_shares")]
+    names = [name for name in summaries[0] if name not in ("index", "size", "block_shares", "block")]
     return {name: [float(each[name]) for each in summaries] for name in names}
+
+
+def _blocks(summaries: list[dict[str, Any]]) -> tuple[int, ...] | None:
+    if "block" not in summaries[0]:
+        return None
+    return tuple(int(each["block"]) for each in summaries)
 
 
 def _digest(file: Path) -> str:

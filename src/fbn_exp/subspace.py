@@ -22,7 +22,7 @@ NEW_DIRECTION = 1e-10
 class Subspace:
     """A truncated singular value decomposition of centred signals: X − mean ≈ scores · diag(s) · loadings.
 
-    Its tensors are where the signals are.
+    Its tensors are where the signals are. Of values that were not to be centred, ``mean`` is 0.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Subspace:
     loadings : Tensor of shape (k, N), float32
         Right singular vectors.
     total_energy : float
-        Squared Frobenius norm of the centred signals.
+        Squared Frobenius norm of the signals, centred as above.
     rank : int
         Number of singular values above the rounding error of float32, as far as they were computed:
         at least k if the rank is k or more.
@@ -54,7 +54,9 @@ class Subspace:
         return rotation.to(self.singular_values.device) * self.singular_values / self.scores.shape[0] ** 0.5
 
 
-def leading_subspace(signals: Tensor, n_components: int, generator: torch.Generator) -> Subspace:
+def leading_subspace(
+    signals: Tensor, n_components: int, generator: torch.Generator, centre: bool = True
+) -> Subspace:
     """Leading ``n_components`` singular vectors of the centred signals.
 
     Small problems are solved exactly, in float64. Larger ones by a randomised block Krylov method (Musco
@@ -72,6 +74,8 @@ def leading_subspace(signals: Tensor, n_components: int, generator: torch.Genera
         Dimension k of the subspace.
     generator : torch.Generator
         Source of the random start.
+    centre : bool
+        Whether the mean over tokens is taken out; not for rows that are no samples of one kind.
 
     Returns
     -------
@@ -87,16 +91,20 @@ def leading_subspace(signals: Tensor, n_components: int, generator: torch.Genera
     if not torch.isfinite(statistics.standard_deviation).all():
         bad = int((~torch.isfinite(statistics.standard_deviation)).nonzero()[0])
         raise MethodError(f"signals hold a value that is not finite, in the column of neuron {bad}")
+    mean = statistics.mean if centre else torch.zeros_like(statistics.mean)
     block = n_components + OVERSAMPLING
     if min(signals.shape) <= max(EXACT_BELOW, block * (KRYLOV_STEPS + 1)):
-        values, scores, loadings = _exact(signals, statistics.mean.to(signals.device), n_components)
+        values, scores, loadings = _exact(signals, mean.to(signals.device), n_components)
     else:
-        basis, projected = _krylov(signals, statistics.mean.float().to(signals.device), block, generator)
+        offset = mean.float().to(signals.device)
+        basis, projected = _krylov(signals, offset, block, generator, centre)
         values, scores, loadings = _from_projection(basis, projected, n_components)
-    return _subspace(values, scores, loadings, statistics, n_components)
+    return _subspace(values, scores, loadings, statistics, n_components, centre)
 
 
-def _krylov(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _krylov(
+    signals: Tensor, mean: Tensor, block: int, generator: torch.Generator, centre: bool
+) -> tuple[Tensor, Tensor]:
     """Orthonormal basis Q (T, b) of the block Krylov space, and Qᵀ(X − mean) (b, N)."""
     direction = torch.randn(signals.shape[1], block, generator=generator).to(signals.device)
     basis = torch.zeros(signals.shape[0], 0, dtype=torch.float64, device=signals.device)
@@ -104,7 +112,7 @@ def _krylov(signals: Tensor, mean: Tensor, block: int, generator: torch.Generato
     for step in range(KRYLOV_STEPS + 1):
         if step > 0:
             direction = torch.linalg.qr(projected[-1].T).Q
-        fresh = _new_directions(_times(signals, direction), basis)
+        fresh = _new_directions(_times(signals, direction, centre), basis)
         if fresh.shape[1] == 0:
             break
         projected.append(_transposed_times(signals, mean, fresh))
@@ -125,8 +133,10 @@ def _new_directions(columns: Tensor, basis: Tensor) -> Tensor:
     return left[:, singular > NEW_DIRECTION * size]
 
 
-def _times(signals: Tensor, right: Tensor) -> Tensor:
+def _times(signals: Tensor, right: Tensor, centre: bool) -> Tensor:
     product = (signals @ right).double()
+    if not centre:
+        return product
     # also takes out what float32 rounded alike in all rows, where the mean is large
     return product - product.mean(dim=0)
 
@@ -178,10 +188,16 @@ def _descending(gram: Tensor, n_components: int) -> tuple[Tensor, Tensor]:
 
 
 def _subspace(
-    values: Tensor, scores: Tensor, loadings: Tensor, statistics: NeuronStatistics, n_components: int
+    values: Tensor,
+    scores: Tensor,
+    loadings: Tensor,
+    statistics: NeuronStatistics,
+    n_components: int,
+    centre: bool,
 ) -> Subspace:
     n_tokens = scores.shape[0]
-    total_energy = float(statistics.standard_deviation.square().sum()) * n_tokens
-    norm = (total_energy + n_tokens * float(statistics.mean.square().sum())) ** 0.5
-    rank = int((values > RANK_TOLERANCE * norm).sum())
-    return Subspace(scores, values[:n_components], loadings, total_energy, rank)
+    centred_energy = float(statistics.standard_deviation.square().sum()) * n_tokens
+    raw_energy = centred_energy + n_tokens * float(statistics.mean.square().sum())
+    rank = int((values > RANK_TOLERANCE * raw_energy**0.5).sum())
+    energy = centred_energy if centre else raw_energy
+    return Subspace(scores, values[:n_components], loadings, energy, rank)

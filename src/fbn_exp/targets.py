@@ -9,7 +9,7 @@ from torch import Tensor
 from fbn_exp.errors import NetworksError
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.networks import FunctionalNetworks
-from fbn_exp.thresholds import Threshold, z_scores
+from fbn_exp.thresholds import Threshold
 
 OUTSIDE = -1
 
@@ -84,8 +84,8 @@ def choose_target(
         )
     if not chosen:
         raise NetworksError("intervention.networks is empty: name at least one network, or all")
-    maps = networks.maps[list(chosen)]
-    strength = z_scores(maps).abs().masked_fill(~threshold.masks(maps), -1.0)
+    members = networks.masks(threshold)[list(chosen)]
+    strength = networks.z_scores()[list(chosen)].abs().masked_fill(~members, -1.0)
     strongest, owner = strength.max(dim=0)
     labels = torch.where(strongest >= 0, owner, OUTSIDE)
     if not (labels != OUTSIDE).any():

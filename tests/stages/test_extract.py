@@ -157,6 +157,38 @@ def test_a_whole_other_run_site_signals_method_and_threshold(tiny, tmp_path):
     assert networks.provenance["config"]["signals"]["standardise"] == "zscore"
 
 
+@pytest.mark.parametrize("method", ["spatial_ica", "canica", "dictionary"])
+def test_every_method_gets_standardised_signals_and_texts(tiny, tmp_path, method):
+    lean = ("figures.strongest_tokens=0", "figures.max_networks=0")
+    run(tiny(tmp_path, "signals=stable", f"method={method}", *lean))
+    networks = FunctionalNetworks.load(tmp_path / "networks")
+    assert networks.maps.shape == (4, 4 * 64)
+    metrics = result_of(tmp_path)["metrics"]
+    assert metrics["signals/tokens"] == 9 * 39
+    # neurons were z-scored: their variances add up to their number, and networks' energy is a share of it
+    energy = networks.maps.double().square().sum(dim=1) / (4 * 64)
+    assert energy.tolist() == pytest.approx(networks.statistics["explained_variance_ratio"], rel=1e-4)
+    assert 0 < metrics["explained_variance"] < 1
+
+
+def test_each_block_by_itself_gives_networks_inside_blocks(tiny, tmp_path):
+    lean = ("figures.strongest_tokens=0", "figures.max_networks=0")
+    returned = run(tiny(tmp_path, "method.per_block=true", "method.restarts=1", *lean))
+    networks = FunctionalNetworks.load(tmp_path / "networks")
+    assert networks.maps.shape == (4 * 4, 4 * 64)
+    assert sorted(networks.blocks) == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    shares = block_shares(networks.maps != 0, networks.layout)
+    assert shares.argmax(dim=1).tolist() == list(networks.blocks)
+    assert (shares.max(dim=1).values == 1).all()
+    ratio = networks.statistics["explained_variance_ratio"]
+    assert ratio == sorted(ratio, reverse=True)
+    assert returned == pytest.approx(sum(ratio))
+    assert networks.provenance["config"]["method"]["per_block"] is True
+    assert networks.provenance["metrics"]["blocks_decomposed"] == 4
+    table = pd.read_csv(tmp_path / "tables" / "networks.csv")
+    assert table["size"].tolist() == networks.masks(ZThreshold(1.96)).sum(dim=1).tolist()
+
+
 def test_networks_numbers_and_tables_survive_when_the_pictures_cannot_be_drawn(tiny, tmp_path):
     (tmp_path / "figures").write_text("in the way")
     with pytest.raises(FileExistsError):

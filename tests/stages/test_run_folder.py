@@ -2,6 +2,7 @@ import json
 import math
 
 import pandas as pd
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -51,6 +52,22 @@ def test_any_text_comes_back_from_a_table(tokens, tmp_path_factory):
     )
     assert again["token"].tolist() == tokens
     assert again["strength"].tolist() == frame["strength"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({"converged": 1, "n_iterations": 12}, "ICA converged in 12 iterations."),
+        ({"converged": 1, "n_steps": 69}, "The dictionary settled after 69 steps."),
+        (
+            {"converged": 0, "n_steps": 340},
+            "The dictionary did not settle in 340 steps: raise method.epochs.",
+        ),
+        ({"converged": 0.5, "blocks_decomposed": 4}, "The method converged in 50% of 4 blocks."),
+    ],
+)
+def test_a_reader_is_told_how_the_method_ended(metrics, said):
+    assert _remarks(CALM | {f"method/{name}": value for name, value in metrics.items()})[0] == said
 
 
 def test_calm_signals_need_no_remark():

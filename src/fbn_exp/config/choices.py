@@ -55,6 +55,13 @@ class Contrast(StrEnum):
     cube = "cube"
 
 
+class Independence(StrEnum):
+    """What independent component analysis makes independent: time courses or maps."""
+
+    temporal = "temporal"
+    spatial = "spatial"
+
+
 class WandbMode(StrEnum):
     """How a run reaches Weights & Biases; ``offline`` writes files to sync later."""
 

@@ -5,7 +5,15 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.config.choices import Contrast, Precision, Split, Standardise, Storage, WandbMode
+from fbn_exp.config.choices import (
+    Contrast,
+    Independence,
+    Precision,
+    Split,
+    Standardise,
+    Storage,
+    WandbMode,
+)
 
 
 @dataclass
@@ -96,6 +104,8 @@ class MethodConfig:
     _target_: str = MISSING
     n_components: int = 10
     seed: int = 0
+    # each block by itself, n_components networks in each
+    per_block: bool = False
 
 
 @dataclass
@@ -107,6 +117,29 @@ class FastICAConfig(MethodConfig):
     tolerance: float = 1e-4
     max_iterations: int = 400
     restarts: int = 3
+    independence: Independence = Independence.temporal
+
+
+@dataclass
+class CanICAConfig(MethodConfig):
+    """Spatial independent components of what recurs across texts."""
+
+    _target_: str = "fbn_exp.methods.canica.CanICA"
+    cca: bool = True
+    tolerance: float = 1e-4
+    max_iterations: int = 400
+    restarts: int = 10
+
+
+@dataclass
+class DictionaryConfig(MethodConfig):
+    """Sparse dictionary learning, online solver."""
+
+    _target_: str = "fbn_exp.methods.dictionary.DictionaryLearning"
+    alpha: float = 1.0
+    tolerance: float = 1e-4
+    epochs: int = 5
+    batch_size: int = 256
 
 
 @dataclass

@@ -14,6 +14,8 @@ SCHEMAS: dict[str, type] = {
     "files": options.FilesDatasetConfig,
     "signals": options.SignalsConfig,
     "fastica": options.FastICAConfig,
+    "canica": options.CanICAConfig,
+    "dictionary": options.DictionaryConfig,
     "pca": options.PCAConfig,
     "random": options.RandomConfig,
     "z": options.ZThresholdConfig,

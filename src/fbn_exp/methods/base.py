@@ -21,7 +21,7 @@ class Components:
     maps : Tensor of shape (K, N), float32
         Spatial patterns.
     time_courses : Tensor of shape (T, K), float64
-        With zero mean over tokens.
+        With zero mean over tokens; the least-squares fit of the signals to the maps.
     total_energy : float
         Squared Frobenius norm of the centred signals.
     """
@@ -43,16 +43,21 @@ class Decomposition(ABC):
         Number of networks K.
     seed : int
         Seed of every random choice; no global generator is touched.
+    per_block : bool
+        Decompose every block by itself, into K networks each. The layout is known only with the model:
+        ``fbn_exp.methods.per_block.PerBlock`` does it then, ``fit`` takes the signals as one block.
 
     Attributes
     ----------
     maps_ : Tensor of shape (K, N), float32
         Row k is the spatial pattern of network k, in units of the signal.
     time_courses_ : Tensor of shape (T, K), float64
-        Unit variance over tokens.
+        Unit variance over tokens; 0 for a map that is 0.
     explained_variance_ratio_ : Tensor of shape (K,), float64
-        Share of the signals' variance that each network accounts for by itself; the shares add up where
-        time courses are uncorrelated.
+        Share of the signals' variance that each network's own part, its time course times its map, has.
+        The shares add up to ``explained_variance_`` where time courses or maps are orthogonal.
+    explained_variance_ : float
+        Share of the signals' variance that all networks explain together.
     metrics_ : dict of str to float
         What the method reports of its fit, such as iterations and convergence.
 
@@ -65,13 +70,15 @@ class Decomposition(ABC):
     maps_: Tensor
     time_courses_: Tensor
     explained_variance_ratio_: Tensor
+    explained_variance_: float
     metrics_: dict[str, float]
 
-    def __init__(self, n_components: int, seed: int = 0) -> None:
+    def __init__(self, n_components: int, seed: int = 0, per_block: bool = False) -> None:
         if n_components < 1:
             raise ConfigError(f"method.n_components is {n_components}, must be at least 1")
         self.n_components = n_components
         self.seed = seed
+        self.per_block = per_block
 
     def fit(self, signals: Tensor, text_of_row: Tensor | None = None) -> Self:
         """Decompose signals.
@@ -88,14 +95,23 @@ class Decomposition(ABC):
         MethodError
             If they hold a value that is not finite, or fewer independent tokens or neurons than K.
         """
-        self._check(signals)
         if text_of_row is None:
             text_of_row = torch.zeros(signals.shape[0], dtype=torch.int64)
-        self.metrics_ = {}
         generator = torch.Generator().manual_seed(self.seed)
-        found = self._decompose(signals, text_of_row, generator)
-        self._learn(found)
+        self._learn(self.decompose(signals, text_of_row, generator))
         return self
+
+    def decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+        """Find components, without their scale, sign and order; of what is learned, only metrics are kept.
+
+        Raises
+        ------
+        MethodError
+            As in ``fit``.
+        """
+        self._check(signals)
+        self.metrics_ = {}
+        return self._decompose(signals, text_of_row, generator)
 
     @abstractmethod
     def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
@@ -103,6 +119,7 @@ class Decomposition(ABC):
 
     def _learn(self, found: Components) -> None:
         """Fix scale, sign and order of components, and keep them."""
+        self.explained_variance_ = explained_energy(found) / found.total_energy
         deviation = found.time_courses.square().mean(dim=0).sqrt()
         maps = found.maps * deviation[:, None].float()
         energy = maps.double().square().sum(dim=1)
@@ -142,21 +159,8 @@ class SubspaceDecomposition(Decomposition):
         """Invertible matrix (K, K), float64, that turns loadings into maps."""
 
     def subspace(self, signals: Tensor, generator: torch.Generator) -> Subspace:
-        """The subspace in which networks are sought.
-
-        Raises
-        ------
-        MethodError
-            If the rank of the signals is below K.
-        """
-        found = leading_subspace(signals, self.n_components, generator)
-        if found.rank < self.n_components:
-            raise MethodError(
-                f"method.n_components is {self.n_components}, but signals of {signals.shape[0]:,} tokens × "
-                f"{signals.shape[1]:,} neurons have rank {found.rank}: take fewer components, or more and "
-                "more varied text (dataset.n_texts)"
-            )
-        return found
+        """The subspace in which networks are sought; see ``principal_subspace``."""
+        return principal_subspace(signals, self.n_components, generator)
 
     @override
     def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
@@ -166,6 +170,31 @@ class SubspaceDecomposition(Decomposition):
         weighted = subspace.scores * subspace.singular_values
         courses = torch.linalg.solve(mixing, weighted, left=False)
         return Components(maps.cpu(), courses.cpu(), subspace.total_energy)
+
+
+def principal_subspace(signals: Tensor, n_components: int, generator: torch.Generator) -> Subspace:
+    """Leading K-dimensional subspace of signals that fill it.
+
+    Raises
+    ------
+    MethodError
+        If the rank of the signals is below K.
+    """
+    found = leading_subspace(signals, n_components, generator)
+    if found.rank < n_components:
+        raise MethodError(
+            f"method.n_components is {n_components}, but signals of {signals.shape[0]:,} tokens × "
+            f"{signals.shape[1]:,} neurons have rank {found.rank}: take fewer components, or more and "
+            "more varied text (dataset.n_texts)"
+        )
+    return found
+
+
+def explained_energy(found: Components) -> float:
+    """Squared Frobenius norm of time courses times maps, whether or not they are orthogonal."""
+    courses = found.time_courses.T @ found.time_courses
+    maps = found.maps.double()
+    return float((courses * (maps @ maps.T)).sum())
 
 
 def peak_signs(maps: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""FastICA: the paper's decomposition of signals into networks."""
+"""FastICA: the paper's decomposition of signals into networks, and its spatial counterpart."""
 
 import math
 from collections.abc import Callable
@@ -9,9 +9,10 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.config.choices import Contrast
+from fbn_exp.config.choices import Contrast, Independence
 from fbn_exp.errors import ConfigError
 from fbn_exp.methods.base import SubspaceDecomposition
+from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.subspace import Subspace
 
 # E G(ν) of a standard normal ν: what a Gaussian source reaches
@@ -127,11 +128,32 @@ def fixed_point(
     return Rotation(weights.double(), iteration, change)
 
 
+def check_iterations(tolerance: float, max_iterations: int, restarts: int) -> None:
+    """Refuse parameters of the iterations that are out of range.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field and the value received.
+    """
+    if tolerance <= 0:
+        raise ConfigError(f"method.tolerance is {tolerance}, must be positive")
+    if max_iterations < 1:
+        raise ConfigError(f"method.max_iterations is {max_iterations}, must be at least 1")
+    if restarts < 1:
+        raise ConfigError(f"method.restarts is {restarts}, must be at least 1")
+
+
 class FastICA(SubspaceDecomposition):
     """Independent components of token-by-neuron signals (Hyvärinen & Oja 2000, symmetric fixed point).
 
-    Tokens are samples, as in the paper. Signals are whitened to K dimensions once; all starts iterate
-    there. The start with the largest negentropy is kept, converged ones first.
+    ``temporal``, as in the paper: tokens are samples, time courses are as independent as can be, maps
+    are not constrained. ``spatial``, as usual for brains (McKeown et al. 1998): neurons are samples, maps
+    are as independent as can be, time courses in general correlated. Maps are centred over neurons to be
+    found, and reported with their mean, so that both kinds explain the same variance.
+
+    Signals are whitened to K dimensions once; all starts iterate there. The start with the largest
+    negentropy is kept, converged ones first.
 
     Parameters
     ----------
@@ -147,13 +169,17 @@ class FastICA(SubspaceDecomposition):
         Most steps of each start.
     restarts : int
         Number of random starts.
+    independence : Independence
+        ``temporal`` or ``spatial``.
+    per_block : bool
+        As in ``Decomposition``.
 
     Attributes
     ----------
-    maps_, time_courses_, explained_variance_ratio_, metrics_
+    maps_, time_courses_, explained_variance_ratio_, explained_variance_, metrics_
         As in ``Decomposition``.
     negentropy_ : Tensor of shape (K,)
-        Of each network's time course.
+        Of each network's time course; of its map, where maps are independent.
     n_iterations_ : int
         Steps of the start that was kept.
     converged_ : bool
@@ -177,23 +203,31 @@ class FastICA(SubspaceDecomposition):
         tolerance: float = 1e-4,
         max_iterations: int = 400,
         restarts: int = 3,
+        independence: Independence = Independence.temporal,
+        per_block: bool = False,
     ) -> None:
-        super().__init__(n_components, seed)
-        if tolerance <= 0:
-            raise ConfigError(f"method.tolerance is {tolerance}, must be positive")
-        if max_iterations < 1:
-            raise ConfigError(f"method.max_iterations is {max_iterations}, must be at least 1")
-        if restarts < 1:
-            raise ConfigError(f"method.restarts is {restarts}, must be at least 1")
+        super().__init__(n_components, seed, per_block)
+        check_iterations(tolerance, max_iterations, restarts)
         self.contrast = contrast
         self.tolerance = tolerance
         self.max_iterations = max_iterations
         self.restarts = restarts
+        self.independence = independence
 
     @override
     def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
-        whitened = subspace.whitened().T.contiguous()
-        shape = (self.n_components, self.n_components)
+        if self.independence is Independence.temporal:
+            return subspace.mixing(self._rotation(subspace.whitened().T.contiguous(), generator))
+        whitened = NeuronWhitening.of(subspace.loadings)
+        mixing = whitened.mixing(self._rotation(whitened.values, generator))
+        # a constant map, which comes last, has none
+        missing = self.n_components - len(self.negentropy_)
+        self.negentropy_ = torch.cat([self.negentropy_, self.negentropy_.new_zeros(missing)])
+        return mixing
+
+    def _rotation(self, whitened: Tensor, generator: torch.Generator) -> Tensor:
+        """Rotation of whitened samples (L, n) to the most independent sources, of the best start."""
+        shape = (len(whitened), len(whitened))
         found = []
         for _ in tqdm(range(self.restarts), desc="ICA starts", unit=" start", leave=False):
             start = torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -209,8 +243,9 @@ class FastICA(SubspaceDecomposition):
             "n_iterations": float(best.n_iterations),
             "last_change": best.change,
             "negentropy": total,
+            "spatial": float(self.independence is Independence.spatial),
         }
-        return subspace.mixing(best.weights)
+        return best.weights
 
     def _iterate(self, whitened: Tensor, start: Tensor) -> Rotation:
         """Coarse steps in single precision, the last ones in double."""

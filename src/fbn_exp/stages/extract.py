@@ -48,7 +48,7 @@ def run(cfg: DictConfig) -> float:
         with extracted(recipe, lm, texts, folder.path) as extraction:
             _save(extraction, parts, folder)
             keep_networks(extraction.networks, cache_entry(recipe, lm, texts, parts.cache), parts.threshold)
-            _describe(parts, lm, extraction.signals, extraction.networks, folder)
+            _describe(parts, lm, extraction, folder)
         _track(tracked, folder, extraction.networks)
     print_summary(folder, extraction.networks, parts.threshold)
     return folder.metrics["explained_variance"]
@@ -70,22 +70,20 @@ def _signal_metrics(signals: Signals) -> dict[str, float]:
 
 def _save(extraction: Extraction, parts: Parts, folder: RunFolder) -> None:
     """Save at once: nothing that follows can lose the networks."""
-    method = parts.method
+    method = extraction.method
     extraction.networks.save(folder.path / "networks", parts.threshold)
     folder.artifacts["networks"] = folder.path / "networks"
     folder.add_metrics(_signal_metrics(extraction.signals))
     folder.add_metrics({"seconds": extraction.seconds, **method.metrics_}, prefix="method/")
-    folder.add_metrics({"explained_variance": float(method.explained_variance_ratio_.sum())})
+    folder.add_metrics({"explained_variance": method.explained_variance_})
 
 
-def _describe(
-    parts: Parts, lm: LanguageModel, signals: Signals, networks: FunctionalNetworks, folder: RunFolder
-) -> None:
+def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: RunFolder) -> None:
     """Tables, pictures and numbers about the networks."""
-    wanted = parts.figures
+    wanted, networks = parts.figures, extraction.networks
     folder.add_table("networks", network_table(networks, parts.threshold))
-    courses = parts.method.time_courses_
-    tokens = strongest_tokens(lm, signals, courses, wanted.strongest_tokens, wanted.context_tokens)
+    courses = extraction.method.time_courses_
+    tokens = strongest_tokens(lm, extraction.signals, courses, wanted.strongest_tokens, wanted.context_tokens)
     folder.add_table("strongest_tokens", tokens)
     pictures = figures.draw_all(
         networks, parts.threshold, folder.path / "figures", wanted.max_networks, wanted.dpi

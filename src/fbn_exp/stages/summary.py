@@ -58,16 +58,9 @@ def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Thresho
 
 def _remarks(metrics: dict[str, float]) -> list[str]:
     """What a reader must know before believing the networks."""
-    remarks = []
+    remarks = _convergence(metrics)
     share = metrics["signals/outlier_share"]
     converged = metrics.get("method/converged", 1.0) == 1.0
-    if not converged:
-        remarks.append(
-            f"ICA did not converge in {metrics['method/n_iterations']:.0f} iterations (last change "
-            f"{metrics['method/last_change']:.1e}): other seeds may find other networks."
-        )
-    elif "method/n_iterations" in metrics:
-        remarks.append(f"ICA converged in {metrics['method/n_iterations']:.0f} iterations.")
     if share > OUTLIER_SHARE:
         remarks.append(
             f"{metrics['signals/outlier_tokens']:,.0f} of {metrics['signals/tokens']:,.0f} tokens hold "
@@ -79,6 +72,25 @@ def _remarks(metrics: dict[str, float]) -> list[str]:
     if metrics["networks/empty"]:
         remarks.append(f"{metrics['networks/empty']:.0f} networks have no neuron at this threshold.")
     return remarks
+
+
+def _convergence(metrics: dict[str, float]) -> list[str]:
+    if "method/converged" not in metrics:
+        return []
+    share = metrics["method/converged"]
+    if "method/blocks_decomposed" in metrics:
+        return [f"The method converged in {share:.0%} of {metrics['method/blocks_decomposed']:.0f} blocks."]
+    if "method/n_steps" in metrics:
+        steps = f"{metrics['method/n_steps']:.0f} steps"
+        if share:
+            return [f"The dictionary settled after {steps}."]
+        return [f"The dictionary did not settle in {steps}: raise method.epochs."]
+    if share:
+        return [f"ICA converged in {metrics['method/n_iterations']:.0f} iterations."]
+    return [
+        f"ICA did not converge in {metrics['method/n_iterations']:.0f} iterations (last change "
+        f"{metrics['method/last_change']:.1e}): other seeds may find other networks."
+    ]
 
 
 def _relative(path: Path) -> str:

@@ -1,0 +1,139 @@
+"""Canonical ICA: spatially independent components of what recurs across texts."""
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from typing_extensions import override
+
+from fbn_exp.config.choices import Contrast
+from fbn_exp.errors import MethodError
+from fbn_exp.methods.base import Components, Decomposition
+from fbn_exp.methods.fastica import Rotation, check_iterations, fixed_point
+from fbn_exp.methods.regression import least_squares_courses
+from fbn_exp.methods.spatial import NeuronWhitening
+from fbn_exp.statistics import neuron_statistics
+from fbn_exp.subspace import leading_subspace
+
+
+class CanICA(Decomposition):
+    """Canonical independent component analysis (Varoquaux et al. 2010), as nilearn 0.14 defines it.
+
+    A text stands for a subject. Each text's signals, centred over its tokens, are reduced to K principal
+    components; a text of lower rank gives what it has. The loadings of all texts are stacked and reduced
+    to the K leading singular vectors of the stack. Spatial FastICA with the contrast ``cube`` separates
+    these; of several starts the one is kept whose least sparse map, scaled to norm 1, has the smallest L1
+    norm. No threshold is applied, unlike nilearn's default.
+
+    Maps are centred over neurons to be found, and reported with their mean. Time courses are the
+    least-squares fit of all signals to the maps. Standardising, which nilearn does here, is the signals'
+    business: ``signals.standardise``.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of networks K, of each text and of the group.
+    seed : int
+        Seed of the range finder and of the starts.
+    cca : bool
+        Canonical correlation analysis across texts: loadings are stacked with norm 1, so that what recurs
+        leads. Otherwise they are stacked with their singular values, so that what is strong leads.
+    tolerance : float
+        Converged when no row of the rotation turns by more: largest 1 − |cosine|.
+    max_iterations : int
+        Most steps of each start.
+    restarts : int
+        Number of random starts.
+    per_block : bool
+        As in ``Decomposition``.
+
+    Attributes
+    ----------
+    maps_, time_courses_, explained_variance_ratio_, explained_variance_, metrics_
+        As in ``Decomposition``.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        n_components: int,
+        seed: int = 0,
+        cca: bool = True,
+        tolerance: float = 1e-4,
+        max_iterations: int = 400,
+        restarts: int = 10,
+        per_block: bool = False,
+    ) -> None:
+        super().__init__(n_components, seed, per_block)
+        check_iterations(tolerance, max_iterations, restarts)
+        self.cca = cca
+        self.tolerance = tolerance
+        self.max_iterations = max_iterations
+        self.restarts = restarts
+
+    @override
+    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+        loadings = self._group_loadings(signals, text_of_row, generator)
+        whitened = NeuronWhitening.of(loadings)
+        rotation = self._sparsest(whitened.values, generator)
+        maps = whitened.mixing(rotation).float() @ loadings
+        total_energy = float(neuron_statistics(signals).standard_deviation.square().sum()) * len(signals)
+        return Components(maps, least_squares_courses(signals, maps), total_energy)
+
+    def _group_loadings(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Tensor:
+        """Leading right singular vectors (K, N) of the texts' stacked loadings."""
+        stacked = self._stacked_loadings(signals, text_of_row, generator)
+        # rows are principal components, not samples: their mean says nothing
+        rank = len(stacked)
+        if rank > 0:
+            group = leading_subspace(stacked, self.n_components, generator, centre=False)
+            rank = group.rank
+        if rank < self.n_components:
+            raise MethodError(
+                f"method.n_components is {self.n_components}, but signals of {signals.shape[0]:,} tokens × "
+                f"{signals.shape[1]:,} neurons have rank {rank} in the principal components of their "
+                "texts: take fewer components, or more and more varied text (dataset.n_texts)"
+            )
+        return group.loadings
+
+    def _stacked_loadings(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Tensor:
+        """Loadings (R, N) of the principal components of each text, the only copy of this size."""
+        _, lengths = torch.unique_consecutive(text_of_row, return_counts=True)
+        kept = torch.minimum(lengths - 1, torch.tensor(self.n_components)).clamp_max(signals.shape[1])
+        stacked = torch.empty(int(kept.sum()), signals.shape[1])
+        n_rows = 0
+        texts = signals.split(lengths.tolist())
+        progress = tqdm(zip(texts, kept.tolist(), strict=True), "PCA of texts", len(texts), leave=False)
+        for text, most in progress:
+            if most == 0:  # a single token has no variance
+                continue
+            own = leading_subspace(text, most, generator)
+            count = min(most, own.rank)
+            weights = torch.ones(count) if self.cca else own.singular_values[:count].float()
+            stacked[n_rows : n_rows + count] = own.loadings[:count] * weights[:, None]
+            n_rows += count
+        return stacked[:n_rows]
+
+    def _sparsest(self, whitened: Tensor, generator: torch.Generator) -> Tensor:
+        """Rotation of whitened loadings (L, N) by the start whose least sparse map is the sparsest."""
+        found: list[tuple[float, Rotation]] = []
+        for _ in tqdm(range(self.restarts), desc="ICA starts", unit=" start", leave=False):
+            start = torch.randn(len(whitened), len(whitened), generator=generator, dtype=torch.float64)
+            rotation = fixed_point(whitened, start, Contrast.cube, self.tolerance, self.max_iterations)
+            maps = rotation.weights @ whitened
+            # whitened loadings have norm √N
+            largest = float(maps.abs().sum(dim=1).max()) / whitened.shape[1] ** 0.5
+            found.append((largest, rotation))
+        largest, best = min(found, key=lambda each: each[0])
+        self.metrics_ = {
+            "converged": float(best.change < self.tolerance),
+            "starts_converged": float(sum(rotation.change < self.tolerance for _, rotation in found)),
+            "n_iterations": float(best.n_iterations),
+            "last_change": best.change,
+            "largest_l1": largest,
+            "spatial": 1.0,
+        }
+        return best.weights

@@ -1,0 +1,151 @@
+"""Sparse dictionary learning: networks in which most neurons have no part."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import MiniBatchDictionaryLearning
+from torch import Tensor
+from tqdm import tqdm
+from typing_extensions import override
+
+from fbn_exp.config.choices import Independence
+from fbn_exp.errors import ConfigError, MethodError
+from fbn_exp.methods.base import Components, Decomposition, principal_subspace
+from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.regression import least_squares_courses
+from fbn_exp.subspace import Subspace
+
+
+class DictionaryLearning(Decomposition):
+    """Sparse maps over neurons, dense time courses (Mensch et al. 2016; Mairal et al. 2009).
+
+    As in nilearn's ``DictLearning``, signals are first reduced to K principal components: a neuron n is then
+    a vector y of K values, and scikit-learn's online solver looks for atoms D of norm at most 1 and
+    weights w that minimise ½ ‖y − D w‖² + alpha ‖w‖₁ over neurons. The weights are the maps. Since most are
+    exactly 0, alpha decides on a network's size as much as the threshold does. Time courses are the
+    least-squares fit of the signals to the maps, so the penalty's shrinkage does not reach them.
+
+    The dictionary starts from spatially independent components, as in nilearn: from principal ones the
+    solver stays in a poor optimum, even on planted sparse maps.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of networks K.
+    seed : int
+        Seed of the range finder, of the initial dictionary and of the order of neurons.
+    alpha : float
+        Penalty, in units of the median norm of y over neurons that are not silent, whatever the
+        signals' scale. A neuron with a norm below alpha is in no network.
+    tolerance : float
+        The solver stops after the first pass once a step moves an atom by no more, in the mean.
+    epochs : int
+        Most passes over all neurons.
+    batch_size : int
+        Neurons in each step of the solver.
+    per_block : bool
+        As in ``Decomposition``.
+
+    Attributes
+    ----------
+    maps_, time_courses_, explained_variance_ratio_, explained_variance_, metrics_
+        As in ``Decomposition``; a map may be 0 in all neurons.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        n_components: int,
+        seed: int = 0,
+        alpha: float = 1.0,
+        tolerance: float = 1e-4,
+        epochs: int = 5,
+        batch_size: int = 256,
+        per_block: bool = False,
+    ) -> None:
+        super().__init__(n_components, seed, per_block)
+        if not 0 < alpha < math.inf:  # nor nan
+            raise ConfigError(f"method.alpha is {alpha}, must be positive and finite")
+        if not tolerance > 0:
+            raise ConfigError(f"method.tolerance is {tolerance}, must be positive")
+        if epochs < 1:
+            raise ConfigError(f"method.epochs is {epochs}, must be at least 1")
+        if batch_size < 1:
+            raise ConfigError(f"method.batch_size is {batch_size}, must be at least 1")
+        self.alpha = alpha
+        self.tolerance = tolerance
+        self.epochs = epochs
+        self.batch_size = batch_size
+
+    @override
+    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+        subspace = principal_subspace(signals, self.n_components, generator)
+        reduced = subspace.singular_values[:, None] * subspace.loadings.double()
+        norms = torch.linalg.vector_norm(reduced, dim=0)
+        reduced /= norms[norms > 0].median()
+        weights = self._learn_weights(reduced.T.numpy(), self._first_atoms(subspace, generator), generator)
+        maps = torch.from_numpy(weights).T.float().contiguous()
+        empty = int((maps == 0).all(dim=1).sum())
+        if empty == self.n_components:
+            raise MethodError(
+                f"method.alpha is {self.alpha}, which leaves no neuron in any network: lower it"
+            )
+        self.metrics_["empty_maps"] = float(empty)
+        self.metrics_["sparsity"] = float((maps == 0).double().mean())
+        return Components(maps, least_squares_courses(signals, maps), subspace.total_energy)
+
+    def _first_atoms(self, subspace: Subspace, generator: torch.Generator) -> NDArray[np.float64]:
+        """Initial dictionary, one atom of norm 1 in each row (K, K)."""
+        # singular values · loadings = atoms.T · maps, and maps = mixing · loadings
+        ica = FastICA(self.n_components, restarts=1, independence=Independence.spatial)
+        mixing = ica.mixing(subspace, generator)
+        atoms = torch.linalg.solve(mixing, subspace.singular_values.diag(), left=False).T
+        return (atoms / torch.linalg.vector_norm(atoms, dim=1, keepdim=True)).numpy()
+
+    def _learn_weights(
+        self, neurons: NDArray[np.float64], atoms: NDArray[np.float64], generator: torch.Generator
+    ) -> NDArray[np.float64]:
+        """Sparse weights (N, K) of neurons (N, K) on the dictionary that the solver ends with."""
+        steps = self.epochs * math.ceil(len(neurons) / self.batch_size)
+        bar = tqdm(total=steps, desc="dictionary", unit=" step", leave=False)
+        with _numpys_generator_kept(), bar as progress:
+
+            def advance(state: dict[str, Any]) -> None:
+                progress.update()
+
+            solver = MiniBatchDictionaryLearning(
+                self.n_components,
+                alpha=self.alpha,
+                max_iter=self.epochs,
+                fit_algorithm="cd",
+                transform_algorithm="lasso_cd",
+                batch_size=self.batch_size,
+                dict_init=atoms,
+                random_state=int(torch.randint(2**31, (), generator=generator)),
+                tol=self.tolerance,
+                # the cost of a batch tells more of its neurons, whose norms differ widely, than of progress
+                max_no_improvement=None,
+                callback=advance,
+            ).fit(neurons)
+            weights: NDArray[np.float64] = solver.transform(neurons)
+        self.metrics_ = {"n_steps": float(solver.n_steps_), "converged": float(solver.n_steps_ < steps)}
+        return weights
+
+
+@contextmanager
+def _numpys_generator_kept() -> Iterator[None]:
+    """Leave numpy's global generator as it was: the solver's Lasso draws from it what it never uses."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

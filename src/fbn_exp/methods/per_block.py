@@ -1,0 +1,107 @@
+"""Each block decomposed by itself: networks inside blocks, in the layout of the whole model."""
+
+import logging
+from collections import defaultdict
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from fbn_exp.errors import MethodError
+from fbn_exp.layout import Block, NeuronLayout
+from fbn_exp.methods.base import Components, Decomposition
+from fbn_exp.statistics import neuron_statistics
+from fbn_exp.subspace import RANK_TOLERANCE
+
+log = logging.getLogger(__name__)
+
+
+class PerBlock(Decomposition):
+    """Another method, applied to the neurons of one block after the other.
+
+    A layout of B blocks gives K × B networks. A map is 0 outside its block. Networks of all blocks are
+    ordered together, by their share of the variance of the whole model's signals. A block whose neurons
+    never change has no networks, and a warning names it.
+
+    Parameters
+    ----------
+    method : Decomposition
+        What decomposes each block; its ``n_components`` is K.
+    layout : NeuronLayout
+        The blocks.
+
+    Attributes
+    ----------
+    maps_, time_courses_, explained_variance_ratio_, explained_variance_
+        As in ``Decomposition``, with K × B for K.
+    metrics_ : dict of str to float
+        Numbers of ``blocks_decomposed`` and ``blocks_silent``, and the mean over blocks of what the method
+        reports.
+    block_of_network_ : tuple of int, of length K × B
+        Index of each network's block in the layout.
+    """
+
+    block_of_network_: tuple[int, ...]
+
+    def __init__(self, method: Decomposition, layout: NeuronLayout) -> None:
+        super().__init__(method.n_components, method.seed, per_block=True)
+        self.method = method
+        self.layout = layout
+
+    @override
+    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+        found: dict[int, Components] = {}
+        metrics: dict[str, list[float]] = defaultdict(list)
+        silent = 0
+        for index, block in enumerate(self.layout.blocks):
+            own = signals[:, block.columns]
+            if _never_changes(own):
+                log.warning(
+                    "the neurons of block %d (%s) never change: it has no networks", index, block.path
+                )
+                silent += 1
+                continue
+            found[index] = self._decompose_block(own, text_of_row, generator, index, block)
+            for name, value in self.method.metrics_.items():
+                metrics[name].append(value)
+        if not found:
+            raise MethodError(f"signals of {len(signals):,} tokens never change in any block: rank 0")
+        self.metrics_ = {name: sum(values) / len(values) for name, values in metrics.items()}
+        self.metrics_ |= {"blocks_decomposed": float(len(found)), "blocks_silent": float(silent)}
+        return self._together(found)
+
+    def _decompose_block(
+        self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator, index: int, block: Block
+    ) -> Components:
+        try:
+            return self.method.decompose(signals, text_of_row, generator)
+        except MethodError as error:
+            raise MethodError(f"method.per_block, block {index} ({block.path}): {error}") from error
+
+    def _together(self, found: dict[int, Components]) -> Components:
+        """All blocks' networks, each map 0 outside its block."""
+        counts = {index: len(each.maps) for index, each in found.items()}
+        maps = torch.zeros(sum(counts.values()), self.layout.n_neurons)
+        first = 0
+        for index, each in found.items():
+            maps[first : first + counts[index], self.layout.blocks[index].columns] = each.maps
+            first += counts[index]
+        self.block_of_network_ = tuple(index for index, count in counts.items() for _ in range(count))
+        courses = torch.cat([each.time_courses for each in found.values()], dim=1)
+        return Components(maps, courses, sum(each.total_energy for each in found.values()))
+
+    @override
+    def _arrange(self, order: Tensor) -> None:
+        self.block_of_network_ = tuple(self.block_of_network_[place] for place in order.tolist())
+
+    @override
+    def _check(self, signals: Tensor) -> None:
+        """Nothing of the whole: each block is checked by itself."""
+
+
+def _never_changes(signals: Tensor) -> bool:
+    """Whether what changes is within what float32 rounds away, by the rule for the rank of a subspace."""
+    statistics = neuron_statistics(signals)
+    change = float(statistics.standard_deviation.square().sum()) ** 0.5
+    size = (change**2 + float(statistics.mean.square().sum())) ** 0.5
+    return change <= RANK_TOLERANCE * size
