@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,14 @@ from fbn_exp.layout import NeuronLayout
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.models import LanguageModel
 from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.reliability.base import NoReliability, Reliability
+from fbn_exp.reliability.icasso import Centrotypes
+from fbn_exp.thresholds import Threshold, ZThreshold
 
 log = logging.getLogger(__name__)
+
+# the threshold is there only where reliability uses it
+DETERMINING = ("signals", "method", "reliability", "threshold")
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,10 @@ class Recipe:
         What finds networks in them.
     config : mapping
         The same in plain json, for provenance and cache keys.
+    reliability : Reliability
+        What stands between the method and the networks.
+    threshold : Threshold
+        Which neurons are members, where reliability asks how far masks agree.
     """
 
     dataset: TextDataset
@@ -45,6 +55,8 @@ class Recipe:
     signals: SignalsConfig
     method: Decomposition
     config: Mapping[str, Any]
+    reliability: Reliability = field(default_factory=NoReliability)
+    threshold: Threshold = field(default_factory=ZThreshold)
 
     def texts(self, lm: LanguageModel) -> Texts:
         """The sample of texts that this model reads."""
@@ -60,18 +72,30 @@ class Recipe:
             "dtype": lm.dtype,
             "layout": self.layout.to_dict(),
             "texts": texts.digest,
-            "signals": self.config["signals"],
-            "method": self.config["method"],
+            **{name: self.config[name] for name in DETERMINING if name in self.config},
             "version": fbn_exp.__version__,
         }
 
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """Networks and what they were found in; the signals are gone when the context closes."""
+    """Networks and what they were found in; the signals are gone when the context closes.
+
+    Attributes
+    ----------
+    networks : FunctionalNetworks
+        What was found.
+    signals : Signals
+        Where.
+    fitted : Decomposition
+        What found them.
+    seconds : float
+        How long that took, recording not counted.
+    """
 
     networks: FunctionalNetworks
     signals: Signals
+    fitted: Decomposition
     seconds: float
 
 
@@ -87,9 +111,10 @@ def extracted(recipe: Recipe, lm: LanguageModel, texts: Texts, scratch: Path) ->
     with recorded(lm, texts, recipe.layout, recipe.signals, scratch) as signals:
         started = time.perf_counter()
         text_of_row, _ = signals.token_of_row()
-        method = recipe.method.fit(signals.values, torch.from_numpy(text_of_row))
+        method = recipe.reliability.around(recipe.method, recipe.threshold)
+        method.fit(signals.values, torch.from_numpy(text_of_row))
         seconds = time.perf_counter() - started
-        yield Extraction(_networks(recipe, lm, signals, method), signals, seconds)
+        yield Extraction(_networks(recipe, lm, signals, method), signals, method, seconds)
 
 
 def _networks(
@@ -113,4 +138,6 @@ def _networks(
         "mean_absolute": signals.neurons.mean_absolute.float(),
     }
     statistics = {"explained_variance_ratio": method.explained_variance_ratio_.tolist()}
+    if isinstance(method, Centrotypes):
+        statistics |= {name: values.tolist() for name, values in method.report_.statistics.items()}
     return FunctionalNetworks(method.maps_, signals.layout, statistics, neurons, provenance)

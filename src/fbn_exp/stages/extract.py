@@ -11,8 +11,10 @@ from fbn_exp.activations import Signals
 from fbn_exp.extraction import Extraction, extracted
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
+from fbn_exp.reliability.icasso import Centrotypes
 from fbn_exp.stages.build import Parts, extraction_parts, plain
 from fbn_exp.stages.obtain import cache_entry, keep_networks
+from fbn_exp.stages.reliability import describe_reliability
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.stages.summary import print_summary
 from fbn_exp.strongest_tokens import strongest_tokens
@@ -48,7 +50,7 @@ def run(cfg: DictConfig) -> float:
         with extracted(recipe, lm, texts, folder.path) as extraction:
             _save(extraction, parts, folder)
             keep_networks(extraction.networks, cache_entry(recipe, lm, texts, parts.cache), parts.threshold)
-            _describe(parts, lm, extraction.signals, extraction.networks, folder)
+            _describe(parts, lm, extraction, folder)
         _track(tracked, folder, extraction.networks)
     print_summary(folder, extraction.networks, parts.threshold)
     return folder.metrics["explained_variance"]
@@ -70,21 +72,24 @@ def _signal_metrics(signals: Signals) -> dict[str, float]:
 
 def _save(extraction: Extraction, parts: Parts, folder: RunFolder) -> None:
     """Save at once: nothing that follows can lose the networks."""
-    method = parts.method
+    method = extraction.fitted
     extraction.networks.save(folder.path / "networks", parts.threshold)
     folder.artifacts["networks"] = folder.path / "networks"
     folder.add_metrics(_signal_metrics(extraction.signals))
     folder.add_metrics({"seconds": extraction.seconds, **method.metrics_}, prefix="method/")
-    folder.add_metrics({"explained_variance": float(method.explained_variance_ratio_.sum())})
+    explained = float(method.explained_variance_ratio_.sum())
+    if isinstance(method, Centrotypes):
+        # networks of different runs may share variance
+        explained = method.report_.metrics["explained_variance_together"]
+    folder.add_metrics({"explained_variance": explained})
 
 
-def _describe(
-    parts: Parts, lm: LanguageModel, signals: Signals, networks: FunctionalNetworks, folder: RunFolder
-) -> None:
+def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: RunFolder) -> None:
     """Tables, pictures and numbers about the networks."""
     wanted = parts.figures
+    networks, signals = extraction.networks, extraction.signals
     folder.add_table("networks", network_table(networks, parts.threshold))
-    courses = parts.method.time_courses_
+    courses = extraction.fitted.time_courses_
     tokens = strongest_tokens(lm, signals, courses, wanted.strongest_tokens, wanted.context_tokens)
     folder.add_table("strongest_tokens", tokens)
     pictures = figures.draw_all(
@@ -105,6 +110,8 @@ def _describe(
     for index, size in enumerate(masks.sum(dim=1).tolist()):
         explained = networks.statistics["explained_variance_ratio"][index]
         folder.add_metrics({"size": size, "explained_variance": explained}, prefix=f"network/{index}/")
+    if isinstance(extraction.fitted, Centrotypes):
+        describe_reliability(extraction.fitted.report_, networks, folder, wanted.dpi)
 
 
 def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.DataFrame:
