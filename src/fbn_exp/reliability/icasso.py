@@ -239,7 +239,7 @@ def summary(statistics: Mapping[str, Tensor]) -> dict[str, float]:
     found = {"iq_smallest": float(statistics["iq"].min())}
     for name in ("iq", "iq_starts", "iq_texts", "reproducibility", "mask_agreement", "split_half"):
         if name in statistics:
-            found[f"{name}_median"] = float(statistics[name].median())
+            found[f"{name}_median"] = float(statistics[name].quantile(0.5))
     if "p_value" in statistics:
         found["networks_p_below_05"] = float((statistics["p_value"] < 0.05).sum())
         found["networks_q_below_05"] = float((statistics["q_value"] < 0.05).sum())
@@ -252,6 +252,6 @@ def null_summary(null: Tensor) -> dict[str, float]:
         return {}
     return {
         "null_networks": float(len(null)),
-        "null_median": float(null.median()),
+        "null_median": float(null.quantile(0.5)),
         "null_95": float(null.quantile(0.95)),
     }

@@ -86,5 +86,5 @@ def _row(clusters: Clusters, fits: AnyFits) -> dict[str, float]:
         "iq_lower_quartile": low,
         "iq_upper_quartile": high,
         "iq_smallest": float(clusters.iq.min()),
-        "reproducibility_median": float(clusters.reproducibility.median()),
+        "reproducibility_median": float(clusters.reproducibility.quantile(0.5)),
     }
