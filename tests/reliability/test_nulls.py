@@ -18,7 +18,9 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_phase_randomisation_keeps_covariance_and_takes_the_shape_of_the_distribution(n_tokens):
     courses = torch.distributions.Laplace(0.0, 1.0)
     torch.manual_seed(0)
-    drawn = courses.sample((n_tokens, 3)).double() @ torch.tensor([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 2]]).double()
+    drawn = (
+        courses.sample((n_tokens, 3)).double() @ torch.tensor([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 2]]).double()
+    )
     turned = phase_randomiser(n_tokens, generator())(drawn)
     torch.testing.assert_close(torch.cov(turned.T), torch.cov(drawn.T))
     torch.testing.assert_close(turned.mean(dim=0), drawn.mean(dim=0))
@@ -53,7 +55,8 @@ def test_shifted_signals_come_back_bit_for_bit_also_after_an_error(monkeypatch):
     signals, _ = plant(100, 33, 3, noise=0.1)
     before = signals.clone()
     assert len(list(column_chunks(signals))) == 5
-    with pytest.raises(RuntimeError, match="stop"), shifted(signals, generator()):
+
+    def look_and_stop():
         torch.testing.assert_close(signals.sort(dim=0).values, before.sort(dim=0).values)
         # the same course, later: neighbours stay neighbours, in one column by another lag than in the next
         lags = [(signals[:, n] == before[0, n]).nonzero()[0, 0].item() for n in range(33)]
@@ -61,6 +64,9 @@ def test_shifted_signals_come_back_bit_for_bit_also_after_an_error(monkeypatch):
             assert torch.equal(signals[:, neuron], before[:, neuron].roll(lag))
         assert len(set(lags)) > 20
         raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"), shifted(signals, generator()):
+        look_and_stop()
     assert torch.equal(signals, before)
 
 
