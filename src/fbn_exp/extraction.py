@@ -87,16 +87,16 @@ class Extraction:
         What was found.
     signals : Signals
         Where.
-    fitted : Decomposition
-        What found them.
     seconds : float
-        How long that took, recording not counted.
+        How long it took to find them, recording not counted.
+    method : Decomposition
+        What found them.
     """
 
     networks: FunctionalNetworks
     signals: Signals
-    fitted: Decomposition
     seconds: float
+    method: Decomposition
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def extracted(recipe: Recipe, lm: LanguageModel, texts: Texts, scratch: Path) ->
         method = recipe.reliability.around(recipe.method, recipe.threshold)
         method.fit(signals.values, torch.from_numpy(text_of_row))
         seconds = time.perf_counter() - started
-        yield Extraction(_networks(recipe, lm, signals, method), signals, method, seconds)
+        yield Extraction(_networks(recipe, lm, signals, method), signals, seconds, method)
 
 
 def _networks(

@@ -7,7 +7,15 @@ from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.reliability.clusters import similarity
 from fbn_exp.reliability.nulls import fits_of
-from fbn_exp.reliability.runs import SubspaceFits, WholeFits, draw_texts, one_start, rows_of_texts, span
+from fbn_exp.reliability.runs import (
+    SubspaceFits,
+    WholeFits,
+    changed,
+    draw_texts,
+    one_start,
+    rows_of_texts,
+    span,
+)
 
 TEXTS = torch.arange(20).repeat_interleave(100)
 
@@ -78,6 +86,15 @@ def test_one_start_leaves_the_method_as_it_was():
     assert one_start(method).restarts == 1
     assert method.restarts == 7
     assert not hasattr(method, "metrics_")
+
+
+def test_a_method_that_applies_another_changes_that_one_too():
+    outer = PCA(5)
+    outer.method = FastICA(5, restarts=7)
+    other = changed(outer, n_components=3, restarts=1, no_such=2)
+    assert (other.n_components, other.method.n_components, other.method.restarts) == (3, 3, 1)
+    assert (outer.n_components, outer.method.n_components, outer.method.restarts) == (5, 5, 7)
+    assert not hasattr(other, "no_such")
 
 
 def test_too_few_drawn_tokens_are_refused(low_rank):

@@ -16,9 +16,9 @@ from fbn_exp.methods.base import Components, Decomposition, peak_signs
 from fbn_exp.networks import intersection_over_union
 from fbn_exp.reliability.base import Reliability, ReliabilityReport
 from fbn_exp.reliability.clusters import Clusters, cluster, quality
-from fbn_exp.reliability.model_order import fits_at, model_order_curve, sized
+from fbn_exp.reliability.model_order import fits_at, model_order_curve
 from fbn_exp.reliability.nulls import DESCRIPTIONS, fits_of, null_reproducibility, p_values
-from fbn_exp.reliability.runs import AnyFits, Fits, Run
+from fbn_exp.reliability.runs import AnyFits, Fits, Run, changed
 from fbn_exp.reliability.split_half import split_half
 from fbn_exp.thresholds import Threshold
 
@@ -86,11 +86,11 @@ class Icasso(Reliability):
             return tuple(run % 2 == 1 for run in range(self.runs))
         return (self.resample is Resample.texts,) * self.runs
 
-    def n_surrogates(self, n_components: int) -> int:
+    def n_surrogates(self, n_networks: int) -> int:
         """Number of null data sets."""
         if self.null is Surrogate.none:
             return 0
-        return self.surrogates or math.ceil(NULL_NETWORKS / n_components)
+        return self.surrogates or math.ceil(NULL_NETWORKS / n_networks)
 
     @override
     def around(self, method: Decomposition, threshold: Threshold) -> Decomposition:
@@ -102,9 +102,8 @@ class Centrotypes(Decomposition):
 
     Each is the estimate with the largest sum of similarities to its cluster, with the time course over
     all tokens that its own run gave it, so its map is in units of the signal as that of any network.
-    Time courses of different runs may correlate: the shares of variance then do not add up, and
-    ``report_.metrics`` has what the networks explain together. Runs that do not converge are kept and
-    counted: they are part of what a single fit would have reported.
+    Time courses of different runs may correlate: the shares of variance then do not add up. Runs that do
+    not converge are kept and counted: a single fit would have reported them.
 
     Parameters
     ----------
@@ -119,10 +118,13 @@ class Centrotypes(Decomposition):
     ----------
     maps_, time_courses_, explained_variance_ratio_, metrics_
         As in ``Decomposition``.
+    explained_variance_ : float
+        Share of the signals' variance that the time courses explain together.
     report_ : ReliabilityReport
         What the runs say.
     """
 
+    explained_variance_: float
     report_: ReliabilityReport
 
     def __init__(self, method: Decomposition, plan: Icasso, threshold: Threshold) -> None:
@@ -149,18 +151,18 @@ class Centrotypes(Decomposition):
             "runs": float(len(runs)),
             "runs_not_converged": float(sum(not run.converged for run in runs)),
             "seconds": time.perf_counter() - started,
-            "explained_variance_together": fits.explained(found.time_courses),
         }
+        self._together = fits.explained(found.time_courses)
+        metrics |= unusual(clusters.labels.bincount(), len(runs))
         self.metrics_ = {name: metrics[name] for name in ("runs", "runs_not_converged")}
         statistics = {**self._agreement(clusters), "mask_agreement": self._masks(fits, runs, clusters)}
-        null = self._null(fits, signals, generator)
+        null = self._null(len(clusters.iq), fits, signals, generator)
         if len(null):
             statistics |= significance(clusters.reproducibility, null)
         if n_texts > 1:
             halves = split_half(self.method, signals, text_of_row, found.maps, self.threshold, generator)
-            statistics |= {"split_half": halves.correlation, "split_half_overlap": halves.overlap}
-            metrics["subspace_cosine_mean"] = float(halves.cosines.mean())
-            metrics["subspace_cosine_smallest"] = float(halves.cosines.min())
+            statistics |= halves.statistics()
+            metrics |= halves.metrics()
         self.report_ = ReliabilityReport(
             statistics,
             {**metrics, **summary(statistics), **null_summary(null)},
@@ -174,20 +176,21 @@ class Centrotypes(Decomposition):
 
     def _widest(self, signals: Tensor) -> Decomposition:
         """The method at the largest number of components that is asked for."""
-        largest = sized(self.method, max(self.n_components, *self.plan.orders, 1))
+        largest = changed(self.method, n_components=max(self.n_components, *self.plan.orders, 1))
         largest._check(signals)
         return largest
 
     def _components(self, fits: Fits, runs: Sequence[Run], clusters: Clusters) -> Components:
         chosen = clusters.centrotypes.tolist()
-        of_run = [runs[estimate // self.n_components] for estimate in chosen]
-        return fits.components(of_run, [estimate % self.n_components for estimate in chosen])
+        count = len(chosen)
+        of_run = [runs[estimate // count] for estimate in chosen]
+        return fits.components(of_run, [estimate % count for estimate in chosen])
 
     def _agreement(self, clusters: Clusters) -> dict[str, Tensor]:
         """Iq, also of each kind of run by itself, reproducibility and size of every cluster."""
         found = {"iq": clusters.iq, "reproducibility": clusters.reproducibility}
         if self.plan.resample is Resample.both:
-            texts = torch.tensor(self.plan.resampled).repeat_interleave(self.n_components)
+            texts = torch.tensor(self.plan.resampled).repeat_interleave(len(clusters.iq))
             for name, kind in (("iq_starts", ~texts), ("iq_texts", texts)):
                 found[name] = quality(clusters.similarity, clusters.labels, kind)
         found["estimates"] = clusters.labels.bincount().double()
@@ -197,15 +200,15 @@ class Centrotypes(Decomposition):
         """Mean intersection over union of the masks of each cluster's estimates, cluster by cluster."""
         weights = torch.cat([run.weights for run in runs])
         agreement = []
-        for label in range(self.n_components):
+        for label in range(len(clusters.iq)):
             maps = fits.maps(weights[clusters.labels == label])
             # as each run would have reported them
             overlap = mean_overlap(self.threshold.masks(maps * peak_signs(maps)[:, None]))
             agreement.append(overlap)
         return torch.tensor(agreement, dtype=torch.float64)
 
-    def _null(self, fits: AnyFits, signals: Tensor, generator: torch.Generator) -> Tensor:
-        n_surrogates = self.plan.n_surrogates(self.n_components)
+    def _null(self, n_networks: int, fits: AnyFits, signals: Tensor, generator: torch.Generator) -> Tensor:
+        n_surrogates = self.plan.n_surrogates(n_networks)
         if n_surrogates == 0:
             return torch.zeros(0, dtype=torch.float64)
         return null_reproducibility(
@@ -213,10 +216,27 @@ class Centrotypes(Decomposition):
         )
 
     @override
+    def _learn(self, found: Components) -> None:
+        super()._learn(found)
+        self.explained_variance_ = self._together
+
+    @override
     def _arrange(self, order: Tensor) -> None:
         report = self.report_
         statistics = {name: values[order] for name, values in report.statistics.items()}
         self.report_ = replace(report, statistics=statistics, labels=order.argsort()[report.labels])
+
+
+def unusual(estimates: Tensor, n_runs: int) -> dict[str, float]:
+    """Numbers of networks that are two or more networks of each run, and that few runs find.
+
+    Estimates are clustered by their maps: two networks of a run whose maps are alike, though their time
+    courses are not, end in one cluster, and leave room for one that hardly any run finds.
+    """
+    return {
+        "networks_merged": float((estimates >= 1.5 * n_runs).sum()),
+        "networks_rare": float((estimates <= 0.5 * n_runs).sum()),
+    }
 
 
 def significance(observed: Tensor, null: Tensor) -> dict[str, Tensor]:

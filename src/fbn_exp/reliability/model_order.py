@@ -1,6 +1,5 @@
 """Reliability and explained variance over the number of components."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,15 +8,8 @@ from tqdm import tqdm
 
 from fbn_exp.methods.base import SubspaceDecomposition
 from fbn_exp.reliability.clusters import Clusters, cluster
-from fbn_exp.reliability.runs import AnyFits, Method, SubspaceFits, WholeFits
+from fbn_exp.reliability.runs import AnyFits, Method, SubspaceFits, WholeFits, changed
 from fbn_exp.subspace import Subspace
-
-
-def sized(method: Method, n_components: int) -> Method:
-    """Copy of a method that looks for another number of networks."""
-    other = copy.copy(method)
-    other.n_components = n_components
-    return other
 
 
 def truncated(subspace: Subspace, n_components: int) -> Subspace:
@@ -32,7 +24,7 @@ def truncated(subspace: Subspace, n_components: int) -> Subspace:
 
 def fits_at(n_components: int, method: Method, fits: AnyFits) -> AnyFits:
     """Fits with another number of components, in a subspace that is at least as large."""
-    other = sized(method, n_components)
+    other = changed(method, n_components=n_components)
     if isinstance(fits, SubspaceFits):
         assert isinstance(other, SubspaceDecomposition)
         return SubspaceFits(other, truncated(fits.subspace, n_components), fits.text_of_row)

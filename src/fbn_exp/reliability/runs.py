@@ -19,7 +19,8 @@ from fbn_exp.subspace import Subspace
 Method = TypeVar("Method", bound=Decomposition)
 # a direction of resampled signals below this share of the largest is rounding error
 RANK_TOLERANCE = 1e-10
-SEEDS = 2**62
+# what libraries beside torch take as a seed
+SEEDS = 2**31
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +146,7 @@ class WholeFits(Fits):
 
     @override
     def run(self, drawn: tuple[Tensor, Tensor] | None, seed: int) -> Run:
-        method = one_start(self.method)
-        method.seed = seed
+        method = changed(self.method, restarts=1, seed=seed)
         if drawn is None:
             method.fit(self.signals, self.text_of_row)
         else:
@@ -186,13 +186,23 @@ def span(time_courses: Tensor) -> Tensor:
     return left[:, values > RANK_TOLERANCE * values[:1]]
 
 
+def changed(method: Method, **values: object) -> Method:
+    """Copy of a method, not fitted, with other values of those parameters that it has.
+
+    Where the method applies another one, as to each block, that one is changed too.
+    """
+    other = copy.copy(method)
+    parameters = vars(other)
+    parameters["metrics_"] = {}
+    parameters.update({name: value for name, value in values.items() if name in parameters})
+    if isinstance(inner := parameters.get("method"), Decomposition):
+        parameters["method"] = changed(inner, **values)
+    return other
+
+
 def one_start(method: Method) -> Method:
     """Copy of a method, not fitted, that does one random start in each fit."""
-    single = copy.copy(method)
-    single.metrics_ = {}
-    if "restarts" in vars(single):
-        vars(single)["restarts"] = 1
-    return single
+    return changed(method, restarts=1)
 
 
 def converged(method: Decomposition) -> bool:

@@ -32,6 +32,17 @@ class SplitHalf:
     overlap: Tensor
     cosines: Tensor
 
+    def statistics(self) -> dict[str, Tensor]:
+        """Numbers per network, under the names that they are reported by."""
+        return {"split_half": self.correlation, "split_half_overlap": self.overlap}
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers about the subspaces, likewise."""
+        return {
+            "subspace_cosine_mean": float(self.cosines.mean()),
+            "subspace_cosine_smallest": float(self.cosines.min()),
+        }
+
 
 def split_half(
     method: Decomposition,

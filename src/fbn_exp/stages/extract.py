@@ -72,7 +72,7 @@ def _signal_metrics(signals: Signals) -> dict[str, float]:
 
 def _save(extraction: Extraction, parts: Parts, folder: RunFolder) -> None:
     """Save at once: nothing that follows can lose the networks."""
-    method = extraction.fitted
+    method = extraction.method
     extraction.networks.save(folder.path / "networks", parts.threshold)
     folder.artifacts["networks"] = folder.path / "networks"
     folder.add_metrics(_signal_metrics(extraction.signals))
@@ -80,7 +80,7 @@ def _save(extraction: Extraction, parts: Parts, folder: RunFolder) -> None:
     explained = float(method.explained_variance_ratio_.sum())
     if isinstance(method, Centrotypes):
         # networks of different runs may share variance
-        explained = method.report_.metrics["explained_variance_together"]
+        explained = method.explained_variance_
     folder.add_metrics({"explained_variance": explained})
 
 
@@ -89,7 +89,7 @@ def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: R
     wanted = parts.figures
     networks, signals = extraction.networks, extraction.signals
     folder.add_table("networks", network_table(networks, parts.threshold))
-    courses = extraction.fitted.time_courses_
+    courses = extraction.method.time_courses_
     tokens = strongest_tokens(lm, signals, courses, wanted.strongest_tokens, wanted.context_tokens)
     folder.add_table("strongest_tokens", tokens)
     pictures = figures.draw_all(
@@ -110,8 +110,8 @@ def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: R
     for index, size in enumerate(masks.sum(dim=1).tolist()):
         explained = networks.statistics["explained_variance_ratio"][index]
         folder.add_metrics({"size": size, "explained_variance": explained}, prefix=f"network/{index}/")
-    if isinstance(extraction.fitted, Centrotypes):
-        describe_reliability(extraction.fitted.report_, networks, folder, wanted.dpi)
+    if isinstance(extraction.method, Centrotypes):
+        describe_reliability(extraction.method.report_, networks, folder, wanted.dpi)
 
 
 def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.DataFrame:

@@ -49,6 +49,10 @@ def reliability_lines(metrics: dict[str, float]) -> list[str]:
         below = metrics["reliability/networks_p_below_05"]
         line += f"; {below:.0f} of {metrics['networks']:.0f} networks with p < .05"
     lines = [line + "."]
+    if merged := metrics["reliability/networks_merged"]:
+        lines.append(f"{merged:.0f} of the networks are two or more of each run, with nearly the same map.")
+    if rare := metrics["reliability/networks_rare"]:
+        lines.append(f"{rare:.0f} of the networks were found in half of the runs or less.")
     if stopped := metrics["reliability/runs_not_converged"]:
         lines.append(f"{stopped:.0f} of {runs:.0f} runs did not converge; they are counted like the others.")
     return lines
