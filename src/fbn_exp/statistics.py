@@ -8,13 +8,15 @@ from torch import Tensor
 
 # a chunk of float32 fits a processor's cache; sums within it are exact enough in float32
 CHUNK_VALUES = 2**20
+# on an accelerator few large chunks are faster than many small ones
+ACCELERATOR_CHUNK_VALUES = 2**26
 # a token is an outlier if its row's norm exceeds the median norm by this factor
 OUTLIER_FACTOR = 10
 
 
 @dataclass(frozen=True, eq=False)
 class NeuronStatistics:
-    """Moments of every neuron over tokens, each of shape (N,), float64."""
+    """Moments of every neuron over tokens, each of shape (N,), float64, in the processor's memory."""
 
     mean: Tensor
     standard_deviation: Tensor
@@ -43,7 +45,8 @@ class RowNorms:
 
 def row_chunks(values: Tensor) -> Iterator[Tensor]:
     """Views of consecutive rows, so that no temporary is as large as the signals."""
-    rows = max(1, CHUNK_VALUES // max(1, values.shape[1]))
+    chunk = CHUNK_VALUES if values.device.type == "cpu" else ACCELERATOR_CHUNK_VALUES
+    rows = max(1, chunk // max(1, values.shape[1]))
     yield from values.split(rows)
 
 
@@ -55,7 +58,7 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
     """
     n_tokens, n_neurons = values.shape
     shift = next(row_chunks(values)).mean(dim=0)
-    total, squares, absolute = (torch.zeros(n_neurons, dtype=torch.float64) for _ in range(3))
+    total, squares, absolute = torch.zeros(3, n_neurons, dtype=torch.float64, device=values.device)
     for chunk in row_chunks(values):
         deviation = chunk - shift
         total += deviation.sum(dim=0)
@@ -63,7 +66,7 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
         absolute += chunk.abs().sum(dim=0)
     mean = total / n_tokens
     variance = (squares / n_tokens - mean.square()).clamp_min(0)
-    return NeuronStatistics(mean + shift, variance.sqrt(), absolute / n_tokens)
+    return NeuronStatistics((mean + shift).cpu(), variance.sqrt().cpu(), (absolute / n_tokens).cpu())
 
 
 def row_norms(values: Tensor) -> RowNorms:
