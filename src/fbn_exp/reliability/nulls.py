@@ -109,7 +109,7 @@ def phase_randomiser(n_tokens: int, generator: torch.Generator) -> Callable[[Ten
         factor[-1] = 1 if angle[-1] < math.pi else -1
 
     def turn(courses: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft(courses.double(), dim=0) * factor[:, None]
+        spectrum = torch.fft.rfft(courses.double(), dim=0) * factor.to(courses.device)[:, None]
         return torch.fft.irfft(spectrum, n=n_tokens, dim=0)
 
     return turn
@@ -127,7 +127,7 @@ def shifted(signals: Tensor, generator: torch.Generator) -> Iterator[None]:
 
 
 def _roll(signals: Tensor, lags: Tensor) -> None:
-    tokens = torch.arange(len(signals))[:, None]
+    tokens, lags = torch.arange(len(signals), device=signals.device)[:, None], lags.to(signals.device)
     for columns in column_chunks(signals):
         signals[:, columns] = signals[:, columns].gather(0, (tokens - lags[columns]) % len(signals))
 

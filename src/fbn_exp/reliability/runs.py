@@ -25,7 +25,7 @@ SEEDS = 2**31
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Networks of one fit.
+    """Networks of one fit, in memory wherever the signals are.
 
     Attributes
     ----------
@@ -112,13 +112,14 @@ class SubspaceFits(Fits):
         if drawn is not None:
             subspace, turn = resampled_subspace(self.subspace, drawn[0])
         method = one_start(self.method)
-        mixing = method.mixing(subspace, torch.Generator().manual_seed(seed)) @ turn
+        mixing = method.mixing(subspace, torch.Generator().manual_seed(seed)).cpu() @ turn.cpu()
         directions = torch.nn.functional.normalize(mixing @ self.root, dim=1)
         return Run(directions, mixing, torch.linalg.inv(mixing).T, converged(method))
 
     @override
     def maps(self, weights: Tensor) -> Tensor:
-        return weights.float() @ self.subspace.loadings
+        loadings = self.subspace.loadings
+        return (weights.float().to(loadings.device) @ loadings).cpu()
 
     @override
     def components(self, chosen: Sequence[Run], rows: Sequence[int]) -> Components:
@@ -128,12 +129,14 @@ class SubspaceFits(Fits):
             [run.unmixing[row] for run, row in zip(chosen, rows, strict=True) if run.unmixing is not None]
         )
         weighted = self.subspace.scores * self.subspace.singular_values
-        return Components(self.maps(mixing), weighted @ unmixing.T, self.subspace.total_energy)
+        courses = weighted @ unmixing.T.to(weighted.device)
+        return Components(self.maps(mixing), courses.cpu(), self.subspace.total_energy)
 
     @override
     def explained(self, time_courses: Tensor) -> float:
         weighted = self.subspace.scores * self.subspace.singular_values
-        return float((span(time_courses).T @ weighted).square().sum()) / self.subspace.total_energy
+        basis = span(time_courses).to(weighted.device)
+        return float((basis.T @ weighted).square().sum()) / self.subspace.total_energy
 
 
 class WholeFits(Fits):
@@ -151,7 +154,7 @@ class WholeFits(Fits):
             method.fit(self.signals, self.text_of_row)
         else:
             rows, texts = drawn
-            method.fit(self.signals[rows], texts)
+            method.fit(self.signals[rows.to(self.signals.device)], texts)
         return Run(unit_maps(method.maps_), method.maps_, None, converged(method))
 
     @override
@@ -163,7 +166,7 @@ class WholeFits(Fits):
         maps = torch.stack([run.weights[row] for run, row in zip(chosen, rows, strict=True)])
         statistics = neuron_statistics(self.signals)
         total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
-        product = (self.signals @ maps.T).double()
+        product = (self.signals @ maps.T.to(self.signals.device)).double().cpu()
         product -= product.mean(dim=0)
         exact = maps.double()
         # least squares, the first step of dual regression: runs' own time courses are of other tokens
@@ -174,7 +177,8 @@ class WholeFits(Fits):
         statistics = neuron_statistics(self.signals)
         total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
         # the basis sums to zero over tokens, so the mean of the signals drops out
-        return float((span(time_courses).float().T @ self.signals).double().square().sum()) / total
+        basis = span(time_courses).float().to(self.signals.device)
+        return float((basis.T @ self.signals).double().square().sum()) / total
 
 
 AnyFits = SubspaceFits | WholeFits
@@ -247,7 +251,7 @@ def resampled_subspace(subspace: Subspace, rows: Tensor) -> tuple[Subspace, Tens
     MethodError
         If the rows do not span the subspace.
     """
-    weighted = (subspace.scores * subspace.singular_values)[rows]
+    weighted = (subspace.scores * subspace.singular_values)[rows.to(subspace.scores.device)]
     weighted -= weighted.mean(dim=0)
     scores, values, turn = torch.linalg.svd(weighted, full_matrices=False)
     n_components = len(subspace.singular_values)
@@ -267,13 +271,13 @@ def covariance_root(loadings: Tensor) -> Tensor:
     Correlations of maps ``mixing @ loadings`` are cosines of the rows of ``mixing @ root``.
     """
     n_components, n_neurons = loadings.shape
-    gram = torch.zeros(n_components, n_components, dtype=torch.float64)
-    total = torch.zeros(n_components, dtype=torch.float64)
+    gram = loadings.new_zeros(n_components, n_components, dtype=torch.float64)
+    total = loadings.new_zeros(n_components, dtype=torch.float64)
     for chunk in row_chunks(loadings.T):
         exact = chunk.double()
         gram += exact.T @ exact
         total += exact.sum(dim=0)
-    values, vectors = torch.linalg.eigh(gram - torch.outer(total, total) / n_neurons)
+    values, vectors = torch.linalg.eigh((gram - torch.outer(total, total) / n_neurons).cpu())
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
 
 

@@ -97,7 +97,7 @@ def split_half(
 def _half(method: Decomposition, signals: Tensor, text_of_row: Tensor, chosen: Tensor) -> Tensor:
     rows, texts = rows_of_texts(text_of_row, chosen)
     try:
-        return copy.copy(method).fit(signals[rows], texts).maps_
+        return copy.copy(method).fit(signals[rows.to(signals.device)], texts).maps_
     except MethodError as error:
         raise MethodError(f"in one half of the texts, for the split-half reliability: {error}") from error
 
