@@ -13,6 +13,7 @@ from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.random import RandomRotation
 from fbn_exp.reliability.icasso import Icasso, mean_overlap, unusual
 from fbn_exp.reliability.nulls import DESCRIPTIONS
+from fbn_exp.reliability.split_half import aligned
 from fbn_exp.thresholds import ZThreshold
 
 TEXTS = torch.arange(20).repeat_interleave(100)
@@ -56,6 +57,31 @@ def test_planted_networks_are_reliable_and_beyond_chance(world, planted_report):
     assert statistics["estimates"].tolist() == [8.0] * 5
     assert found.report_.metrics["subspace_cosine_smallest"] > 0.99
     assert found.report_.metrics["networks_q_below_05"] == 5
+
+
+def test_masks_of_halves_are_compared_on_the_side_that_is_reported(world):
+    # two-sided maps: which side has the peak is decided by noise, and differs between halves
+    noise = torch.randn(world[0].shape, generator=torch.Generator().manual_seed(1))
+    signals = torch.cat([world[0], noise - world[0]], dim=1)
+    overlaps = []
+    for seed in range(4):
+        found = assess(FastICA(5, seed=seed), signals, null=Surrogate.none, resample=Resample.starts)
+        overlaps += found.report_.statistics["split_half_overlap"].tolist()
+    assert min(overlaps) > 0.4
+
+
+def test_a_sign_that_runs_do_not_share_is_told(world):
+    shared = assess(PCA(5), world[0], null=Surrogate.none, resample=Resample.starts).report_.statistics
+    assert shared["sign_agreement"].tolist() == [1.0] * 5
+    turned = assess(RandomRotation(5), world[0], null=Surrogate.none).report_.statistics
+    assert 0 < turned["sign_agreement"].min() < 0.9
+
+
+def test_aligned_maps_correlate_positively_with_their_reference():
+    maps = torch.tensor([[1.0, 2.0, -5.0], [1.0, 2.0, -5.0], [1.0, 1.0, 1.0]])
+    reference = torch.tensor([[2.0, 1.0, -9.0], [-2.0, -1.0, 9.0], [0.0, 1.0, 2.0]])
+    signs = torch.tensor([1.0, -1.0, 1.0])[:, None]
+    assert torch.equal(aligned(maps, reference), maps * signs)
 
 
 def test_centrotypes_are_ordered_and_scaled_as_any_networks(world, planted_report):

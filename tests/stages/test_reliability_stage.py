@@ -53,7 +53,7 @@ def test_every_network_has_its_reliability_in_numbers(finished):
     table = pd.read_csv(folder / "tables" / "reliability.csv")
     summaries = json.loads((folder / "networks" / "networks.json").read_text())["networks"]
     for index in range(3):
-        for name in (*names, "split_half_overlap", "mask_agreement", "estimates"):
+        for name in (*names, "split_half_overlap", "mask_agreement", "sign_agreement", "estimates"):
             value = metrics[f"network/{index}/{name}"]
             assert summaries[index][name] == table[name][index] == pytest.approx(value)
         assert metrics[f"network/{index}/p_value"] in [pytest.approx(rank / 7) for rank in range(1, 8)]

@@ -19,7 +19,7 @@ from fbn_exp.reliability.clusters import Clusters, cluster, quality
 from fbn_exp.reliability.model_order import fits_at, model_order_curve
 from fbn_exp.reliability.nulls import DESCRIPTIONS, fits_of, null_reproducibility, p_values
 from fbn_exp.reliability.runs import AnyFits, Fits, Run, changed
-from fbn_exp.reliability.split_half import split_half
+from fbn_exp.reliability.split_half import aligned, split_half
 from fbn_exp.thresholds import Threshold
 
 # a p value cannot be smaller than one in this many
@@ -155,12 +155,13 @@ class Centrotypes(Decomposition):
         self._together = fits.explained(found.time_courses)
         metrics |= unusual(clusters.labels.bincount(), len(runs))
         self.metrics_ = {name: metrics[name] for name in ("runs", "runs_not_converged")}
-        statistics = {**self._agreement(clusters), "mask_agreement": self._masks(fits, runs, clusters)}
+        statistics = self._agreement(clusters) | self._masks(fits, runs, clusters)
         null = self._null(len(clusters.iq), fits, signals, generator)
         if len(null):
             statistics |= significance(clusters.reproducibility, null)
         if n_texts > 1:
-            halves = split_half(self.method, signals, text_of_row, found.maps, self.threshold, generator)
+            reported = found.maps * peak_signs(found.maps)[:, None]
+            halves = split_half(self.method, signals, text_of_row, reported, self.threshold, generator)
             statistics |= halves.statistics()
             metrics |= halves.metrics()
         self.report_ = ReliabilityReport(
@@ -196,16 +197,22 @@ class Centrotypes(Decomposition):
         found["estimates"] = clusters.labels.bincount().double()
         return found
 
-    def _masks(self, fits: Fits, runs: Sequence[Run], clusters: Clusters) -> Tensor:
-        """Mean intersection over union of the masks of each cluster's estimates, cluster by cluster."""
+    def _masks(self, fits: Fits, runs: Sequence[Run], clusters: Clusters) -> dict[str, Tensor]:
+        """Agreement of masks and of signs inside each cluster, one cluster after the other.
+
+        Masks are compared with the sign of the reported network. ``sign_agreement`` is the share of a
+        cluster's estimates that have it by their own peak: the others alone would report the other side.
+        """
         weights = torch.cat([run.weights for run in runs])
-        agreement = []
-        for label in range(len(clusters.iq)):
-            maps = fits.maps(weights[clusters.labels == label])
-            # as each run would have reported them
-            overlap = mean_overlap(self.threshold.masks(maps * peak_signs(maps)[:, None]))
-            agreement.append(overlap)
-        return torch.tensor(agreement, dtype=torch.float64)
+        masks, signs = [], []
+        for label, centre in enumerate(clusters.centrotypes.tolist()):
+            reported = fits.maps(weights[centre : centre + 1])
+            reported = reported * peak_signs(reported)[:, None]
+            maps = aligned(fits.maps(weights[clusters.labels == label]), reported)
+            masks.append(mean_overlap(self.threshold.masks(maps)))
+            signs.append(float((peak_signs(maps) > 0).double().mean()))
+        found = {"mask_agreement": masks, "sign_agreement": signs}
+        return {name: torch.tensor(values, dtype=torch.float64) for name, values in found.items()}
 
     def _null(self, n_networks: int, fits: AnyFits, signals: Tensor, generator: torch.Generator) -> Tensor:
         n_surrogates = self.plan.n_surrogates(n_networks)
@@ -257,7 +264,15 @@ def mean_overlap(masks: Tensor) -> float:
 def summary(statistics: Mapping[str, Tensor]) -> dict[str, float]:
     """Numbers over all networks."""
     found = {"iq_smallest": float(statistics["iq"].min())}
-    for name in ("iq", "iq_starts", "iq_texts", "reproducibility", "mask_agreement", "split_half"):
+    for name in (
+        "iq",
+        "iq_starts",
+        "iq_texts",
+        "reproducibility",
+        "mask_agreement",
+        "sign_agreement",
+        "split_half",
+    ):
         if name in statistics:
             found[f"{name}_median"] = float(statistics[name].quantile(0.5))
     if "p_value" in statistics:

@@ -56,7 +56,8 @@ def split_half(
 
     The networks of either half are matched one to one to the reported ones (Hungarian, |r|). What is
     reported for a network is the agreement of its two matches with each other: these share no text,
-    whereas the reported network has seen both halves.
+    whereas the reported network has seen both halves. Masks are compared after the matches have the sign
+    of the reported network, since the peak that fixes a sign may differ between halves.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def split_half(
     text_of_row : Tensor of shape (T,), int64
         At least two texts.
     maps : Tensor of shape (K, N)
-        The reported networks.
+        The reported networks, each with its peak positive.
     threshold : Threshold
         Which neurons are members.
     generator : Generator
@@ -86,7 +87,7 @@ def split_half(
         _half(method, signals, text_of_row, chosen.sort().values)
         for chosen in (order[:middle], order[middle:])
     )
-    first, second = (half[match(maps, half)] for half in (first, second))
+    first, second = (aligned(half[match(maps, half)], maps) for half in (first, second))
     return SplitHalf(
         (unit_maps(first.double()) * unit_maps(second.double())).sum(dim=1).abs(),
         intersection_over_union(threshold.masks(first), threshold.masks(second)).diagonal(),
@@ -100,6 +101,13 @@ def _half(method: Decomposition, signals: Tensor, text_of_row: Tensor, chosen: T
         return copy.copy(method).fit(signals[rows.to(signals.device)], texts).maps_
     except MethodError as error:
         raise MethodError(f"in one half of the texts, for the split-half reliability: {error}") from error
+
+
+def aligned(maps: Tensor, reference: Tensor) -> Tensor:
+    """Maps (K, N) with the signs that correlate positively with the reference, (K, N) or (1, N)."""
+    sign = (unit_maps(maps) * unit_maps(reference)).sum(dim=1, keepdim=True).sign()
+    # a map that correlates with nothing keeps its sign
+    return maps * torch.where(sign == 0, 1.0, sign)
 
 
 def match(maps: Tensor, others: Tensor) -> Tensor:
