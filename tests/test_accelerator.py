@@ -5,12 +5,14 @@ import torch
 from planted import matched_correlation, plant
 
 from fbn_exp.activations import recorded
-from fbn_exp.config.choices import Site, Storage
+from fbn_exp.config.choices import Site, Storage, Surrogate
 from fbn_exp.config.options import ModelConfig, SignalsConfig
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.edits import Edit, applied
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.models import load
+from fbn_exp.reliability.icasso import Icasso
+from fbn_exp.thresholds import ZThreshold
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
@@ -64,3 +66,15 @@ def test_an_edit_on_a_gpu_does_what_it_does_on_the_processor(tmp_path):
         with applied(lm.model, layout, Edit(scale, torch.zeros_like(scale))), torch.inference_mode():
             logits[device] = lm.model(input_ids=ids).logits.cpu()
     torch.testing.assert_close(logits["cuda"], logits["cpu"], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("null", [Surrogate.phase, Surrogate.shift])
+def test_reliability_of_signals_on_a_gpu_is_that_of_the_processor(null):
+    signals, planted = plant(n_tokens=2_000, n_neurons=300, n_networks=5, noise=0.3)
+    on_gpu, texts = signals.cuda(), torch.arange(20).repeat_interleave(100)
+    found = Icasso(runs=6, surrogates=2, null=null, orders=[3]).around(FastICA(5), ZThreshold())
+    found.fit(on_gpu, texts)
+    assert torch.equal(on_gpu.cpu(), signals)
+    assert matched_correlation(found.maps_, planted).min() > 0.99
+    assert found.report_.statistics["iq"].min() > 0.9
+    assert found.report_.statistics["p_value"].max() == pytest.approx(1 / 11)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,14 @@ from fbn_exp.methods.base import Decomposition
 from fbn_exp.methods.per_block import PerBlock
 from fbn_exp.models import LanguageModel
 from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.reliability.base import NoReliability, Reliability
+from fbn_exp.reliability.icasso import Centrotypes
+from fbn_exp.thresholds import Threshold, ZThreshold
 
 log = logging.getLogger(__name__)
+
+# the threshold is there only where reliability uses it
+DETERMINING = ("signals", "method", "reliability", "threshold")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,10 @@ class Recipe:
         What finds networks in them.
     config : mapping
         The same in plain json, for provenance and cache keys.
+    reliability : Reliability
+        What stands between the method and the networks.
+    threshold : Threshold
+        Which neurons are members, where reliability asks how far masks agree.
     """
 
     dataset: TextDataset
@@ -46,6 +56,8 @@ class Recipe:
     signals: SignalsConfig
     method: Decomposition
     config: Mapping[str, Any]
+    reliability: Reliability = field(default_factory=NoReliability)
+    threshold: Threshold = field(default_factory=ZThreshold)
 
     def decomposition(self) -> Decomposition:
         """The method as it is applied to this layout: to the whole model, or block by block."""
@@ -65,15 +77,26 @@ class Recipe:
             "dtype": lm.dtype,
             "layout": self.layout.to_dict(),
             "texts": texts.digest,
-            "signals": self.config["signals"],
-            "method": self.config["method"],
+            **{name: self.config[name] for name in DETERMINING if name in self.config},
             "version": fbn_exp.__version__,
         }
 
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """Networks, what they were found in and what found them; the signals are gone when the context closes."""
+    """Networks and what they were found in; the signals are gone when the context closes.
+
+    Attributes
+    ----------
+    networks : FunctionalNetworks
+        What was found.
+    signals : Signals
+        Where.
+    seconds : float
+        How long it took to find them, recording not counted.
+    method : Decomposition
+        What found them.
+    """
 
     networks: FunctionalNetworks
     signals: Signals
@@ -93,7 +116,8 @@ def extracted(recipe: Recipe, lm: LanguageModel, texts: Texts, scratch: Path) ->
     with recorded(lm, texts, recipe.layout, recipe.signals, scratch) as signals:
         started = time.perf_counter()
         text_of_row, _ = signals.token_of_row()
-        method = recipe.decomposition().fit(signals.values, torch.from_numpy(text_of_row))
+        method = recipe.reliability.around(recipe.decomposition(), recipe.threshold)
+        method.fit(signals.values, torch.from_numpy(text_of_row))
         seconds = time.perf_counter() - started
         yield Extraction(_networks(recipe, lm, signals, method), signals, seconds, method)
 
@@ -119,5 +143,7 @@ def _networks(
         "mean_absolute": signals.neurons.mean_absolute.float(),
     }
     statistics = {"explained_variance_ratio": method.explained_variance_ratio_.tolist()}
+    if isinstance(method, Centrotypes):
+        statistics |= {name: values.tolist() for name, values in method.report_.statistics.items()}
     blocks = method.block_of_network_ if isinstance(method, PerBlock) else None
     return FunctionalNetworks(method.maps_, signals.layout, statistics, neurons, provenance, blocks)

@@ -9,12 +9,19 @@ from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
 from fbn_exp.datasets import TextDataset
 from fbn_exp.errors import ConfigError
 from fbn_exp.methods.base import Decomposition
+from fbn_exp.reliability.base import Reliability
 from fbn_exp.stages.build import built, plain, typed
 from fbn_exp.thresholds import Threshold
 from fbn_exp.tracking import Tracker
 
 CONF = Path(__file__).parents[2] / "conf"
-KINDS = {"dataset": TextDataset, "method": Decomposition, "threshold": Threshold, "tracking": Tracker}
+KINDS = {
+    "dataset": TextDataset,
+    "method": Decomposition,
+    "reliability": Reliability,
+    "threshold": Threshold,
+    "tracking": Tracker,
+}
 
 
 def options(group: str) -> list[str]:

@@ -76,3 +76,19 @@ class ControlKind(StrEnum):
     random = "random"
     per_block = "per_block"
     activation = "activation"
+
+
+class Resample(StrEnum):
+    """What differs between the runs of a reliability analysis; ``both`` is half the runs of each kind."""
+
+    both = "both"
+    starts = "starts"
+    texts = "texts"
+
+
+class Surrogate(StrEnum):
+    """Null signals that reproducibility is compared with; ``none`` computes no p value."""
+
+    phase = "phase"
+    shift = "shift"
+    none = "none"

@@ -2,7 +2,7 @@
 
 from hydra.core.config_store import ConfigStore
 
-from fbn_exp.config import options, scoring, stages
+from fbn_exp.config import options, reliability, scoring, stages
 
 # one group for all of them, so that the choices of the real groups are only what a user can pick
 SCHEMAS: dict[str, type] = {
@@ -18,6 +18,8 @@ SCHEMAS: dict[str, type] = {
     "dictionary": options.DictionaryConfig,
     "pca": options.PCAConfig,
     "random": options.RandomConfig,
+    "no_reliability": reliability.NoReliabilityConfig,
+    "icasso": reliability.IcassoConfig,
     "z": options.ZThresholdConfig,
     "top": options.TopThresholdConfig,
     "fdr": options.FDRThresholdConfig,

@@ -14,6 +14,7 @@ from fbn_exp.config.options import (
     ThresholdConfig,
     TrackingConfig,
 )
+from fbn_exp.config.reliability import ReliabilityConfig
 from fbn_exp.config.scoring import BenchmarkConfig, ControlsConfig, ExportConfig, InterventionConfig
 
 
@@ -37,6 +38,7 @@ class ExtractConfig:
     dataset: DatasetConfig = MISSING
     signals: SignalsConfig = MISSING
     method: MethodConfig = MISSING
+    reliability: ReliabilityConfig = MISSING
     threshold: ThresholdConfig = MISSING
     tracking: TrackingConfig = MISSING
     figures: FiguresConfig = field(default_factory=FiguresConfig)

@@ -12,10 +12,11 @@ from fbn_exp import activations, figures
 from fbn_exp.config.choices import Site
 from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
 from fbn_exp.datasets.base import TextDataset
-from fbn_exp.errors import FbnError
+from fbn_exp.errors import ConfigError, FbnError
 from fbn_exp.extraction import Recipe
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.models import LanguageModel
+from fbn_exp.reliability.base import NoReliability, Reliability
 from fbn_exp.thresholds import Threshold
 from fbn_exp.tracking import Tracker
 
@@ -67,11 +68,15 @@ class Parts:
     threshold: Threshold
     tracker: Tracker
     figures: FiguresConfig
+    reliability: Reliability
     config: dict[str, Any]
 
     def recipe(self, lm: LanguageModel) -> Recipe:
         """How networks come about from this model."""
-        return Recipe(self.dataset, lm.layout(self.site), self.signals, self.method, self.config)
+        layout = lm.layout(self.site)
+        return Recipe(
+            self.dataset, layout, self.signals, self.method, self.config, self.reliability, self.threshold
+        )
 
 
 def extraction_parts(cfg: DictConfig) -> Parts:
@@ -86,7 +91,16 @@ def extraction_parts(cfg: DictConfig) -> Parts:
     activations.check(signals)
     pictures = typed(cfg.figures, FiguresConfig)
     figures.check(pictures)
+    reliability = built(cfg.reliability, Reliability)  # type: ignore[type-abstract]
+    if cfg.method.per_block and not isinstance(reliability, NoReliability):
+        raise ConfigError(
+            "method.per_block is true and reliability is not none: networks of different blocks cannot be "
+            "matched over runs; take method.per_block=false or reliability=none"
+        )
     named = plain(cfg)
+    determining = ["seed", "site", "dataset", "signals", "method", "reliability"]
+    if reliability.uses_threshold:
+        determining.append("threshold")
     return Parts(
         site=cfg.site,
         cache=Path(cfg.cache),
@@ -97,5 +111,6 @@ def extraction_parts(cfg: DictConfig) -> Parts:
         threshold=built(cfg.threshold, Threshold),  # type: ignore[type-abstract]
         tracker=built(cfg.tracking, Tracker),  # type: ignore[type-abstract]
         figures=pictures,
-        config={name: named[name] for name in ("seed", "site", "dataset", "signals", "method")},
+        reliability=reliability,
+        config={name: named[name] for name in determining},
     )

@@ -11,8 +11,10 @@ from fbn_exp.activations import Signals
 from fbn_exp.extraction import Extraction, extracted
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
+from fbn_exp.reliability.icasso import Centrotypes
 from fbn_exp.stages.build import Parts, extraction_parts, plain
 from fbn_exp.stages.obtain import cache_entry, keep_networks
+from fbn_exp.stages.reliability import describe_reliability
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.stages.summary import print_summary
 from fbn_exp.strongest_tokens import strongest_tokens
@@ -80,10 +82,11 @@ def _save(extraction: Extraction, parts: Parts, folder: RunFolder) -> None:
 
 def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: RunFolder) -> None:
     """Tables, pictures and numbers about the networks."""
-    wanted, networks = parts.figures, extraction.networks
+    wanted = parts.figures
+    networks, signals = extraction.networks, extraction.signals
     folder.add_table("networks", network_table(networks, parts.threshold))
     courses = extraction.method.time_courses_
-    tokens = strongest_tokens(lm, extraction.signals, courses, wanted.strongest_tokens, wanted.context_tokens)
+    tokens = strongest_tokens(lm, signals, courses, wanted.strongest_tokens, wanted.context_tokens)
     folder.add_table("strongest_tokens", tokens)
     pictures = figures.draw_all(
         networks, parts.threshold, folder.path / "figures", wanted.max_networks, wanted.dpi
@@ -103,6 +106,8 @@ def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: R
     for index, size in enumerate(masks.sum(dim=1).tolist()):
         explained = networks.statistics["explained_variance_ratio"][index]
         folder.add_metrics({"size": size, "explained_variance": explained}, prefix=f"network/{index}/")
+    if isinstance(extraction.method, Centrotypes):
+        describe_reliability(extraction.method.report_, networks, folder, wanted.dpi)
 
 
 def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.DataFrame:

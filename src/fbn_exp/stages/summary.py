@@ -9,12 +9,15 @@ from rich.table import Table
 
 from fbn_exp.console import console
 from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.stages.reliability import reliability_lines
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.thresholds import Threshold
 
 ROWS = 20
 TOKENS = 4
 OUTLIER_SHARE = 0.05
+# column of the table of networks -> its title
+RELIABILITY = {"iq": "Iq", "p_value": "p", "split_half": "split-half"}
 
 
 def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Threshold) -> None:
@@ -29,6 +32,8 @@ def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Th
         f"Found {len(networks)} networks in {networks.layout.describe()}: together {union:,} neurons "
         f"({union / networks.layout.n_neurons:.2%}), {metrics['explained_variance']:.1%} of the variance."
     )
+    for line in reliability_lines(metrics):
+        console.print(line)
     for line in _remarks(metrics):
         console.print(line, style="yellow")
     pictures = folder.path / "figures"
@@ -41,7 +46,9 @@ def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Th
 def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Threshold) -> Table:
     more = f", the first {ROWS} of {len(table)}" if len(table) > ROWS else ""
     shown = Table(title=f"Networks ({threshold.describe()}){more}")
-    for name in ("network", "neurons", "variance", "main block", "strongest at"):
+    reliable = [name for name in RELIABILITY if name in table.columns]
+    titles = [RELIABILITY[name] for name in reliable]
+    for name in ("network", "neurons", "variance", *titles, "main block", "strongest at"):
         shown.add_column(name, justify="left" if name == "strongest at" else "right")
     for row in table.head(ROWS).itertuples():
         top = tokens[tokens["network"] == row.network].head(TOKENS)
@@ -50,6 +57,7 @@ def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Thresho
             str(row.network),
             f"{row.size:,}",
             f"{row.explained_variance_ratio:.1%}",
+            *(f"{getattr(row, name):.2g}" for name in reliable),
             f"{row.main_block} ({row.share_in_main_block:.0%})",
             words,
         )

@@ -1,0 +1,292 @@
+"""Icasso: networks that many runs agree on, with a p value and split-half reliability for each."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from scipy.stats import false_discovery_control
+from torch import Tensor
+from typing_extensions import override
+
+from fbn_exp.config.choices import Resample, Surrogate
+from fbn_exp.errors import ConfigError, MethodError
+from fbn_exp.methods.base import Components, Decomposition, peak_signs
+from fbn_exp.networks import intersection_over_union
+from fbn_exp.reliability.base import Reliability, ReliabilityReport
+from fbn_exp.reliability.clusters import Clusters, cluster, quality
+from fbn_exp.reliability.model_order import fits_at, model_order_curve
+from fbn_exp.reliability.nulls import DESCRIPTIONS, fits_of, null_reproducibility, p_values
+from fbn_exp.reliability.runs import AnyFits, Fits, Run, changed
+from fbn_exp.reliability.split_half import aligned, split_half
+from fbn_exp.thresholds import Threshold
+
+# a p value cannot be smaller than one in this many
+NULL_NETWORKS = 100
+
+
+class Icasso(Reliability):
+    """Many runs of a method, clustered (Himberg, Hyvärinen & Esposito 2004).
+
+    Parameters
+    ----------
+    runs : int
+        Number of fits, each from one random start.
+    resample : Resample
+        ``starts`` fits all texts each time; ``texts`` draws texts with replacement, and a start;
+        ``both`` is half of the runs of either kind, in turn, clustered together.
+    surrogate : Surrogate
+        Null of the p values, see ``null_reproducibility``.
+    surrogates : int or None
+        Number of null data sets, each of which costs as much as the runs; None takes as many as give 100
+        null networks.
+    orders : sequence of int
+        Numbers of components of the model-order curve, each of which costs as much as the runs.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    uses_threshold = True
+
+    def __init__(
+        self,
+        runs: int = 20,
+        resample: Resample = Resample.both,
+        surrogate: Surrogate = Surrogate.phase,
+        surrogates: int | None = None,
+        orders: Sequence[int] = (),
+    ) -> None:
+        # a pair of runs of each kind is the least that can agree
+        least = 4 if resample is Resample.both else 2
+        if runs < least:
+            raise ConfigError(
+                f"reliability.runs is {runs}, must be at least {least} with reliability.resample={resample}"
+            )
+        if surrogates is not None and surrogates < 1:
+            raise ConfigError(
+                f"reliability.surrogates is {surrogates}, must be at least 1; reliability.surrogate=none turns p "
+                "values off"
+            )
+        if wrong := [order for order in orders if order < 1]:
+            raise ConfigError(f"reliability.orders holds {wrong[0]}, each must be at least 1")
+        self.runs = runs
+        self.resample = resample
+        self.surrogate = surrogate
+        self.surrogates = surrogates
+        self.orders = tuple(orders)
+
+    @property
+    def resampled(self) -> tuple[bool, ...]:
+        """Of each run, whether it draws texts."""
+        if self.resample is Resample.both:
+            return tuple(run % 2 == 1 for run in range(self.runs))
+        return (self.resample is Resample.texts,) * self.runs
+
+    def n_surrogates(self, n_networks: int) -> int:
+        """Number of null data sets."""
+        if self.surrogate is Surrogate.none:
+            return 0
+        return self.surrogates or math.ceil(NULL_NETWORKS / n_networks)
+
+    @override
+    def around(self, method: Decomposition, threshold: Threshold) -> Decomposition:
+        return Centrotypes(method, self, threshold)
+
+
+class Centrotypes(Decomposition):
+    """Centres of the clusters that ``Icasso`` finds, in the place of one run's networks.
+
+    Each is the estimate with the largest sum of similarities to its cluster, with the time course over
+    all tokens that its own run gave it, so its map is in units of the signal as that of any network.
+    Time courses of different runs may correlate: the shares of variance then do not add up. Runs that do
+    not converge are kept and counted: a single fit would have reported them.
+
+    Parameters
+    ----------
+    method : Decomposition
+        What finds networks; not fitted, and not changed.
+    plan : Icasso
+        How many runs, of which kind.
+    threshold : Threshold
+        Which neurons are members.
+
+    Attributes
+    ----------
+    maps_, time_courses_, explained_variance_ratio_, metrics_
+        As in ``Decomposition``.
+    explained_variance_ : float
+        Share of the signals' variance that the time courses explain together.
+    report_ : ReliabilityReport
+        What the runs say.
+    """
+
+    explained_variance_: float
+    report_: ReliabilityReport
+
+    def __init__(self, method: Decomposition, plan: Icasso, threshold: Threshold) -> None:
+        super().__init__(method.n_components, method.seed)
+        self.method = method
+        self.plan = plan
+        self.threshold = threshold
+
+    @override
+    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+        n_texts = len(text_of_row.unique_consecutive())
+        if any(self.plan.resampled) and n_texts < 2:
+            raise MethodError(
+                f"reliability.resample={self.plan.resample} draws texts, there is {n_texts}: take more "
+                "(dataset.n_texts), or reliability.resample=starts"
+            )
+        started = time.perf_counter()
+        widest = fits_of(self._widest(signals), signals, text_of_row, generator)
+        fits = fits_at(self.n_components, self.method, widest)
+        runs = fits.runs(self.plan.resampled, generator, "Runs")
+        clusters = cluster(runs)
+        found = self._components(fits, runs, clusters)
+        metrics = {
+            "runs": float(len(runs)),
+            "runs_not_converged": float(sum(not run.converged for run in runs)),
+            "seconds": time.perf_counter() - started,
+        }
+        self._together = fits.explained(found.time_courses)
+        metrics |= unusual(clusters.labels.bincount(), len(runs))
+        self.metrics_ = {name: metrics[name] for name in ("runs", "runs_not_converged")}
+        statistics = self._agreement(clusters) | self._masks(fits, runs, clusters)
+        null = self._null(len(clusters.iq), fits, signals, generator)
+        if len(null):
+            statistics |= significance(clusters.reproducibility, null)
+        if n_texts > 1:
+            reported = found.maps * peak_signs(found.maps)[:, None]
+            halves = split_half(self.method, signals, text_of_row, reported, self.threshold, generator)
+            statistics |= halves.statistics()
+            metrics |= halves.metrics()
+        self.report_ = ReliabilityReport(
+            statistics,
+            {**metrics, **summary(statistics), **null_summary(null)},
+            clusters.similarity,
+            clusters.labels,
+            null,
+            DESCRIPTIONS[self.plan.surrogate],
+            model_order_curve(self.plan.orders, widest, self.plan.resampled, generator),
+        )
+        return found
+
+    def _widest(self, signals: Tensor) -> Decomposition:
+        """The method at the largest number of components that is asked for."""
+        largest = changed(self.method, n_components=max(self.n_components, *self.plan.orders, 1))
+        largest._check(signals)
+        return largest
+
+    def _components(self, fits: Fits, runs: Sequence[Run], clusters: Clusters) -> Components:
+        chosen = clusters.centrotypes.tolist()
+        count = len(chosen)
+        of_run = [runs[estimate // count] for estimate in chosen]
+        return fits.components(of_run, [estimate % count for estimate in chosen])
+
+    def _agreement(self, clusters: Clusters) -> dict[str, Tensor]:
+        """Iq, also of each kind of run by itself, reproducibility and size of every cluster."""
+        found = {"iq": clusters.iq, "reproducibility": clusters.reproducibility}
+        if self.plan.resample is Resample.both:
+            texts = torch.tensor(self.plan.resampled).repeat_interleave(len(clusters.iq))
+            for name, kind in (("iq_starts", ~texts), ("iq_texts", texts)):
+                found[name] = quality(clusters.similarity, clusters.labels, kind)
+        found["estimates"] = clusters.labels.bincount().double()
+        return found
+
+    def _masks(self, fits: Fits, runs: Sequence[Run], clusters: Clusters) -> dict[str, Tensor]:
+        """Agreement of masks and of signs inside each cluster, one cluster after the other.
+
+        Masks are compared with the sign of the reported network. ``sign_agreement`` is the share of a
+        cluster's estimates that have it by their own peak: the others alone would report the other side.
+        """
+        weights = torch.cat([run.weights for run in runs])
+        masks, signs = [], []
+        for label, centre in enumerate(clusters.centrotypes.tolist()):
+            reported = fits.maps(weights[centre : centre + 1])
+            reported = reported * peak_signs(reported)[:, None]
+            maps = aligned(fits.maps(weights[clusters.labels == label]), reported)
+            masks.append(mean_overlap(self.threshold.masks(maps)))
+            signs.append(float((peak_signs(maps) > 0).double().mean()))
+        found = {"mask_agreement": masks, "sign_agreement": signs}
+        return {name: torch.tensor(values, dtype=torch.float64) for name, values in found.items()}
+
+    def _null(self, n_networks: int, fits: AnyFits, signals: Tensor, generator: torch.Generator) -> Tensor:
+        n_surrogates = self.plan.n_surrogates(n_networks)
+        if n_surrogates == 0:
+            return torch.zeros(0, dtype=torch.float64)
+        return null_reproducibility(
+            self.plan.surrogate, n_surrogates, fits, signals, self.plan.resampled, generator
+        )
+
+    @override
+    def _learn(self, found: Components) -> None:
+        super()._learn(found)
+        self.explained_variance_ = self._together
+
+    @override
+    def _arrange(self, order: Tensor) -> None:
+        report = self.report_
+        statistics = {name: values[order] for name, values in report.statistics.items()}
+        self.report_ = replace(report, statistics=statistics, labels=order.argsort()[report.labels])
+
+
+def unusual(estimates: Tensor, n_runs: int) -> dict[str, float]:
+    """Numbers of networks that are two or more networks of each run, and that few runs find.
+
+    Estimates are clustered by their maps: two networks of a run whose maps are alike, though their time
+    courses are not, end in one cluster, and leave room for one that hardly any run finds.
+    """
+    return {
+        "networks_merged": float((estimates >= 1.5 * n_runs).sum()),
+        "networks_rare": float((estimates <= 0.5 * n_runs).sum()),
+    }
+
+
+def significance(observed: Tensor, null: Tensor) -> dict[str, Tensor]:
+    """``p_value`` of each network, and ``q_value`` over all of them (Benjamini & Hochberg 1995)."""
+    p = p_values(observed, null)
+    return {"p_value": p, "q_value": torch.from_numpy(false_discovery_control(p.numpy()))}
+
+
+def mean_overlap(masks: Tensor) -> float:
+    """Mean intersection over union of all pairs of masks (n, N); 0 for fewer than two."""
+    count = len(masks)
+    if count < 2:
+        return 0.0
+    overlap = intersection_over_union(masks, masks)
+    return float((overlap.sum() - overlap.diagonal().sum()) / (count * (count - 1)))
+
+
+def summary(statistics: Mapping[str, Tensor]) -> dict[str, float]:
+    """Numbers over all networks."""
+    found = {"iq_smallest": float(statistics["iq"].min())}
+    for name in (
+        "iq",
+        "iq_starts",
+        "iq_texts",
+        "reproducibility",
+        "mask_agreement",
+        "sign_agreement",
+        "split_half",
+    ):
+        if name in statistics:
+            found[f"{name}_median"] = float(statistics[name].quantile(0.5))
+    if "p_value" in statistics:
+        found["networks_p_below_05"] = float((statistics["p_value"] < 0.05).sum())
+        found["networks_q_below_05"] = float((statistics["q_value"] < 0.05).sum())
+    return found
+
+
+def null_summary(null: Tensor) -> dict[str, float]:
+    """Median and 95th percentile of the null's reproducibility."""
+    if not len(null):
+        return {}
+    return {
+        "null_networks": float(len(null)),
+        "null_median": float(null.quantile(0.5)),
+        "null_95": float(null.quantile(0.95)),
+    }

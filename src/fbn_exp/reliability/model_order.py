@@ -1,0 +1,82 @@
+"""Reliability and explained variance over the number of components."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from tqdm import tqdm
+
+from fbn_exp.methods.base import SubspaceDecomposition
+from fbn_exp.reliability.clusters import Clusters, cluster
+from fbn_exp.reliability.runs import AnyFits, Method, SubspaceFits, WholeFits, changed
+from fbn_exp.subspace import Subspace
+
+
+def truncated(subspace: Subspace, n_components: int) -> Subspace:
+    """The first ``n_components`` dimensions of a subspace."""
+    return replace(
+        subspace,
+        scores=subspace.scores[:, :n_components],
+        singular_values=subspace.singular_values[:n_components],
+        loadings=subspace.loadings[:n_components],
+    )
+
+
+def fits_at(n_components: int, method: Method, fits: AnyFits) -> AnyFits:
+    """Fits with another number of components, in a subspace that is at least as large."""
+    other = changed(method, n_components=n_components)
+    if isinstance(fits, SubspaceFits):
+        assert isinstance(other, SubspaceDecomposition)
+        return SubspaceFits(other, truncated(fits.subspace, n_components), fits.text_of_row)
+    return WholeFits(other, fits.signals, fits.text_of_row)
+
+
+def model_order_curve(
+    orders: Sequence[int],
+    fits: AnyFits,
+    resampled: Sequence[bool],
+    generator: torch.Generator,
+) -> tuple[Mapping[str, float], ...]:
+    """Cluster the runs of each number of components.
+
+    Parameters
+    ----------
+    orders : sequence of int
+        Numbers of components; where fits are in a subspace, at most its dimension.
+    fits : Fits
+        Of the signals, to the largest number.
+    resampled : sequence of bool
+        Runs of each number, as in ``Fits.runs``.
+    generator : Generator
+        Source of starts and resampled texts.
+
+    Returns
+    -------
+    tuple of mapping
+        ``n_components``, ``explained_variance`` of the subspace (nan for a method outside of it), Iq and
+        reproducibility over networks, share of runs that did not converge.
+    """
+    rows = []
+    for order in tqdm(sorted(set(orders)), desc="Model orders", unit=" order", leave=False):
+        at = fits_at(order, fits.method, fits)
+        runs = at.runs(resampled, generator, f"Runs of {order}")
+        stopped = sum(not run.converged for run in runs) / len(runs)
+        rows.append({"n_components": float(order), **_row(cluster(runs), at), "not_converged": stopped})
+    return tuple(rows)
+
+
+def _row(clusters: Clusters, fits: AnyFits) -> dict[str, float]:
+    explained = float("nan")
+    if isinstance(fits, SubspaceFits):
+        subspace = fits.subspace
+        explained = float(subspace.singular_values.square().sum()) / subspace.total_energy
+    quartiles = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+    low, middle, high = clusters.iq.quantile(quartiles).tolist()
+    return {
+        "explained_variance": explained,
+        "iq_median": middle,
+        "iq_lower_quartile": low,
+        "iq_upper_quartile": high,
+        "iq_smallest": float(clusters.iq.min()),
+        "reproducibility_median": float(clusters.reproducibility.quantile(0.5)),
+    }

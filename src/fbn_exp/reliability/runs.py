@@ -1,0 +1,286 @@
+"""Single fits of a method, from other random starts or to resampled texts."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from typing_extensions import override
+
+from fbn_exp.errors import MethodError
+from fbn_exp.methods.base import Components, Decomposition, SubspaceDecomposition
+from fbn_exp.statistics import neuron_statistics, row_chunks
+from fbn_exp.subspace import Subspace
+
+Method = TypeVar("Method", bound=Decomposition)
+# a direction of resampled signals below this share of the largest is rounding error
+RANK_TOLERANCE = 1e-10
+# what libraries beside torch take as a seed
+SEEDS = 2**31
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Networks of one fit, in memory wherever the signals are.
+
+    Attributes
+    ----------
+    directions : Tensor of shape (K, D)
+        Unit vectors whose products are the correlations of the maps over neurons.
+    weights : Tensor of shape (K, D')
+        What ``Fits.maps`` makes maps of.
+    unmixing : Tensor of shape (K, D') or None
+        What ``Fits.components`` makes time courses of.
+    converged : bool
+        Whether the fit says that it did; true where a method has no such notion.
+    """
+
+    directions: Tensor
+    weights: Tensor
+    unmixing: Tensor | None
+    converged: bool
+
+
+class Fits(ABC):
+    """Fits of one method to one set of signals."""
+
+    method: Decomposition
+
+    def __init__(self, text_of_row: Tensor) -> None:
+        self.text_of_row = text_of_row
+
+    def runs(self, resampled: Sequence[bool], generator: torch.Generator, progress: str) -> list[Run]:
+        """One fit for each entry of ``resampled``, from a new random start each.
+
+        Where the entry is true, to texts drawn with replacement, as many as there are.
+
+        Raises
+        ------
+        MethodError
+            If resampled texts hold fewer independent tokens than components.
+        """
+        found = []
+        for resample in tqdm(resampled, desc=progress, unit=" run", leave=False):
+            seed = int(torch.randint(SEEDS, (1,), generator=generator))
+            drawn = draw_texts(self.text_of_row, generator) if resample else None
+            found.append(self.run(drawn, seed))
+        return found
+
+    @abstractmethod
+    def run(self, drawn: tuple[Tensor, Tensor] | None, seed: int) -> Run:
+        """One fit, to all tokens or to drawn rows with the text of each."""
+
+    @abstractmethod
+    def maps(self, weights: Tensor) -> Tensor:
+        """Maps (n, N), float32, of weights (n, D')."""
+
+    @abstractmethod
+    def components(self, chosen: Sequence[Run], rows: Sequence[int]) -> Components:
+        """Networks put together from runs: row ``rows[k]`` of ``chosen[k]`` is network k."""
+
+    @abstractmethod
+    def explained(self, time_courses: Tensor) -> float:
+        """Share of the signals' variance that time courses (T, K) explain together, by least squares."""
+
+
+class SubspaceFits(Fits):
+    """Fits inside one principal subspace: signals are whitened once, runs iterate in K dimensions.
+
+    Resampled texts are rows of the scores, whitened again by the decomposition of a (T', K) matrix. The
+    subspace itself is that of all texts: how much it depends on them is asked by ``split_half``.
+    """
+
+    method: SubspaceDecomposition
+
+    def __init__(self, method: SubspaceDecomposition, subspace: Subspace, text_of_row: Tensor) -> None:
+        super().__init__(text_of_row)
+        self.method = method
+        self.subspace = subspace
+        self.root = covariance_root(subspace.loadings)
+
+    def with_scores(self, scores: Tensor) -> "SubspaceFits":
+        """The same subspace with other time courses."""
+        return SubspaceFits(self.method, replace(self.subspace, scores=scores), self.text_of_row)
+
+    @override
+    def run(self, drawn: tuple[Tensor, Tensor] | None, seed: int) -> Run:
+        subspace, turn = self.subspace, torch.eye(len(self.root), dtype=torch.float64)
+        if drawn is not None:
+            subspace, turn = resampled_subspace(self.subspace, drawn[0])
+        method = one_start(self.method)
+        mixing = method.mixing(subspace, torch.Generator().manual_seed(seed)).cpu() @ turn.cpu()
+        directions = torch.nn.functional.normalize(mixing @ self.root, dim=1)
+        return Run(directions, mixing, torch.linalg.inv(mixing).T, converged(method))
+
+    @override
+    def maps(self, weights: Tensor) -> Tensor:
+        loadings = self.subspace.loadings
+        return (weights.float().to(loadings.device) @ loadings).cpu()
+
+    @override
+    def components(self, chosen: Sequence[Run], rows: Sequence[int]) -> Components:
+        mixing = torch.stack([run.weights[row] for run, row in zip(chosen, rows, strict=True)])
+        # each network keeps the time course that its own run gave it
+        unmixing = torch.stack(
+            [run.unmixing[row] for run, row in zip(chosen, rows, strict=True) if run.unmixing is not None]
+        )
+        weighted = self.subspace.scores * self.subspace.singular_values
+        courses = weighted @ unmixing.T.to(weighted.device)
+        return Components(self.maps(mixing), courses.cpu(), self.subspace.total_energy)
+
+    @override
+    def explained(self, time_courses: Tensor) -> float:
+        weighted = self.subspace.scores * self.subspace.singular_values
+        basis = span(time_courses).to(weighted.device)
+        return float((basis.T @ weighted).square().sum()) / self.subspace.total_energy
+
+
+class WholeFits(Fits):
+    """Fits of a method that needs the signals themselves; a resampled run copies its rows."""
+
+    def __init__(self, method: Decomposition, signals: Tensor, text_of_row: Tensor) -> None:
+        super().__init__(text_of_row)
+        self.method = method
+        self.signals = signals
+
+    @override
+    def run(self, drawn: tuple[Tensor, Tensor] | None, seed: int) -> Run:
+        method = changed(self.method, restarts=1, seed=seed)
+        if drawn is None:
+            method.fit(self.signals, self.text_of_row)
+        else:
+            rows, texts = drawn
+            method.fit(self.signals[rows.to(self.signals.device)], texts)
+        return Run(unit_maps(method.maps_), method.maps_, None, converged(method))
+
+    @override
+    def maps(self, weights: Tensor) -> Tensor:
+        return weights
+
+    @override
+    def components(self, chosen: Sequence[Run], rows: Sequence[int]) -> Components:
+        maps = torch.stack([run.weights[row] for run, row in zip(chosen, rows, strict=True)])
+        statistics = neuron_statistics(self.signals)
+        total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
+        product = (self.signals @ maps.T.to(self.signals.device)).double().cpu()
+        product -= product.mean(dim=0)
+        exact = maps.double()
+        # least squares, the first step of dual regression: runs' own time courses are of other tokens
+        return Components(maps, product @ torch.linalg.pinv(exact @ exact.T, rtol=1e-8), total)
+
+    @override
+    def explained(self, time_courses: Tensor) -> float:
+        statistics = neuron_statistics(self.signals)
+        total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
+        # the basis sums to zero over tokens, so the mean of the signals drops out
+        basis = span(time_courses).float().to(self.signals.device)
+        return float((basis.T @ self.signals).double().square().sum()) / total
+
+
+AnyFits = SubspaceFits | WholeFits
+
+
+def span(time_courses: Tensor) -> Tensor:
+    """Orthonormal basis of what time courses (T, K) span, of fewer columns where they are dependent."""
+    left, values, _ = torch.linalg.svd(time_courses, full_matrices=False)
+    return left[:, values > RANK_TOLERANCE * values[:1]]
+
+
+def changed(method: Method, **values: object) -> Method:
+    """Copy of a method, not fitted, with other values of those parameters that it has.
+
+    Where the method applies another one, as to each block, that one is changed too.
+    """
+    other = copy.copy(method)
+    parameters = vars(other)
+    parameters["metrics_"] = {}
+    parameters.update({name: value for name, value in values.items() if name in parameters})
+    if isinstance(inner := parameters.get("method"), Decomposition):
+        parameters["method"] = changed(inner, **values)
+    return other
+
+
+def one_start(method: Method) -> Method:
+    """Copy of a method, not fitted, that does one random start in each fit."""
+    return changed(method, restarts=1)
+
+
+def converged(method: Decomposition) -> bool:
+    """Whether a fitted method converged, as far as it says."""
+    return method.metrics_.get("converged", 1.0) == 1.0
+
+
+def draw_texts(text_of_row: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Bootstrap of texts: rows of as many texts as there are, drawn with replacement.
+
+    Returns
+    -------
+    rows, texts : Tensor of shape (T',), int64
+        Rows of the drawn texts, and the number of the draw that each belongs to: a text that is drawn
+        twice is two texts.
+    """
+    _, lengths = text_of_row.unique_consecutive(return_counts=True)
+    drawn = torch.randint(len(lengths), (len(lengths),), generator=generator)
+    return rows_of_texts(text_of_row, drawn)
+
+
+def rows_of_texts(text_of_row: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of chosen texts (positions among the texts), and the number of the choice of each row."""
+    _, lengths = text_of_row.unique_consecutive(return_counts=True)
+    parts = torch.arange(len(text_of_row)).split(lengths.tolist())
+    rows = torch.cat([parts[text] for text in chosen.tolist()])
+    return rows, torch.arange(len(chosen)).repeat_interleave(lengths[chosen])
+
+
+def resampled_subspace(subspace: Subspace, rows: Tensor) -> tuple[Subspace, Tensor]:
+    """The subspace as seen by some rows of the signals, any of them several times.
+
+    Returns
+    -------
+    subspace : Subspace
+        Decomposition of the projected rows, centred again.
+    turn : Tensor of shape (k, k)
+        Its loadings are ``turn @ loadings`` of the given one.
+
+    Raises
+    ------
+    MethodError
+        If the rows do not span the subspace.
+    """
+    weighted = (subspace.scores * subspace.singular_values)[rows.to(subspace.scores.device)]
+    weighted -= weighted.mean(dim=0)
+    scores, values, turn = torch.linalg.svd(weighted, full_matrices=False)
+    n_components = len(subspace.singular_values)
+    rank = int((values > RANK_TOLERANCE * values[:1]).sum())
+    if rank < n_components:
+        raise MethodError(
+            f"resampled texts hold {rank} independent tokens for {n_components} components: take more text "
+            "(dataset.n_texts), fewer components (method.n_components), or reliability.resample=starts"
+        )
+    loadings = turn.float() @ subspace.loadings
+    return Subspace(scores, values, loadings, float(values.square().sum()), rank), turn
+
+
+def covariance_root(loadings: Tensor) -> Tensor:
+    """Symmetric root of the loadings' covariance over neurons, times N, shape (k, k), float64.
+
+    Correlations of maps ``mixing @ loadings`` are cosines of the rows of ``mixing @ root``.
+    """
+    n_components, n_neurons = loadings.shape
+    gram = loadings.new_zeros(n_components, n_components, dtype=torch.float64)
+    total = loadings.new_zeros(n_components, dtype=torch.float64)
+    for chunk in row_chunks(loadings.T):
+        exact = chunk.double()
+        gram += exact.T @ exact
+        total += exact.sum(dim=0)
+    values, vectors = torch.linalg.eigh((gram - torch.outer(total, total) / n_neurons).cpu())
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+def unit_maps(maps: Tensor) -> Tensor:
+    """Maps (n, N), centred over neurons, of norm 1: their products are correlations; a flat map is 0."""
+    return torch.nn.functional.normalize(maps - maps.mean(dim=1, keepdim=True), dim=1)

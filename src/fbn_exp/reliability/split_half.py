@@ -1,0 +1,122 @@
+"""Networks of two halves of the texts: how well they agree with each other."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from fbn_exp.errors import MethodError
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.networks import intersection_over_union
+from fbn_exp.reliability.runs import rows_of_texts, unit_maps
+from fbn_exp.thresholds import Threshold
+
+
+@dataclass(frozen=True, eq=False)
+class SplitHalf:
+    """Agreement of two halves.
+
+    Attributes
+    ----------
+    correlation : Tensor of shape (K,)
+        |r| over neurons between the two halves' versions of each network.
+    overlap : Tensor of shape (K,)
+        Intersection over union of their masks.
+    cosines : Tensor of shape (K,)
+        Of the principal angles between the subspaces that the halves' maps span, in decreasing order.
+    """
+
+    correlation: Tensor
+    overlap: Tensor
+    cosines: Tensor
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Numbers per network, under the names that they are reported by."""
+        return {"split_half": self.correlation, "split_half_overlap": self.overlap}
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers about the subspaces, likewise."""
+        return {
+            "subspace_cosine_mean": float(self.cosines.mean()),
+            "subspace_cosine_smallest": float(self.cosines.min()),
+        }
+
+
+def split_half(
+    method: Decomposition,
+    signals: Tensor,
+    text_of_row: Tensor,
+    maps: Tensor,
+    threshold: Threshold,
+    generator: torch.Generator,
+) -> SplitHalf:
+    """Extract networks from two random halves of the texts, and compare them.
+
+    The networks of either half are matched one to one to the reported ones (Hungarian, |r|). What is
+    reported for a network is the agreement of its two matches with each other: these share no text,
+    whereas the reported network has seen both halves. Masks are compared after the matches have the sign
+    of the reported network, since the peak that fixes a sign may differ between halves.
+
+    Parameters
+    ----------
+    method : Decomposition
+        Fitted to each half as a run of its own would do it, in a copy; the half's rows are copied, one
+        half at a time.
+    signals : Tensor of shape (T, N), float32
+        Not changed.
+    text_of_row : Tensor of shape (T,), int64
+        At least two texts.
+    maps : Tensor of shape (K, N)
+        The reported networks, each with its peak positive.
+    threshold : Threshold
+        Which neurons are members.
+    generator : Generator
+        Source of the halves.
+
+    Raises
+    ------
+    MethodError
+        If a half holds less independent tokens than components.
+    """
+    n_texts = len(text_of_row.unique_consecutive())
+    order = torch.randperm(n_texts, generator=generator)
+    middle = n_texts // 2
+    first, second = (
+        _half(method, signals, text_of_row, chosen.sort().values)
+        for chosen in (order[:middle], order[middle:])
+    )
+    first, second = (aligned(half[match(maps, half)], maps) for half in (first, second))
+    return SplitHalf(
+        (unit_maps(first.double()) * unit_maps(second.double())).sum(dim=1).abs(),
+        intersection_over_union(threshold.masks(first), threshold.masks(second)).diagonal(),
+        subspace_cosines(first, second),
+    )
+
+
+def _half(method: Decomposition, signals: Tensor, text_of_row: Tensor, chosen: Tensor) -> Tensor:
+    rows, texts = rows_of_texts(text_of_row, chosen)
+    try:
+        return copy.copy(method).fit(signals[rows.to(signals.device)], texts).maps_
+    except MethodError as error:
+        raise MethodError(f"in one half of the texts, for the split-half reliability: {error}") from error
+
+
+def aligned(maps: Tensor, reference: Tensor) -> Tensor:
+    """Maps (K, N) with the signs that correlate positively with the reference, (K, N) or (1, N)."""
+    sign = (unit_maps(maps) * unit_maps(reference)).sum(dim=1, keepdim=True).sign()
+    # a map that correlates with nothing keeps its sign
+    return maps * torch.where(sign == 0, 1.0, sign)
+
+
+def match(maps: Tensor, others: Tensor) -> Tensor:
+    """Index of the one of ``others`` (K, N) that a one-to-one matching on |r| gives each map, shape (K,)."""
+    table = (unit_maps(maps) @ unit_maps(others).T).abs()
+    return torch.from_numpy(linear_sum_assignment(table.numpy(), maximize=True)[1])
+
+
+def subspace_cosines(maps: Tensor, others: Tensor) -> Tensor:
+    """Cosines of the principal angles between the row spaces of maps (K, N), in decreasing order."""
+    first, second = (torch.linalg.qr(each.double().T).Q for each in (maps, others))
+    return torch.linalg.svdvals(first.T @ second).clamp_max(1)
