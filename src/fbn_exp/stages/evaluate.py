@@ -18,9 +18,11 @@ from fbn_exp.errors import BenchmarkError, ConfigError
 from fbn_exp.fold import export
 from fbn_exp.interventions import Inhibit, Intervention, NoIntervention, Scale
 from fbn_exp.models import LanguageModel, load
+from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.score_cache import ScoreCache
 from fbn_exp.scorer import Controls, Scorer, select_factors
 from fbn_exp.stages.build import Parts, built, extraction_parts, plain, typed
+from fbn_exp.stages.keep_lesion import keep_lesion
 from fbn_exp.stages.obtain import obtain_networks
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.stages.verdict import print_verdict
@@ -57,7 +59,8 @@ def run(cfg: DictConfig) -> float | None:
     info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
         lm = load(parts.model, parts.cache)
-        target, provenance = _target(cfg.networks, intervention, parts, lm, folder)
+        target, networks = _target(cfg.networks, intervention, parts, lm, folder)
+        provenance = {"text_digests": []} if networks is None else networks.provenance
         if cfg.export.path is not None:
             # before anything is scored: an edit that cannot be folded is said at once
             export(lm, target.layout, intervention.edit(target), Path(cfg.export.path).expanduser())
@@ -72,6 +75,8 @@ def run(cfg: DictConfig) -> float | None:
             scorer.announce(2 + sum(map(len, drawn.values())) if drawn else 1)
             comparisons = scorer.compare(intervention, target, drawn)
         _report(folder, comparisons, intervention, target, drawn)
+        if networks is not None and isinstance(intervention, Inhibit) and len(target.networks) == 1:
+            keep_lesion(comparisons, networks, target, parts, benchmark.key(), cfg.networks)
         _track(tracked, folder, provenance)
     print_verdict(comparisons, intervention, target)
     return _objective(cfg.objective, folder.metrics)
@@ -95,12 +100,12 @@ def _target(
     parts: Parts,
     lm: LanguageModel,
     folder: RunFolder,
-) -> tuple[Target, dict[str, Any]]:
-    """The neurons to intervene on, and where their networks come from; neither for an untouched model."""
+) -> tuple[Target, FunctionalNetworks | None]:
+    """The neurons to intervene on, and their networks; neither for an untouched model."""
     if isinstance(intervention, NoIntervention):
-        return no_target(lm.layout(parts.site)), {"text_digests": []}
+        return no_target(lm.layout(parts.site)), None
     networks = obtain_networks(networks_folder, parts, lm, folder.path)
-    return choose_target(networks, parts.threshold, intervention.networks), networks.provenance
+    return choose_target(networks, parts.threshold, intervention.networks), networks
 
 
 def _require_disjoint(provenance: Mapping[str, Any], benchmark: Benchmark) -> None:

@@ -12,6 +12,7 @@ from fbn_exp.extraction import Extraction, extracted
 from fbn_exp.models import LanguageModel, load
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
 from fbn_exp.stages.build import Parts, extraction_parts, plain
+from fbn_exp.stages.describe_drivers import describe_drivers
 from fbn_exp.stages.obtain import cache_entry, keep_networks
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.stages.summary import print_summary
@@ -105,6 +106,7 @@ def _describe(
     for index, size in enumerate(masks.sum(dim=1).tolist()):
         explained = networks.statistics["explained_variance_ratio"][index]
         folder.add_metrics({"size": size, "explained_variance": explained}, prefix=f"network/{index}/")
+    describe_drivers(parts, lm, signals, networks, folder)
 
 
 def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.DataFrame:

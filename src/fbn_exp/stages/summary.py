@@ -22,6 +22,7 @@ def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Th
     table = pd.read_csv(folder.artifacts["tables/networks"])
     strongest = folder.artifacts["tables/strongest_tokens"]
     tokens = pd.read_csv(strongest, keep_default_na=False, dtype={"token": str})
+    table["label"] = pd.read_csv(folder.artifacts["tables/drivers"])["label"]
     console.print(_network_table(table, tokens, threshold))
     metrics = folder.metrics
     union = int(metrics["networks/union_size"])
@@ -29,20 +30,21 @@ def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Th
         f"Found {len(networks)} networks in {networks.layout.describe()}: together {union:,} neurons "
         f"({union / networks.layout.n_neurons:.2%}), {metrics['explained_variance']:.1%} of the variance."
     )
-    for line in _remarks(metrics):
+    for line in remarks(metrics):
         console.print(line, style="yellow")
     pictures = folder.path / "figures"
     console.print(f"Networks: {_relative(folder.path / 'networks')}", soft_wrap=True, highlight=False)
     console.print(
         f"Pictures: {_relative(pictures)}/overview.png and beside it", soft_wrap=True, highlight=False
     )
+    console.print(f"Report:   {_relative(folder.artifacts['report'])}", soft_wrap=True, highlight=False)
 
 
 def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Threshold) -> Table:
     more = f", the first {ROWS} of {len(table)}" if len(table) > ROWS else ""
     shown = Table(title=f"Networks ({threshold.describe()}){more}")
-    for name in ("network", "neurons", "variance", "main block", "strongest at"):
-        shown.add_column(name, justify="left" if name == "strongest at" else "right")
+    for name in ("network", "neurons", "variance", "main block", "driven by", "strongest at"):
+        shown.add_column(name, justify="left" if name in ("driven by", "strongest at") else "right")
     for row in table.head(ROWS).itertuples():
         top = tokens[tokens["network"] == row.network].head(TOKENS)
         words = " ".join(escape(repr(str(token))) for token in top["token"])
@@ -51,12 +53,13 @@ def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Thresho
             f"{row.size:,}",
             f"{row.explained_variance_ratio:.1%}",
             f"{row.main_block} ({row.share_in_main_block:.0%})",
+            str(row.label),
             words,
         )
     return shown
 
 
-def _remarks(metrics: dict[str, float]) -> list[str]:
+def remarks(metrics: dict[str, float]) -> list[str]:
     """What a reader must know before believing the networks."""
     remarks = []
     share = metrics["signals/outlier_share"]

@@ -1,0 +1,58 @@
+"""What drives the networks, and the report: the last tables and the page of an extraction."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fbn_exp.activations import Signals
+from fbn_exp.drivers import FEATURES, drivers
+from fbn_exp.lesions import known_lesions, lesion_folder
+from fbn_exp.models import LanguageModel
+from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.report import ReportInput, report_content, write_report
+from fbn_exp.stages.build import Parts
+from fbn_exp.stages.run_folder import RunFolder
+from fbn_exp.stages.summary import remarks
+
+COLUMNS = ("kurtosis", "massive_share", "strongest_energy", "driver_position_any", "driver_domain")
+
+
+def describe_drivers(
+    parts: Parts, lm: LanguageModel, signals: Signals, networks: FunctionalNetworks, folder: RunFolder
+) -> None:
+    """Write tables, numbers and the page; the table of strongest tokens must be in the folder.
+
+    Numbers that do not apply, such as the correlation with a first token that was left out, are missing
+    from the metrics and empty in the table.
+    """
+    courses = parts.method.time_courses_
+    found = drivers(lm, signals, courses, networks.masks(parts.threshold))
+    folder.add_table("drivers", found.table)
+    folder.add_table("strongest_texts", found.texts)
+    columns = (*COLUMNS, *(f"driver_{name}" for name in FEATURES))
+    numbers = {
+        f"network/{row['network']}/{name}": float(row[name])
+        for row in found.table.to_dict("records")
+        for name in columns
+        if np.isfinite(row[name])
+    }
+    folder.add_metrics(numbers)
+    content = report_content(
+        ReportInput(
+            networks=networks,
+            threshold=parts.threshold,
+            signals=signals,
+            time_courses=courses,
+            drivers=found,
+            tokens=folder.tables["strongest_tokens"],
+            metrics=folder.metrics,
+            remarks=remarks(folder.metrics),
+            max_networks=parts.figures.max_networks,
+            context=parts.figures.context_tokens,
+            lesions=known_lesions(lesion_folder(networks, parts.cache)),
+        )
+    )
+    file = folder.path / "report.html"
+    write_report(content, file)
+    folder.artifacts["report"] = Path(file)
+    folder.write()
