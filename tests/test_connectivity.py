@@ -35,7 +35,7 @@ def test_planted_correlation_is_found_whatever_the_offset_of_a_text():
 def test_partial_correlation_drops_what_a_third_network_explains():
     # texts so long that shrinkage is slight
     found = connectivity(*planted(CHAIN, n_texts=8, length=4_000))
-    # the ends of a chain are independent given its middle; neighbours keep (r₁₂ − r₁₃r₂₃) / √((1−r₁₃²)(1−r₂₃²))
+    # the ends of a chain are independent given its middle; neighbours keep (.6 − .6·.36) / √((1−.36²)(1−.6²))
     assert found.partial.mean[0, 2] == pytest.approx(0, abs=0.02)
     assert found.partial.mean[0, 1] == pytest.approx(0.384 / np.sqrt(0.8704 * 0.64), abs=0.02)
     assert found.shrinkage < 0.01
