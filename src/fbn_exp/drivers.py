@@ -19,9 +19,9 @@ from fbn_exp.models import LanguageModel
 from fbn_exp.statistics import NeuronStatistics
 from fbn_exp.token_features import Array, Codes, TokenFeatures, token_features
 
-# half a correlation, "large" in Cohen (1988): the driver tells a quarter of the time course's variance
+# a correlation of a half, "large" in Cohen (1988): the driver tells a quarter of the time course's variance
 LARGE_SHARE = 0.25
-# a driver that tells this share leaves little else to explain: correlation of about 0.9
+# a driver that tells this share leaves little else to explain: a correlation of about 0.9
 ONLY_SHARE = 0.8
 # the first token's share of what position explains: above it, the rest of the text adds little
 FIRST_OF_POSITION = 0.8
@@ -77,7 +77,8 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
     Drivers
         Its table has the columns network; label; ``driver_<feature>``: Pearson's correlation with each of
         ``FEATURES``, NaN where the feature is the same for all tokens; driver_position_any: share of the
-        variance that position explains in whatever shape; driver_domain and domain: the correlation of
+        variance that position explains in whatever shape; first_token_energy: share of the time course's
+        energy at first tokens, NaN as the indicator; driver_domain and domain: the correlation of
         largest magnitude with one corpus or label against the others, NaN if there is one only; kurtosis
         (excess); strongest_energy: share of the energy in the strongest 1% of tokens; top_token and
         top_token_share: the most frequent among these; massive_share: members with massive activations.
@@ -88,6 +89,7 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
     for name in FEATURES:
         table[f"driver_{name}"] = correlation(courses, features.numbers[name])
     table["driver_position_any"] = explained_by(courses, features.position)
+    table["first_token_energy"] = energy_at(courses, features.numbers["first_token"])
     table["driver_domain"], table["domain"] = _domain(courses, features)
     table["kurtosis"] = excess_kurtosis(courses)
     strongest = _strongest_rows(courses)
@@ -107,13 +109,14 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
 def label(row: "pd.Series[float]", rare: bool) -> str:
     """Name what drives a network, by rule; ``rare`` says that its strongest tokens are rarer than most.
 
-    1. *first token*: its indicator explains at least ``LARGE_SHARE`` of the variance, and at least
-       ``FIRST_OF_POSITION`` of what position explains; *first token only* from ``ONLY_SHARE``.
+    1. *first token*: first tokens hold at least ``LARGE_SHARE`` of the energy, and at least
+       ``FIRST_OF_POSITION`` of what position explains; *first token only* from ``ONLY_SHARE``. Energy, not
+       correlation, since a network can be strong at some first tokens only, or with either sign.
     2. Otherwise the feature that explains most, if that is at least ``LARGE_SHARE``.
     3. *one token*: most of its strongest tokens are the same one. 4. *outlier tokens*: the strongest 1%
     hold at least half of the energy. 5. *none of these*, which does not mean that nothing drives it.
     """
-    first = row["driver_first_token"] ** 2
+    first = row["first_token_energy"]
     position = row["driver_position_any"]
     # a comparison with NaN, for what does not apply, is false
     if first >= LARGE_SHARE and not first < FIRST_OF_POSITION * position:
@@ -162,6 +165,18 @@ def explained_by(courses: Array, groups: Codes) -> Array:
         within = (total - between) / (n_tokens - len(counts))
         shares = np.where(total > 0, 1 - within / (total / (n_tokens - 1)), np.nan)
     return np.maximum(shares, 0.0)
+
+
+def energy_at(courses: Array, indicator: Array) -> Array:
+    """Share of the energy of each centred column (T, K) where an indicator (T,) is 1; NaN if it is constant.
+
+    At least the square of the correlation with the indicator, and more if the values vary where it is 1.
+    """
+    energy = (courses - courses.mean(axis=0)) ** 2
+    if np.ptp(indicator) == 0:
+        return np.full(courses.shape[1], np.nan)
+    with np.errstate(invalid="ignore"):
+        return (energy.T @ indicator) / energy.sum(axis=0)
 
 
 def excess_kurtosis(courses: Array) -> Array:

@@ -194,7 +194,7 @@ class FastICA(SubspaceDecomposition):
         whitened = subspace.whitened().T.contiguous()
         shape = (self.n_components, self.n_components)
         found = []
-        for _ in tqdm(range(self.restarts), desc="ICA starts", unit=" start", leave=False):
+        for _ in tqdm(range(self.restarts), desc="ICA starts", unit=" start", leave=False, delay=1):
             start = torch.randn(shape, generator=generator, dtype=torch.float64)
             rotation = self._iterate(whitened, start)
             total = float(negentropy(rotation.weights @ whitened, self.contrast).sum())

@@ -168,7 +168,9 @@ def _networks(
                 "map": map_uri(scores[index], layout, LARGE if large else SMALL),
                 "members": _places(members, given) if large and len(members) <= MARKED else None,
                 "tokens": own,
-                "list_tokens": list(dict.fromkeys(each["token"] for each in own))[:LIST_TOKENS],
+                "list_tokens": list(dict.fromkeys(each["token"].strip() or "␣" for each in own))[
+                    :LIST_TOKENS
+                ],
                 "texts": _texts(texts.get(index), courses[:, index], first_row, given, large),
             }
         )

@@ -21,11 +21,13 @@
     return made;
   };
   const known = (value) => value !== null && value !== undefined;
-  const fixed = (value, digits) => (known(value) ? value.toFixed(digits).replace("-", "−") : "–");
-  const signed = (value, digits) => (known(value) ? (value > 0 ? "+" : "") + fixed(value, digits) : "–");
+  const fixed = (value, digits) => (known(value) ? value.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−") : "–");
+  const signed = (value, digits) => (known(value) ? (Number(value.toFixed(digits)) > 0 ? "+" : "") + fixed(value, digits) : "–");
   const percent = (value, digits = 0) => (known(value) ? `${fixed(100 * value, digits)}%` : "–");
   const whole = (value) => (known(value) ? Math.round(value).toLocaleString("en-US") : "–");
   const visible = (piece) => piece.replaceAll("\n", "↵").replaceAll("\r", "␍").replaceAll("\t", "⇥");
+
+  const alone = (piece) => visible(/^ +$/.test(piece) ? "␣".repeat(piece.length) : piece) || "∅";
 
   /* ---- cards ---- */
   const map = (network) => {
@@ -61,13 +63,13 @@
       ["Neurons", `${whole(network.size)} (${percent(network.share, 2)})`],
       ["Explained variance", percent(network.statistics.explained_variance_ratio, 2)],
       ...Object.entries(content.reliability).map(([key, name]) => [name, fixed(network.statistics[key], 3)]),
-      ["Kurtosis, excess", whole(drivers.kurtosis)],
+      ["Kurtosis, excess", fixed(drivers.kurtosis, 1)],
+      ["Energy at first tokens", percent(drivers.first_token_energy)],
       ["Energy in the strongest 1%", percent(drivers.strongest_energy)],
       ["Members with massive activations", percent(drivers.massive_share, 1)],
-      ["Most frequent among the strongest 1%", `“${visible(drivers.top_token)}” ${percent(drivers.top_token_share)}`],
+      ["Most frequent of these", `“${alone(drivers.top_token)}” ${percent(drivers.top_token_share)}`],
     ];
-    return element("dl", { class: "numbers" },
-      ...lines.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+    return element("div", { class: "numbers" }, element("h3", {}, "In numbers"), element("dl", {}, ...lines.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)))));
   };
 
   const bar = (value) => drawing("svg", { viewBox: "-1 0 2 1", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -105,7 +107,7 @@
     const top = Math.max(...network.tokens.map((each) => Math.abs(each.strength)), 1e-9);
     const lines = network.tokens.map((each) => {
       const middle = each.position - each.start;
-      const strong = element("mark", { class: "token" }, visible(each.token) || "∅");
+      const strong = element("mark", { class: "token" }, alone(each.token));
       tint(strong, each.values[middle], top);
       return element("li", { title: `${content.texts[each.text].origin}, token ${each.position}` },
         element("span", { class: "strength" }, signed(each.strength, 1)),
