@@ -22,7 +22,7 @@ def write_report(content: dict[str, Any], file: Path) -> None:
     """Write the page under a temporary name, then rename it."""
     partial = file.with_name(f".{file.name}.partial")
     try:
-        # a text can hold half of a surrogate pair, which no encoding has
+        # the name of a file can hold half of a surrogate pair, which no encoding has
         partial.write_bytes(rendered(content).encode("utf-8", "xmlcharrefreplace"))
         partial.replace(file)
     finally:

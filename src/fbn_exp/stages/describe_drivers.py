@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 import numpy as np
-
 from torch import Tensor
 
 from fbn_exp.activations import Signals
