@@ -90,7 +90,7 @@ def test_nothing_outside_the_file_is_named(evil):
 
 @pytest.mark.parametrize(("n_networks", "most"), [(10, 1.0), (512, 15.0)])
 def test_every_network_is_in_the_list_and_has_a_card_in_a_moderate_file(n_networks, most, tmp_path):
-    found = content(n_networks, texts(100, 100), lay_out(30, 576))
+    found = content(n_networks, texts(40, 60), lay_out(30, 576))
     write_report(found, tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < most * 2**20
     page = Page((tmp_path / "report.html").read_text())

@@ -64,7 +64,7 @@
       ["Explained variance", percent(network.statistics.explained_variance_ratio, 2)],
       ...Object.entries(content.reliability).map(([key, name]) => [name, fixed(network.statistics[key], 3)]),
       ["Kurtosis, excess", fixed(drivers.kurtosis, 1)],
-      ["Energy at first tokens", percent(drivers.first_token_energy)],
+      ["Energy at first tokens", known(drivers.first_token_energy) ? percent(drivers.first_token_energy) : "not applicable"],
       ["Energy in the strongest 1%", percent(drivers.strongest_energy)],
       ["Members with massive activations", percent(drivers.massive_share, 1)],
       ["Most frequent of these", `“${alone(drivers.top_token)}” ${percent(drivers.top_token_share)}`],
