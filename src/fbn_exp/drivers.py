@@ -227,7 +227,8 @@ def _domain(courses: Array, features: TokenFeatures) -> tuple[Array, list[str]]:
 def _strongest_rows(courses: Array) -> Codes:
     """Rows of the strongest tokens of each network, shape (n, K)."""
     count = max(1, round(STRONGEST * len(courses)))
-    return np.argsort(-np.abs(courses), axis=0, kind="stable")[:count]
+    # one network at a time: the order of all would be as large as the time courses
+    return np.stack([np.argsort(-np.abs(each), kind="stable")[:count] for each in courses.T], axis=1)
 
 
 def _top_token(features: TokenFeatures, rows: Codes) -> tuple[str, float]:

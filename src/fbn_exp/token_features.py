@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from fbn_exp.activations import Signals
 from fbn_exp.models import LanguageModel
@@ -52,7 +53,8 @@ def token_features(lm: LanguageModel, signals: Signals) -> TokenFeatures:
     """Features of every token of the signals."""
     texts = signals.texts
     text, position = signals.token_of_row()
-    pieces = [token_pieces(lm.tokenizer, ids) for ids in texts.ids]
+    bar = tqdm(texts.ids, desc="tokens as text", unit=" text", leave=False, delay=1)
+    pieces = [token_pieces(lm.tokenizer, ids) for ids in bar]
     rows = list(zip(text.tolist(), position.tolist(), strict=True))
     counts = Counter(token for ids in texts.ids for token in ids)
     tokens = np.array([texts.ids[row][place] for row, place in rows], dtype=np.int64)

@@ -121,7 +121,11 @@
     if (!network.texts.length) return null;
     const parts = network.texts.map((each) => {
       const origin = element("p", { class: "origin" }, `${content.texts[each.text].origin}, root mean square ${fixed(each.strength, 2)} sd`);
-      if (!each.values.length) return origin;
+      if (!each.values.length) {
+        const pieces = content.texts[each.text].pieces;
+        const start = pieces.slice(0, 24).map(visible).join("") + (pieces.length > 24 ? " …" : "");
+        return element("div", {}, origin, element("p", { class: "text start" }, start));
+      }
       const top = Math.max(...each.values.map((value) => Math.abs(value ?? 0)), 3);
       return element("div", {}, origin, element("p", { class: "text" }, ...spans(each.text, 0, each.values, top)));
     });
