@@ -68,6 +68,16 @@ def world(texts: list[list[str]], excluded: int = 0, labels=None, layout=None, o
     return World(LanguageModel(model, Words(words), ModelConfig(name="planted"), None), signals)
 
 
+def lay_out(blocks: int, width: int) -> NeuronLayout:
+    return NeuronLayout.of(Site.mlp_output, [f"layers.{index}" for index in range(blocks)], [width] * blocks)
+
+
+def texts(n_texts: int = 12, length: int = 20, more: tuple[str, ...] = ()):
+    rng = np.random.default_rng(0)
+    words = [" the", " of", ",", " cat", "\n", *more]
+    return [[words[each] for each in rng.integers(len(words), size=length)] for _ in range(n_texts)]
+
+
 def content(
     n_networks: int, texts: list[list[str]], layout: NeuronLayout, max_networks: int = 32, lesions=()
 ):

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -7,11 +8,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
-from synthetic import content
+from matplotlib.image import imread
+from synthetic import content, lay_out, texts
 
-from fbn_exp.config.choices import Site
 from fbn_exp.errors import NetworksError
-from fbn_exp.layout import NeuronLayout
 from fbn_exp.lesions import keep_lesions
 from fbn_exp.report import refresh_lesions, write_report
 from fbn_exp.report.content import matrix, without_nan
@@ -19,16 +19,6 @@ from fbn_exp.report.page import content_of, rendered
 from fbn_exp.report.pictures import NEGATIVE, POSITIVE, data_uri, map_uri
 
 EVIL = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", " &amp;", "\u202e", "x\0"]
-
-
-def lay_out(blocks: int, width: int) -> NeuronLayout:
-    return NeuronLayout.of(Site.mlp_output, [f"layers.{index}" for index in range(blocks)], [width] * blocks)
-
-
-def texts(n_texts: int = 12, length: int = 20, more: tuple[str, ...] = ()):
-    rng = np.random.default_rng(0)
-    words = [" the", " of", ",", " cat", "\n", *more]
-    return [[words[each] for each in rng.integers(len(words), size=length)] for _ in range(n_texts)]
 
 
 class Page(HTMLParser):
@@ -139,10 +129,6 @@ def test_a_single_strong_neuron_of_a_wide_block_survives_the_small_map():
 
 
 def pixels_of(uri: str):
-    import io
-
-    from matplotlib.image import imread
-
     return np.round(255 * imread(io.BytesIO(base64.b64decode(uri.split(",")[1])))).astype(int)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from test_report import lay_out, texts
+from synthetic import content, lay_out, texts
 
 from fbn_exp.report import write_report
 
@@ -43,8 +43,6 @@ def browser():
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Reports of 10 networks with evil texts and a lesion, and of 512."""
-    from synthetic import content
-
     folder = tmp_path_factory.mktemp("reports")
     lesion = {"network": 3, "threshold": "z > 2.5", "neurons": 5, "task": EVIL, "metric": "accuracy", "n": 9}
     lesion |= {"value": 0.4, "baseline": 0.7, "delta": -0.3, "ci_low": -0.4, "ci_high": -0.2, "controls": 6}
