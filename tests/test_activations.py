@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import DEPTH, WIDTH, ZOO, Place
 
-from fbn_exp.activations import Signals, _storage, check, recorded
-from fbn_exp.config.choices import Site, Standardise
+from fbn_exp.activations import GIB, Signals, _storage, check, choose_storage, recorded
+from fbn_exp.config.choices import Site, Standardise, Storage
 from fbn_exp.config.options import ModelConfig, SignalsConfig
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.errors import ConfigError, SignalError
@@ -153,7 +153,9 @@ def test_an_exception_in_the_body_removes_the_file(tmp_path):
 
 
 def test_signals_larger_than_the_disk_are_refused_not_begun(tmp_path):
-    with pytest.raises(SignalError, match="free: raise the budget"), _storage(10**12, 10**4, 1.0, tmp_path):
+    huge, cpu = (10**12, 10**4), torch.device("cpu")
+    refused = pytest.raises(SignalError, match="free: raise the budget")
+    with refused, _storage(huge, SignalsConfig(), cpu, tmp_path):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -268,3 +270,22 @@ def test_the_language_model_head_is_not_run(architecture, tmp_path):
         assert calls == ["head"]
     finally:
         handle.remove()
+
+
+@pytest.mark.parametrize(
+    ("storage", "size", "expected"),
+    [
+        (Storage.auto, 3 * GIB, Storage.memory),
+        (Storage.auto, 5 * GIB, Storage.disk),
+        (Storage.disk, 1, Storage.disk),
+        (Storage.memory, 5 * GIB, Storage.memory),
+    ],
+)
+def test_signals_are_kept_where_there_is_room(storage, size, expected):
+    config = SignalsConfig(storage=storage, memory_budget_gb=4)
+    assert choose_storage(size, config, torch.device("cpu")) is expected
+
+
+def test_an_accelerator_that_is_not_there_is_refused():
+    with pytest.raises(SignalError, match=r"0\.00 GiB free on cpu"):
+        choose_storage(1, SignalsConfig(storage=Storage.accelerator), torch.device("cpu"))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from fbn_exp.config.choices import Storage
 from fbn_exp.config.options import SignalsConfig
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches, pad
@@ -27,6 +28,8 @@ from fbn_exp.statistics import NeuronStatistics, RowNorms, neuron_statistics, ro
 
 log = logging.getLogger(__name__)
 GIB = 2**30
+# room on an accelerator, beside the signals, for the forward pass and the products of a decomposition
+ACCELERATOR_RESERVE = 6 * GIB
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,8 @@ class Signals:
     Attributes
     ----------
     values : Tensor of shape (T, N), float32
-        Row t is a token, in the order of the texts; standardised if that was asked.
+        Row t is a token, in the order of the texts; standardised if that was asked. In memory, on the
+        model's device, or mapped from a file.
     layout : NeuronLayout
         Order of the columns.
     texts : Texts
@@ -120,7 +124,7 @@ def recorded(
             f"no token is left: all {len(kept)} texts have at most {config.first_tokens_excluded} tokens "
             "and signals.first_tokens_excluded leaves that many out"
         )
-    with _storage(sum(kept), layout.n_neurons, config.memory_budget_gb, scratch) as values:
+    with _storage((sum(kept), layout.n_neurons), config, lm.device, scratch) as values:
         seconds = _fill(values, lm, texts, layout, config)
         neurons, norms = neuron_statistics(values), row_norms(values)
         standardise(values, config.standardise, neurons)
@@ -129,20 +133,55 @@ def recorded(
 
 
 @contextmanager
-def _storage(n_tokens: int, n_neurons: int, budget_gb: float, scratch: Path) -> Iterator[Tensor]:
-    size = n_tokens * n_neurons * 4
-    shape = f"{n_tokens:,} tokens × {n_neurons:,} neurons, {size / GIB:.2f} GiB"
-    if size <= budget_gb * GIB:
-        log.info("signals: %s in memory", shape)
-        yield torch.empty(n_tokens, n_neurons)
-        return
-    scratch.mkdir(parents=True, exist_ok=True)
-    _require_space(scratch, size, shape)
-    with tempfile.TemporaryDirectory(prefix="signals-", dir=scratch) as folder:
-        file = Path(folder) / "signals.f32"
-        log.info("signals: %s, above the budget of %g GiB, in %s", shape, budget_gb, file)
-        flat = torch.from_file(str(file), shared=True, size=n_tokens * n_neurons, dtype=torch.float32)
-        yield flat.view(n_tokens, n_neurons)
+def _storage(
+    shape: tuple[int, int], config: SignalsConfig, device: torch.device, scratch: Path
+) -> Iterator[Tensor]:
+    size = shape[0] * shape[1] * 4
+    words = f"{shape[0]:,} tokens × {shape[1]:,} neurons, {size / GIB:.2f} GiB"
+    place = choose_storage(size, config, device)
+    log.info("signals: %s, %s", words, f"in {scratch}" if place is Storage.disk else f"in {place}")
+    if place is Storage.accelerator:
+        yield torch.empty(shape, device=device)
+    elif place is Storage.memory:
+        yield torch.empty(shape)
+    else:
+        scratch.mkdir(parents=True, exist_ok=True)
+        _require_space(scratch, size, words)
+        with tempfile.TemporaryDirectory(prefix="signals-", dir=scratch) as folder:
+            file = str(Path(folder) / "signals.f32")
+            yield torch.from_file(file, shared=True, size=shape[0] * shape[1], dtype=torch.float32).view(
+                shape
+            )
+
+
+def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> Storage:
+    """Where signals of ``size`` bytes are kept.
+
+    Raises
+    ------
+    SignalError
+        If the accelerator was asked for, and there is none or it is too full.
+    """
+    free = _free_on(device)
+    fits = size + ACCELERATOR_RESERVE <= free
+    if config.storage is Storage.accelerator and not fits:
+        raise SignalError(
+            f"signals.storage is accelerator: {size / GIB:.2f} GiB of signals, and room for work, "
+            f"exceed the {free / GIB:.2f} GiB free on {device}: take signals.storage=auto"
+        )
+    if config.storage is not Storage.auto:
+        return config.storage
+    if fits:
+        return Storage.accelerator
+    return Storage.memory if size <= config.memory_budget_gb * GIB else Storage.disk
+
+
+def _free_on(device: torch.device) -> int:
+    """Bytes free on an accelerator, with those that torch holds but does not use; 0 on a processor."""
+    if device.type != "cuda":
+        return 0
+    idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + idle
 
 
 def _require_space(scratch: Path, size: int, shape: str) -> None:
@@ -171,6 +210,7 @@ def _fill(
             started = time.perf_counter()
             with visited(lm.model, layout, writer.write):
                 base(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False)
+            writer.check()
             seconds += time.perf_counter() - started
             bar.update(int(mask.sum()))
     return seconds
@@ -194,20 +234,34 @@ class _Writer:
             length = texts.lengths[text]
             kept.append(place * shape[1] + np.arange(skipped, length))
             rows.append(row_of_text[text] + np.arange(max(0, length - skipped)))
-        self.rows, self.kept = torch.from_numpy(np.concatenate(rows)), torch.from_numpy(np.concatenate(kept))
+        self.rows = torch.from_numpy(np.concatenate(rows)).to(values.device)
+        # by device: the blocks of a large model can be on several
+        kept_rows = torch.from_numpy(np.concatenate(kept))
+        self.kept = {device: kept_rows.to(device) for device in (torch.device("cpu"), values.device)}
+        self.sums: list[tuple[Block, Tensor]] = []
 
     def write(self, block: Block, activations: Tensor) -> None:
         # some architectures hand their MLP a matrix of batch × tokens rows, others a batch of matrices
         flat = activations.reshape(-1, block.width)
-        found = flat.index_select(0, self.kept.to(flat.device)).to(device="cpu", dtype=torch.float32)
+        if flat.device not in self.kept:
+            self.kept[flat.device] = self.kept[torch.device("cpu")].to(flat.device)
+        kept = flat.index_select(0, self.kept[flat.device])
+        found = kept.float().to(self.values.device)
         # a sum is finite only if every term is, and costs a thirtieth of looking at each
-        if not torch.isfinite(found.sum()) and not torch.isfinite(found).all():
-            self._refuse(block, found)
+        self.sums.append((block, found.sum()))
         self.values[:, block.columns].index_copy_(0, self.rows, found)
 
-    def _refuse(self, block: Block, found: Tensor) -> None:
-        bad = int((~torch.isfinite(found)).any(dim=1).nonzero()[0])
-        place, position = divmod(int(self.kept[bad]), self.shape[1])
+    def check(self) -> None:
+        """Refuse the batch if an activation is not finite; once per batch, as it waits for the device."""
+        if torch.stack([total for _, total in self.sums]).isfinite().all():
+            return
+        for block, _ in self.sums:
+            broken = ~self.values[self.rows, block.columns].isfinite().all(dim=1)
+            if broken.any():
+                self._refuse(block, int(broken.nonzero()[0]))
+
+    def _refuse(self, block: Block, bad: int) -> None:
+        place, position = divmod(int(self.kept[torch.device("cpu")][bad]), self.shape[1])
         text = self.batch[place]
         raise SignalError(
             f"activation is not finite in {block.path}, text {text} ({self.texts.documents[text].origin}), "

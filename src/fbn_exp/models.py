@@ -105,10 +105,15 @@ class LanguageModel:
         """Tokens per second of a short forward pass, to tell how long a run will take."""
         ids = torch.zeros(4, 64, dtype=torch.long, device=self.device)
         with torch.inference_mode():
-            self.model(input_ids=ids[:1], use_cache=False)
+            self._wait(self.model(input_ids=ids[:1], use_cache=False).logits)
             started = time.perf_counter()
-            self.model(input_ids=ids, use_cache=False)
+            self._wait(self.model(input_ids=ids, use_cache=False).logits)
         return ids.numel() / (time.perf_counter() - started)
+
+    @staticmethod
+    def _wait(result: torch.Tensor) -> None:
+        """Wait until an accelerator has computed a result: reading a value does."""
+        result.flatten()[-1].item()
 
     def layout(self, site: Site) -> NeuronLayout:
         """Neurons of a site in this model."""

@@ -23,10 +23,12 @@ def standardise(values: Tensor, how: Standardise, neurons: NeuronStatistics) -> 
     """
     if how is Standardise.none:
         return
-    mean = neurons.mean.float()
+    mean = neurons.mean.float().to(values.device)
     # a constant neuron's spread is rounding error of its mean, not a signal to blow up
     silent = neurons.standard_deviation <= 1e-6 * neurons.mean.abs()
-    scale = torch.where(silent, 0.0, 1 / neurons.standard_deviation.clamp_min(1e-30)).float()
+    scale = (
+        torch.where(silent, 0.0, 1 / neurons.standard_deviation.clamp_min(1e-30)).float().to(values.device)
+    )
     for chunk in row_chunks(values):
         if how is Standardise.zscore:
             chunk.sub_(mean).mul_(scale)

@@ -8,6 +8,8 @@ from torch import Tensor
 
 # a chunk of float32 fits a processor's cache; sums within it are exact enough in float32
 CHUNK_VALUES = 2**20
+# on an accelerator few large chunks are faster than many small ones
+ACCELERATOR_CHUNK_VALUES = 2**26
 # a token is an outlier if its row's norm exceeds the median norm by this factor
 OUTLIER_FACTOR = 10
 
@@ -16,7 +18,7 @@ OUTLIER_FACTOR = 10
 class NeuronStatistics:
     """Moments and largest magnitude of every neuron over tokens, each of shape (N,), float64.
 
-    ``largest`` is empty where it was not recorded.
+    All are in the processor's memory; ``largest`` is empty where it was not recorded.
     """
 
     mean: Tensor
@@ -47,7 +49,8 @@ class RowNorms:
 
 def row_chunks(values: Tensor) -> Iterator[Tensor]:
     """Views of consecutive rows, so that no temporary is as large as the signals."""
-    rows = max(1, CHUNK_VALUES // max(1, values.shape[1]))
+    chunk = CHUNK_VALUES if values.device.type == "cpu" else ACCELERATOR_CHUNK_VALUES
+    rows = max(1, chunk // max(1, values.shape[1]))
     yield from values.split(rows)
 
 
@@ -59,7 +62,8 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
     """
     n_tokens, n_neurons = values.shape
     shift = next(row_chunks(values)).mean(dim=0)
-    total, squares, absolute, largest = (torch.zeros(n_neurons, dtype=torch.float64) for _ in range(4))
+    sums = torch.zeros(4, n_neurons, dtype=torch.float64, device=values.device)
+    total, squares, absolute, largest = sums
     for chunk in row_chunks(values):
         deviation = chunk - shift
         total += deviation.sum(dim=0)
@@ -69,7 +73,8 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
         torch.maximum(largest, magnitude.amax(dim=0).double(), out=largest)
     mean = total / n_tokens
     variance = (squares / n_tokens - mean.square()).clamp_min(0)
-    return NeuronStatistics(mean + shift, variance.sqrt(), absolute / n_tokens, largest)
+    found = (mean + shift, variance.sqrt(), absolute / n_tokens, largest)
+    return NeuronStatistics(*(each.cpu() for each in found))
 
 
 def row_norms(values: Tensor) -> RowNorms:

@@ -22,6 +22,8 @@ NEW_DIRECTION = 1e-10
 class Subspace:
     """A truncated singular value decomposition of centred signals: X − mean ≈ scores · diag(s) · loadings.
 
+    Its tensors are where the signals are.
+
     Attributes
     ----------
     scores : Tensor of shape (T, k), float64
@@ -49,7 +51,7 @@ class Subspace:
 
     def mixing(self, rotation: Tensor) -> Tensor:
         """Mixing matrix (k, k) of the sources ``whitened @ rotation.T``: maps are ``mixing @ loadings``."""
-        return rotation * self.singular_values / self.scores.shape[0] ** 0.5
+        return rotation.to(self.singular_values.device) * self.singular_values / self.scores.shape[0] ** 0.5
 
 
 def leading_subspace(signals: Tensor, n_components: int, generator: torch.Generator) -> Subspace:
@@ -64,7 +66,8 @@ def leading_subspace(signals: Tensor, n_components: int, generator: torch.Genera
     Parameters
     ----------
     signals : Tensor of shape (T, N), float32
-        In memory or mapped from a file; each of the 2 · (KRYLOV_STEPS + 1) products is one pass.
+        In memory, on an accelerator, or mapped from a file; each of the 2 · (KRYLOV_STEPS + 1) products is
+        one pass.
     n_components : int
         Dimension k of the subspace.
     generator : torch.Generator
@@ -86,18 +89,18 @@ def leading_subspace(signals: Tensor, n_components: int, generator: torch.Genera
         raise MethodError(f"signals hold a value that is not finite, in the column of neuron {bad}")
     block = n_components + OVERSAMPLING
     if min(signals.shape) <= max(EXACT_BELOW, block * (KRYLOV_STEPS + 1)):
-        values, scores, loadings = _exact(signals, statistics.mean, n_components)
+        values, scores, loadings = _exact(signals, statistics.mean.to(signals.device), n_components)
     else:
-        basis, projected = _krylov(signals, statistics.mean.float(), block, generator)
+        basis, projected = _krylov(signals, statistics.mean.float().to(signals.device), block, generator)
         values, scores, loadings = _from_projection(basis, projected, n_components)
     return _subspace(values, scores, loadings, statistics, n_components)
 
 
 def _krylov(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Orthonormal basis Q (T, b) of the block Krylov space, and Qᵀ(X − mean) (b, N)."""
-    direction = torch.randn(signals.shape[1], block, generator=generator)
-    basis = torch.zeros(signals.shape[0], 0, dtype=torch.float64)
-    projected = [torch.zeros(0, signals.shape[1])]
+    direction = torch.randn(signals.shape[1], block, generator=generator).to(signals.device)
+    basis = torch.zeros(signals.shape[0], 0, dtype=torch.float64, device=signals.device)
+    projected = [torch.zeros(0, signals.shape[1], device=signals.device)]
     for step in range(KRYLOV_STEPS + 1):
         if step > 0:
             direction = torch.linalg.qr(projected[-1].T).Q

@@ -38,6 +38,15 @@ class Standardise(StrEnum):
     row_l2 = "row_l2"
 
 
+class Storage(StrEnum):
+    """Where recorded signals are kept; ``auto`` takes the first of the others that has room."""
+
+    auto = "auto"
+    accelerator = "accelerator"
+    memory = "memory"
+    disk = "disk"
+
+
 class Contrast(StrEnum):
     """FastICA's approximation of negentropy (Hyvärinen & Oja 2000, section 4.3)."""
 

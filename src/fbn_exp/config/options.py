@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.config.choices import Contrast, Precision, Split, Standardise, WandbMode
+from fbn_exp.config.choices import Contrast, Precision, Split, Standardise, Storage, WandbMode
 
 
 @dataclass
@@ -84,6 +84,8 @@ class SignalsConfig:
     first_tokens_excluded: int = 0
     standardise: Standardise = Standardise.none
     batch_tokens: int = 2048
+    # accelerator (beside the model), memory (up to the budget), disk (a mapped file in the run's folder)
+    storage: Storage = Storage.auto
     memory_budget_gb: float = 4.0
 
 

@@ -165,7 +165,7 @@ class SubspaceDecomposition(Decomposition):
         maps = mixing.float() @ subspace.loadings
         weighted = subspace.scores * subspace.singular_values
         courses = torch.linalg.solve(mixing, weighted, left=False)
-        return Components(maps, courses, subspace.total_energy)
+        return Components(maps.cpu(), courses.cpu(), subspace.total_energy)
 
 
 def peak_signs(maps: Tensor) -> Tensor:

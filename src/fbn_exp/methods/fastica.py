@@ -70,9 +70,10 @@ def negentropy(sources: Tensor, contrast: Contrast) -> Tensor:
 
 def symmetric_decorrelation(weights: Tensor) -> Tensor:
     """(W Wᵀ)^(-1/2) W: the nearest matrix with orthonormal rows."""
-    values, vectors = torch.linalg.eigh((weights @ weights.T).double())
+    # K × K: on an accelerator the eigenvectors of so small a matrix take longer than the way to memory
+    values, vectors = torch.linalg.eigh((weights @ weights.T).double().cpu())
     inverse_root = (vectors / values.clamp_min(1e-30).sqrt()) @ vectors.T
-    return (inverse_root @ weights.double()).to(weights.dtype)
+    return (inverse_root.to(weights.device) @ weights.double()).to(weights.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,7 @@ def fixed_point(
         Converged if its ``change`` is below ``tolerance``.
     """
     derivatives = DERIVATIVES[contrast]
-    weights = symmetric_decorrelation(start.to(whitened.dtype))
+    weights = symmetric_decorrelation(start.to(whitened))
     change, iteration = math.inf, 0
     while iteration < max_iterations and change >= tolerance:
         iteration += 1
@@ -201,7 +202,7 @@ class FastICA(SubspaceDecomposition):
             found.append((rotation.change < self.tolerance, total, rotation))
         self.converged_, total, best = max(found, key=lambda each: each[:2])
         self.n_iterations_ = best.n_iterations
-        self.negentropy_ = negentropy(best.weights @ whitened, self.contrast)
+        self.negentropy_ = negentropy(best.weights @ whitened, self.contrast).cpu()
         self.metrics_ = {
             "converged": float(self.converged_),
             "starts_converged": float(sum(converged for converged, _, _ in found)),

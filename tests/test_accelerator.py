@@ -1,0 +1,66 @@
+"""The same on a GPU as on the processor; skipped where there is none."""
+
+import pytest
+import torch
+from planted import matched_correlation, plant
+
+from fbn_exp.activations import recorded
+from fbn_exp.config.choices import Site, Storage
+from fbn_exp.config.options import ModelConfig, SignalsConfig
+from fbn_exp.datasets.base import Document, Texts, TokenisedText
+from fbn_exp.edits import Edit, applied
+from fbn_exp.methods.fastica import FastICA
+from fbn_exp.models import load
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+
+TINY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4}
+SIZES = {"vocab_size": 259, "num_key_value_heads": 2}
+
+
+def tiny(device, tmp_path):
+    return load(
+        ModelConfig(name="random:llama", device=device, random={**TINY, **SIZES}, dtype="float32"), tmp_path
+    )
+
+
+def texts():
+    rng = torch.Generator().manual_seed(0)
+    lengths = (17, 30, 5)
+    ids = [tuple(torch.randint(0, 256, (length,), generator=rng).tolist()) for length in lengths]
+    return Texts(tuple(TokenisedText(each, Document(str(each), "random")) for each in ids))
+
+
+@pytest.mark.parametrize("storage", list(Storage))
+def test_signals_recorded_on_a_gpu_are_those_of_the_processor(storage, tmp_path):
+    found = {}
+    for device, place in (("cpu", Storage.memory), ("cuda", storage)):
+        lm = tiny(device, tmp_path)
+        with recorded(
+            lm, texts(), lm.layout(Site.mlp_output), SignalsConfig(storage=place), tmp_path
+        ) as signals:
+            expected = "cuda" if device == "cuda" and storage in ("auto", "accelerator") else "cpu"
+            assert signals.values.device.type == expected
+            found[device] = signals.values.cpu().clone()
+            assert signals.neurons.mean.device.type == "cpu"
+    torch.testing.assert_close(found["cuda"], found["cpu"], atol=1e-4, rtol=1e-3)
+
+
+def test_networks_found_on_a_gpu_are_the_planted_ones():
+    signals, planted = plant(n_tokens=4_000, n_neurons=1_000, n_networks=6, noise=0.1)
+    found = FastICA(6).fit(signals.cuda())
+    assert found.maps_.device.type == found.time_courses_.device.type == "cpu"
+    assert matched_correlation(found.maps_, planted).min() > 0.99
+
+
+def test_an_edit_on_a_gpu_does_what_it_does_on_the_processor(tmp_path):
+    logits = {}
+    for device in ("cpu", "cuda"):
+        lm = tiny(device, tmp_path)
+        layout = lm.layout(Site.mlp_output)
+        scale = torch.ones(layout.n_neurons)
+        scale[::7] = 0.5
+        ids = torch.arange(20, device=lm.device)[None]
+        with applied(lm.model, layout, Edit(scale, torch.zeros_like(scale))), torch.inference_mode():
+            logits[device] = lm.model(input_ids=ids).logits.cpu()
+    torch.testing.assert_close(logits["cuda"], logits["cpu"], atol=1e-4, rtol=1e-3)
