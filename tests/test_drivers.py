@@ -58,7 +58,7 @@ def test_planted_drivers_are_named(noise):
         "newlines": numbers["newline"] + 0.1 * noise(n),
         "rare tokens": -numbers["log_frequency"] + 0.3 * noise(n),
         "corpus": (features.domain == 0) + 0.5 * noise(n),
-        "outlier tokens": spike,
+        "few tokens": spike,
         NONE: noise(n),
     }
     table = labels_of(made, *planted.values())

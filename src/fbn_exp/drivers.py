@@ -26,7 +26,7 @@ ONLY_SHARE = 0.8
 # the first token's share of what position explains: above it, the rest of the text adds little
 FIRST_OF_POSITION = 0.8
 # the strongest tokens that are looked at; of a normal time course they hold 8.5% of the energy, of a
-# Laplace one 16%: half of it means that a handful of outliers make the network
+# Laplace one 16%: half of it means that a handful of tokens make the network, outliers or a rare feature
 STRONGEST = 0.01
 OUTLIER_ENERGY = 0.5
 # more than half of the strongest tokens are the same one
@@ -113,7 +113,7 @@ def label(row: "pd.Series[float]", rare: bool) -> str:
        ``FIRST_OF_POSITION`` of what position explains; *first token only* from ``ONLY_SHARE``. Energy, not
        correlation, since a network can be strong at some first tokens only, or with either sign.
     2. Otherwise the feature that explains most, if that is at least ``LARGE_SHARE``.
-    3. *one token*: most of its strongest tokens are the same one. 4. *outlier tokens*: the strongest 1%
+    3. *one token*: most of its strongest tokens are the same one. 4. *few tokens*: the strongest 1%
     hold at least half of the energy. 5. *none of these*, which does not mean that nothing drives it.
     """
     first = row["first_token_energy"]
@@ -134,7 +134,7 @@ def label(row: "pd.Series[float]", rare: bool) -> str:
         return max(known, key=lambda name: known[name])
     if row["top_token_share"] > ONE_TOKEN:
         return "one token"
-    return "outlier tokens" if row["strongest_energy"] >= OUTLIER_ENERGY else NONE
+    return "few tokens" if row["strongest_energy"] >= OUTLIER_ENERGY else NONE
 
 
 def correlation(courses: Array, feature: Array) -> Array:
