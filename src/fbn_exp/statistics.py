@@ -1,7 +1,7 @@
 """Statistics of signals in one pass over chunks of rows, summed in float64."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,11 +16,15 @@ OUTLIER_FACTOR = 10
 
 @dataclass(frozen=True, eq=False)
 class NeuronStatistics:
-    """Moments of every neuron over tokens, each of shape (N,), float64, in the processor's memory."""
+    """Moments and largest magnitude of every neuron over tokens, each of shape (N,), float64.
+
+    All are in the processor's memory; ``largest`` is empty where it was not recorded.
+    """
 
     mean: Tensor
     standard_deviation: Tensor
     mean_absolute: Tensor
+    largest: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
 
 
 @dataclass(frozen=True)
@@ -51,22 +55,26 @@ def row_chunks(values: Tensor) -> Iterator[Tensor]:
 
 
 def neuron_statistics(values: Tensor) -> NeuronStatistics:
-    """Mean, standard deviation and mean absolute value of every column of (T, N) values.
+    """Mean, standard deviation, mean and largest absolute value of every column of (T, N) values.
 
     Deviations are taken from the first chunk's mean before they are squared, so that a neuron whose
     mean is far larger than its spread keeps its digits.
     """
     n_tokens, n_neurons = values.shape
     shift = next(row_chunks(values)).mean(dim=0)
-    total, squares, absolute = torch.zeros(3, n_neurons, dtype=torch.float64, device=values.device)
+    sums = torch.zeros(4, n_neurons, dtype=torch.float64, device=values.device)
+    total, squares, absolute, largest = sums
     for chunk in row_chunks(values):
         deviation = chunk - shift
         total += deviation.sum(dim=0)
         squares += deviation.square_().sum(dim=0)
-        absolute += chunk.abs().sum(dim=0)
+        magnitude = chunk.abs()
+        absolute += magnitude.sum(dim=0)
+        torch.maximum(largest, magnitude.amax(dim=0).double(), out=largest)
     mean = total / n_tokens
     variance = (squares / n_tokens - mean.square()).clamp_min(0)
-    return NeuronStatistics((mean + shift).cpu(), variance.sqrt().cpu(), (absolute / n_tokens).cpu())
+    found = (mean + shift, variance.sqrt(), absolute / n_tokens, largest)
+    return NeuronStatistics(*(each.cpu() for each in found))
 
 
 def row_norms(values: Tensor) -> RowNorms:

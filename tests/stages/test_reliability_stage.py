@@ -101,7 +101,7 @@ def test_without_reliability_the_threshold_makes_no_other_networks(tiny, tmp_pat
 
 
 def test_the_console_says_how_reliable_networks_are(finished, tiny, tmp_path, capsys):
-    run(tiny(tmp_path, *ICASSO, "method.max_iterations=1", "reliability.null=none"))
+    run(tiny(tmp_path, *ICASSO, "method.max_iterations=1", "reliability.surrogate=none"))
     shown = " ".join(capsys.readouterr().err.split())
     assert "Iq" in shown
     assert "Reliability over 4 runs: Iq 0." in shown

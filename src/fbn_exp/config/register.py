@@ -2,7 +2,7 @@
 
 from hydra.core.config_store import ConfigStore
 
-from fbn_exp.config import options, reliability, scoring, stages
+from fbn_exp.config import measuring, options, reliability, scoring, stages
 
 # one group for all of them, so that the choices of the real groups are only what a user can pick
 SCHEMAS: dict[str, type] = {
@@ -37,6 +37,9 @@ SCHEMAS: dict[str, type] = {
     "lm_eval": scoring.HarnessConfig,
     "classification": scoring.ClassificationConfig,
     "generation": scoring.GenerationConfig,
+    "consistency": measuring.ConsistencyConfig,
+    "overlap": measuring.OverlapConfig,
+    "connectivity": measuring.ConnectivityConfig,
 }
 
 

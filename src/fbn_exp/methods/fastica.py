@@ -229,9 +229,7 @@ class FastICA(SubspaceDecomposition):
         """Rotation of whitened samples (L, n) to the most independent sources, of the best start."""
         shape = (len(whitened), len(whitened))
         found = []
-        for _ in tqdm(
-            range(self.restarts), desc="ICA starts", unit=" start", leave=False, disable=self.restarts == 1
-        ):
+        for _ in tqdm(range(self.restarts), desc="ICA starts", unit=" start", leave=False, delay=1):
             start = torch.randn(shape, generator=generator, dtype=torch.float64)
             rotation = self._iterate(whitened, start)
             total = float(negentropy(rotation.weights @ whitened, self.contrast).sum())

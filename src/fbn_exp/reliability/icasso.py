@@ -68,8 +68,8 @@ class Icasso(Reliability):
             )
         if surrogates is not None and surrogates < 1:
             raise ConfigError(
-                f"reliability.surrogates is {surrogates}, must be at least 1; reliability.surrogate=none turns p "
-                "values off"
+                f"reliability.surrogates is {surrogates}, must be at least 1; reliability.surrogate=none "
+                "leaves p values out"
             )
         if wrong := [order for order in orders if order < 1]:
             raise ConfigError(f"reliability.orders holds {wrong[0]}, each must be at least 1")

@@ -9,18 +9,22 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.base import Benchmark, NetworkBenchmark
 from fbn_exp.comparison import Comparison
 from fbn_exp.config.choices import Split
 from fbn_exp.config.scoring import ControlsConfig
 from fbn_exp.controls import draw_controls
-from fbn_exp.errors import BenchmarkError, ConfigError
+from fbn_exp.errors import ConfigError
 from fbn_exp.fold import export
 from fbn_exp.interventions import Inhibit, Intervention, NoIntervention, Scale
 from fbn_exp.models import LanguageModel, load
+from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.score_cache import ScoreCache
 from fbn_exp.scorer import Controls, Scorer, select_factors
 from fbn_exp.stages.build import Parts, built, extraction_parts, plain, typed
+from fbn_exp.stages.checks import objective_of, require_disjoint
+from fbn_exp.stages.keep_lesion import keep_lesion
+from fbn_exp.stages.measure import measure
 from fbn_exp.stages.obtain import obtain_networks
 from fbn_exp.stages.run_folder import RunFolder
 from fbn_exp.stages.verdict import print_verdict
@@ -50,20 +54,24 @@ def run(cfg: DictConfig) -> float | None:
     """
     parts = extraction_parts(cfg)
     intervention = built(cfg.intervention, Intervention)  # type: ignore[type-abstract]
-    benchmark = built(cfg.benchmark, Benchmark)  # type: ignore[type-abstract]
+    benchmark = built(cfg.benchmark, object)
+    if isinstance(benchmark, NetworkBenchmark):
+        return measure(cfg, parts, benchmark)
+    assert isinstance(benchmark, Benchmark)
     controls = typed(cfg.controls, ControlsConfig)
     _check(cfg, intervention, benchmark, controls)
     folder = RunFolder(Path(cfg.run.folder), "evaluate")
     info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
         lm = load(parts.model, parts.cache)
-        target, provenance = _target(cfg.networks, intervention, parts, lm, folder)
+        target, networks = _target(cfg.networks, intervention, parts, lm, folder)
+        provenance = {"text_digests": []} if networks is None else networks.provenance
         if cfg.export.path is not None:
             # before anything is scored: an edit that cannot be folded is said at once
             export(lm, target.layout, intervention.edit(target), Path(cfg.export.path).expanduser())
             log.info("model with the intervention in its weights: %s", cfg.export.path)
         benchmark.prepare(lm)
-        _require_disjoint(provenance, benchmark)
+        require_disjoint(provenance, benchmark.text_digests())
         scorer = Scorer(lm, target.layout, benchmark, ScoreCache(parts.cache / "scores"))
         drawn = _draw(intervention, target, controls)
         if cfg.select_factor:
@@ -72,9 +80,11 @@ def run(cfg: DictConfig) -> float | None:
             scorer.announce(2 + sum(map(len, drawn.values())) if drawn else 1)
             comparisons = scorer.compare(intervention, target, drawn)
         _report(folder, comparisons, intervention, target, drawn)
+        if networks is not None and isinstance(intervention, Inhibit) and len(target.networks) == 1:
+            keep_lesion(comparisons, networks, target, parts, benchmark.key(), cfg.networks)
         _track(tracked, folder, provenance)
     print_verdict(comparisons, intervention, target)
-    return _objective(cfg.objective, folder.metrics)
+    return objective_of(cfg.objective, folder.metrics)
 
 
 def _check(
@@ -95,27 +105,12 @@ def _target(
     parts: Parts,
     lm: LanguageModel,
     folder: RunFolder,
-) -> tuple[Target, dict[str, Any]]:
-    """The neurons to intervene on, and where their networks come from; neither for an untouched model."""
+) -> tuple[Target, FunctionalNetworks | None]:
+    """The neurons to intervene on, and their networks; neither for an untouched model."""
     if isinstance(intervention, NoIntervention):
-        return no_target(lm.layout(parts.site)), {"text_digests": []}
+        return no_target(lm.layout(parts.site)), None
     networks = obtain_networks(networks_folder, parts, lm, folder.path)
-    return choose_target(networks, parts.threshold, intervention.networks), networks.provenance
-
-
-def _require_disjoint(provenance: Mapping[str, Any], benchmark: Benchmark) -> None:
-    """Networks are never fitted on text that a benchmark scores."""
-    scored = benchmark.text_digests()
-    fitted = provenance.get("text_digests")
-    if scored is None or fitted is None:
-        log.info("it cannot be told whether the networks come from texts that this benchmark scores")
-        return
-    shared = scored & set(fitted)
-    if shared:
-        raise BenchmarkError(
-            f"{len(shared)} of the {len(scored)} texts of the benchmark are among those that the networks "
-            "were extracted from: take disjoint parts, as dataset.split=train benchmark.dataset.split=test"
-        )
+    return choose_target(networks, parts.threshold, intervention.networks), networks
 
 
 def _draw(intervention: Intervention, target: Target, controls: ControlsConfig) -> Controls:
@@ -222,11 +217,3 @@ def _track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any]
     for name, table in folder.tables.items():
         tracked.table(name, table)
     tracked.lineage(provenance)
-
-
-def _objective(name: str | None, metrics: dict[str, float]) -> float | None:
-    if name is None:
-        return None
-    if name not in metrics:
-        raise ConfigError(f"objective is {name!r}, this run has: {', '.join(metrics)}")
-    return metrics[name]

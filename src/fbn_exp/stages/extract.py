@@ -13,6 +13,7 @@ from fbn_exp.models import LanguageModel, load
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
 from fbn_exp.reliability.icasso import Centrotypes
 from fbn_exp.stages.build import Parts, extraction_parts, plain
+from fbn_exp.stages.describe_drivers import describe_drivers
 from fbn_exp.stages.obtain import cache_entry, keep_networks
 from fbn_exp.stages.reliability import describe_reliability
 from fbn_exp.stages.run_folder import RunFolder
@@ -108,6 +109,7 @@ def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: R
         folder.add_metrics({"size": size, "explained_variance": explained}, prefix=f"network/{index}/")
     if isinstance(extraction.method, Centrotypes):
         describe_reliability(extraction.method.report_, networks, folder, wanted.dpi)
+    describe_drivers(parts, lm, extraction, folder)
 
 
 def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.DataFrame:

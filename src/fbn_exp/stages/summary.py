@@ -25,6 +25,7 @@ def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Th
     table = pd.read_csv(folder.artifacts["tables/networks"])
     strongest = folder.artifacts["tables/strongest_tokens"]
     tokens = pd.read_csv(strongest, keep_default_na=False, dtype={"token": str})
+    table["label"] = pd.read_csv(folder.artifacts["tables/drivers"])["label"]
     console.print(_network_table(table, tokens, threshold))
     metrics = folder.metrics
     union = int(metrics["networks/union_size"])
@@ -34,13 +35,14 @@ def print_summary(folder: RunFolder, networks: FunctionalNetworks, threshold: Th
     )
     for line in reliability_lines(metrics):
         console.print(line)
-    for line in _remarks(metrics):
+    for line in remarks(metrics):
         console.print(line, style="yellow")
     pictures = folder.path / "figures"
     console.print(f"Networks: {_relative(folder.path / 'networks')}", soft_wrap=True, highlight=False)
     console.print(
         f"Pictures: {_relative(pictures)}/overview.png and beside it", soft_wrap=True, highlight=False
     )
+    console.print(f"Report:   {_relative(folder.artifacts['report'])}", soft_wrap=True, highlight=False)
 
 
 def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Threshold) -> Table:
@@ -48,8 +50,8 @@ def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Thresho
     shown = Table(title=f"Networks ({threshold.describe()}){more}")
     reliable = [name for name in RELIABILITY if name in table.columns]
     titles = [RELIABILITY[name] for name in reliable]
-    for name in ("network", "neurons", "variance", *titles, "main block", "strongest at"):
-        shown.add_column(name, justify="left" if name == "strongest at" else "right")
+    for name in ("network", "neurons", "variance", *titles, "main block", "driven by", "strongest at"):
+        shown.add_column(name, justify="left" if name in ("driven by", "strongest at") else "right")
     for row in table.head(ROWS).itertuples():
         top = tokens[tokens["network"] == row.network].head(TOKENS)
         words = " ".join(escape(repr(str(token))) for token in top["token"])
@@ -59,27 +61,26 @@ def _network_table(table: pd.DataFrame, tokens: pd.DataFrame, threshold: Thresho
             f"{row.explained_variance_ratio:.1%}",
             *(f"{getattr(row, name):.2g}" for name in reliable),
             f"{row.main_block} ({row.share_in_main_block:.0%})",
+            str(row.label),
             words,
         )
     return shown
 
 
-def _remarks(metrics: dict[str, float]) -> list[str]:
+def remarks(metrics: dict[str, float]) -> list[str]:
     """What a reader must know before believing the networks."""
-    remarks = _convergence(metrics)
+    said = _convergence(metrics)
     share = metrics["signals/outlier_share"]
-    converged = metrics.get("method/converged", 1.0) == 1.0
     if share > OUTLIER_SHARE:
-        remarks.append(
+        said.append(
             f"{metrics['signals/outlier_tokens']:,.0f} of {metrics['signals/tokens']:,.0f} tokens hold "
             f"{share:.0%} of the signals' energy (largest row norm "
             f"{metrics['signals/row_norm_largest']:,.0f}, median {metrics['signals/row_norm_median']:,.0f})."
         )
-    if not converged or share > OUTLIER_SHARE:
-        remarks.append("Try signals=stable: first tokens left out, neurons z-scored.")
+        said.append("Try signals=stable: first tokens left out, neurons z-scored.")
     if metrics["networks/empty"]:
-        remarks.append(f"{metrics['networks/empty']:.0f} networks have no neuron at this threshold.")
-    return remarks
+        said.append(f"{metrics['networks/empty']:.0f} networks have no neuron at this threshold.")
+    return said
 
 
 def _convergence(metrics: dict[str, float]) -> list[str]:

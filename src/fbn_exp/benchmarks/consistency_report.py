@@ -1,0 +1,321 @@
+"""What consistency found: numbers, table, picture and words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fbn_exp.benchmarks.base import Measurement
+from fbn_exp.consistency import Against, Matches, with_mean, with_total
+from fbn_exp.dual_regression import Retest
+
+Array = NDArray[np.float64]
+
+SIGNIFICANT = 0.05
+ROWS = 20
+NULLS = {"masks": "random masks", "shift": "shifted signals"}
+COLOURS = {"masks": "tab:olive", "shift": "tab:orange"}
+ACCENT = "#1f4e79"
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything that the report needs; see ``fbn_exp.consistency`` and ``fbn_exp.dual_regression``.
+
+    Attributes
+    ----------
+    found, shifted : Matches
+        Of the individual networks, and of those of shifted signals.
+    count, iou : dict of str to Against
+        By null: ``masks`` and ``shift``.
+    correlation : Against
+        Matched |r| beside that of shifted signals; masks have no maps to correlate.
+    halves : Retest or None
+        None if texts are too short for it.
+    sizes : array of shape (K,)
+        Neurons of the templates.
+    individual_size : float
+        Median neurons of an individual network.
+    n_components : int
+        Individual networks of a text.
+    minimum_iou : float
+        What a match exceeds.
+    templates, texts : str
+        Where the templates and the individual networks come from.
+    asked : int or None
+        Texts that were asked for.
+    """
+
+    found: Matches
+    shifted: Matches
+    count: dict[str, Against]
+    iou: dict[str, Against]
+    correlation: Against
+    halves: Retest | None
+    sizes: NDArray[np.int64]
+    individual_size: float
+    n_components: int
+    minimum_iou: float
+    templates: str
+    texts: str
+    asked: int | None
+
+    @property
+    def totals(self) -> Array:
+        """Count of each template, and of all together, shape (K + 1,)."""
+        return with_total(self.found.count.sum(axis=0))
+
+    @property
+    def individual(self) -> int:
+        """Number of individual networks over all texts."""
+        return len(self.found.count) * self.n_components
+
+    @property
+    def chance(self) -> Array:
+        """Expected count of each template and of all, under the null that expects more, shape (K + 1,)."""
+        return np.maximum(self.count["masks"].expected, self.count["shift"].expected)
+
+    @property
+    def p_value(self) -> Array:
+        """Of each template's count and of the sum, under the null that is harder to beat, shape (K + 1,)."""
+        return np.maximum(self.count["masks"].p_value, self.count["shift"].p_value)
+
+
+def report(findings: Findings) -> Measurement:
+    """Put findings into every form in which they are shown."""
+    table = _table(findings)
+    return Measurement(
+        metrics=_metrics(findings, table),
+        tables={"consistency": table, "matches": _per_text(findings.found)},
+        figures={"consistency": _figure(findings)},
+        title=f"Templates of {findings.templates} in single texts of {findings.texts}",
+        rows=_rows(table),
+        lines=_lines(findings),
+        remarks=_remarks(findings),
+    )
+
+
+def _table(findings: Findings) -> pd.DataFrame:
+    """One row per template."""
+    n_networks = len(findings.sizes)
+    observed = {
+        "count": (findings.totals, findings.count),
+        "matched_iou": (with_mean(findings.found.iou.mean(axis=0)), findings.iou),
+        "matched_r": (
+            with_mean(findings.found.correlation.mean(axis=0)),
+            {"shift": findings.correlation},
+        ),
+    }
+    columns: dict[str, Array | NDArray[np.int64]] = {
+        "network": np.arange(n_networks),
+        "size": findings.sizes,
+    }
+    for name, (values, nulls) in observed.items():
+        columns[name] = values[:n_networks]
+        for null, against in nulls.items():
+            columns[f"{name}_chance_{null}"] = against.expected[:n_networks]
+            columns[f"{name}_chance_{null}_95"] = against.upper[:n_networks]
+            columns[f"{name}_p_value_{null}"] = against.p_value[:n_networks]
+    columns["count_chance"] = findings.chance[:n_networks]
+    columns["count_p_value"] = findings.p_value[:n_networks]
+    if findings.halves is not None:
+        halves = findings.halves
+        columns["icc"] = halves.icc
+        columns["icc_agreement"] = halves.icc_agreement
+        columns["own_similarity"] = halves.own_similarity
+        columns["other_similarity"] = halves.other_similarity
+        columns["identification"] = halves.identification
+    return pd.DataFrame(columns)
+
+
+def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
+    totals, found = findings.totals, findings.found
+    metrics = {
+        "consistency/texts": float(len(found.count)),
+        "consistency/individual_networks": float(findings.individual),
+        "consistency/individual_size": findings.individual_size,
+        "consistency/count_total": totals[-1],
+        "consistency/count_total/p_value": findings.p_value[-1],
+        "consistency/count_rate": totals[-1] / (findings.individual * len(findings.sizes)),
+        "consistency/count_rate/chance": findings.chance[-1] / (findings.individual * len(findings.sizes)),
+        "consistency/count_largest": totals[:-1].max(),
+        "consistency/above_chance": float((findings.p_value[:-1] < SIGNIFICANT).sum()),
+        "consistency/matched_iou": found.iou.mean(),
+        "consistency/matched_r": found.correlation.mean(),
+        "consistency/matched_r/chance_shift": findings.correlation.expected[-1],
+        "consistency/matched_r/p_value_shift": findings.correlation.p_value[-1],
+    }
+    for null in NULLS:
+        metrics[f"consistency/count_total/chance_{null}"] = findings.count[null].expected[-1]
+        metrics[f"consistency/count_total/p_value_{null}"] = findings.count[null].p_value[-1]
+        metrics[f"consistency/matched_iou/chance_{null}"] = findings.iou[null].expected[-1]
+        metrics[f"consistency/matched_iou/p_value_{null}"] = findings.iou[null].p_value[-1]
+    if findings.halves is not None:
+        metrics["consistency/icc"] = float(np.nanmean(findings.halves.icc))
+        metrics["consistency/identification"] = float(findings.halves.identification.mean())
+        metrics["consistency/identification/chance"] = 1 / findings.halves.n_texts
+    kept = [name for name in table if name not in ("network", "size") and not str(name).endswith("_95")]
+    for row in table.to_dict("records"):
+        metrics |= {f"network/{row['network']}/{name}": float(row[name]) for name in kept}
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _per_text(found: Matches) -> pd.DataFrame:
+    """One row per text and template."""
+    n_texts, n_networks = found.count.shape
+    text, network = np.indices((n_texts, n_networks))
+    return pd.DataFrame(
+        {
+            "text": text.ravel(),
+            "network": network.ravel(),
+            "count": found.count.ravel(),
+            "matched_iou": found.iou.ravel(),
+            "matched_r": found.correlation.ravel(),
+        }
+    )
+
+
+def _rows(table: pd.DataFrame) -> pd.DataFrame:
+    shown = table.head(ROWS)
+    rows = {
+        "network": shown["network"].astype(str),
+        "neurons": [f"{size:,}" for size in shown["size"]],
+        "count": [f"{count:.0f}" for count in shown["count"]],
+        "chance: masks": _chance(shown, "masks"),
+        "chance: shifted": _chance(shown, "shift"),
+        "p": [f"{p:.2g}" for p in shown["count_p_value"]],
+        "matched IoU": [f"{value:.3f}" for value in shown["matched_iou"]],
+        "masks, shifted": [
+            f"{masks:.3f}, {shift:.3f}"
+            for masks, shift in zip(
+                shown["matched_iou_chance_masks"], shown["matched_iou_chance_shift"], strict=True
+            )
+        ],
+        "|r| (shifted)": [
+            f"{value:.2f} ({shift:.2f})"
+            for value, shift in zip(shown["matched_r"], shown["matched_r_chance_shift"], strict=True)
+        ],
+    }
+    if "icc" in shown:
+        rows["ICC(3,1)"] = [f"{value:.2f}" for value in shown["icc"]]
+    return pd.DataFrame(rows)
+
+
+def _chance(table: pd.DataFrame, null: str) -> list[str]:
+    """Expected count and 95th percentile in words."""
+    pairs = zip(table[f"count_chance_{null}"], table[f"count_chance_{null}_95"], strict=True)
+    return [f"{mean:.1f} (≤ {upper:.0f})" for mean, upper in pairs]
+
+
+def _lines(findings: Findings) -> list[str]:
+    totals, n_networks = findings.totals, len(findings.sizes)
+    masks, shift = findings.count["masks"], findings.count["shift"]
+    above = int((findings.p_value[:-1] < SIGNIFICANT).sum())
+    lines = [
+        f"{len(findings.found.count)} texts, {findings.individual:,} individual networks (median "
+        f"{findings.individual_size:,.0f} neurons): {totals[-1]:,.0f} matches with IoU > "
+        f"{findings.minimum_iou:g} to the {n_networks} templates, {masks.expected[-1]:,.1f} expected of "
+        f"random masks of the same size in each block, {shift.expected[-1]:,.1f} of shifted signals "
+        f"(p = {masks.p_value[-1]:.2g} and {shift.p_value[-1]:.2g}).",
+        f"{above} of {n_networks} templates recur more often than under both nulls (p < {SIGNIFICANT}, not "
+        "corrected for the number of templates).",
+    ]
+    if (halves := findings.halves) is not None:
+        lines.append(
+            "Test-retest by dual regression onto the halves of a text: ICC(3,1) of a network's strength "
+            f"{np.nanmean(halves.icc):.2f} on average; by its map a half finds its other half among "
+            f"{halves.n_texts} texts in {halves.identification.mean():.0%} (chance {1 / halves.n_texts:.0%})."
+        )
+    return lines
+
+
+def _remarks(findings: Findings) -> list[str]:
+    remarks = []
+    n_texts = len(findings.found.count)
+    if findings.asked is not None and n_texts < findings.asked:
+        remarks.append(
+            f"Only {n_texts} of the {findings.asked} texts asked for are in {findings.texts}: compare rates "
+            "(consistency/count_rate), not counts, with other corpora."
+        )
+    empty = int((findings.sizes == 0).sum())
+    if empty:
+        remarks.append(f"{empty} templates have no neuron at this threshold, and cannot be matched.")
+    if findings.halves is None:
+        remarks.append("Texts are too short or too few to be halved: no test-retest numbers.")
+    return remarks
+
+
+def _figure(findings: Findings) -> Figure:
+    """Counts and matched IoU of each template beside both nulls, and test-retest numbers."""
+    panels = 2 if findings.halves is None else 3
+    n_networks = len(findings.sizes)
+    width = min(16.0, max(8.0, 3.0 + 0.45 * n_networks))
+    figure, axes = plt.subplots(
+        panels, 1, figsize=(width, 2.7 * panels + 0.5), sharex=True, layout="constrained"
+    )
+    _count_panel(axes[0], findings)
+    _iou_panel(axes[1], findings)
+    if findings.halves is not None:
+        _retest_panel(axes[2], findings.halves)
+    axes[-1].set_xlabel("template network")
+    if n_networks <= 2 * ROWS:
+        axes[-1].set_xticks(np.arange(n_networks))
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(
+        f"Templates: {findings.templates}\nlooked for in {len(findings.found.count)} single texts: "
+        f"{findings.texts}",
+        fontsize=10,
+    )
+    return figure
+
+
+def _count_panel(axes: Axes, findings: Findings) -> None:
+    networks = np.arange(len(findings.sizes))
+    bars = axes.bar(networks - 0.22, findings.totals[:-1], 0.4, color=ACCENT, label="individual networks")
+    if len(networks) <= ROWS:
+        axes.bar_label(bars, fmt="{:.0f}", fontsize=7)
+    for place, (null, against) in enumerate(findings.count.items()):
+        expected, upper = against.expected[:-1], against.upper[:-1]
+        error = [np.zeros_like(expected), np.maximum(upper - expected, 0)]
+        at = networks + 0.1 + 0.2 * place
+        label = f"{NULLS[null]}: mean, 95% below the tip"
+        axes.bar(at, expected, 0.2, yerr=error, color=COLOURS[null], label=label, error_kw={"lw": 1})
+    axes.set_ylabel(f"count of {findings.individual:,}")
+    axes.set_title(f"Individual networks with IoU > {findings.minimum_iou:g}", fontsize=9)
+    axes.legend(fontsize=7, frameon=False)
+
+
+def _iou_panel(axes: Axes, findings: Findings) -> None:
+    networks = np.arange(len(findings.sizes))
+    axes.boxplot(
+        findings.found.iou,
+        positions=networks,
+        widths=0.45,
+        manage_ticks=False,
+        flierprops={"ms": 2},
+        medianprops={"color": ACCENT},
+    )
+    axes.plot(networks, findings.found.iou.mean(axis=0), "D", ms=4, color=ACCENT, label="mean over texts")
+    for null, against in findings.iou.items():
+        axes.plot(networks, against.expected[:-1], "_", ms=16, mew=2, color=COLOURS[null], label=NULLS[null])
+    axes.axhline(findings.minimum_iou, color="gray", lw=0.7, ls=":")
+    axes.set_ylabel("matched IoU")
+    axes.set_title("Best one-to-one match in each text", fontsize=9)
+    axes.legend(fontsize=7, frameon=False)
+
+
+def _retest_panel(axes: Axes, halves: Retest) -> None:
+    networks = np.arange(len(halves.icc))
+    axes.bar(networks - 0.2, halves.icc, 0.36, color=ACCENT, label="ICC(3,1) of strength")
+    axes.bar(networks + 0.2, halves.identification, 0.36, color="tab:green", label="own half identified")
+    axes.axhline(1 / halves.n_texts, color="tab:green", lw=0.8, ls="--", label="identification by chance")
+    axes.axhline(0, color="black", lw=0.6)
+    axes.set_ylim(min(-0.05, float(np.nanmin(halves.icc, initial=0.0)) - 0.05), 1.02)
+    axes.set_ylabel("test–retest")
+    axes.set_title("Dual regression onto both halves of each text", fontsize=9)
+    axes.legend(fontsize=7, frameon=False)

@@ -1,0 +1,121 @@
+"""Networks of the untouched model + a benchmark that measures them → numbers, tables, pictures."""
+
+import dataclasses
+import logging
+import os
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+from omegaconf import DictConfig
+from rich.markup import escape
+from rich.table import Table
+
+from fbn_exp.benchmarks.base import Measurement, NetworkBenchmark, Recording
+from fbn_exp.config.options import SignalsConfig
+from fbn_exp.console import console
+from fbn_exp.errors import ConfigError
+from fbn_exp.models import load
+from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.stages.build import Parts, plain
+from fbn_exp.stages.checks import objective_of, require_disjoint
+from fbn_exp.stages.obtain import obtain_networks
+from fbn_exp.stages.run_folder import RunFolder
+from fbn_exp.tracking import RunInfo, TrackedRun
+
+log = logging.getLogger(__name__)
+
+
+def measure(cfg: DictConfig, parts: Parts, benchmark: NetworkBenchmark) -> float | None:
+    """Measure networks as ``conf/evaluate.yaml`` composes it; the intervention is not applied.
+
+    Raises
+    ------
+    FbnError
+        If a setting, the model, the networks or the texts cannot be used.
+    """
+    if cfg.select_factor or cfg.export.path is not None:
+        raise ConfigError(
+            f"{type(benchmark).__name__} measures networks and applies no intervention: leave out "
+            "select_factor and export.path"
+        )
+    folder = RunFolder(Path(cfg.run.folder), "evaluate")
+    info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
+    with parts.tracker.run(info) as tracked:
+        log.info("networks of the untouched model are measured: the configured intervention is not applied")
+        networks, recording = _prepared(cfg.networks, parts, benchmark, folder)
+        found = benchmark.measure(networks, parts.threshold, recording)
+        _keep(found, folder, parts.figures.dpi)
+        _track(tracked, folder, networks)
+    _print(found, folder)
+    return objective_of(cfg.objective, folder.metrics)
+
+
+def _prepared(
+    networks_folder: str | None, parts: Parts, benchmark: NetworkBenchmark, folder: RunFolder
+) -> tuple[FunctionalNetworks, Recording | None]:
+    """Networks, and what is needed to record them; without recording, those of a folder need no model."""
+    if networks_folder is not None and not benchmark.records:
+        return FunctionalNetworks.load(Path(networks_folder)), None
+    lm = load(parts.model, parts.cache)
+    benchmark.prepare(lm)
+    networks = obtain_networks(networks_folder, parts, lm, folder.path)
+    require_disjoint(networks.provenance, benchmark.text_digests())
+    if not benchmark.records:
+        return networks, None
+    _require_same_signals(networks, parts.signals)
+    # networks of a folder may live at another site than the config's
+    recipe = dataclasses.replace(parts.recipe(lm), layout=networks.layout)
+    return networks, Recording(lm, recipe, folder.path)
+
+
+def _require_same_signals(networks: FunctionalNetworks, signals: SignalsConfig) -> None:
+    """Networks are looked for in signals of the kind that they were found in."""
+    made = networks.provenance.get("config", {}).get("signals", {})
+    asked = {
+        "first_tokens_excluded": signals.first_tokens_excluded,
+        "standardise": signals.standardise.value,
+    }
+    different = {name: made[name] for name, value in asked.items() if made.get(name, value) != value}
+    if different:
+        wanted = " ".join(f"signals.{name}={value}" for name, value in different.items())
+        raise ConfigError(f"the networks were found in other signals than the config describes: set {wanted}")
+
+
+def _keep(found: Measurement, folder: RunFolder, dpi: int) -> None:
+    folder.add_metrics(found.metrics)
+    for name, table in found.tables.items():
+        folder.add_table(name, table)
+    pictures = folder.path / "figures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for name, figure in found.figures.items():
+        file = pictures / f"{name}.png"
+        figure.savefig(file, dpi=dpi)
+        plt.close(figure)
+        folder.artifacts[f"figures/{name}"] = file
+    folder.write()
+
+
+def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks) -> None:
+    tracked.metrics(folder.metrics)
+    for name, table in folder.tables.items():
+        tracked.table(name, table)
+    for name, file in folder.artifacts.items():
+        if name.startswith("figures/"):
+            tracked.figure(name, file)
+    tracked.lineage(networks.provenance)
+
+
+def _print(found: Measurement, folder: RunFolder) -> None:
+    table = Table(title=escape(found.title))
+    for name in found.rows:
+        table.add_column(escape(str(name)), justify="right")
+    for row in found.rows.astype(str).itertuples(index=False):
+        table.add_row(*map(escape, row))
+    console.print(table)
+    for line in found.lines:
+        console.print(escape(line))
+    for line in found.remarks:
+        console.print(escape(line), style="yellow")
+    for name, file in folder.artifacts.items():
+        if name.startswith("figures/"):
+            console.print(f"Picture: {escape(os.path.relpath(file))}", soft_wrap=True, highlight=False)
