@@ -14,7 +14,7 @@ from fbn_exp.benchmarks.consistency_report import Findings, report
 from fbn_exp.consistency import Templates
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.dual_regression import Retest, retest
-from fbn_exp.errors import ConfigError, BenchmarkError, ConfigError, SignalError
+from fbn_exp.errors import BenchmarkError, ConfigError, SignalError
 from fbn_exp.models import LanguageModel
 from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.thresholds import Threshold
