@@ -5,10 +5,12 @@ import torch
 from planted import matched_correlation, plant
 
 from fbn_exp.activations import recorded
-from fbn_exp.config.choices import Site, Storage, Surrogate
+from fbn_exp.config.choices import Independence, Site, Storage, Surrogate
 from fbn_exp.config.options import ModelConfig, SignalsConfig
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.edits import Edit, applied
+from fbn_exp.methods.canica import CanICA
+from fbn_exp.methods.dictionary import DictionaryLearning
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.models import load
 from fbn_exp.reliability.icasso import Icasso
@@ -46,6 +48,18 @@ def test_signals_recorded_on_a_gpu_are_those_of_the_processor(storage, tmp_path)
             found[device] = signals.values.cpu().clone()
             assert signals.neurons.mean.device.type == "cpu"
     torch.testing.assert_close(found["cuda"], found["cpu"], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "method", [FastICA(6), FastICA(6, independence=Independence.spatial), CanICA(6), DictionaryLearning(6)]
+)
+def test_every_method_finds_on_a_gpu_what_it_finds_on_the_processor(method):
+    signals, _ = plant(n_tokens=900, n_neurons=700, n_networks=6, noise=0.1)
+    text_of_row = torch.arange(900) // 90
+    expected = method.fit(signals, text_of_row).maps_
+    found = method.fit(signals.cuda(), text_of_row)
+    assert found.maps_.device.type == found.time_courses_.device.type == "cpu"
+    assert matched_correlation(found.maps_, expected).min() > 0.99
 
 
 def test_networks_found_on_a_gpu_are_the_planted_ones():

@@ -111,7 +111,9 @@ class Decomposition(ABC):
         """
         self._check(signals)
         self.metrics_ = {}
-        return self._decompose(signals, text_of_row, generator)
+        found = self._decompose(signals, text_of_row, generator)
+        # wherever the signals are, what is found in them is small
+        return Components(found.maps.cpu(), found.time_courses.cpu(), found.total_energy)
 
     @abstractmethod
     def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
@@ -169,7 +171,7 @@ class SubspaceDecomposition(Decomposition):
         maps = mixing.float() @ subspace.loadings
         weighted = subspace.scores * subspace.singular_values
         courses = torch.linalg.solve(mixing, weighted, left=False)
-        return Components(maps.cpu(), courses.cpu(), subspace.total_energy)
+        return Components(maps, courses, subspace.total_energy)
 
 
 def principal_subspace(signals: Tensor, n_components: int, generator: torch.Generator) -> Subspace:

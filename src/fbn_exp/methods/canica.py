@@ -103,7 +103,7 @@ class CanICA(Decomposition):
         """Loadings (R, N) of the principal components of each text, the only copy of this size."""
         _, lengths = torch.unique_consecutive(text_of_row, return_counts=True)
         kept = torch.minimum(lengths - 1, torch.tensor(self.n_components)).clamp_max(signals.shape[1])
-        stacked = torch.empty(int(kept.sum()), signals.shape[1])
+        stacked = torch.empty(int(kept.sum()), signals.shape[1], device=signals.device)
         n_rows = 0
         texts = signals.split(lengths.tolist())
         progress = tqdm(zip(texts, kept.tolist(), strict=True), "PCA of texts", len(texts), leave=False)
@@ -112,8 +112,9 @@ class CanICA(Decomposition):
                 continue
             own = leading_subspace(text, most, generator)
             count = min(most, own.rank)
-            weights = torch.ones(count) if self.cca else own.singular_values[:count].float()
-            stacked[n_rows : n_rows + count] = own.loadings[:count] * weights[:, None]
+            stacked[n_rows : n_rows + count] = own.loadings[:count]
+            if not self.cca:
+                stacked[n_rows : n_rows + count] *= own.singular_values[:count, None].float()
             n_rows += count
         return stacked[:n_rows]
 

@@ -92,7 +92,9 @@ class DictionaryLearning(Decomposition):
         reduced = subspace.singular_values[:, None] * subspace.loadings.double()
         norms = torch.linalg.vector_norm(reduced, dim=0)
         reduced /= norms[norms > 0].median()
-        weights = self._learn_weights(reduced.T.numpy(), self._first_atoms(subspace, generator), generator)
+        weights = self._learn_weights(
+            reduced.T.cpu().numpy(), self._first_atoms(subspace, generator), generator
+        )
         maps = torch.from_numpy(weights).T.float().contiguous()
         empty = int((maps == 0).all(dim=1).sum())
         if empty == self.n_components:
@@ -109,7 +111,7 @@ class DictionaryLearning(Decomposition):
         ica = FastICA(self.n_components, restarts=1, independence=Independence.spatial)
         mixing = ica.mixing(subspace, generator)
         atoms = torch.linalg.solve(mixing, subspace.singular_values.diag(), left=False).T
-        return (atoms / torch.linalg.vector_norm(atoms, dim=1, keepdim=True)).numpy()
+        return (atoms / torch.linalg.vector_norm(atoms, dim=1, keepdim=True)).cpu().numpy()
 
     def _learn_weights(
         self, neurons: NDArray[np.float64], atoms: NDArray[np.float64], generator: torch.Generator

@@ -19,7 +19,7 @@ def least_squares_courses(signals: Tensor, maps: Tensor) -> Tensor:
     Tensor of shape (T, K), float64
         With zero mean over tokens.
     """
-    exact = maps.double()
+    exact = maps.to(signals.device).double()
     # maps of very different size are as easy to tell apart as those of equal size
     size = torch.linalg.vector_norm(exact, dim=1).clamp_min(1e-300)
     unit = exact / size[:, None]

@@ -45,7 +45,7 @@ class NeuronWhitening:
         """
         n_neurons = loadings.shape[1]
         mean = torch.stack([row.double().mean() for row in loadings])[:, None]
-        covariance = torch.zeros(len(loadings), len(loadings), dtype=torch.float64)
+        covariance = torch.zeros(len(loadings), len(loadings), dtype=torch.float64, device=loadings.device)
         for chunk in row_chunks(loadings.T):
             centred = chunk.double() - mean.T
             covariance += centred.T @ centred
