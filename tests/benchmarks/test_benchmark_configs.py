@@ -6,11 +6,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 import fbn_exp.script  # noqa: F401 - registers the resolver that conf/common.yaml uses
-from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.base import Benchmark, NetworkBenchmark
 from fbn_exp.config import register
 from fbn_exp.config.choices import Split
 from fbn_exp.stages.build import built
 
+REQUIRED = {"lm_eval": ["benchmark.tasks=[hellaswag]"], "overlap": ["benchmark.other=there"]}
+OF_NETWORKS = ("consistency", "overlap", "connectivity")
 CONF = Path(__file__).parents[2] / "conf"
 
 
@@ -19,13 +21,13 @@ def benchmark(*overrides):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("evaluate", overrides=list(overrides))
     cfg.run.folder, cfg.run.name, cfg.run.sweep = "nowhere", "test", None
-    return built(cfg.benchmark, Benchmark)
+    return built(cfg.benchmark, object)
 
 
 @pytest.mark.parametrize("option", sorted(file.stem for file in (CONF / "benchmark").glob("*.yaml")))
 def test_every_option_composes_and_builds_its_object(option):
-    more = ["benchmark.tasks=[hellaswag]"] if option == "lm_eval" else []
-    assert isinstance(benchmark(f"benchmark={option}", *more), Benchmark)
+    made = benchmark(f"benchmark={option}", *REQUIRED.get(option, []))
+    assert isinstance(made, NetworkBenchmark if option in OF_NETWORKS else Benchmark)
 
 
 def test_texts_come_from_the_test_part():

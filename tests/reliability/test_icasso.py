@@ -214,7 +214,7 @@ def test_overlap_of_masks_by_hand():
     [
         ({"runs": 3}, "reliability.runs is 3, must be at least 4"),
         ({"runs": 1, "resample": Resample.texts}, "must be at least 2"),
-        ({"surrogates": 0}, "reliability.surrogates is 0.*null=none"),
+        ({"surrogates": 0}, "reliability.surrogates is 0.*surrogate=none"),
         ({"orders": [4, 0]}, "reliability.orders holds 0"),
     ],
 )
