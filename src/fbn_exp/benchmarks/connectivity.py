@@ -110,8 +110,8 @@ def _sentence(found: Connectivity, table: pd.DataFrame) -> str:
     if table.empty:
         return "A single network has no connections."
     return (
-        f"{found.n_texts} texts, {len(table)} pairs: |r| is {table['correlation'].abs().mean():.2f} on "
-        f"average, partial {table['partial_correlation'].abs().mean():.2f} (shrinkage {found.shrinkage:.2f}); "
+        f"{found.n_texts} texts, {len(table)} pairs: mean |r| {table['correlation'].abs().mean():.2f}, "
+        f"partial {table['partial_correlation'].abs().mean():.2f} (shrinkage {found.shrinkage:.2f}); "
         f"the 95% interval over texts excludes 0 for {_certain(table, 'correlation').sum()} and "
         f"{_certain(table, 'partial_correlation').sum()} pairs."
     )
