@@ -71,6 +71,7 @@ def test_networks_that_recur_in_every_text_are_counted_and_exceed_both_nulls():
     found, by_masks, by_shift = compared(templates, signals)
     assert torch.equal(signals, kept)
     assert found.count.sum(axis=0).tolist() == [N_TEXTS] * 3
+    assert found.recurring.sum() == N_TEXTS * N_NETWORKS
     assert found.iou.mean() > 0.9
     assert found.correlation.mean() > 0.9
     assert by_masks.p_value == pytest.approx([1 / 51] * 4)
