@@ -221,9 +221,9 @@ def _lines(findings: Findings) -> list[str]:
         f"{len(findings.found.count)} texts, {findings.individual:,} individual networks (median "
         f"{findings.individual_size:,.0f} neurons): {totals[-1]:,.0f} matches with IoU > "
         f"{findings.minimum_iou:g} to the {n_networks} templates, of {findings.found.recurring.sum():,.0f} "
-        f"networks; {masks.expected[-1]:,.1f} expected of "
-        f"random masks of the same size in each block, {shift.expected[-1]:,.1f} of shifted signals "
-        f"(p = {masks.p_value[-1]:.2g} and {shift.p_value[-1]:.2g}).",
+        f"networks; {masks.expected[-1]:,.1f} expected of random masks of the "
+        f"same size in each block, {shift.expected[-1]:,.1f} of shifted signals (p = {masks.p_value[-1]:.2g} "
+        f"and {shift.p_value[-1]:.2g}).",
         f"{above} of {n_networks} templates recur more often than under both nulls (p < {SIGNIFICANT}, not "
         "corrected for the number of templates).",
     ]
