@@ -212,6 +212,6 @@ def _pairs_panel(axes: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
     for (row, column), value in np.ndenumerate(values):
         if not np.isnan(value):
             colour = "white" if value < top / 2 else "black"
-            text = f"{value:.1f}\n({expected[row, column]:.1f})"
+            text = f"{value:.1f}\n({expected[row, column]:.2g})"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     return image
