@@ -61,7 +61,7 @@ def test_consistency_gives_counts_chance_levels_and_retest_of_every_template(pai
     matches = pd.read_csv(folder / "sweep" / "0" / "tables" / "matches.csv")
     assert matches["count"].sum() == counts
     assert "the configured intervention is not applied" in done.stderr
-    assert "expected of" in done.stderr
+    assert "5 texts, 20 individual networks" in done.stderr
     assert (folder / "sweep" / "0" / "figures" / "consistency.png").stat().st_size > 5_000
 
 

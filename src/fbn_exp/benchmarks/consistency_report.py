@@ -256,7 +256,7 @@ def _figure(findings: Findings) -> Figure:
     """Counts and matched IoU of each template beside both nulls, and test-retest numbers."""
     panels = 2 if findings.halves is None else 3
     n_networks = len(findings.sizes)
-    width = min(16.0, max(8.0, 3.0 + 0.45 * n_networks))
+    width = min(16.0, max(9.5, 5.0 + 0.45 * n_networks))
     figure, axes = plt.subplots(
         panels, 1, figsize=(width, 2.7 * panels + 0.5), sharex=True, layout="constrained"
     )
@@ -286,7 +286,7 @@ def _count_panel(axes: Axes, findings: Findings) -> None:
         expected, upper = against.expected[:-1], against.upper[:-1]
         error = [np.zeros_like(expected), np.maximum(upper - expected, 0)]
         at = networks + 0.1 + 0.2 * place
-        label = f"{NULLS[null]}: mean, 95% below the tip"
+        label = f"{NULLS[null]} (tip: 95%)"
         axes.bar(at, expected, 0.2, yerr=error, color=COLOURS[null], label=label, error_kw={"lw": 1})
     axes.set_ylabel(f"count of {findings.individual:,}")
     axes.set_title(f"Individual networks with IoU > {findings.minimum_iou:g}", fontsize=9)
