@@ -57,11 +57,14 @@ class Matches:
     iou, correlation : array of shape (n, K)
         IoU, and |r| of maps, with the partner in the best one-to-one matching by that measure; 0 for a
         template without a partner, where there are more templates than networks.
+    recurring : array of shape (n,)
+        Networks of the text that match at least one template; templates that overlap share their matches.
     """
 
     count: Array
     iou: Array
     correlation: Array
+    recurring: Array
 
 
 def individual_maps(
@@ -101,13 +104,15 @@ def shifted_maps(
 def matches(templates: Templates, maps_of_texts: Sequence[Tensor]) -> Matches:
     """Match each text's networks (L, N) with the templates."""
     masks = templates.masks
-    count, iou, correlation = [], [], []
+    count, iou, correlation, recurring = [], [], [], []
     for maps in maps_of_texts:
         overlap = intersection_over_union(masks, templates.threshold.masks(maps)).numpy()
-        count.append((overlap > templates.minimum_iou).sum(axis=1).astype(np.float64))
+        same = overlap > templates.minimum_iou
+        count.append(same.sum(axis=1).astype(np.float64))
+        recurring.append(float(same.any(axis=0).sum()))
         iou.append(matched(overlap))
         correlation.append(matched(absolute_correlation(templates.maps, maps).numpy()))
-    return Matches(np.array(count), np.array(iou), np.array(correlation))
+    return Matches(np.array(count), np.array(iou), np.array(correlation), np.array(recurring))
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,5 +139,6 @@ def shift_each_neuron(signals: Tensor, generator: torch.Generator) -> Tensor:
     """
     n_tokens, n_neurons = signals.shape
     lags = torch.randint(n_tokens, (n_neurons,), generator=generator)
-    rows = (torch.arange(n_tokens)[:, None] + lags[None, :]).remainder_(n_tokens)
-    return signals.gather(0, rows)
+    places = (torch.arange(n_tokens)[None, :] + lags[:, None]).remainder_(n_tokens)
+    # neuron by neuron, so that each gather stays in the cache
+    return signals.T.contiguous().gather(1, places).T.contiguous()

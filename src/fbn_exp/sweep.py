@@ -121,6 +121,7 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
             frame.to_csv(folder / f"{name}.csv", index=False)
             frame.to_parquet(folder / f"{name}.parquet", index=False)
     figures = sweep_figures.draw_all(sweep.scores, folder / "figures") if not sweep.scores.empty else {}
+    figures |= sweep_figures.draw_measures(sweep.jobs, folder / "figures")
     info = RunInfo("sweep", f"{stage} sweep of {len(sweep.jobs)} jobs", folder, str(sweep.folder), config)
     with tracker.run(info) as tracked:
         tracked.metrics({"jobs": len(sweep.jobs), "jobs/failed": len(sweep.failed)})

@@ -1,4 +1,4 @@
-"""Pictures of a sweep of evaluations: dose and response, and which network hurts which task."""
+"""Pictures of a sweep of evaluations: dose and response, harm of lesions, consistency over corpora."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 KINDS = {"random": "tab:gray", "per_block": "tab:olive", "activation": "tab:pink"}
 
@@ -127,3 +128,90 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
         colour = "white" if abs(shade[row, column]) > 0.6 else "black"
         axes.text(column, row, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour)
     return figure
+
+
+TEXTS_OVERRIDE = "override/dataset@benchmark.dataset"
+TEMPLATES_OVERRIDE = "override/dataset"
+
+
+def draw_measures(jobs: pd.DataFrame, folder: Path) -> dict[str, Path]:
+    """Draw what the metrics of jobs without scores allow.
+
+    Parameters
+    ----------
+    jobs : DataFrame
+        One row per job: its overrides and flat metrics.
+    folder : Path
+        Where the PNG files go.
+
+    Returns
+    -------
+    dict of str to Path
+        ``consistency`` where several consistency jobs differ in a corpus.
+    """
+    corpora = [name for name in (TEMPLATES_OVERRIDE, TEXTS_OVERRIDE) if name in jobs]
+    if "consistency/count_rate" not in jobs or not corpora:
+        return {}
+    finished = jobs[jobs["consistency/count_rate"].notna()]
+    if len(finished) < 2 or all(finished[name].nunique() < 2 for name in corpora):
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = corpus_pairs(finished)
+    file = folder / "consistency.png"
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+    return {"consistency": file}
+
+
+def corpus_pairs(jobs: pd.DataFrame) -> Figure:
+    """Share of pairs of template and individual network that match, by corpus of either, beside chance.
+
+    Other settings that were swept get a panel each.
+    """
+    default = pd.Series("default", index=jobs.index)
+    templates = jobs.get(TEMPLATES_OVERRIDE, default)
+    frame = jobs.assign(templates=templates, texts=jobs.get(TEXTS_OVERRIDE, templates))
+    fixed = ("override/benchmark", TEMPLATES_OVERRIDE, TEXTS_OVERRIDE)
+    swept = [
+        name
+        for name in jobs
+        if str(name).startswith("override/") and name not in fixed and jobs[name].nunique(dropna=False) > 1
+    ]
+    panels = list(frame.groupby(swept, sort=False, dropna=False)) if swept else [((), frame)]
+    top = 100 * float(frame["consistency/count_rate"].max())
+    side = max(3.6, 1.5 + 0.95 * max(frame["templates"].nunique(), frame["texts"].nunique()))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=((side + 0.6) * len(panels), side), squeeze=False, layout="constrained"
+    )
+    for each, (values, rows) in zip(axes[0], panels, strict=True):
+        image = _pairs_panel(each, rows, max(top, 1e-9))
+        names = (str(name).removeprefix("override/") for name in swept)
+        each.set_title(
+            ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True)), fontsize=8
+        )
+    figure.colorbar(image, ax=list(axes[0]), label="matching pairs, %")
+    figure.suptitle(
+        "Consistency: matches of group and individual networks\n(in brackets: by chance)", fontsize=10
+    )
+    return figure
+
+
+def _pairs_panel(axes: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
+    """One heat map; where jobs share a pair of corpora, their mean."""
+    names = {"found": "consistency/count_rate", "chance": "consistency/count_rate/chance"}
+    found, chance = (
+        100 * rows.pivot_table(index="templates", columns="texts", values=name, sort=False)
+        for name in names.values()
+    )
+    values, expected = found.to_numpy(dtype=float), chance.to_numpy(dtype=float)
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
+    axes.set_xticks(range(values.shape[1]), found.columns)
+    axes.set_yticks(range(values.shape[0]), found.index)
+    axes.set_xlabel("individual networks of")
+    axes.set_ylabel("templates of")
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            colour = "white" if value < top / 2 else "black"
+            text = f"{value:.1f}\n({expected[row, column]:.2g})"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    return image

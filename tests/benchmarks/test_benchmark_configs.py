@@ -9,10 +9,9 @@ import fbn_exp.script  # noqa: F401 - registers the resolver that conf/common.ya
 from fbn_exp.benchmarks.base import Benchmark, NetworkBenchmark
 from fbn_exp.config import register
 from fbn_exp.config.choices import Split
+from fbn_exp.errors import ConfigError
 from fbn_exp.stages.build import built
 
-REQUIRED = {"lm_eval": ["benchmark.tasks=[hellaswag]"], "overlap": ["benchmark.other=there"]}
-OF_NETWORKS = ("consistency", "overlap", "connectivity")
 CONF = Path(__file__).parents[2] / "conf"
 
 
@@ -26,8 +25,35 @@ def benchmark(*overrides):
 
 @pytest.mark.parametrize("option", sorted(file.stem for file in (CONF / "benchmark").glob("*.yaml")))
 def test_every_option_composes_and_builds_its_object(option):
-    made = benchmark(f"benchmark={option}", *REQUIRED.get(option, []))
-    assert isinstance(made, NetworkBenchmark if option in OF_NETWORKS else Benchmark)
+    more = {"lm_eval": ["benchmark.tasks=[hellaswag]"], "overlap": ["benchmark.other=nowhere"]}
+    measures = option in ("consistency", "overlap", "connectivity")
+    made = benchmark(f"benchmark={option}", *more.get(option, []))
+    assert isinstance(made, NetworkBenchmark if measures else Benchmark)
+
+
+@pytest.mark.parametrize("option", ["consistency", "connectivity"])
+def test_networks_are_looked_for_in_the_test_part_of_their_own_corpus_unless_told(option):
+    own = benchmark(f"benchmark={option}", "dataset=news", "seed=7")
+    assert (own.dataset.name, own.dataset.split, own.dataset.seed, own.seed) == ("news", Split.test, 7, 7)
+    other = benchmark(f"benchmark={option}", "dataset=news", "dataset@benchmark.dataset=code")
+    assert (other.dataset.name, other.dataset.split) == ("code", Split.test)
+    assert own.dataset.n_texts == other.dataset.n_texts
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["benchmark=consistency", "benchmark.minimum_iou=1"], r"minimum_iou is 1\.0"),
+        (["benchmark=consistency", "benchmark.n_components=0"], "n_components is 0"),
+        (["benchmark=consistency", "benchmark.null_draws=0"], "null_draws is 0"),
+        (["benchmark=consistency", "benchmark.dataset.n_texts=1"], r"dataset\.n_texts is 1"),
+        (["benchmark=overlap", "benchmark.other=x", "benchmark.null_draws=0"], "null_draws is 0"),
+        (["benchmark=connectivity", "benchmark.draws=0"], r"benchmark\.draws is 0"),
+    ],
+)
+def test_measures_refuse_what_is_out_of_range(overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        benchmark(*overrides)
 
 
 def test_texts_come_from_the_test_part():

@@ -138,6 +138,8 @@ def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
         "consistency/texts": float(len(found.count)),
         "consistency/individual_networks": float(findings.individual),
         "consistency/individual_size": findings.individual_size,
+        "consistency/recurring": found.recurring.sum(),
+        "consistency/recurring/chance_shift": findings.shifted.recurring.sum(),
         "consistency/count_total": totals[-1],
         "consistency/count_total/p_value": findings.p_value[-1],
         "consistency/count_rate": totals[-1] / (findings.individual * len(findings.sizes)),
@@ -218,9 +220,10 @@ def _lines(findings: Findings) -> list[str]:
     lines = [
         f"{len(findings.found.count)} texts, {findings.individual:,} individual networks (median "
         f"{findings.individual_size:,.0f} neurons): {totals[-1]:,.0f} matches with IoU > "
-        f"{findings.minimum_iou:g} to the {n_networks} templates, {masks.expected[-1]:,.1f} expected of "
-        f"random masks of the same size in each block, {shift.expected[-1]:,.1f} of shifted signals "
-        f"(p = {masks.p_value[-1]:.2g} and {shift.p_value[-1]:.2g}).",
+        f"{findings.minimum_iou:g} to the {n_networks} templates, of {findings.found.recurring.sum():,.0f} "
+        f"networks; {masks.expected[-1]:,.1f} expected of random masks of the "
+        f"same size in each block, {shift.expected[-1]:,.1f} of shifted signals (p = {masks.p_value[-1]:.2g} "
+        f"and {shift.p_value[-1]:.2g}).",
         f"{above} of {n_networks} templates recur more often than under both nulls (p < {SIGNIFICANT}, not "
         "corrected for the number of templates).",
     ]
@@ -253,7 +256,7 @@ def _figure(findings: Findings) -> Figure:
     """Counts and matched IoU of each template beside both nulls, and test-retest numbers."""
     panels = 2 if findings.halves is None else 3
     n_networks = len(findings.sizes)
-    width = min(16.0, max(8.0, 3.0 + 0.45 * n_networks))
+    width = min(16.0, max(9.5, 5.0 + 0.45 * n_networks))
     figure, axes = plt.subplots(
         panels, 1, figsize=(width, 2.7 * panels + 0.5), sharex=True, layout="constrained"
     )
@@ -283,11 +286,11 @@ def _count_panel(axes: Axes, findings: Findings) -> None:
         expected, upper = against.expected[:-1], against.upper[:-1]
         error = [np.zeros_like(expected), np.maximum(upper - expected, 0)]
         at = networks + 0.1 + 0.2 * place
-        label = f"{NULLS[null]}: mean, 95% below the tip"
+        label = f"{NULLS[null]} (tip: 95%)"
         axes.bar(at, expected, 0.2, yerr=error, color=COLOURS[null], label=label, error_kw={"lw": 1})
     axes.set_ylabel(f"count of {findings.individual:,}")
     axes.set_title(f"Individual networks with IoU > {findings.minimum_iou:g}", fontsize=9)
-    axes.legend(fontsize=7, frameon=False)
+    _legend(axes)
 
 
 def _iou_panel(axes: Axes, findings: Findings) -> None:
@@ -306,7 +309,7 @@ def _iou_panel(axes: Axes, findings: Findings) -> None:
     axes.axhline(findings.minimum_iou, color="gray", lw=0.7, ls=":")
     axes.set_ylabel("matched IoU")
     axes.set_title("Best one-to-one match in each text", fontsize=9)
-    axes.legend(fontsize=7, frameon=False)
+    _legend(axes)
 
 
 def _retest_panel(axes: Axes, halves: Retest) -> None:
@@ -318,4 +321,9 @@ def _retest_panel(axes: Axes, halves: Retest) -> None:
     axes.set_ylim(min(-0.05, float(np.nanmin(halves.icc, initial=0.0)) - 0.05), 1.02)
     axes.set_ylabel("test–retest")
     axes.set_title("Dual regression onto both halves of each text", fontsize=9)
-    axes.legend(fontsize=7, frameon=False)
+    _legend(axes)
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the panel, where it hides nothing."""
+    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from matplotlib import pyplot as plt
 from omegaconf import DictConfig
@@ -63,6 +64,7 @@ def _prepared(
     if not benchmark.records:
         return networks, None
     _require_same_signals(networks, parts.signals)
+    _warn_of_another_method(networks, parts.config["method"])
     # networks of a folder may live at another site than the config's
     recipe = dataclasses.replace(parts.recipe(lm), layout=networks.layout)
     return networks, Recording(lm, recipe, folder.path)
@@ -79,6 +81,19 @@ def _require_same_signals(networks: FunctionalNetworks, signals: SignalsConfig) 
     if different:
         wanted = " ".join(f"signals.{name}={value}" for name, value in different.items())
         raise ConfigError(f"the networks were found in other signals than the config describes: set {wanted}")
+
+
+def _warn_of_another_method(networks: FunctionalNetworks, method: dict[str, Any]) -> None:
+    """Networks of a folder may come from another method than the config's, which the benchmark uses."""
+    made = networks.provenance.get("config", {}).get("method", {})
+    free = ("n_components", "seed")
+    different = [name for name in made if name not in free and made[name] != method.get(name)]
+    if different:
+        log.warning(
+            "the networks come from another method than the config's (%s): what is decomposed here is "
+            "decomposed by the config's",
+            ", ".join(f"{name}={made[name]}" for name in different),
+        )
 
 
 def _keep(found: Measurement, folder: RunFolder, dpi: int) -> None:
