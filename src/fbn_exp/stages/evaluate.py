@@ -18,7 +18,7 @@ from fbn_exp.errors import ConfigError
 from fbn_exp.fold import export
 from fbn_exp.interventions import Inhibit, Intervention, NoIntervention, Scale
 from fbn_exp.models import LanguageModel, load
-from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.networks import FunctionalNetworks, mask_metrics
 from fbn_exp.score_cache import ScoreCache
 from fbn_exp.scorer import Controls, Scorer, select_factors
 from fbn_exp.stages.build import Parts, built, extraction_parts, plain, typed
@@ -66,6 +66,8 @@ def run(cfg: DictConfig) -> float | None:
         lm = load(parts.model, parts.cache)
         target, networks = _target(cfg.networks, intervention, parts, lm, folder)
         provenance = {"text_digests": []} if networks is None else networks.provenance
+        if networks is not None:
+            folder.add_metrics(mask_metrics(networks.masks(parts.threshold)))
         if cfg.export.path is not None:
             # before anything is scored: an edit that cannot be folded is said at once
             export(lm, target.layout, intervention.edit(target), Path(cfg.export.path).expanduser())

@@ -10,7 +10,7 @@ from fbn_exp import figures
 from fbn_exp.activations import Signals
 from fbn_exp.extraction import Extraction, extracted
 from fbn_exp.models import LanguageModel, load
-from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
+from fbn_exp.networks import FunctionalNetworks, block_shares, mask_metrics
 from fbn_exp.reliability.icasso import Centrotypes
 from fbn_exp.stages.build import Parts, extraction_parts, plain
 from fbn_exp.stages.describe_drivers import describe_drivers
@@ -94,13 +94,9 @@ def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: R
     )
     folder.artifacts.update({f"figures/{name}": file for name, file in pictures.items()})
     masks = networks.masks(parts.threshold)
-    others = intersection_over_union(masks, masks).fill_diagonal_(0)
     folder.add_metrics(
         {
-            "networks": len(networks),
-            "networks/union_size": int(masks.any(dim=0).sum()),
-            "networks/empty": int((~masks.any(dim=1)).sum()),
-            "networks/largest_iou": float(others.max()),
+            **mask_metrics(masks),
             "memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         }
     )
