@@ -34,11 +34,6 @@ class Intervention(ABC):
             raise ConfigError(f"intervention.networks is {networks!r}: all, or a list of indices as [0,2]")
         self.networks = networks
 
-    def _require_one_each(self, field: str, numbers: list[float]) -> None:
-        """Refuse a wrong number of values before a model is loaded, where the networks are listed."""
-        if isinstance(self.networks, list):
-            _one_each(field, numbers, len(set(self.networks)))
-
     @abstractmethod
     def edit(self, target: Target) -> Edit:
         """Edit of the target's neurons; every other neuron's entry says what happens outside."""
@@ -65,6 +60,43 @@ class NoIntervention(Intervention):
         return "untouched"
 
 
+class _OneEach:
+    """One number for all chosen networks, or one for each of them, in their order."""
+
+    def __init__(self, field: str, value: float | Sequence[float], networks: Selection) -> None:
+        many = isinstance(value, Sequence) and not isinstance(value, str)
+        values = list(value) if many else [value]  # type: ignore[arg-type]
+        try:
+            numbers = [float(each) for each in values if not isinstance(each, bool)]  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            raise ConfigError(
+                f"{field} is {value!r}: a number, or a list with one number per network"
+            ) from None
+        if not numbers or len(numbers) < len(values) or not torch.tensor(numbers).isfinite().all():
+            raise ConfigError(f"{field} is {value!r}: needs finite numbers")
+        self.field = field
+        self.numbers = numbers
+        if isinstance(networks, list):
+            # before a model is loaded; of "all", the count is known only then
+            self._require(len(set(networks)))
+
+    def _require(self, count: int) -> None:
+        if len(self.numbers) not in (1, count):
+            raise ConfigError(
+                f"{self.field} has {len(self.numbers)} values for {count} networks: give one, or one for each"
+            )
+
+    def of_members(self, target: Target) -> Tensor:
+        """Number of each member of the target, in the order of the neurons."""
+        count = len(target.networks)
+        self._require(count)
+        numbers = torch.tensor(self.numbers * (count if len(self.numbers) == 1 else 1))
+        return numbers[target.labels[target.members]]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{each:g}" for each in self.numbers)
+
+
 class Scale(Intervention):
     """Members' activations are multiplied.
 
@@ -84,24 +116,22 @@ class Scale(Intervention):
     def __init__(self, networks: Selection = "all", factor: float | Sequence[float] = 0.0) -> None:
         super().__init__(networks)
         self.factor = factor
-        self.factors = _numbers("intervention.factor", factor)
-        self._require_one_each("intervention.factor", self.factors)
+        self.factors = _OneEach("intervention.factor", factor, networks)
 
     @property
     @override
     def single_factor(self) -> float | None:
-        return self.factors[0] if len(self.factors) == 1 else None
+        return self.factors.numbers[0] if len(self.factors.numbers) == 1 else None
 
     @override
     def edit(self, target: Target) -> Edit:
         edit = no_edit(target.layout.n_neurons)
-        factors = _one_each("intervention.factor", self.factors, len(target.networks))
-        edit.scale[target.members] = factors[target.labels[target.members]]
+        edit.scale[target.members] = self.factors.of_members(target)
         return edit
 
     @override
     def describe(self) -> str:
-        return f"scale {_shown(self.factors)}"
+        return f"scale {self.factors}"
 
 
 class Inhibit(Scale):
@@ -126,15 +156,15 @@ class Amplify(Scale):
 
     def __init__(self, networks: Selection = "all", factor: float | Sequence[float] = 1.1) -> None:
         super().__init__(networks, factor)
-        if min(self.factors) <= 1:
+        if min(self.factors.numbers) <= 1:
             raise ConfigError(
-                f"intervention.factor is {_shown(self.factors)}, amplify needs more than 1: "
+                f"intervention.factor is {self.factors}, amplify needs more than 1: "
                 "intervention=scale takes any factor"
             )
 
     @override
     def describe(self) -> str:
-        return f"amplify {_shown(self.factors)}"
+        return f"amplify {self.factors}"
 
 
 class Shift(Intervention):
@@ -156,19 +186,17 @@ class Shift(Intervention):
     def __init__(self, networks: Selection = "all", value: float | Sequence[float] = 1.0) -> None:
         super().__init__(networks)
         self.value = value
-        self.values = _numbers("intervention.value", value)
-        self._require_one_each("intervention.value", self.values)
+        self.values = _OneEach("intervention.value", value, networks)
 
     @override
     def edit(self, target: Target) -> Edit:
         edit = no_edit(target.layout.n_neurons)
-        values = _one_each("intervention.value", self.values, len(target.networks))
-        edit.shift[target.members] = values[target.labels[target.members]]
+        edit.shift[target.members] = self.values.of_members(target)
         return edit
 
     @override
     def describe(self) -> str:
-        return f"shift {_shown(self.values)}"
+        return f"shift {self.values}"
 
 
 class Mean(Intervention):
@@ -202,27 +230,3 @@ class Preserve(Intervention):
     @override
     def describe(self) -> str:
         return "preserve"
-
-
-def _numbers(field: str, value: float | Sequence[float]) -> list[float]:
-    many = isinstance(value, Sequence) and not isinstance(value, str)
-    values = list(value) if many else [value]  # type: ignore[arg-type]
-    try:
-        numbers = [float(each) for each in values if not isinstance(each, bool)]  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{field} is {value!r}: a number, or a list with one number per network") from None
-    if not numbers or len(numbers) < len(values) or not torch.tensor(numbers).isfinite().all():
-        raise ConfigError(f"{field} is {value!r}: needs finite numbers")
-    return numbers
-
-
-def _one_each(field: str, numbers: list[float], count: int) -> Tensor:
-    if len(numbers) not in (1, count):
-        raise ConfigError(
-            f"{field} has {len(numbers)} values for {count} networks: give one, or one for each"
-        )
-    return torch.tensor(numbers * (count if len(numbers) == 1 else 1))
-
-
-def _shown(numbers: list[float]) -> str:
-    return ", ".join(f"{each:g}" for each in numbers)
