@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from fbn_exp.mapped import release
+
 # a chunk of float32 fits a processor's cache; sums within it are exact enough in float32
 CHUNK_VALUES = 2**20
 # on an accelerator few large chunks are faster than many small ones
@@ -48,10 +50,15 @@ class RowNorms:
 
 
 def row_chunks(values: Tensor) -> Iterator[Tensor]:
-    """Views of consecutive rows, so that no temporary is as large as the signals."""
+    """Views of consecutive rows, so that no temporary is as large as the signals.
+
+    Of values that are mapped from a file, each view is let go of before the next: see ``fbn_exp.mapped``.
+    """
     chunk = CHUNK_VALUES if values.device.type == "cpu" else ACCELERATOR_CHUNK_VALUES
     rows = max(1, chunk // max(1, values.shape[1]))
-    yield from values.split(rows)
+    for view in values.split(rows):
+        yield view
+        release(view)
 
 
 def neuron_statistics(values: Tensor) -> NeuronStatistics:

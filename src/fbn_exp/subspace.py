@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fbn_exp.errors import MethodError
+from fbn_exp.mapped import times, transposed_times
 from fbn_exp.statistics import NeuronStatistics, neuron_statistics, row_chunks
 
 OVERSAMPLING = 16
@@ -134,7 +135,7 @@ def _new_directions(columns: Tensor, basis: Tensor) -> Tensor:
 
 
 def _times(signals: Tensor, right: Tensor, centre: bool) -> Tensor:
-    product = (signals @ right).double()
+    product = times(signals, right).double()
     if not centre:
         return product
     # also takes out what float32 rounded alike in all rows, where the mean is large
@@ -144,7 +145,7 @@ def _times(signals: Tensor, right: Tensor, centre: bool) -> Tensor:
 def _transposed_times(signals: Tensor, mean: Tensor, left: Tensor) -> Tensor:
     # columns of left sum to zero, up to its rounding to float32
     narrow = left.float()
-    return narrow.T @ signals - torch.outer(narrow.sum(dim=0), mean)
+    return transposed_times(narrow, signals) - torch.outer(narrow.sum(dim=0), mean)
 
 
 def _from_projection(basis: Tensor, projected: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
