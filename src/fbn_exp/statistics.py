@@ -29,6 +29,22 @@ class NeuronStatistics:
     largest: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
 
 
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What centring needs to know.
+
+    Attributes
+    ----------
+    mean : Tensor of shape (N,), float64
+        Of every neuron over tokens, in the processor's memory.
+    energy : float
+        Squared Frobenius norm of the centred values.
+    """
+
+    mean: Tensor
+    energy: float
+
+
 @dataclass(frozen=True)
 class RowNorms:
     """Norms of the tokens' rows.
@@ -82,6 +98,21 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
     variance = (squares / n_tokens - mean.square()).clamp_min(0)
     found = (mean + shift, variance.sqrt(), absolute / n_tokens, largest)
     return NeuronStatistics(*(each.cpu() for each in found))
+
+
+def moments(values: Tensor) -> Moments:
+    """Mean of every column of (T, N) values and their energy around it: less work than all statistics."""
+    n_tokens, n_neurons = values.shape
+    shift = next(row_chunks(values)).mean(dim=0)
+    total = torch.zeros(n_neurons, dtype=torch.float64, device=values.device)
+    energy = torch.zeros((), dtype=torch.float64, device=values.device)
+    for chunk in row_chunks(values):
+        deviation = chunk - shift
+        total += deviation.sum(dim=0)
+        # torch sums pairwise, exact to 1e-7; a dot product of the chunk with itself is not
+        energy += deviation.square_().sum()
+    mean = total / n_tokens
+    return Moments((mean + shift).cpu(), max(0.0, float(energy - n_tokens * mean.square().sum())))
 
 
 def row_norms(values: Tensor) -> RowNorms:
