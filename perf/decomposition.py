@@ -2,9 +2,9 @@
 
 python perf/decomposition.py [--rounds 3] [--authors 1]
 
-Peak memory is what a side adds to the signals. Round r of every side starts from seed r; the negentropy
-is that of the best round. The slow sides run fewer rounds: ``--authors`` for FastICA on the raw signals, once for
-the exact subspace; each of their runs is compared with every run of ours.
+Peak memory is what a side adds to the signals. Round r of every side starts from seed r; the negentropy is
+that of the best round. The slow sides run fewer rounds: ``--authors`` for FastICA on the raw signals, once
+for the exact subspace; each of their runs is compared with every run of ours.
 """
 
 import argparse

@@ -22,9 +22,9 @@ ACCELERATOR = HERE / "accelerator.json"
 HEAD = """# Speed
 
 Made by `make perf`. Times are wall-clock ratios, in brackets ratios of processor time: on a machine that
-others use too, the latter are to be trusted. Both sides run in one process on the same data, in turn; medians
-over rounds. Peaks are GiB of resident memory over what was there before. Signals: SmolLM2-135M over 10,000 tokens of
-Wikipedia, 17,280 neurons, k = 64, one start, unless said otherwise.
+others use too, the latter are to be trusted. Both sides run in one process on the same data, in turn;
+medians over rounds. Peaks are GiB of resident memory over what was there before. Signals: SmolLM2-135M over
+10,000 tokens of Wikipedia, 17,280 neurons, k = 64, one start, unless said otherwise.
 """
 
 
