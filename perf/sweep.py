@@ -1,6 +1,6 @@
 """A sweep of 20 jobs through evaluate.py, in one process, against its parts: scoring, and one model load.
 
-python perf/sweep.py [texts]
+python perf/sweep.py [texts [override …]]
 
 Scoring and loading are timed inside the sweep itself, the sweep from its first import to its last file.
 """
@@ -46,7 +46,7 @@ def main() -> None:
         cache.mkdir()
         if (CACHE / "models").is_dir():  # the conversion of the model's file is not part of a sweep
             (cache / "models").symlink_to((CACHE / "models").resolve())
-        shared = (f"cache={cache}", "tracking=none", "dataset.n_texts=8")
+        shared = (f"cache={cache}", "tracking=none", "dataset.n_texts=8", *sys.argv[2:])
         script("extract.py", *shared, f"hydra.run.dir={folder}/extract")
         from fbn_exp import models
         from fbn_exp.benchmarks.perplexity import Perplexity

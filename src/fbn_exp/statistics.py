@@ -112,7 +112,9 @@ def moments(values: Tensor) -> Moments:
         # torch sums pairwise, exact to 1e-7; a dot product of the chunk with itself is not
         energy += deviation.square_().sum()
     mean = total / n_tokens
-    return Moments((mean + shift).cpu(), max(0.0, float(energy - n_tokens * mean.square().sum())))
+    # clamped as a tensor, which keeps what is not a number
+    centred = (energy - n_tokens * mean.square().sum()).clamp_min(0)
+    return Moments((mean + shift).cpu(), float(centred))
 
 
 def row_norms(values: Tensor) -> RowNorms:
