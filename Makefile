@@ -1,8 +1,8 @@
-# make demo | test | check : each sets up .venv by itself
+# make demo | test | check | perf : each sets up .venv by itself
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check perf clean
 
 demo: .venv/.installed
 	$(BIN)/python extract.py
@@ -17,6 +17,10 @@ check: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
+
+perf: .venv/.installed-dev
+	$(BIN)/pip install --quiet python-picard==0.8.2 icalens==0.3.6
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=2 $(BIN)/python perf/run.py
 
 clean:
 	rm -rf .venv outputs

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from fbn_exp.statistics import CHUNK_VALUES, neuron_statistics, row_chunks, row_norms
+from fbn_exp.statistics import CHUNK_VALUES, moments, neuron_statistics, row_chunks, row_norms
 
 
 def draw(n_tokens, n_neurons, mean=0.0, spread=1.0):
@@ -98,3 +100,17 @@ def test_norms_cover_every_chunk():
 def test_silent_signals_have_no_outliers():
     found = row_norms(torch.zeros(7, 3))
     assert (found.largest, found.outliers, found.outlier_share) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_moments_are_those_of_all_statistics(offset):
+    values = torch.randn(3_000, 700, generator=torch.Generator().manual_seed(0)) + offset
+    found, exact = moments(values), values.double()
+    torch.testing.assert_close(found.mean, exact.mean(dim=0), rtol=1e-6, atol=1e-6)
+    assert found.energy == pytest.approx(float((exact - exact.mean(dim=0)).square().sum()), rel=1e-5)
+
+
+def test_moments_keep_what_is_not_a_number():
+    values = torch.ones(50, 4)
+    values[7, 2] = torch.nan
+    assert math.isnan(moments(values).energy)

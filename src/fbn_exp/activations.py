@@ -22,6 +22,7 @@ from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.errors import ConfigError, SignalError
 from fbn_exp.hooks import visited
 from fbn_exp.layout import Block, NeuronLayout
+from fbn_exp.mapped import map_file, release
 from fbn_exp.models import LanguageModel
 from fbn_exp.standardise import standardise
 from fbn_exp.statistics import NeuronStatistics, RowNorms, neuron_statistics, row_norms
@@ -148,10 +149,11 @@ def _storage(
         scratch.mkdir(parents=True, exist_ok=True)
         _require_space(scratch, size, words)
         with tempfile.TemporaryDirectory(prefix="signals-", dir=scratch) as folder:
-            file = str(Path(folder) / "signals.f32")
-            yield torch.from_file(file, shared=True, size=shape[0] * shape[1], dtype=torch.float32).view(
-                shape
-            )
+            try:
+                values = map_file(Path(folder) / "signals.f32", shape)
+            except OSError as error:
+                raise SignalError(_too_small(scratch, words, f"refuses it ({error.strerror})")) from error
+            yield values
 
 
 def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> Storage:
@@ -188,10 +190,14 @@ def _require_space(scratch: Path, size: int, shape: str) -> None:
     """Refuse a mapped file that the disk cannot hold: writing to it would kill the process."""
     free = shutil.disk_usage(scratch).free
     if size > free:
-        raise SignalError(
-            f"signals ({shape}) are above signals.memory_budget_gb, and {scratch} has {free / GIB:.2f} GiB "
-            "free: raise the budget, take less text, or write the run to another disk"
-        )
+        raise SignalError(_too_small(scratch, shape, f"has {free / GIB:.2f} GiB free"))
+
+
+def _too_small(scratch: Path, shape: str, reason: str) -> str:
+    return (
+        f"signals ({shape}) are above signals.memory_budget_gb, and {scratch} {reason}: "
+        "raise the budget, take less text, or write the run to another disk"
+    )
 
 
 def _fill(
@@ -211,6 +217,7 @@ def _fill(
             with visited(lm.model, layout, writer.write):
                 base(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False)
             writer.check()
+            release(values)
             seconds += time.perf_counter() - started
             bar.update(int(mask.sum()))
     return seconds

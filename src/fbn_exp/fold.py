@@ -16,6 +16,7 @@ from fbn_exp.files import new_folder
 from fbn_exp.hooks import visited
 from fbn_exp.layout import Block, NeuronLayout
 from fbn_exp.models import LanguageModel
+from fbn_exp.offload import is_offloaded
 
 # the last linear map inside an MLP or attention module, by architecture
 PROJECTIONS = (
@@ -63,12 +64,14 @@ def folded(model: nn.Module, layout: NeuronLayout, edit: Edit) -> nn.Module:
     FoldError
         If the edit has no equivalent in the weights: at ``block_output``, which is a sum over all earlier
         blocks; a shift where there is no bias; a mixture of experts other than the known kinds; quantised
-        weights.
+        or offloaded weights.
     """
     if layout.site is Site.block_output:
         raise FoldError(
             "site=block_output cannot be folded: it is a sum over all earlier blocks, not a product"
         )
+    if is_offloaded(model):
+        raise FoldError("some weights are offloaded by model.device_map: fold with model.device_map=cpu")
     twin = copy.deepcopy(model)
     touched = edit.touched
     with torch.no_grad():

@@ -22,11 +22,13 @@ from transformers import (
     __version__,
 )
 
-from fbn_exp.config.choices import Precision, Site
+from fbn_exp.config.choices import Precision, Quantization, Site
 from fbn_exp.config.options import ModelConfig
 from fbn_exp.errors import ModelError
 from fbn_exp.gguf import converted, in_package
 from fbn_exp.layout import NeuronLayout
+from fbn_exp.offload import device_of, named_weights
+from fbn_exp.quantisation import check_quantization, quantization_config
 from fbn_exp.random_model import byte_tokenizer, random_model
 from fbn_exp.sites import resolve
 
@@ -80,9 +82,7 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Device that token ids go to."""
-        weight = self.model.get_input_embeddings().weight
-        assert isinstance(weight, torch.Tensor)
-        return weight.device
+        return device_of(self.model.get_input_embeddings())
 
     @property
     def pad_id(self) -> int:
@@ -94,8 +94,8 @@ class LanguageModel:
     def weight_digest(self) -> str:
         """Sha256 over all weights rounded to bfloat16: the same whether loaded in float32 or bfloat16."""
         digest = hashlib.sha256()
-        for name, weight in self.model.named_parameters():
-            rounded = weight.detach().to(torch.bfloat16) if weight.is_floating_point() else weight.detach()
+        for name, weight in named_weights(self.model):
+            rounded = weight.to(torch.bfloat16) if weight.is_floating_point() else weight
             digest.update(name.encode())
             digest.update(rounded.reshape(-1).cpu().view(torch.uint8).numpy().data)
         return digest.hexdigest()
@@ -156,13 +156,15 @@ def _load(config: ModelConfig, cache: Path) -> LanguageModel:
         log.warning("trust_remote_code: Python code that comes with %s is run", config.name)
     device = choose_device(config.device)
     dtype = choose_dtype(config.dtype, device)
+    check_quantization(config.quantization, config.name, device)
     kind, _, rest = config.name.partition(":")
     if kind == "random":
         model, tokenizer = random_model(rest, config.random), byte_tokenizer()
         model = model.to(dtype)  # type: ignore[arg-type]
     else:
-        model, tokenizer = _from_pretrained(config, _source(config.name, cache / "models"), dtype)
-    if config.device_map is None or kind == "random":
+        model, tokenizer = _from_pretrained(config, _source(config.name, cache / "models"), dtype, device)
+    placed = config.device_map is not None or config.quantization is not Quantization.none
+    if not placed or kind == "random":
         model = model.to(device)  # type: ignore[arg-type]
     model.eval()
     log.info("loaded %s: %s, %s on %s", config.name, type(model).__name__, _precision(dtype), model.device)
@@ -181,7 +183,7 @@ def _source(name: str, cache: Path) -> Path | str:
 
 
 def _from_pretrained(
-    config: ModelConfig, source: Path | str, dtype: torch.dtype
+    config: ModelConfig, source: Path | str, dtype: torch.dtype, device: torch.device
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
@@ -189,7 +191,7 @@ def _from_pretrained(
         AutoConfig.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, device_map=config.device_map, output_loading_info=True, **options
+            source, dtype=dtype, **_placement(config, dtype, device), output_loading_info=True, **options
         )
         model, report = loaded  # a pair, though the annotation says a model
         if missing := sorted(report["missing_keys"]):
@@ -198,6 +200,15 @@ def _from_pretrained(
     except UNREADABLE as error:
         raise ModelError(_explain(config, source, error)) from error
     return model, tokenizer
+
+
+def _placement(config: ModelConfig, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+    """Where the weights go, and in which form."""
+    quantized = quantization_config(config.quantization, dtype)
+    placed = config.device_map
+    if quantized is not None and placed is None:
+        placed = {"": device}  # quantised weights are made on their device, and do not move
+    return {"device_map": placed, "quantization_config": quantized}
 
 
 def _explain(config: ModelConfig, source: Path | str, error: Exception) -> str:

@@ -11,6 +11,7 @@ from fbn_exp.config.choices import Site
 from fbn_exp.errors import LayoutError
 from fbn_exp.hooks import visited
 from fbn_exp.layout import Block, NeuronLayout
+from fbn_exp.offload import device_of
 
 # Module names inside a decoder block, tried in this order. A mixture of experts counts as the MLP
 # that it replaces: its output is the sum over its experts.
@@ -146,7 +147,7 @@ def _shapes(model: nn.Module, site: Site, paths: Sequence[str]) -> list[torch.Si
             )
         shapes[block.path] = activations.shape
 
-    device = next(model.parameters()).device
+    device = device_of(model)
     base = getattr(model, "base_model", model)
     with torch.inference_mode(), visited(model, probe, measure):
         base(input_ids=torch.zeros(1, 2, dtype=torch.long, device=device), use_cache=False)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from fbn_exp.mapped import release
+
 # a chunk of float32 fits a processor's cache; sums within it are exact enough in float32
 CHUNK_VALUES = 2**20
 # on an accelerator few large chunks are faster than many small ones
@@ -25,6 +27,22 @@ class NeuronStatistics:
     standard_deviation: Tensor
     mean_absolute: Tensor
     largest: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What centring needs to know.
+
+    Attributes
+    ----------
+    mean : Tensor of shape (N,), float64
+        Of every neuron over tokens, in the processor's memory.
+    energy : float
+        Squared Frobenius norm of the centred values.
+    """
+
+    mean: Tensor
+    energy: float
 
 
 @dataclass(frozen=True)
@@ -48,10 +66,15 @@ class RowNorms:
 
 
 def row_chunks(values: Tensor) -> Iterator[Tensor]:
-    """Views of consecutive rows, so that no temporary is as large as the signals."""
+    """Views of consecutive rows, so that no temporary is as large as the signals.
+
+    Of values that are mapped from a file, each view is let go of before the next: see ``fbn_exp.mapped``.
+    """
     chunk = CHUNK_VALUES if values.device.type == "cpu" else ACCELERATOR_CHUNK_VALUES
     rows = max(1, chunk // max(1, values.shape[1]))
-    yield from values.split(rows)
+    for view in values.split(rows):
+        yield view
+        release(view)
 
 
 def neuron_statistics(values: Tensor) -> NeuronStatistics:
@@ -75,6 +98,23 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
     variance = (squares / n_tokens - mean.square()).clamp_min(0)
     found = (mean + shift, variance.sqrt(), absolute / n_tokens, largest)
     return NeuronStatistics(*(each.cpu() for each in found))
+
+
+def moments(values: Tensor) -> Moments:
+    """Mean of every column of (T, N) values and their energy around it: less work than all statistics."""
+    n_tokens, n_neurons = values.shape
+    shift = next(row_chunks(values)).mean(dim=0)
+    total = torch.zeros(n_neurons, dtype=torch.float64, device=values.device)
+    energy = torch.zeros((), dtype=torch.float64, device=values.device)
+    for chunk in row_chunks(values):
+        deviation = chunk - shift
+        total += deviation.sum(dim=0)
+        # torch sums pairwise, exact to 1e-7; a dot product of the chunk with itself is not
+        energy += deviation.square_().sum()
+    mean = total / n_tokens
+    # clamped as a tensor, which keeps what is not a number
+    centred = (energy - n_tokens * mean.square().sum()).clamp_min(0)
+    return Moments((mean + shift).cpu(), float(centred))
 
 
 def row_norms(values: Tensor) -> RowNorms:

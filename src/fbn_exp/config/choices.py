@@ -62,6 +62,14 @@ class Independence(StrEnum):
     spatial = "spatial"
 
 
+class Quantization(StrEnum):
+    """How weights are stored: as they are, or in 8 or 4 bits (bitsandbytes, on a GPU)."""
+
+    none = "none"
+    int8 = "int8"
+    nf4 = "nf4"
+
+
 class WandbMode(StrEnum):
     """How a run reaches Weights & Biases; ``offline`` writes files to sync later."""
 

@@ -9,6 +9,7 @@ from fbn_exp.config.choices import (
     Contrast,
     Independence,
     Precision,
+    Quantization,
     Split,
     Standardise,
     Storage,
@@ -28,7 +29,10 @@ class ModelConfig:
     revision: str | None = None
     dtype: Precision = Precision.auto
     device: str = "auto"
-    device_map: str | None = None
+    # accelerate's placement of a model that no device holds alone: auto, balanced, sequential, or a mapping
+    # of module names to devices (0, cpu, disk)
+    device_map: Any = None
+    quantization: Quantization = Quantization.none
     trust_remote_code: bool = False
     # site name -> module path with * for the block's index, for architectures that are not known
     paths: dict[str, str] = field(default_factory=dict)

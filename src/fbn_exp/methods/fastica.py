@@ -17,8 +17,8 @@ from fbn_exp.subspace import Subspace
 
 # E G(ν) of a standard normal ν: what a Gaussian source reaches
 GAUSSIAN_EXPECTATION = {Contrast.logcosh: 0.37456720749, Contrast.exp: -1 / math.sqrt(2), Contrast.cube: 0.75}
-# until the rotation settles to this, single precision is enough; the rest is done in double
-COARSE_TOLERANCE = 1e-3
+# single precision tells rotations apart down to this; what lies below is done in double
+COARSE_TOLERANCE = 1e-5
 
 
 def _logcosh(y: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from fbn_exp.mapped import times
+
 
 def least_squares_courses(signals: Tensor, maps: Tensor) -> Tensor:
     """Time courses C that minimise ‖signals − mean − C · maps‖², in one pass over the signals.
@@ -23,7 +25,7 @@ def least_squares_courses(signals: Tensor, maps: Tensor) -> Tensor:
     # maps of very different size are as easy to tell apart as those of equal size
     size = torch.linalg.vector_norm(exact, dim=1).clamp_min(1e-300)
     unit = exact / size[:, None]
-    products = (signals @ unit.T.float()).double()
+    products = times(signals, unit.T.float()).double()
     products -= products.mean(dim=0)
     inverse = torch.linalg.pinv(unit @ unit.T, hermitian=True, rtol=1e-10)
     return products @ inverse / size

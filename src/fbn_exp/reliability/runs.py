@@ -12,6 +12,7 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.errors import MethodError
+from fbn_exp.mapped import times, transposed_times
 from fbn_exp.methods.base import Components, Decomposition, SubspaceDecomposition
 from fbn_exp.statistics import neuron_statistics, row_chunks
 from fbn_exp.subspace import Subspace
@@ -166,7 +167,7 @@ class WholeFits(Fits):
         maps = torch.stack([run.weights[row] for run, row in zip(chosen, rows, strict=True)])
         statistics = neuron_statistics(self.signals)
         total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
-        product = (self.signals @ maps.T.to(self.signals.device)).double().cpu()
+        product = times(self.signals, maps.T.to(self.signals.device)).double().cpu()
         product -= product.mean(dim=0)
         exact = maps.double()
         # least squares, the first step of dual regression: runs' own time courses are of other tokens
@@ -178,7 +179,7 @@ class WholeFits(Fits):
         total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
         # the basis sums to zero over tokens, so the mean of the signals drops out
         basis = span(time_courses).float().to(self.signals.device)
-        return float((basis.T @ self.signals).double().square().sum()) / total
+        return float(transposed_times(basis, self.signals).double().square().sum()) / total
 
 
 AnyFits = SubspaceFits | WholeFits

@@ -1,0 +1,190 @@
+"""Decomposition of real signals into 64 networks, against what else there is; one start each, in turn.
+
+python perf/decomposition.py [--rounds 3] [--authors 1]
+
+Peak memory is what a side adds to the signals. Round r of every side starts from seed r; the negentropy is
+that of the best round. The slow sides run fewer rounds: ``--authors`` for FastICA on the raw signals, once
+for the exact subspace; each of their runs is compared with every run of ours.
+"""
+
+import argparse
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import picard
+import torch
+from icalens._fastica import fit_fastica
+from measure import Cost, Row, median, peak_gib, ratio, reset_peak, save, smollm2_signals, timed
+from scipy.optimize import linear_sum_assignment
+from sklearn.decomposition import PCA
+from sklearn.decomposition import FastICA as SklearnFastICA
+from torch import Tensor
+
+from fbn_exp.config.choices import Contrast
+from fbn_exp.methods.fastica import FastICA, negentropy
+from fbn_exp.subspace import KRYLOV_STEPS, OVERSAMPLING, leading_subspace
+
+K = 64
+BLOCK = slice(15 * 576, 16 * 576)
+Fit = Callable[[Tensor, int], Tensor]
+
+
+@dataclass
+class Side:
+    """What one side took and reached."""
+
+    costs: list[Cost] = field(default_factory=list)
+    negentropies: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
+    sources: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    def run(self, fit: Fit, signals: Tensor, seed: int) -> None:
+        """One more round."""
+        before = peak_after_reset()
+        with timed(self.costs), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of iterations that end before the tolerance is met
+            sources = fit(signals, seed).double()
+        self.peaks.append(peak_gib() - before)
+        sources -= sources.mean(dim=1, keepdim=True)
+        sources /= sources.square().mean(dim=1, keepdim=True).sqrt()
+        reached = float(negentropy(sources, Contrast.logcosh).sum())
+        if not self.negentropies or reached > max(self.negentropies):
+            self.sources = sources
+        self.negentropies.append(reached)
+        print(f"  {self.costs[-1].wall:.2f} s, negentropy {reached:.4f}", flush=True)
+
+
+def peak_after_reset() -> float:
+    reset_peak()
+    return peak_gib()
+
+
+def ours(signals: Tensor, seed: int) -> Tensor:
+    return FastICA(K, seed=seed, restarts=1).fit(signals).time_courses_.T
+
+
+def authors(signals: Tensor, seed: int) -> Tensor:
+    model = SklearnFastICA(n_components=K, whiten="unit-variance", random_state=seed)
+    return torch.from_numpy(model.fit_transform(signals.numpy())).T
+
+
+def _whitened(signals: Tensor, seed: int) -> np.ndarray:
+    pca = PCA(K, svd_solver="randomized", whiten=True, random_state=seed)
+    return pca.fit_transform(signals.numpy())
+
+
+def pipeline(signals: Tensor, seed: int) -> Tensor:
+    model = SklearnFastICA(whiten=False, random_state=seed)
+    return torch.from_numpy(model.fit_transform(_whitened(signals, seed))).T
+
+
+def with_picard(signals: Tensor, seed: int) -> Tensor:
+    white = _whitened(signals, seed).T.astype(np.float64)
+    _, _, sources = picard.picard(white, whiten=False, ortho=True, random_state=seed, max_iter=200, tol=1e-4)
+    return torch.from_numpy(sources)
+
+
+def with_icalens(signals: Tensor, seed: int) -> Tensor:
+    found = fit_fastica(
+        signals, n_components=K, random_state=seed, row_normalize=False, objective_every=1_000
+    )
+    return ((signals - found.center) @ found.components.T).T
+
+
+def matched(sources: Tensor, others: Tensor) -> float:
+    """Median |r| of sources, each with the other side's that matches it best."""
+    table = np.abs((sources @ others.T / sources.shape[1]).numpy())
+    return float(np.median(table[linear_sum_assignment(table, maximize=True)]))
+
+
+def compare(what: str, own: Side, other: Side, target: str) -> Row:
+    seconds = f"{median(other.costs).wall:.2f} s, ours {median(own.costs).wall:.2f} s"
+    return Row(
+        f"{what}: time over ours",
+        f"{ratio(other.costs, own.costs)}; {seconds}",
+        target,
+        f"negentropy {max(other.negentropies):.4f}, ours {max(own.negentropies):.4f}; median matched |r| "
+        f"{matched(own.sources, other.sources):.3f}",
+        f"{max(other.peaks):.2f}, ours {max(own.peaks):.2f}",
+    )
+
+
+def exact_scores(signals: Tensor) -> Tensor:
+    """Leading left singular vectors of the centred signals, from the T × T Gram matrix in float64."""
+    gram = torch.zeros(len(signals), len(signals), dtype=torch.float64)
+    for columns in signals.split(1_728, dim=1):
+        centred = columns.double()
+        centred -= centred.mean(dim=0)
+        gram.addmm_(centred, centred.T)
+    from scipy.sparse.linalg import eigsh
+
+    return torch.from_numpy(eigsh(gram.numpy(), k=K)[1])
+
+
+def products(signals: Tensor) -> None:
+    """The matrix products of the range finder alone."""
+    right = torch.randn(signals.shape[1], K + OVERSAMPLING)
+    left = torch.randn(K + OVERSAMPLING, signals.shape[0])
+    for _ in range(KRYLOV_STEPS + 1):
+        signals @ right
+        left @ signals
+
+
+def subspace_rows(signals: Tensor, rounds: int) -> list[Row]:
+    exact, finder, passes, cosines = [], [], [], []
+    with timed(exact):
+        reference = exact_scores(signals)
+    for seed in range(rounds):
+        with timed(passes):
+            products(signals)
+        with timed(finder):
+            found = leading_subspace(signals, K, torch.Generator().manual_seed(seed))
+        cosines.append(float(torch.linalg.svdvals(reference.T @ found.scores).min()))
+    seconds = f"{median(finder).wall:.2f} s"
+    return [
+        Row(
+            "range finder over its matrix products",
+            f"{ratio(finder, passes)}; {seconds}",
+            "≤ 2",
+            f"smallest cosine to the exact subspace {min(cosines):.5f} (target > .999)",
+        ),
+        Row("exact subspace (T × T Gram) over range finder", f"{ratio(exact, finder)}"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--authors", type=int, default=1)
+    chosen = parser.parse_args()
+    signals = smollm2_signals()
+    block = signals[:, BLOCK].contiguous()
+    FastICA(8, restarts=1).fit(signals[:2_000])
+    sides: dict[str, Side] = {}
+    plan: list[tuple[str, Fit, Tensor, int]] = [
+        ("ours", ours, signals, chosen.rounds),
+        ("scikit-learn PCA, then FastICA", pipeline, signals, chosen.rounds),
+        ("scikit-learn PCA, then picard", with_picard, signals, chosen.rounds),
+        ("ours, one block", ours, block, chosen.rounds),
+        ("icalens, one block", with_icalens, block, chosen.rounds),
+        ("scikit-learn FastICA as the authors call it", authors, signals, chosen.authors),
+    ]
+    rows = subspace_rows(signals, chosen.rounds)
+    save("decomposition", rows)
+    targets = {plan[5][0]: "≥ 150", plan[1][0]: "≥ 3.5"}
+    for seed in range(max(chosen.rounds, chosen.authors)):
+        for name, fit, values, rounds in plan:
+            if seed < rounds:
+                print(f"round {seed}: {name}", flush=True)
+                sides.setdefault(name, Side()).run(fit, values, seed)
+    for name, _, _, rounds in plan:
+        if rounds > 0 and not name.startswith("ours"):
+            own = sides["ours, one block" if name.endswith("one block") else "ours"]
+            rows.append(compare(name, own, sides[name], targets.get(name, "")))
+    save("decomposition", rows)
+
+
+if __name__ == "__main__":
+    main()

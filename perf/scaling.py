@@ -1,0 +1,42 @@
+"""Cost of a decomposition as tokens, neurons and networks double, on parts of real signals.
+
+python perf/scaling.py [rounds]
+
+The number of iterations is fixed: convergence depends on the signals, not on their size.
+"""
+
+import sys
+
+from measure import Cost, Row, ratio, save, smollm2_signals, timed
+from torch import Tensor
+
+from fbn_exp.methods.fastica import FastICA
+
+
+def cost(signals: Tensor, k: int, into: list[Cost]) -> None:
+    with timed(into):
+        FastICA(k, restarts=1, max_iterations=40, tolerance=1e-12).fit(signals)
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    whole = smollm2_signals()
+    parts = {
+        "tokens 5,000 → 10,000": ((whole[:5_000], 64), (whole, 64), "≤ 2.2"),
+        "neurons 8,640 → 17,280": ((whole[:, :8_640].contiguous(), 64), (whole, 64), "≤ 2.2"),
+        "networks 32 → 64": ((whole, 32), (whole, 64), ""),
+    }
+    cost(whole[:3_000], 64, [])
+    rows = []
+    for name, (small, large, target) in parts.items():
+        one: list[Cost] = []
+        two: list[Cost] = []
+        for _ in range(rounds):
+            cost(*small, one)
+            cost(*large, two)
+        rows.append(Row(f"cost as {name}", str(ratio(two, one)), target))
+        save("scaling", rows)
+
+
+if __name__ == "__main__":
+    main()

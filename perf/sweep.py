@@ -1,0 +1,79 @@
+"""A sweep of 20 jobs through evaluate.py, in one process, against its parts: scoring, and one model load.
+
+python perf/sweep.py [texts [override …]]
+
+Scoring and loading are timed inside the sweep itself, the sweep from its first import to its last file.
+"""
+
+import os
+import runpy
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from unittest.mock import patch
+
+from measure import CACHE, ROOT, Cost, Row, ratio, save, timed
+
+JOBS = 20
+
+
+def timing(into: list[Cost], function):
+    def called(*args, **kwargs):
+        with timed(into):
+            return function(*args, **kwargs)
+
+    return called
+
+
+def script(name: str, *overrides: str) -> None:
+    with patch.object(sys, "argv", [name, *overrides]):
+        runpy.run_path(str(ROOT / name), run_name="__main__")
+
+
+def total(costs: list[Cost]) -> Cost:
+    return Cost(sum(each.wall for each in costs), sum(each.processor for each in costs))
+
+
+def main() -> None:
+    n_texts = sys.argv[1] if len(sys.argv) > 1 else "4"
+    os.chdir(ROOT)
+    whole: list[Cost] = []
+    scoring: list[Cost] = []
+    loading: list[Cost] = []
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        cache = Path(folder) / "cache"
+        cache.mkdir()
+        if (CACHE / "models").is_dir():  # the conversion of the model's file is not part of a sweep
+            (cache / "models").symlink_to((CACHE / "models").resolve())
+        shared = (f"cache={cache}", "tracking=none", "dataset.n_texts=8", *sys.argv[2:])
+        script("extract.py", *shared, f"hydra.run.dir={folder}/extract")
+        from fbn_exp import models
+        from fbn_exp.benchmarks.perplexity import Perplexity
+
+        models._kept.clear()
+        stack.enter_context(patch.object(Perplexity, "score", timing(scoring, Perplexity.score)))
+        stack.enter_context(patch.object(models, "_load", timing(loading, models._load)))
+        factors = ",".join(f"{each / JOBS:.2f}" for each in range(JOBS))
+        with timed(whole):
+            script(
+                "evaluate.py",
+                "-m",
+                *shared,
+                f"networks={folder}/extract/networks",
+                "intervention=scale",
+                "intervention.networks=[0]",
+                f"intervention.factor={factors}",
+                f"benchmark.dataset.n_texts={n_texts}",
+                "controls.repeats=1",
+                f"hydra.sweep.dir={folder}/sweep",
+            )
+    parts = total(scoring + loading)
+    found = (
+        f"{ratio(whole, [parts])}; {whole[0].wall:.0f} s, {len(scoring)} scorings {total(scoring).wall:.0f} s"
+    )
+    save("sweep", [Row(f"sweep of {JOBS} jobs over scoring and {len(loading)} model load", found, "≤ 1.2")])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Matrices that live in a file: mapped into memory, worked on piece by piece, each piece let go of after use.
+
+Pages of a mapped file count as the process's memory as long as they are mapped, and the kernel lets go of
+them only under pressure. ``release`` unmaps what was used: what was written stays in the file.
+"""
+
+import ctypes
+import mmap
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+# 128 MiB of float32: large enough for a product to run at full speed
+PRODUCT_VALUES = 2**25
+
+
+def map_file(file: Path, shape: tuple[int, int]) -> Tensor:
+    """A float32 matrix of zeros, of the given shape, that lives in a new file.
+
+    All of its space is taken on the disk at once: writing to a page that the disk has no room for would
+    kill the process.
+
+    Raises
+    ------
+    OSError
+        If the disk, a quota or a limit refuses a file of that size; no file is left then.
+    """
+    n_values = shape[0] * shape[1]
+    with file.open("xb") as handle:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(handle.fileno(), 0, n_values * 4)
+        except OSError:
+            file.unlink()
+            raise
+    return torch.from_file(str(file), shared=True, size=n_values, dtype=torch.float32).view(shape)
+
+
+def is_mapped(values: Tensor) -> bool:
+    """Whether a tensor, or what it is a view of, lives in a file that ``map_file`` made."""
+    return values.device.type == "cpu" and values.untyped_storage().filename is not None
+
+
+def release(values: Tensor) -> None:
+    """Unmap the pages of a mapped tensor or of a view of one; they are read again when they are used again.
+
+    Nothing is lost, and nothing is done to a tensor in memory.
+    """
+    if values.numel() == 0 or not is_mapped(values):
+        return
+    span = sum((size - 1) * stride for size, stride in zip(values.shape, values.stride(), strict=True)) + 1
+    start = values.data_ptr() // mmap.PAGESIZE * mmap.PAGESIZE
+    _madvise()(start, values.data_ptr() + span * values.element_size() - start, mmap.MADV_DONTNEED)
+
+
+@cache
+def _madvise() -> Callable[[int, int, int], int]:
+    function = ctypes.CDLL(None).madvise
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    function.restype = ctypes.c_int
+    return function
+
+
+def times(values: Tensor, right: Tensor) -> Tensor:
+    """``values @ right``, shape (T, m), of values (T, N) that may be mapped."""
+    if not is_mapped(values):
+        return values @ right
+    product = torch.empty(len(values), right.shape[1], dtype=right.dtype)
+    for rows in _slices(values):
+        torch.mm(values[rows], right, out=product[rows])
+        release(values[rows])
+    return product
+
+
+def transposed_times(left: Tensor, values: Tensor) -> Tensor:
+    """``left.T @ values``, shape (m, N), of values (T, N) that may be mapped."""
+    if not is_mapped(values):
+        return left.T @ values
+    product = torch.zeros(left.shape[1], values.shape[1], dtype=left.dtype)
+    for rows in _slices(values):
+        product.addmm_(left[rows].T, values[rows])
+        release(values[rows])
+    return product
+
+
+def _slices(values: Tensor) -> list[slice]:
+    rows = max(1, PRODUCT_VALUES // max(1, values.shape[1]))
+    return [slice(start, start + rows) for start in range(0, len(values), rows)]
