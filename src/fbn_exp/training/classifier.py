@@ -14,7 +14,7 @@ from fbn_exp.models import LanguageModel
 
 
 def classifier(lm: LanguageModel, labels: Sequence[str], seed: int) -> LanguageModel:
-    """Model that reads one of ``labels`` off the last token; its body is the language model's own, not a copy.
+    """Model that reads one of ``labels`` off the last token; its body is the language model's own.
 
     Parameters
     ----------
