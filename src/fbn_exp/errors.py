@@ -43,3 +43,7 @@ class BenchmarkError(FbnError):
 
 class FoldError(FbnError):
     """An intervention cannot be written into a model's weights."""
+
+
+class TrainingError(FbnError):
+    """A model cannot be trained as asked, or a training run cannot be resumed."""

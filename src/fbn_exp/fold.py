@@ -7,30 +7,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from fbn_exp.config.choices import Site
 from fbn_exp.edits import Edit, applied
-from fbn_exp.errors import FoldError
+from fbn_exp.errors import FoldError, LayoutError
 from fbn_exp.files import new_folder
 from fbn_exp.hooks import visited
 from fbn_exp.layout import Block, NeuronLayout
 from fbn_exp.models import LanguageModel
+from fbn_exp.neuron_weights import expert_projection, last_projection, outputs_first
 from fbn_exp.offload import is_offloaded
 
-# the last linear map inside an MLP or attention module, by architecture
-PROJECTIONS = (
-    "down_proj",
-    "c_proj",
-    "dense_4h_to_h",
-    "fc2",
-    "fc_out",
-    "w2",
-    "o_proj",
-    "out_proj",
-    "dense",
-    "attention.out_proj",
-)
 PROBE_TOKENS = 16
 # largest allowed |hooks − fold|, relative to how active a neuron is, by number of mantissa bits
 TOLERANCE = {torch.bfloat16: 5e-2, torch.float16: 1e-2}
@@ -106,7 +93,10 @@ def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: Edit
     if layout.reads_input:
         _scale_inputs(block.path, module, scale, shift)
         return
-    experts = getattr(module, "experts", None)
+    try:
+        experts = expert_projection(block.path, module)
+    except LayoutError as error:
+        raise FoldError(f"cannot fold into {error}") from error
     if experts is not None:
         _scale_experts(block.path, module, experts, scale, shift)
         return
@@ -114,17 +104,10 @@ def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: Edit
 
 
 def _projection(path: str, module: nn.Module) -> nn.Module:
-    if isinstance(module, nn.Linear | Conv1D):
-        return module
-    for name in PROJECTIONS:
-        try:
-            found = module.get_submodule(name)
-        except AttributeError:
-            continue
-        if isinstance(found, nn.Linear | Conv1D):
-            return found
-    children = ", ".join(f"{name} ({type(child).__name__})" for name, child in module.named_children())
-    raise FoldError(f"cannot fold into {path}: no last linear map among its children: {children}")
+    try:
+        return last_projection(path, module)[1]
+    except LayoutError as error:
+        raise FoldError(f"cannot fold into {error}") from error
 
 
 def _weight(path: str, module: nn.Module) -> nn.Parameter:
@@ -142,8 +125,7 @@ def _unquantised(path: str, weight: nn.Parameter) -> nn.Parameter:
 def _scale_outputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -> None:
     weight = _weight(path, module)
     factor = scale.to(weight)
-    # Conv1D stores its weight as inputs × outputs
-    weight.mul_(factor if isinstance(module, Conv1D) else factor[:, None])
+    weight.mul_(factor[:, None] if outputs_first(module) else factor)
     bias = getattr(module, "bias", None)
     if bias is not None:
         bias.mul_(factor).add_(shift.to(bias))
@@ -153,7 +135,7 @@ def _scale_outputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -
 
 def _scale_inputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -> None:
     weight = _weight(path, module)
-    transposed = isinstance(module, Conv1D)
+    transposed = not outputs_first(module)
     if shift.any():
         bias = getattr(module, "bias", None)
         if bias is None:
@@ -164,18 +146,13 @@ def _scale_inputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) ->
     weight.mul_(factor[:, None] if transposed else factor)
 
 
-def _scale_experts(path: str, module: nn.Module, experts: nn.Module, scale: Tensor, shift: Tensor) -> None:
+def _scale_experts(path: str, module: nn.Module, experts: nn.Parameter, scale: Tensor, shift: Tensor) -> None:
     """A sum over experts is scaled by scaling every expert, and the shared one."""
-    down = getattr(experts, "down_proj", None)
-    known = {"gate", "experts", "shared_expert", "shared_expert_gate", "act_fn", "jitter"}
-    strange = [name for name, _ in module.named_children() if name not in known]
-    if not isinstance(down, nn.Parameter) or hasattr(experts, "down_proj_bias") or strange:
-        raise FoldError(f"cannot fold into {path}: {type(module).__name__} is not a known mixture of experts")
     if shift.any():
         raise FoldError(f"cannot fold a shift into {path}: the experts' sum has no bias")
-    if down.ndim != 3 or down.shape[1] != len(scale):
-        raise FoldError(f"cannot fold into {path}: its experts' weights have shape {tuple(down.shape)}")
-    _unquantised(path, down).mul_(scale.to(down)[None, :, None])
+    if experts.shape[1] != len(scale):
+        raise FoldError(f"cannot fold into {path}: its experts' weights have shape {tuple(experts.shape)}")
+    _unquantised(path, experts).mul_(scale.to(experts)[None, :, None])
     shared = getattr(module, "shared_expert", None)
     if shared is not None:
         _scale_outputs(path, _projection(path, shared), scale, shift)

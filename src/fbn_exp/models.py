@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -34,6 +35,7 @@ from fbn_exp.sites import resolve
 
 log = logging.getLogger(__name__)
 
+CLASSIFIER = "ForSequenceClassification"
 # what reading a checkpoint that is broken, foreign, or carries code of its own was seen to raise
 UNREADABLE = (
     OSError,
@@ -87,8 +89,29 @@ class LanguageModel:
     @property
     def pad_id(self) -> int:
         """Token id for padding, which never enters a result."""
-        known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
-        return int(next((each for each in known if each is not None), 0))
+        return padding_id(self.tokenizer)
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Labels of a sequence-classification head in the order of its outputs, None without such a head."""
+        if not type(self.model).__name__.endswith(CLASSIFIER):
+            return None
+        names: Any = self.model.config.id2label
+        return tuple(str(names[index]) for index in range(len(names)))
+
+    def require_language_head(self, what: str) -> None:
+        """Refuse what needs predictions of the next token, on a model that was trained to classify.
+
+        Raises
+        ------
+        ModelError
+            If the model has a classification head instead.
+        """
+        if self.labels is not None:
+            raise ModelError(
+                f"{what} needs a language model, {self.name} has a head for {len(self.labels)} labels "
+                "instead: take benchmark=classification, or the model that it was trained from"
+            )
 
     @functools.cached_property
     def weight_digest(self) -> str:
@@ -151,6 +174,24 @@ _kept: dict[str, LanguageModel] = {}
 """The model loaded last, by its config: the jobs of a sweep share it."""
 
 
+def take(config: ModelConfig, cache: Path) -> LanguageModel:
+    """Load a model for the caller alone, who may change its weights: nothing of it is kept.
+
+    Raises
+    ------
+    ModelError
+        As ``load``.
+    """
+    _kept.clear()
+    return _load(copy.deepcopy(config), cache)
+
+
+def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Token id for padding: the tokenizer's own, or else that of the end of a text, or else 0."""
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return int(next((each for each in known if each is not None), 0))
+
+
 def _load(config: ModelConfig, cache: Path) -> LanguageModel:
     if config.trust_remote_code:
         log.warning("trust_remote_code: Python code that comes with %s is run", config.name)
@@ -188,9 +229,11 @@ def _from_pretrained(
     options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
         # the configuration is small: a wrong name fails here, before any weights are fetched
-        AutoConfig.from_pretrained(source, **options)
+        described = AutoConfig.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        classifies = any(name.endswith(CLASSIFIER) for name in described.architectures or ())
+        kind: Any = AutoModelForSequenceClassification if classifies else AutoModelForCausalLM
+        loaded: Any = kind.from_pretrained(
             source, dtype=dtype, **_placement(config, dtype, device), output_loading_info=True, **options
         )
         model, report = loaded  # a pair, though the annotation says a model
@@ -199,6 +242,9 @@ def _from_pretrained(
             raise ValueError(f"{len(missing)} weights are missing in it: {', '.join(missing[:3])}")
     except UNREADABLE as error:
         raise ModelError(_explain(config, source, error)) from error
+    if classifies and model.config.get_text_config().pad_token_id is None:
+        # a head reads the last token that is no padding
+        model.config.get_text_config().pad_token_id = padding_id(tokenizer)
     return model, tokenizer
 
 

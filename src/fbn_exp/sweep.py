@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ class Sweep:
         One row per job: number, overrides, error (empty if it finished), and its flat metrics.
     scores : DataFrame
         One row per job, task and metric; empty for sweeps that score nothing.
+    forgetting : DataFrame
+        One row per job of ``train.py``, task and metric: scores before and after training.
     """
 
     folder: Path
     jobs: pd.DataFrame
     scores: pd.DataFrame
+    forgetting: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -56,7 +59,8 @@ def collect(folder: Path) -> Sweep:
     found = sorted(folder.glob("*/.hydra/overrides.yaml"), key=lambda path: _number(path.parents[1].name))
     if not found:
         raise NetworksError(f"{folder} holds no jobs of a sweep")
-    rows, scores = [], []
+    rows: list[dict[str, Any]] = []
+    tables: dict[str, list[pd.DataFrame]] = {"scores": [], "forgetting": []}
     for file in found:
         job = file.parents[1]
         overrides = _overrides(file)
@@ -66,16 +70,19 @@ def collect(folder: Path) -> Sweep:
             error = "ended without a result"
         head = {"job": job.name, **overrides}
         rows.append({**head, "error": error, **metrics})
-        table = job / "tables" / "scores.csv"
-        if table.is_file() and not error:
-            frame = pd.read_csv(table, dtype={"networks": str})
-            # an override such as intervention.factor stands in the table under its own name already
-            for place, (name, value) in enumerate(head.items()):
-                frame.insert(place, name, value)
-            scores.append(frame)
-    return Sweep(
-        folder, pd.DataFrame(rows), pd.concat(scores, ignore_index=True) if scores else pd.DataFrame()
-    )
+        for name, frames in tables.items():
+            table = job / "tables" / f"{name}.csv"
+            if table.is_file() and not error:
+                frame = pd.read_csv(table, dtype={"networks": str})
+                # an override such as intervention.factor stands in the table under its own name already
+                for place, (column, value) in enumerate(head.items()):
+                    frame.insert(place, column, value)
+                frames.append(frame)
+    joined = {
+        name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        for name, frames in tables.items()
+    }
+    return Sweep(folder, pd.DataFrame(rows), joined["scores"], joined["forgetting"])
 
 
 def _number(name: str) -> tuple[int, str]:
@@ -117,7 +124,8 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
     """
     folder = sweep.folder / "sweep"
     folder.mkdir(exist_ok=True)
-    for name, frame in (("jobs", sweep.jobs), ("scores", sweep.scores)):
+    tables = {"jobs": sweep.jobs, "scores": sweep.scores, "forgetting": sweep.forgetting}
+    for name, frame in tables.items():
         if not frame.empty:
             frame.to_csv(folder / f"{name}.csv", index=False)
             frame.to_parquet(folder / f"{name}.parquet", index=False)
@@ -127,9 +135,9 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
     info = RunInfo("sweep", f"{stage} sweep of {len(sweep.jobs)} jobs", folder, str(sweep.folder), config)
     with tracker.run(info) as tracked:
         tracked.metrics({"jobs": len(sweep.jobs), "jobs/failed": len(sweep.failed)})
-        tracked.table("jobs", sweep.jobs)
-        if not sweep.scores.empty:
-            tracked.table("scores", sweep.scores)
+        for name, frame in tables.items():
+            if name == "jobs" or not frame.empty:
+                tracked.table(name, frame)
         for name, file in figures.items():
             tracked.figure(f"figures/{name}", file)
     return figures

@@ -1,4 +1,4 @@
-"""Labelled texts, scored by the likelihood of label words after a prompt."""
+"""Labelled texts, scored by the likelihood of label words after a prompt, or by a classification head."""
 
 import copy
 import logging
@@ -34,6 +34,9 @@ class Classification(Benchmark):
     Every label's word is scored by its log-likelihood after the prompt, so that there is no output that
     cannot be parsed. What a broken model does is counted apart: items whose likelihoods are not finite
     are ``undecided``; accuracies are over the others, not a number if there are none.
+
+    A model with a sequence-classification head is scored by the head's likelihood of each label instead:
+    the prompt and the words are not used. ``nats_per_text`` is then its loss.
 
     Parameters
     ----------
@@ -84,6 +87,10 @@ class Classification(Benchmark):
                     "benchmark.labels to leave such texts out"
                 )
         gold = [str(document.label) for document in self.texts.documents]
+        self.head = lm.labels
+        if self.head is not None:
+            self._prepare_head(self.head, gold)
+            return
         self.labels = sorted(set(self.chosen or gold))
         if len(self.labels) < 2:
             raise BenchmarkError(f"all texts of {self.dataset.describe()} are labelled {self.labels[0]}")
@@ -95,6 +102,20 @@ class Classification(Benchmark):
         # the last token of a row needs no forward pass, so words of one token need one row for all of them
         self.single = all(len(word) == 1 for word in self.word_ids)
         self.rows = prompts if self.single else [row + word[:-1] for row in prompts for word in self.word_ids]
+
+    def _prepare_head(self, head: Sequence[str], gold: Sequence[str]) -> None:
+        """The head's outputs are the words, the bare texts the rows."""
+        self.labels = sorted(self.chosen or head)
+        if foreign := sorted({*gold, *self.labels} - set(head)):
+            raise BenchmarkError(
+                f"the model's head knows the labels {', '.join(head)}; {self.dataset.describe()} has "
+                f"{', '.join(foreign)}"
+            )
+        if left_out := sorted(set(head) - set(self.labels)):
+            log.info("benchmark.labels leaves out %s, which the head knows too", ", ".join(left_out))
+        self.gold = np.array([self.labels.index(label) for label in gold])
+        self.word_ids = [[list(head).index(label)] for label in self.labels]
+        self.rows, self.single = self.texts.ids, True
 
     def _word_ids(self, lm: LanguageModel) -> list[list[int]]:
         """Token ids of each label's word."""
@@ -148,11 +169,15 @@ class Classification(Benchmark):
         # each label weighs the same, however many of its texts are decided
         per_label = np.bincount(self.gold[decided], minlength=len(self.labels)).clip(min=1)
         items, weights = right.astype(np.float64), decided.astype(np.float64)
-        return [
+        scores = [
             _accuracy(task, "acc", items, weights, majority),
             _accuracy(task, "balanced_acc", items, weights / per_label[self.gold], 1 / len(self.labels)),
             mean_score(task, "undecided", (~decided).astype(np.float64), higher_is_better=False),
         ]
+        if self.head is not None:
+            nats = -likelihood[np.arange(len(self.gold)), self.gold]
+            scores.append(mean_score(task, "nats_per_text", nats, higher_is_better=False))
+        return scores
 
     def _likelihood(self, lm: LanguageModel) -> Array:
         """Log-likelihood of each label's word after each prompt, shape (texts, labels)."""
@@ -168,7 +193,9 @@ class Classification(Benchmark):
                 logits = lm.model(
                     input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
                 ).logits
-                for place, row in enumerate(batch):
+                if self.head is not None:
+                    found[batch] = _head_likelihoods(logits, self.word_ids)
+                for place, row in enumerate(() if self.head else batch):
                     found[row] = _log_likelihoods(logits[place, : lengths[row]], words[row])
                 bar.update(int(mask.sum()))
         return found.reshape(len(self.gold), len(self.labels))
@@ -179,6 +206,13 @@ def _log_likelihoods(logits: Tensor, words: Sequence[Sequence[int]]) -> list[flo
     length = len(words[0])
     before = logits[-length:].double().log_softmax(dim=-1).cpu()
     return [float(before[range(length), list(word)].sum()) for word in words]
+
+
+def _head_likelihoods(logits: Tensor, outputs: Sequence[Sequence[int]]) -> Array:
+    """Log-likelihood of chosen outputs of a head, shape (texts, outputs)."""
+    columns = [output for (output,) in outputs]
+    likelihoods: Array = logits.double().log_softmax(dim=-1)[:, columns].cpu().numpy()
+    return likelihoods
 
 
 def _accuracy(task: str, metric: str, right: Array, weights: Array, chance: float) -> Score:

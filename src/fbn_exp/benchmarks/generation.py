@@ -48,6 +48,7 @@ class Generation(Benchmark):
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
+        lm.require_language_head("benchmark=generation")
         self.prompt_ids = [list(lm.tokenizer(prompt)["input_ids"]) for prompt in self.prompts]
 
     @override

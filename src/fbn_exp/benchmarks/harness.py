@@ -124,6 +124,7 @@ class Harness(Benchmark):
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
+        lm.require_language_head("benchmark=lm_eval")
         with installed_evaluate(), kept_random_state():
             self._manager = self._task_manager()
             self._loaded = _load(self._manager, self.tasks)

@@ -48,6 +48,7 @@ class Perplexity(Benchmark):
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
+        lm.require_language_head("benchmark=perplexity")
         self.texts: Texts = self.dataset.sample(lm.tokenizer)
         # bytes of what is scored: a text's first token has no prediction
         decoded = lm.tokenizer.batch_decode([ids[1:] for ids in self.texts.ids])

@@ -100,3 +100,12 @@ class Surrogate(StrEnum):
     phase = "phase"
     shift = "shift"
     none = "none"
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes on from its full value, as transformers names it."""
+
+    linear = "linear"
+    cosine = "cosine"
+    constant = "constant"
+    constant_with_warmup = "constant_with_warmup"

@@ -2,7 +2,7 @@
 
 from hydra.core.config_store import ConfigStore
 
-from fbn_exp.config import measuring, options, reliability, scoring, stages
+from fbn_exp.config import measuring, options, reliability, scoring, stages, training
 
 # one group for all of them, so that the choices of the real groups are only what a user can pick
 SCHEMAS: dict[str, type] = {
@@ -40,6 +40,13 @@ SCHEMAS: dict[str, type] = {
     "consistency": measuring.ConsistencyConfig,
     "overlap": measuring.OverlapConfig,
     "connectivity": measuring.ConnectivityConfig,
+    "train": training.TrainConfig,
+    "task_classification": training.ClassificationTaskConfig,
+    "task_language_modeling": training.LanguageModelingTaskConfig,
+    "train_all": training.TrainAllConfig,
+    "train_inside": training.TrainInsideConfig,
+    "train_outside": training.TrainOutsideConfig,
+    "train_lora": training.TrainLoraConfig,
 }
 
 

@@ -1,0 +1,140 @@
+"""Options of the groups that ``train.py`` adds, and its root config."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from fbn_exp.config.choices import ControlKind, Schedule, Site
+from fbn_exp.config.options import DatasetConfig, FiguresConfig, ModelConfig, ThresholdConfig, TrackingConfig
+from fbn_exp.config.scoring import BenchmarkConfig, InterventionConfig
+from fbn_exp.config.stages import RunConfig
+
+
+@dataclass
+class TaskConfig:
+    """What a model is trained for; dev and test texts are other parts of the same data set."""
+
+    _target_: str = MISSING
+    _convert_: str = "all"
+    dev_texts: int | None = 200
+    test_texts: int | None = 500
+    batch_tokens: int = 1024
+
+
+@dataclass
+class ClassificationTaskConfig(TaskConfig):
+    """Labels of texts, by a head on the last token; an empty list of labels takes those of the data."""
+
+    _target_: str = "fbn_exp.training.tasks.ClassificationTask"
+    labels: list[str] = field(default_factory=list)
+    seed: int = 0
+
+
+@dataclass
+class LanguageModelingTaskConfig(TaskConfig):
+    """The next token of each text."""
+
+    _target_: str = "fbn_exp.training.tasks.LanguageModelingTask"
+
+
+@dataclass
+class TrainableConfig:
+    """Which parameters are trained; a classification head always is."""
+
+    _target_: str = MISSING
+    _convert_: str = "all"
+
+
+@dataclass
+class TrainAllConfig(TrainableConfig):
+    """Every parameter."""
+
+    _target_: str = "fbn_exp.training.trainable.TrainAll"
+
+
+@dataclass
+class TrainPartConfig(TrainableConfig):
+    """Weights by whether they belong to neurons of networks, or of a random network of the same size."""
+
+    networks: Any = "all"
+    control: ControlKind | None = None
+    seed: int = 0
+
+
+@dataclass
+class TrainInsideConfig(TrainPartConfig):
+    """Only weights of the networks' neurons."""
+
+    _target_: str = "fbn_exp.training.trainable.TrainInside"
+
+
+@dataclass
+class TrainOutsideConfig(TrainPartConfig):
+    """Every parameter but the weights of the networks' neurons."""
+
+    _target_: str = "fbn_exp.training.trainable.TrainOutside"
+
+
+@dataclass
+class TrainLoraConfig(TrainableConfig):
+    """Low-rank updates of the linear maps in every block, merged at the end."""
+
+    _target_: str = "fbn_exp.training.trainable.TrainLora"
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.0
+    seed: int = 0
+
+
+@dataclass
+class TrainerConfig:
+    """How it is trained.
+
+    ``max_steps`` (updates) wins over ``epochs``. Every ``evaluation_interval`` updates the dev part is
+    scored and a checkpoint written; after ``patience`` evaluations without a lower loss training stops, and
+    the best one is kept; null never stops early. ``resume`` is a run folder, or one of its checkpoints.
+    """
+
+    max_steps: int | None = None
+    epochs: float = 3.0
+    learning_rate: float = 5e-5
+    schedule: Schedule = Schedule.linear
+    warmup_steps: int = 0
+    weight_decay: float = 0.01
+    max_gradient_norm: float = 1.0
+    batch_size: int = 8
+    gradient_accumulation: int = 1
+    evaluation_interval: int = 50
+    patience: int | None = 5
+    seed: int = 0
+    resume: str | None = None
+
+
+@dataclass
+class TrainConfig:
+    """Everything ``train.py`` reads.
+
+    ``networks`` is a folder that ``extract.py`` wrote, for trainable=inside and outside, and for an
+    intervention that is active while the model is trained. It is taken off before saving, unless ``fold``
+    writes it into the weights. ``forgetting`` names benchmarks that are scored before and after.
+    """
+
+    seed: int = 0
+    site: Site = Site.mlp_output
+    cache: str = "outputs/cache"
+    networks: str | None = None
+    model: ModelConfig = MISSING
+    dataset: DatasetConfig = MISSING
+    task: TaskConfig = MISSING
+    trainable: TrainableConfig = MISSING
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    threshold: ThresholdConfig = MISSING
+    intervention: InterventionConfig = MISSING
+    fold: bool = False
+    forgetting: dict[str, BenchmarkConfig] = field(default_factory=dict)
+    # name of the metric that the script returns, for optimising sweepers
+    objective: str | None = None
+    tracking: TrackingConfig = MISSING
+    figures: FiguresConfig = field(default_factory=FiguresConfig)
+    run: RunConfig = field(default_factory=RunConfig)

@@ -1,0 +1,131 @@
+"""What a model can do before and after training, on the task that it was trained for and on others."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.comparison import Comparison, compare
+from fbn_exp.config.choices import Site
+from fbn_exp.console import console
+from fbn_exp.datasets.base import Texts
+from fbn_exp.edits import no_edit
+from fbn_exp.errors import TrainingError
+from fbn_exp.models import LanguageModel
+from fbn_exp.score_cache import ScoreCache
+from fbn_exp.scorer import Scorer
+from fbn_exp.scores import Score
+from fbn_exp.stages.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+TRAINED, OTHER = "trained", "other"
+
+
+class Memory:
+    """Scores of a model before it is trained, to compare with those after.
+
+    A language model that becomes a classifier is still scored as a language model: its own output layer on
+    the trained body.
+
+    Parameters
+    ----------
+    benchmarks : mapping of str to Benchmark
+        By the name under ``forgetting``.
+    trainable : str
+        What is trained, for the table.
+    lm : LanguageModel
+        As loaded.
+    site : Site
+        Any that the model has; scores without an edit do not depend on it.
+    cache : Path
+        Where scores are kept.
+    """
+
+    def __init__(
+        self, benchmarks: Mapping[str, Benchmark], trainable: str, lm: LanguageModel, site: Site, cache: Path
+    ) -> None:
+        self.benchmarks = benchmarks
+        self.trainable = trainable
+        self.before: list[Score] = []
+        for name, benchmark in benchmarks.items():
+            log.info("before training: %s", name)
+            benchmark.prepare(lm)
+            layout = lm.layout(site)
+            scorer = Scorer(lm, layout, benchmark, ScoreCache(cache / "scores"))
+            self.before += scorer.scores(no_edit(layout.n_neurons))
+
+    def require_unseen(self, learnt: Texts) -> None:
+        """Nothing that is scored may be learnt.
+
+        Raises
+        ------
+        TrainingError
+            If a text is on both sides.
+        """
+        for name, benchmark in self.benchmarks.items():
+            if shared := learnt.text_digests & (benchmark.text_digests() or frozenset()):
+                raise TrainingError(
+                    f"{len(shared)} texts of forgetting.{name} are among those that are trained on: take its "
+                    f"test part, forgetting.{name}.dataset.split=test"
+                )
+
+    def compared(
+        self, lm: LanguageModel, before: Sequence[Score], after: Sequence[Score], folder: RunFolder
+    ) -> pd.DataFrame:
+        """Table of all scores after training beside those before; written to the run folder.
+
+        Parameters
+        ----------
+        lm : LanguageModel
+            The same, its weights trained.
+        before, after : sequence of Score
+            On the test part of the task itself.
+        folder : RunFolder
+            Gets ``tables/forgetting.csv``, and metrics under the names that ``evaluate.py`` uses.
+        """
+        now: list[Score] = []
+        for name, benchmark in self.benchmarks.items():
+            log.info("after training: %s", name)
+            now += benchmark.score(lm)
+        rows = []
+        # the task itself last: where another benchmark has its name, the metric is the task's
+        for role, pairs in ((OTHER, compare(now, self.before, {})), (TRAINED, compare(after, before, {}))):
+            for each in pairs:
+                folder.add_metrics(each.metrics())
+                rows.append({"trainable": self.trainable, "role": role, **_row(each)})
+        table = pd.DataFrame(rows).sort_values("role", ascending=False, kind="stable")
+        folder.add_table("forgetting", table)
+        return table
+
+
+def _row(comparison: Comparison) -> dict[str, float | str | None]:
+    row = comparison.row()
+    names = ("task", "metric", "n", "chance", "higher_is_better")
+    return {
+        **{name: row[name] for name in names[:2]},
+        "before": row["baseline"],
+        "after": row["value"],
+        **{name: row[name] for name in ("delta", "ci_low", "ci_high", *names[2:])},
+    }
+
+
+def print_forgetting(table: pd.DataFrame) -> None:
+    """Print one line per task and metric."""
+    shown = Table(title=f"Before and after training {table['trainable'].iloc[0]}")
+    for name in ("task / metric", "before", "after", "difference", "95% interval", "chance"):
+        shown.add_column(name, justify="left" if name.startswith("task") else "right")
+    for row in table.to_dict("records"):
+        chance = row["chance"]
+        shown.add_row(
+            f"{row['task']}/{row['metric']}" + (" (trained)" if row["role"] == TRAINED else ""),
+            f"{row['before']:.4g}",
+            f"{row['after']:.4g}",
+            f"{row['delta']:+.4g}",
+            f"{row['ci_low']:+.3g} … {row['ci_high']:+.3g}",
+            "–" if chance is None or chance != chance else f"{chance:.4g}",
+        )
+    console.print(shown)

@@ -1,0 +1,185 @@
+"""What a model is trained for: examples to learn from, and benchmarks on the other parts of the data."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.classification import Classification
+from fbn_exp.benchmarks.perplexity import Perplexity
+from fbn_exp.config.choices import Split
+from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.datasets.batches import pad
+from fbn_exp.errors import ConfigError, TrainingError
+from fbn_exp.models import LanguageModel
+from fbn_exp.training.classifier import classifier
+
+Example = Mapping[str, Any]
+
+IGNORED = -100
+"""Label of a token that has no loss, as transformers has it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A task made ready for a model.
+
+    Attributes
+    ----------
+    lm : LanguageModel
+        What is trained; of a language model that becomes a classifier, its body under a new head.
+    texts : Texts
+        To learn from.
+    examples : sequence of mapping
+        ``ids`` and, for classification, ``label`` of each text.
+    dev, test : Benchmark
+        Prepared; dev decides when to stop and which checkpoint is kept.
+    loss : str
+        Metric of the benchmarks that is minimised, in nats.
+    """
+
+    lm: LanguageModel
+    texts: Texts
+    examples: Sequence[Example]
+    dev: Benchmark
+    test: Benchmark
+    loss: str
+
+    def collate(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Batch of examples, padded on the right; padding has no loss."""
+        ids, mask = pad([each["ids"] for each in examples], self.lm.pad_id)
+        if "label" in examples[0]:
+            labels = torch.tensor([each["label"] for each in examples])
+        else:
+            labels = ids.masked_fill(mask == 0, IGNORED)
+        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+class Task(ABC):
+    """What a model is trained for.
+
+    Parameters
+    ----------
+    dev_texts, test_texts : int or None
+        How many texts of the dev and the test part are scored, at least 2; None takes all.
+    batch_tokens : int
+        Tokens of a batch when scoring, padding included.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    def __init__(
+        self, dev_texts: int | None = 200, test_texts: int | None = 500, batch_tokens: int = 1024
+    ) -> None:
+        for name, value in (("dev_texts", dev_texts), ("test_texts", test_texts)):
+            if value is not None and value < 2:
+                raise ConfigError(f"task.{name} is {value}, must be at least 2, or null for all")
+        if batch_tokens < 1:
+            raise ConfigError(f"task.batch_tokens is {batch_tokens}, must be at least 1")
+        self.dev_texts = dev_texts
+        self.test_texts = test_texts
+        self.batch_tokens = batch_tokens
+
+    @abstractmethod
+    def lesson(self, lm: LanguageModel, dataset: TextDataset) -> Lesson:
+        """Sample train, dev and test texts, and make the model ready.
+
+        Raises
+        ------
+        FbnError
+            If the texts or the model do not suit the task.
+        """
+
+    def _part(self, dataset: TextDataset, split: Split) -> TextDataset:
+        part = copy.copy(dataset)
+        part.split = split
+        if split is Split.dev:
+            part.n_texts = self.dev_texts
+        elif split is Split.test:
+            part.n_texts = self.test_texts
+        return part
+
+
+class ClassificationTask(Task):
+    """Labels of texts, read by a head off each text's last token.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Only texts with one of these labels are taken; empty takes all.
+    seed : int
+        Of the head's initial weights.
+    dev_texts, test_texts, batch_tokens
+        As in :class:`Task`.
+    """
+
+    def __init__(self, labels: Sequence[str] = (), seed: int = 0, **common: Any) -> None:
+        super().__init__(**common)
+        if len(set(labels)) == 1:
+            raise ConfigError(f"task.labels is [{labels[0]}]: name at least two, or none to take all")
+        self.labels = list(labels)
+        self.seed = seed
+
+    @override
+    def lesson(self, lm: LanguageModel, dataset: TextDataset) -> Lesson:
+        texts = self._part(dataset, Split.train).sample(lm.tokenizer, self.labels)
+        labels = self._labels(texts)
+        model = classifier(lm, labels, self.seed)
+        assert model.labels is not None
+        place = {label: index for index, label in enumerate(model.labels)}
+        examples = [
+            {"ids": ids, "label": place[str(document.label)]}
+            for ids, document in zip(texts.ids, texts.documents, strict=True)
+        ]
+        dev, test = (
+            Classification(
+                self._part(dataset, split), "{text}", labels=labels, batch_tokens=self.batch_tokens
+            )
+            for split in (Split.dev, Split.test)
+        )
+        dev.prepare(model)
+        test.prepare(model)
+        return Lesson(model, texts, examples, dev, test, "nats_per_text")
+
+    @staticmethod
+    def _labels(texts: Texts) -> list[str]:
+        for document in texts.documents:
+            if document.label is None:
+                raise TrainingError(
+                    f"{document.origin} has no label: set dataset.label_field, or name labels in task.labels "
+                    "to leave such texts out"
+                )
+        labels = sorted({str(document.label) for document in texts.documents})
+        if len(labels) < 2:
+            raise TrainingError(f"all {len(texts)} training texts are labelled {labels[0]}")
+        return labels
+
+
+class LanguageModelingTask(Task):
+    """The next token of each text.
+
+    Parameters
+    ----------
+    dev_texts, test_texts, batch_tokens
+        As in :class:`Task`.
+    """
+
+    @override
+    def lesson(self, lm: LanguageModel, dataset: TextDataset) -> Lesson:
+        lm.require_language_head("task=language_modeling")
+        texts = self._part(dataset, Split.train).sample(lm.tokenizer)
+        dev, test = (
+            Perplexity(self._part(dataset, split), self.batch_tokens) for split in (Split.dev, Split.test)
+        )
+        dev.prepare(lm)
+        test.prepare(lm)
+        return Lesson(lm, texts, [{"ids": ids} for ids in texts.ids], dev, test, "nats_per_token")

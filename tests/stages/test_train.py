@@ -1,0 +1,161 @@
+"""train.py's stage on tiny models: what it saves, what a lesion does meanwhile, what it refuses."""
+
+import pandas as pd
+import pytest
+import torch
+from in_process import marked_texts, run_stage
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from zoo import TINY
+
+from fbn_exp.config.choices import Site
+from fbn_exp.config.options import ModelConfig
+from fbn_exp.errors import ConfigError, ModelError, NetworksError, TrainingError
+from fbn_exp.models import take
+from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.neuron_weights import neuron_weights
+from fbn_exp.targets import choose_target
+from fbn_exp.thresholds import ZThreshold
+
+QUICK = ("model=tiny", "task.dev_texts=10", "task.test_texts=40", "trainer.evaluation_interval=4")
+STEPS = ("trainer.max_steps=4", "trainer.learning_rate=1e-2")
+ONLY_WIKI = ("~forgetting.news", "~forgetting.math", "~forgetting.code")
+LANGUAGE = ("task=language_modeling", *STEPS)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Labelled texts, and networks of the tiny model over some of them."""
+    folder = tmp_path_factory.mktemp("world")
+    texts = marked_texts(folder / "marked.jsonl")
+    few = ("dataset.n_texts=12", "dataset.split=train", "method.n_components=3", f"cache={folder / 'cache'}")
+    run_stage("extract", folder / "found", "model=tiny", *texts, *few)
+    return folder, (*texts, f"cache={folder / 'cache'}"), f"networks={folder / 'found' / 'networks'}"
+
+
+@pytest.fixture
+def start(world, tmp_path):
+    """The tiny model as it is before training, and the weights of its networks' neurons."""
+    folder, _, _ = world
+    config = ModelConfig(name="random:llama", device="cpu", random=TINY)
+    lm = take(config, tmp_path)
+    networks = FunctionalNetworks.load(folder / "found" / "networks")
+    target = choose_target(networks, ZThreshold(), "all")
+    return lm.model.state_dict(), neuron_weights(lm.model, lm.layout(Site.mlp_output), target.members)
+
+
+def test_a_trained_classifier_is_an_ordinary_checkpoint_that_knows_its_labels(world, tmp_path):
+    _, texts, _ = world
+    metrics = run_stage(
+        "train", tmp_path, *QUICK, *texts, "trainer.max_steps=40", "trainer.learning_rate=3e-3"
+    )
+    name = "classification_files/acc"
+    assert metrics[name] > 0.95 > metrics[f"{name}/chance"]
+    assert metrics[f"delta/{name}/ci_low"] > 0 or metrics[f"baseline/{name}"] > 0.9
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "checkpoint")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "checkpoint")
+    batch = tokenizer(["abc +", "abcdefg -"], padding=True, return_tensors="pt")
+    logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    assert [model.config.id2label[int(each)] for each in logits.argmax(dim=1)] == ["up", "down"]
+    table = pd.read_csv(tmp_path / "tables" / "training.csv")
+    assert table["step"].tolist()[0] == 0
+    assert table.dropna(subset=["dev_nats_per_text"])["dev_nats_per_text"].iloc[-1] < 0.3
+    assert (tmp_path / "figures" / "training.png").is_file()
+    with pytest.raises(ModelError, match="has a head for 2 labels instead"):
+        run_stage(
+            "evaluate",
+            tmp_path / "more",
+            f"model.name={tmp_path / 'checkpoint'}",
+            "intervention=none",
+            "benchmark.dataset.n_texts=2",
+        )
+
+
+def test_forgetting_is_scored_by_the_language_models_own_output_layer(world, tmp_path):
+    _, texts, _ = world
+    run_stage("train", tmp_path, *QUICK, *texts, *STEPS, "forgetting=corpora", *ONLY_WIKI)
+    table = pd.read_csv(tmp_path / "tables" / "forgetting.csv").set_index(["task", "metric"])
+    assert set(table["role"]) == {"trained", "other"}
+    row = table.loc[("perplexity_wiki", "nats_per_token")]
+    assert row["after"] != row["before"]
+    assert row["ci_low"] <= row["delta"] <= row["ci_high"]
+    assert row["delta"] == pytest.approx(row["after"] - row["before"])
+
+
+def test_lesioned_neurons_learn_nothing_and_are_whole_again_in_the_checkpoint(world, start, tmp_path):
+    _, texts, networks = world
+    before, slices = start
+    lesion = (networks, "intervention=inhibit", "trainer.weight_decay=0")
+    metrics = run_stage("train", tmp_path / "plain", *QUICK, *texts, *LANGUAGE, *lesion)
+    run_stage("train", tmp_path / "folded", *QUICK, *texts, *LANGUAGE, *lesion, "fold=true")
+    name = "perplexity_files/nats_per_token"
+    assert metrics[f"lesioned/{name}"] != metrics[name]
+    plain, folded = (
+        AutoModelForCausalLM.from_pretrained(tmp_path / each / "checkpoint").state_dict()
+        for each in ("plain", "folded")
+    )
+    assert any(not torch.equal(plain[weight], before[weight]) for weight in before)
+    for place in slices:
+        rows = [
+            each[place.path].index_select(place.dimension, place.indices) for each in (before, plain, folded)
+        ]
+        assert torch.equal(rows[0], rows[1])
+        assert rows[0].any()
+        assert not rows[2].any()
+
+
+@pytest.mark.parametrize("trainable", ["inside", "outside", "inside_control"])
+def test_the_checkpoint_differs_from_the_model_where_it_was_trained_and_nowhere_else(
+    trainable, world, start, tmp_path
+):
+    _, texts, networks = world
+    before, slices = start
+    run_stage("train", tmp_path, *QUICK, *texts, *LANGUAGE, networks, f"trainable={trainable}")
+    after = AutoModelForCausalLM.from_pretrained(tmp_path / "checkpoint").state_dict()
+    own = {name: torch.zeros_like(each, dtype=torch.bool) for name, each in before.items()}
+    for place in slices:
+        own[place.path].index_fill_(place.dimension, place.indices, True)
+    changed = {name: after[name] != before[name] for name in before}
+    inside = sum(int((changed[name] & own[name]).sum()) for name in own)
+    outside = sum(int((changed[name] & ~own[name]).sum()) for name in own)
+    size = sum(int(mask.sum()) for mask in own.values())
+    if trainable == "inside":
+        assert outside == 0
+        assert inside > 0.9 * size
+    else:
+        assert inside == 0
+        assert outside > 0.9 * size
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "said"),
+    [
+        (["trainable=inside"], ConfigError, "TrainInside needs networks: networks=FOLDER"),
+        (["intervention=inhibit"], ConfigError, "an intervention needs networks"),
+        (["fold=true"], ConfigError, "fold=true writes an intervention"),
+        (["dataset.split=test"], ConfigError, "dataset.split is test"),
+        (["trainer.batch_size=0"], ConfigError, r"trainer\.batch_size is 0"),
+        (["trainer.resume=/nowhere"], TrainingError, "no complete checkpoint"),
+    ],
+)
+def test_a_wrong_setting_fails_before_a_model_loads(overrides, error, said, world, tmp_path):
+    _, texts, _ = world
+    with pytest.raises(error, match=said):
+        run_stage("train", tmp_path, "model.name=/not/there", *texts, *overrides)
+
+
+def test_texts_that_are_scored_are_not_learnt(world, tmp_path):
+    _, texts, _ = world
+    # a file's parts are disjoint, so the benchmark is pointed at the very part that is trained on
+    same = [each.replace("dataset", "forgetting.wiki.dataset", 1) for each in texts[1:-1]]
+    benchmark = ["forgetting=corpora", "dataset@forgetting.wiki.dataset=files", *same]
+    part = ["forgetting.wiki.dataset.split=train", "forgetting.wiki.dataset.n_texts=3"]
+    with pytest.raises(TrainingError, match=r"texts of forgetting\.wiki are among those that are trained on"):
+        run_stage("train", tmp_path, *QUICK, *texts, *STEPS, *benchmark, *part)
+
+
+def test_networks_of_other_weights_are_refused(world, tmp_path):
+    _, texts, networks = world
+    run_stage("train", tmp_path / "once", *QUICK, *texts, *LANGUAGE)
+    again = f"model.name={tmp_path / 'once' / 'checkpoint'}"
+    with pytest.raises(NetworksError, match="with other weights"):
+        run_stage("train", tmp_path / "twice", *QUICK, *texts, *LANGUAGE, again, networks, "trainable=inside")
