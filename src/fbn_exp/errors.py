@@ -43,3 +43,7 @@ class BenchmarkError(FbnError):
 
 class FoldError(FbnError):
     """An intervention cannot be written into a model's weights."""
+
+
+class LaunchError(FbnError):
+    """A job cannot be started, failed in a process of its own, or waited for another process in vain."""
