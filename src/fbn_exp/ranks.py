@@ -123,7 +123,15 @@ def summed(values: Array, what: str) -> Array:
     return np.sum(gathered(values, what), axis=0) if rank_and_size()[1] > 1 else values
 
 
-def together(function: Callable[..., T], own: Mapping[str, Any], *args: Any) -> T:
+@dataclass(frozen=True)
+class Own:
+    """What every rank has of its own, such as the model: only its name is sent."""
+
+    name: str
+    value: Any
+
+
+def together(function: Callable[..., T], own: Mapping[str, Own], *args: Any) -> T:
     """Run a function on every rank, and return what it returns on rank 0.
 
     Parameters
@@ -131,7 +139,7 @@ def together(function: Callable[..., T], own: Mapping[str, Any], *args: Any) -> 
     function : callable
         Of a module, so that every rank can name it. Called with ``args``, and ``own`` by keyword.
     own : mapping
-        What every rank has of its own, such as the model: sent is only the name.
+        What every rank has of its own, by keyword; other ranks find theirs by its name.
     *args : object
         Sent to every rank.
 
@@ -140,12 +148,13 @@ def together(function: Callable[..., T], own: Mapping[str, Any], *args: Any) -> 
     LaunchError
         If a rank does not answer within the timeout; it is named.
     """
+    values = {keyword: each.value for keyword, each in own.items()}
     if _team is None or _team.together:
-        return function(*args, **own)
+        return function(*args, **values)
     assert _team.rank == 0, "only rank 0 leads"
     with _team.talking:
-        _send((function, list(own), args))
-        return _joined(function, own, args)
+        _send((function, {keyword: each.name for keyword, each in own.items()}, args))
+        return _joined(function, values, args)
 
 
 def led(work: Callable[[], T], own: Callable[[str], Any]) -> T | None:
@@ -156,7 +165,7 @@ def led(work: Callable[[], T], own: Callable[[str], Any]) -> T | None:
     work : callable
         What a single process would do.
     own : callable
-        Gives what this rank has of its own by the name that :func:`together` uses.
+        Gives what this rank has of its own, by its name.
 
     Raises
     ------
@@ -170,7 +179,7 @@ def led(work: Callable[[], T], own: Callable[[str], Any]) -> T | None:
     with _signs_of_life():
         result = work()
     with _team.talking:
-        _send((_DONE, [], result))
+        _send((_DONE, {}, result))
     return result
 
 
@@ -180,7 +189,7 @@ def _helped(own: Callable[[str], Any]) -> Any:
         if order == _DONE:
             return args
         if order != _ALIVE:
-            _joined(order, {name: own(name) for name in names}, args)
+            _joined(order, {keyword: own(name) for keyword, name in names.items()}, args)
 
 
 def _joined(function: Callable[..., T], own: Mapping[str, Any], args: Any) -> T:
@@ -205,7 +214,7 @@ def _signs_of_life() -> Iterator[None]:
                 if ended.is_set():
                     return
                 try:
-                    _send((_ALIVE, [], None))
+                    _send((_ALIVE, {}, None))
                 except LaunchError:
                     return
 
