@@ -47,3 +47,7 @@ class FoldError(FbnError):
 
 class LaunchError(FbnError):
     """A job cannot be started, failed in a process of its own, or waited for another process in vain."""
+
+
+class LockError(FbnError):
+    """Another process holds an entry of the cache for too long."""

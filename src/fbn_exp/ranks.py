@@ -68,8 +68,8 @@ def join(timeout_seconds: float) -> None:
         group = dist.new_group(backend="gloo", timeout=timeout)
     except RuntimeError as error:
         raise LaunchError(
-            f"rank {os.environ.get('RANK')} of {size} did not meet the others within {timeout_seconds:.0f} s: "
-            f"{str(error).splitlines()[0]}"
+            f"rank {os.environ.get('RANK')} of {size} did not meet the others within "
+            f"{timeout_seconds:.0f} s: {str(error).splitlines()[0]}"
         ) from error
     _team = _Team(state.process_index, size, group, timeout_seconds)
 
@@ -101,7 +101,7 @@ def rank_and_size() -> tuple[int, int]:
 
 
 def share(items: Sequence[T]) -> Sequence[T]:
-    """This rank's part of a list that is the same on all ranks: all of it outside of :func:`together`."""
+    """Part that this rank has of a list that all ranks have: all of it outside of :func:`together`."""
     rank, size = rank_and_size()
     return items[rank::size]
 

@@ -59,7 +59,9 @@ def fill_together(
         If a rank does not deliver in time.
     """
     with _scratch_folder(scratch, values) as folder:
-        seconds = ranks.together(record_share, {"lm": ranks.Own("lm", lm)}, fill, texts, layout, config, folder)
+        seconds = ranks.together(
+            record_share, {"lm": ranks.Own("lm", lm)}, fill, texts, layout, config, folder
+        )
         # as many chunks as needed, so that no copy is as large as the signals
         step = max(1, CHUNK_VALUES // layout.n_neurons)
         for rank in range(ranks.count()):
@@ -97,7 +99,9 @@ def share_of_texts(texts: Texts, config: SignalsConfig, rank: int) -> list[int]:
     return sorted(text for batch in batches[rank :: ranks.count()] for text in batch)
 
 
-def _rows(texts: Texts, chosen: list[int], config: SignalsConfig) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _rows(
+    texts: Texts, chosen: list[int], config: SignalsConfig
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Rows that the tokens of some texts have among those of all."""
     kept = np.array([max(0, length - config.first_tokens_excluded) for length in texts.lengths])
     starts = np.concatenate([[0], np.cumsum(kept)])

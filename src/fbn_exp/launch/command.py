@@ -111,8 +111,8 @@ def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int
     here = -(-processes // described["num_machines"])
     if not on_cpu and here > len(devices):
         raise ConfigError(
-            f"launch.num_processes is {processes}, but a job has {len(devices)} CUDA devices here: take fewer "
-            "processes or jobs at once, or model.device=cpu"
+            f"launch.num_processes is {processes}, but a job has {len(devices)} CUDA devices here: take "
+            "fewer processes or jobs at once, or model.device=cpu"
         )
     described["num_processes"] = processes
     if str(described.get("distributed_type", "NO")) in ("NO", "MULTI_GPU", "MULTI_CPU"):

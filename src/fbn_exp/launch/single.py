@@ -19,7 +19,8 @@ def run_single(task_function: Callable[..., Any], config: DictConfig) -> Any:
     LaunchError
         If it cannot be started or fails.
     """
-    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    # it is a DictConfig, though its annotation says a dataclass
+    hydra: Any = HydraConfig.get() if HydraConfig.initialized() else None
     job = write_job(task_function, config, Path(config.run.folder), hydra)
     found: list[Outcome] = []
     run_jobs([job], lambda place, outcome: found.append(outcome))

@@ -25,9 +25,7 @@ ConfigStore.instance().store(
 class AccelerateLauncher(Launcher):
     """Resolves each job once, writes it into the job's folder, and starts its processes."""
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what ``launch`` needs."""
         self.hydra_context = hydra_context
         self.task_function = task_function
