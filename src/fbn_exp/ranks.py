@@ -8,10 +8,10 @@ can have a timeout, however long rank 0 works alone.
 """
 
 import contextlib
-import itertools
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -249,18 +249,22 @@ def _meet(what: str) -> None:
     import torch.distributed as dist
 
     assert _team is not None
+    started = time.monotonic()
     try:
         dist.monitored_barrier(
             group=_team.group, timeout=timedelta(seconds=_team.seconds), wait_all_ranks=True
         )
     except RuntimeError as error:
-        raise LaunchError(_missing(_team, what, str(error))) from error
+        timed_out = time.monotonic() - started > 0.9 * _team.seconds
+        raise LaunchError(_missing(_team, what, str(error), timed_out)) from error
 
 
-def _missing(team: _Team, what: str, reason: str) -> str:
-    waited = f"within launch.timeout_minutes={team.seconds / 60:g}"
+def _missing(team: _Team, what: str, reason: str, timed_out: bool) -> str:
     if team.rank > 0:
-        return f"rank {team.rank} heard nothing from rank 0 {waited} (waiting for {what})"
-    named = re.search(r"[Rr]anks? ((?:\d+(?:, *)?)+)", reason)
-    who = named.group(1) if named else ", ".join(map(str, itertools.islice(range(1, team.size), 8)))
-    return f"rank {who} of {team.size} did not answer {waited} (waiting for {what}); its log says why"
+        who = "0"
+    else:
+        named = re.search(r"[Rr]anks? (\d+(?:, *\d+)*) failed to pass", reason)
+        who = named.group(1) if named else ", ".join(map(str, range(1, team.size)))
+    limit = f"launch.timeout_minutes={team.seconds / 60:g}"
+    happened = f"did not answer within {limit}" if timed_out else "died"
+    return f"rank {who} of {team.size} {happened} (rank {team.rank} waited for {what}); its log may say why"
