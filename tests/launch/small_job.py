@@ -1,5 +1,6 @@
 """An entry script that does next to nothing, to see how its processes are treated."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ def main(cfg: DictConfig) -> float | None:
     folder = cfg.run.folder
     found = ranks.led(lambda: ranks.together(on_rank, {}, folder, cfg.seconds), lambda name: None)
     if ranks.is_first():
-        (Path(folder) / "result.json").write_text('{"metrics": {"ranks": %d}}' % len(found))
+        (Path(folder) / "result.json").write_text(json.dumps({"metrics": {"ranks": len(found)}}))
     return float(len(found))
 
 

@@ -95,3 +95,30 @@ def test_a_rank_that_hangs_is_named_within_the_timeout(tmp_path):
         in said
     )
     assert not living(tmp_path)
+
+
+def test_a_job_of_submitit_starts_its_ranks_where_it_runs(tmp_path):
+    pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
+    script = started("launch=submitit_local", "launch.num_processes=2", f"hydra.sweep.dir={tmp_path}")
+    said, _ = script.communicate(timeout=200)
+    assert script.returncode == 0, said
+    assert json.loads((tmp_path / "0" / "result.json").read_text()) == {"metrics": {"ranks": 2}}
+    assert (tmp_path / "0" / "process1").is_file()
+    assert not living(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["launch.num_processes=0"], "launch.num_processes is 0, must be positive"),
+        (["launch.config_file=/nowhere.yaml"], "launch.config_file: there is no file /nowhere.yaml"),
+        (["launch.num_machines=2"], "set launch.main_process_ip and launch.main_process_port"),
+        (["launch=ray"], "launch=ray needs Ray: pip install hydra-ray-launcher"),
+    ],
+)
+def test_a_wrong_launch_setting_is_named_before_anything_starts(overrides, said, tmp_path):
+    script = started(*overrides, f"hydra.run.dir={tmp_path}")
+    printed, _ = script.communicate(timeout=60)
+    assert script.returncode == 1
+    assert said in printed
+    assert "Traceback" not in printed
