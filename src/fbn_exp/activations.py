@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from fbn_exp import ranks
 from fbn_exp.config.choices import Storage
 from fbn_exp.config.options import SignalsConfig
 from fbn_exp.datasets.base import Texts
@@ -24,6 +25,7 @@ from fbn_exp.hooks import visited
 from fbn_exp.layout import Block, NeuronLayout
 from fbn_exp.mapped import map_file, release
 from fbn_exp.models import LanguageModel
+from fbn_exp.shared_recording import fill_together
 from fbn_exp.standardise import standardise
 from fbn_exp.statistics import NeuronStatistics, RowNorms, neuron_statistics, row_norms
 
@@ -126,7 +128,10 @@ def recorded(
             "and signals.first_tokens_excluded leaves that many out"
         )
     with _storage((sum(kept), layout.n_neurons), config, lm.device, scratch) as values:
-        seconds = _fill(values, lm, texts, layout, config)
+        if ranks.count() > 1:
+            seconds = fill_together(_fill, values, lm, texts, layout, config, scratch)
+        else:
+            seconds = _fill(values, lm, texts, layout, config)
         neurons, norms = neuron_statistics(values), row_norms(values)
         standardise(values, config.standardise, neurons)
         rate = sum(texts.lengths) / seconds

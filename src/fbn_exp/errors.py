@@ -47,3 +47,11 @@ class FoldError(FbnError):
 
 class TrainingError(FbnError):
     """A model cannot be trained as asked, or a training run cannot be resumed."""
+
+
+class LaunchError(FbnError):
+    """A job cannot be started, failed in a process of its own, or waited for another process in vain."""
+
+
+class LockError(FbnError):
+    """Another process holds an entry of the cache for too long."""

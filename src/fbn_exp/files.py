@@ -1,6 +1,7 @@
 """Write files so that a reader never sees half of one."""
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -34,7 +35,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write indented json under a temporary name, then rename it."""
-    partial = path.with_name(f".{path.name}.partial")
+    # a name of its own: two processes may write the same file
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=True) + "\n"
     try:
         partial.write_text(text, encoding="utf-8")

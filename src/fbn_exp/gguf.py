@@ -6,11 +6,11 @@ import logging
 import struct
 from pathlib import Path
 
-from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from fbn_exp.errors import ModelError
 from fbn_exp.files import new_folder
+from fbn_exp.locks import held
 
 log = logging.getLogger(__name__)
 MAGIC = b"GGUF"
@@ -75,7 +75,7 @@ def converted(file: Path, cache: Path) -> Path:
     if folder.is_dir():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
+    with held(folder):
         if not folder.is_dir():
             log.info("converting %s to safetensors, once: about a minute", file.name)
             _convert(file, folder)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from fbn_exp.files import write_json
+from fbn_exp.locks import held
 from fbn_exp.scores import Score
 
 
@@ -37,7 +37,7 @@ class ScoreCache:
         """Entry under a key, computed if it is missing or unreadable."""
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"{digest(key)}.json"
-        with FileLock(f"{file}.lock"):
+        with held(file):
             found = _read(file)
             if found is not None:
                 self.hits += 1

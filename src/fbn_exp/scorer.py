@@ -5,9 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.comparison import Comparison, compare
-from fbn_exp.config.choices import ControlKind
+from fbn_exp.config.choices import ControlKind, Split
 from fbn_exp.controls import Control
 from fbn_exp.edits import Edit, applied, no_edit
 from fbn_exp.errors import ConfigError
@@ -37,12 +38,15 @@ class Scorer:
         Prepared for this model.
     cache : ScoreCache
         What has been scored before.
+    part : Split or None
+        Part that the benchmark was asked for with ``on``, None as it was configured.
     """
 
     lm: LanguageModel
     layout: NeuronLayout
     benchmark: Benchmark
     cache: ScoreCache
+    part: Split | None = None
 
     def scores(self, edit: Edit) -> list[Score]:
         """Scores under an edit, from the cache where they are known."""
@@ -58,8 +62,9 @@ class Scorer:
         return self.cache.scores(key, lambda: self._compute(edit))
 
     def _compute(self, edit: Edit) -> list[Score]:
-        with applied(self.lm.model, self.layout, edit):
-            return self.benchmark.score(self.lm)
+        name = "benchmark" if self.part is None else f"benchmark/{self.part.value}"
+        own = {"lm": ranks.Own("lm", self.lm), "benchmark": ranks.Own(name, self.benchmark)}
+        return ranks.together(score_under, own, self.layout, edit)
 
     def announce(self, runs: int) -> None:
         """Say how much there is to do, and about how long it will take."""
@@ -85,6 +90,12 @@ class Scorer:
         seconds = time.perf_counter() - started
         log.info("%d scorings in %.1f s, %d from the cache", self.cache.misses, seconds, self.cache.hits)
         return compare(scores, baseline, beside)
+
+
+def score_under(layout: NeuronLayout, edit: Edit, lm: LanguageModel, benchmark: Benchmark) -> list[Score]:
+    """Scores of a model under an edit; on every rank where there are several, which divide the items."""
+    with applied(lm.model, layout, edit):
+        return benchmark.score(lm)
 
 
 def select_factors(

@@ -23,6 +23,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# what Hydra says where a launcher's package is missing -> what to do
+MISSING_PLUGINS = {
+    "hydra/launcher/submitit": "launch=slurm needs submitit: pip install 'fbn_exp[slurm]'",
+    "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
+}
+
+
 def _sweep_name(mode: object, folder: str) -> str | None:
     """Name of the sweep that a job belongs to, None for a single run."""
     return folder if str(mode).rsplit(".", 1)[-1] == "MULTIRUN" else None
@@ -54,6 +61,7 @@ def explain(error: Exception) -> str:
             lines += [f"accepted here: {', '.join(names)}"] if names else []
         if isinstance(cause, MissingMandatoryValue):
             lines.append(f"set it on the command line: {cause.full_key}=…")
+    lines += [hint for words, hint in MISSING_PLUGINS.items() if words in lines[0]]
     return "\n".join(lines)
 
 
@@ -75,6 +83,10 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+        if in_rank():
+            from fbn_exp.launch.rank import run_rank
+
+            run_rank(main)
         try:
             returned = main(*args, **kwargs)
         except (HydraException, OmegaConfBaseException, FbnError) as error:
@@ -86,5 +98,27 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
             print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
             sys.exit(1)
         return returned
+
+    return wrapped
+
+
+def in_rank() -> bool:
+    """Whether this is a process of a job that another process has resolved and started."""
+    return "FBN_EXP_JOB" in os.environ
+
+
+def launched(main: Callable[[DictConfig], R]) -> Callable[[DictConfig], R]:
+    """Wrap a main function, below ``hydra.main``: it runs in the processes that ``launch`` asks for."""
+
+    @functools.wraps(main)
+    def wrapped(config: DictConfig) -> R:
+        from fbn_exp.launch.command import wants_processes
+
+        if in_rank() or not wants_processes(config):
+            return main(config)
+        from fbn_exp.launch.single import run_single
+
+        found: R = run_single(main, config)
+        return found
 
     return wrapped

@@ -20,6 +20,10 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 class SweepSummary(Callback):
     """Write down why a job failed, let the others go on, and summarise the sweep when all have ended."""
 
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Forget why an earlier attempt at the same job failed."""
+        (Path(config.hydra.runtime.output_dir) / "failed.txt").unlink(missing_ok=True)
+
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Keep a failed job's error in its folder; the plain sweeper then goes on.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
+from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.config.choices import Split
 from fbn_exp.datasets.base import TextDataset
@@ -186,9 +187,11 @@ class Classification(Benchmark):
             words = [[word] for _ in self.gold for word in self.word_ids]
         found = np.zeros((len(self.rows), len(words[0])))
         lengths = [len(row) for row in self.rows]
-        bar = tqdm(total=sum(lengths), unit=" tokens", unit_scale=True, desc="classification", leave=False)
+        batches = ranks.share(length_batches(lengths, self.batch_tokens))
+        tokens = sum(lengths[row] for batch in batches for row in batch)
+        bar = tqdm(total=tokens, unit=" tokens", unit_scale=True, desc="classification", leave=False)
         with bar, torch.inference_mode():
-            for batch in length_batches(lengths, self.batch_tokens):
+            for batch in batches:
                 ids, mask = pad([self.rows[row] for row in batch], lm.pad_id)
                 logits = lm.model(
                     input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
@@ -198,6 +201,7 @@ class Classification(Benchmark):
                 for place, row in enumerate(() if self.head else batch):
                     found[row] = _log_likelihoods(logits[place, : lengths[row]], words[row])
                 bar.update(int(mask.sum()))
+        found = ranks.summed(found, "scores of classification")
         return found.reshape(len(self.gold), len(self.labels))
 
 

@@ -9,6 +9,7 @@ import torch
 from transformers import GenerationConfig
 from typing_extensions import override
 
+from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.errors import ConfigError
 from fbn_exp.models import LanguageModel
@@ -81,18 +82,20 @@ class Generation(Benchmark):
         ]
 
     def _write(self, lm: LanguageModel) -> list[list[int]]:
-        written: list[list[int]] = []
+        written: dict[int, list[int]] = {}
         ends = end_ids(lm)
         with torch.inference_mode(), _plainly_greedy(lm, self.new_tokens, ends):
-            for start in range(0, len(self.prompt_ids), self.batch_size):
+            for start in ranks.share(range(0, len(self.prompt_ids), self.batch_size)):
                 batch = self.prompt_ids[start : start + self.batch_size]
                 longest = max(map(len, batch))
                 ids = torch.tensor([[lm.pad_id] * (longest - len(each)) + each for each in batch])
                 mask = torch.tensor([[0] * (longest - len(each)) + [1] * len(each) for each in batch])
                 model: Any = lm.model  # its annotation takes the method for a tensor
                 found = model.generate(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device))
-                written += [_until_end(each, ends) for each in found[:, longest:].tolist()]
-        return written
+                texts = [_until_end(each, ends) for each in found[:, longest:].tolist()]
+                written |= dict(enumerate(texts, start))
+        parts = ranks.gathered(written, "generated texts")
+        return [text for _, text in sorted(each for part in parts for each in part.items())]
 
 
 def end_ids(lm: LanguageModel) -> frozenset[int]:

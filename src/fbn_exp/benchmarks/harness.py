@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.errors import BenchmarkError, ConfigError, FbnError
 from fbn_exp.models import LanguageModel
@@ -274,6 +275,26 @@ def _harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
             # lm-eval gives the tokenizer a padding token if it has none
             tokenizer = copy.deepcopy(lm.tokenizer)
             super().__init__(pretrained=lm.model, tokenizer=tokenizer, batch_size=batch_size)
+
+        # lm-eval would take a model that it has not loaded itself for rank 0 of 1
+
+        @property
+        def rank(self) -> int:
+            return ranks.rank_and_size()[0]
+
+        @property
+        def world_size(self) -> int:
+            return ranks.rank_and_size()[1]
+
+        def all_gather(self, tensor: torch.Tensor) -> torch.Tensor:
+            return torch.stack(ranks.gathered(tensor, "numbers of requests"))
+
+        def gather_object(self, obj: Any, dst: int = 0) -> list[Any] | None:
+            found = ranks.gathered(obj, "scores of lm-eval")
+            return found if self.rank == dst else None
+
+        def barrier(self) -> None:
+            ranks.gathered(None, "answers to requests")
 
         def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> list[int]:
             key = (string, args, tuple(sorted(kwargs.items())))

@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
+from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.config.choices import Split
 from fbn_exp.datasets.base import TextDataset, Texts
@@ -90,16 +91,19 @@ class Perplexity(Benchmark):
 
     def _nats_per_text(self, lm: LanguageModel) -> np.ndarray[Any, np.dtype[np.float64]]:
         nats = np.zeros(len(self.texts))
-        bar = tqdm(total=self.texts.n_tokens, unit=" tokens", unit_scale=True, desc="perplexity", leave=False)
+        lengths = self.texts.lengths
+        batches = ranks.share(length_batches(lengths, self.batch_tokens))
+        tokens = sum(lengths[text] for batch in batches for text in batch)
+        bar = tqdm(total=tokens, unit=" tokens", unit_scale=True, desc="perplexity", leave=False)
         with bar, torch.inference_mode():
-            for batch in length_batches(self.texts.lengths, self.batch_tokens):
+            for batch in batches:
                 ids, mask = pad([self.texts.ids[text] for text in batch], lm.pad_id)
                 logits = lm.model(
                     input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
                 ).logits
                 nats[batch] = _nats(logits, ids.to(logits.device), mask.to(logits.device)).cpu().numpy()
                 bar.update(int(mask.sum()))
-        return nats
+        return ranks.summed(nats, "scores of perplexity")
 
 
 def _nats(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:

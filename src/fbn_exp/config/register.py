@@ -2,7 +2,7 @@
 
 from hydra.core.config_store import ConfigStore
 
-from fbn_exp.config import measuring, options, reliability, scoring, stages, training
+from fbn_exp.config import launch, measuring, options, reliability, scoring, stages, training
 
 # one group for all of them, so that the choices of the real groups are only what a user can pick
 SCHEMAS: dict[str, type] = {
@@ -47,6 +47,11 @@ SCHEMAS: dict[str, type] = {
     "train_inside": training.TrainInsideConfig,
     "train_outside": training.TrainOutsideConfig,
     "train_lora": training.TrainLoraConfig,
+    "local_launch": launch.LaunchConfig,
+    "accelerate_launch": launch.AccelerateConfig,
+    "cluster_launch": launch.ClusterConfig,
+    "slurm_launch": launch.SlurmConfig,
+    "ray_launch": launch.RayConfig,
 }
 
 

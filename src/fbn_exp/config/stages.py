@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from fbn_exp.config.choices import Site
+from fbn_exp.config.launch import LaunchConfig
 from fbn_exp.config.options import (
     DatasetConfig,
     FiguresConfig,
@@ -43,6 +44,7 @@ class ExtractConfig:
     tracking: TrackingConfig = MISSING
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark, NetworkBenchmark
 from fbn_exp.comparison import Comparison
 from fbn_exp.config.choices import Split
@@ -23,6 +24,7 @@ from fbn_exp.score_cache import ScoreCache
 from fbn_exp.scorer import Controls, Scorer, select_factors
 from fbn_exp.stages.build import Parts, built, extraction_parts, plain, typed
 from fbn_exp.stages.checks import objective_of, require_disjoint
+from fbn_exp.stages.help import own_of
 from fbn_exp.stages.keep_lesion import keep_lesion
 from fbn_exp.stages.measure import measure
 from fbn_exp.stages.obtain import obtain_networks
@@ -56,10 +58,24 @@ def run(cfg: DictConfig) -> float | None:
     intervention = built(cfg.intervention, Intervention)  # type: ignore[type-abstract]
     benchmark = built(cfg.benchmark, object)
     if isinstance(benchmark, NetworkBenchmark):
-        return measure(cfg, parts, benchmark)
+        measured = benchmark
+        return ranks.led(lambda: measure(cfg, parts, measured), own_of(parts))
     assert isinstance(benchmark, Benchmark)
+    scored = benchmark
     controls = typed(cfg.controls, ControlsConfig)
     _check(cfg, intervention, benchmark, controls)
+    work = lambda: _evaluate(cfg, parts, intervention, scored, controls)  # noqa: E731
+    return ranks.led(work, own_of(parts, benchmark))
+
+
+def _evaluate(
+    cfg: DictConfig,
+    parts: Parts,
+    intervention: Intervention,
+    benchmark: Benchmark,
+    controls: ControlsConfig,
+) -> float | None:
+    """What rank 0 does; other ranks help it to record and to score."""
     folder = RunFolder(Path(cfg.run.folder), "evaluate")
     info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
@@ -136,7 +152,7 @@ def _selected(
     assert isinstance(intervention, Scale)
     on_dev = scorer.benchmark.on(Split.dev)
     on_dev.prepare(scorer.lm)
-    dev = Scorer(scorer.lm, scorer.layout, on_dev, scorer.cache)
+    dev = Scorer(scorer.lm, scorer.layout, on_dev, scorer.cache, Split.dev)
     chosen = select_factors(dev, intervention, factors, target)
     by_factor: dict[float, set[str]] = {}
     for name, factor in chosen.items():

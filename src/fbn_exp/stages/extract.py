@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from fbn_exp import figures
+from fbn_exp import figures, ranks
 from fbn_exp.activations import Signals
 from fbn_exp.extraction import Extraction, extracted
 from fbn_exp.models import LanguageModel, load
@@ -14,6 +14,7 @@ from fbn_exp.networks import FunctionalNetworks, block_shares, mask_metrics
 from fbn_exp.reliability.icasso import Centrotypes
 from fbn_exp.stages.build import Parts, extraction_parts, plain
 from fbn_exp.stages.describe_drivers import describe_drivers
+from fbn_exp.stages.help import own_of
 from fbn_exp.stages.obtain import cache_entry, keep_networks
 from fbn_exp.stages.reliability import describe_reliability
 from fbn_exp.stages.run_folder import RunFolder
@@ -23,7 +24,7 @@ from fbn_exp.thresholds import Threshold
 from fbn_exp.tracking import RunInfo, TrackedRun
 
 
-def run(cfg: DictConfig) -> float:
+def run(cfg: DictConfig) -> float | None:
     """Extract networks as ``conf/extract.yaml`` composes it.
 
     Parameters
@@ -42,6 +43,11 @@ def run(cfg: DictConfig) -> float:
         If a setting, the model, the texts or the signals cannot be used.
     """
     parts = extraction_parts(cfg)
+    return ranks.led(lambda: _extract(cfg, parts), own_of(parts))
+
+
+def _extract(cfg: DictConfig, parts: Parts) -> float:
+    """What rank 0 does; other ranks help it to record."""
     folder = RunFolder(Path(cfg.run.folder), "extract")
     info = RunInfo("extract", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:

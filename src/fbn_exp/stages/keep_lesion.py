@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from fbn_exp.comparison import Comparison
 from fbn_exp.errors import NetworksError
 from fbn_exp.lesions import keep_lesions, lesion_folder
+from fbn_exp.locks import held
 from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.report import refresh_lesions
 from fbn_exp.stages.build import Parts
@@ -35,7 +34,7 @@ def keep_lesion(
         return
     try:
         # jobs of a sweep share the report; the last one sees the records of all
-        with FileLock(folder / ".report.lock"):
+        with held(folder / ".report"):
             refresh_lesions(report, parts.cache)
     except (NetworksError, OSError) as error:
         log.warning("the lesion is kept, but its report cannot be refreshed: %s", error)

@@ -3,11 +3,10 @@
 import logging
 from pathlib import Path
 
-from filelock import FileLock
-
 from fbn_exp.datasets.base import Texts
 from fbn_exp.errors import NetworksError
 from fbn_exp.extraction import Recipe, extracted
+from fbn_exp.locks import held
 from fbn_exp.models import LanguageModel
 from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.score_cache import digest
@@ -25,7 +24,7 @@ def cache_entry(recipe: Recipe, lm: LanguageModel, texts: Texts, cache: Path) ->
 def keep_networks(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
     """Put networks into the cache, unless they are there."""
     entry.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{entry}.lock"):
+    with held(entry):
         if not entry.is_dir():
             networks.save(entry, threshold)
 
@@ -59,7 +58,7 @@ def obtain_networks(folder: str | None, parts: Parts, lm: LanguageModel, scratch
     texts = recipe.texts(lm)
     entry = cache_entry(recipe, lm, texts, parts.cache)
     entry.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{entry}.lock"):
+    with held(entry):
         if entry.is_dir():
             try:
                 found = FunctionalNetworks.load(entry)

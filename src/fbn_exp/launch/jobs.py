@@ -1,0 +1,191 @@
+"""A resolved job as a file that its processes read, and what comes back from them."""
+
+import contextlib
+import importlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+
+from fbn_exp.errors import FbnError, LaunchError
+from fbn_exp.files import write_json
+
+# in the environment of a job's processes: the job's file
+JOB = "FBN_EXP_JOB"
+# process that started the job: its ranks end when it is gone
+STARTER = "FBN_EXP_STARTER"
+LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that is ready to start.
+
+    Attributes
+    ----------
+    folder : Path
+        Run folder.
+    script : Path
+        Entry script whose main function the processes call.
+    config : DictConfig
+        Everything resolved.
+    """
+
+    folder: Path
+    script: Path
+    config: DictConfig
+
+    @property
+    def file(self) -> Path:
+        """What the processes read."""
+        return self.folder / LOGS / "job.json"
+
+    @property
+    def logs(self) -> Path:
+        """Folder with the log of each rank."""
+        return self.folder / LOGS
+
+    @property
+    def launcher_log(self) -> Path:
+        """What ``accelerate launch`` itself says on this machine."""
+        return self.logs / f"launcher{machine_rank(self.config) or ''}.log"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: what rank 0 returned, or an error."""
+
+    value: Any = None
+    error: FbnError | None = None
+
+
+def write_job(
+    task_function: Callable[..., Any], config: DictConfig, folder: Path, hydra: DictConfig | None
+) -> Job:
+    """Resolve a job once, and write it into its folder.
+
+    Parameters
+    ----------
+    task_function : callable
+        Main function of an entry script; decorators are looked through.
+    config : DictConfig
+        The script's config; interpolations are resolved here, so that all ranks see the same.
+    folder : Path
+        Run folder.
+    hydra : DictConfig or None
+        Hydra's own config, for logging.
+    """
+    logs = folder / LOGS
+    logs.mkdir(parents=True, exist_ok=True)
+    if machine_rank(config) == 0:
+        for stale in (*logs.glob("error*.json"), *logs.glob("*.log"), logs / "returned.json"):
+            stale.unlink(missing_ok=True)
+    plain = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    logging = None if hydra is None else OmegaConf.to_container(hydra.job_logging, resolve=True)
+    restored = typed_config(plain, dict(_types(config)))
+    job = Job(folder, Path(inspect.getfile(inspect.unwrap(task_function))).resolve(), restored)
+    write_json(
+        job.file,
+        {
+            "config": plain,
+            "types": dict(_types(config)),
+            "job_logging": logging,
+            "verbose": False if hydra is None else _plain(hydra.verbose),
+        },
+    )
+    return job
+
+
+def machine_rank(config: DictConfig) -> int:
+    """Which of the job's machines this is."""
+    return int(OmegaConf.select(config, "launch.machine_rank") or os.environ.get("SLURM_NODEID", "0"))
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _types(config: DictConfig | ListConfig, path: str = "") -> Iterator[tuple[str, str]]:
+    """Schema of every node that has one, by its path; parents before children."""
+    kind = OmegaConf.get_type(config)
+    if isinstance(config, DictConfig) and kind is not None and kind not in (dict, list):
+        yield path, f"{kind.__module__}:{kind.__qualname__}"
+    keys = range(len(config)) if isinstance(config, ListConfig) else list(config)
+    for key in keys:
+        if OmegaConf.is_missing(config, key):
+            continue
+        node = config._get_node(key)
+        if isinstance(node, DictConfig | ListConfig) and not node._is_none() and not node._is_interpolation():
+            yield from _types(node, f"{path}.{key}" if path else str(key))
+
+
+def typed_config(plain: Any, types: dict[str, str]) -> DictConfig:
+    """Config with the schemas that its plain form lost.
+
+    Raises
+    ------
+    LaunchError
+        If a schema is not one of this package's.
+    """
+    root = OmegaConf.create({})
+    for path, name in types.items():
+        module, _, qualified = name.partition(":")
+        # what is named in a file is looked up here and nowhere else
+        if module.partition(".")[0] != "fbn_exp":
+            raise LaunchError(f"{name} is no schema of fbn_exp: it cannot be handed to other processes")
+        schema = OmegaConf.structured(getattr(importlib.import_module(module), qualified))
+        if path:
+            OmegaConf.update(root, path, schema, merge=False, force_add=True)
+        else:
+            root = schema
+    with open_dict(root):
+        root.merge_with(OmegaConf.create(plain))
+    OmegaConf.set_struct(root, True)
+    return root
+
+
+def read_job(file: Path) -> tuple[DictConfig, dict[str, Any]]:
+    """Config of a job, and the rest of its file."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return typed_config(content["config"], content["types"]), content
+
+
+def write_returned(logs: Path, value: Any) -> None:
+    """Keep what rank 0 returned; what is no plain number or text is forgotten."""
+    write_json(logs / "returned.json", value if isinstance(value, float | int | str | None) else None)
+
+
+def write_error(logs: Path, rank: int, text: str, known: bool) -> None:
+    """Keep why a rank failed; of several, the first to be written is the job's."""
+    with contextlib.suppress(OSError):
+        write_json(logs / f"error-rank{rank}.json", {"rank": rank, "text": text, "known": known})
+
+
+def outcome(job: Job, exit_code: int, processes: int) -> Outcome:
+    """How a job ended, from what its ranks wrote."""
+    if exit_code == 0:
+        with contextlib.suppress(OSError, ValueError):
+            return Outcome(json.loads((job.logs / "returned.json").read_text(encoding="utf-8")))
+        return Outcome(error=LaunchError(f"the job ended without a result; its logs: {job.logs}"))
+    errors = sorted(job.logs.glob("error-rank*.json"), key=lambda each: each.stat().st_mtime_ns)
+    where = f"logs: {os.path.relpath(job.logs)}"
+    if errors:
+        first = json.loads(errors[0].read_text(encoding="utf-8"))
+        text = first["text"].strip()
+        who = f"rank {first['rank']} of {processes}: " if processes > 1 else ""
+        return Outcome(error=LaunchError(text if first["known"] else f"{who}{text}\n{where}"))
+    return Outcome(error=LaunchError(f"{_died(job, exit_code)}; {where}"))
+
+
+def _died(job: Job, exit_code: int) -> str:
+    """A rank that was killed leaves no error of its own: torch's launcher says which it was."""
+    log = job.launcher_log
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    told = [line.strip() for line in lines if "local_rank:" in line or "died with" in line]
+    last = told[-1] if told else next((line for line in reversed(lines) if line.strip()), "")
+    return f"a process of the job died, exit status {exit_code}" + (f" ({last})" if last else "")

@@ -1,0 +1,186 @@
+"""Start the processes of jobs, follow what they say, and leave none behind."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import IO
+
+import psutil
+
+from fbn_exp.errors import FbnError
+from fbn_exp.launch.command import devices_of_slot, settings_of, slots_of, start_of, visible_devices
+from fbn_exp.launch.jobs import Job, Outcome, outcome
+
+log = logging.getLogger(__name__)
+
+# seconds between two looks at the processes
+INTERVAL = 0.1
+# seconds that a job's processes have to end by themselves when they are asked to
+GRACE = 10.0
+
+
+class Stopped(SystemExit):
+    """The process was asked to end."""
+
+
+@dataclass
+class _Running:
+    """A job's ``accelerate launch``, in a process group of its own."""
+
+    place: int
+    job: Job
+    slot: int
+    processes: int
+    popen: subprocess.Popen[bytes]
+    launcher_log: IO[bytes]
+    started: float = field(default_factory=time.monotonic)
+    shown: int = 0
+
+    def show(self) -> None:
+        """Copy to the console what rank 0 has said since the last look."""
+        file = self.job.logs / "rank0.log"
+        with contextlib.suppress(FileNotFoundError), file.open("rb") as opened:
+            opened.seek(self.shown)
+            new = opened.read()
+            self.shown += len(new)
+            sys.stderr.write(new.decode(errors="replace"))
+            sys.stderr.flush()
+
+
+def run_jobs(jobs: Sequence[Job], ended: Callable[[int, Outcome], None]) -> None:
+    """Run jobs, as many side by side as ``launch.jobs_at_once`` says.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        All with equal launch settings, or the first's hold for how many run at once.
+    ended : callable
+        Called with a job's place and outcome as soon as it has ended.
+    """
+    if not jobs:
+        return
+    slots = min(slots_of(settings_of(jobs[0].config)), len(jobs))
+    devices = visible_devices()
+    waiting = list(enumerate(jobs))
+    free = list(range(slots))
+    running: list[_Running] = []
+    with _stoppable():
+        try:
+            while waiting or running:
+                while waiting and free:
+                    place, job = waiting.pop(0)
+                    slot = free.pop(0)
+                    try:
+                        running.append(_started(place, job, slot, slots, devices))
+                    except FbnError as error:
+                        free.append(slot)
+                        ended(place, Outcome(error=error))
+                time.sleep(INTERVAL)
+                for each in list(running):
+                    if slots == 1:
+                        each.show()
+                    if each.popen.poll() is not None:
+                        running.remove(each)
+                        free.append(each.slot)
+                        ended(each.place, _finished(each, slots == 1))
+        finally:
+            _stop(running)
+
+
+def _started(place: int, job: Job, slot: int, slots: int, devices: list[str]) -> _Running:
+    settings = settings_of(job.config)
+    start = start_of(job, settings, devices_of_slot(devices, slot, slots), slots)
+    launcher_log = job.launcher_log.open("wb")
+    popen = subprocess.Popen(
+        start.command,
+        env=start.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=launcher_log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    if slots > 1:
+        log.info("started %s", os.path.relpath(job.folder))
+    return _Running(place, job, slot, start.processes, popen, launcher_log)
+
+
+def _finished(running: _Running, shown: bool) -> Outcome:
+    if shown:
+        running.show()
+    running.launcher_log.close()
+    found = outcome(running.job, running.popen.returncode, running.processes)
+    if not shown:
+        verb = "ended" if found.error is None else "failed"
+        seconds = time.monotonic() - running.started
+        log.info("%s %s after %.0f s", verb, os.path.relpath(running.job.folder), seconds)
+    # a launcher that was killed leaves its ranks
+    _end(_of_job(running.job))
+    return found
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM raises here, as SIGINT does anyway; only a main thread can arrange for that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(128 + number)
+
+    kept = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+
+
+def _of_job(job: Job) -> list[psutil.Process]:
+    """Processes of a job that still live: torch puts every rank into a session of its own."""
+    found = []
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if each.pid != os.getpid() and each.environ().get("FBN_EXP_JOB") == str(job.file):
+                found.append(each)
+    return found
+
+
+def _stop(running: Sequence[_Running]) -> None:
+    """End all processes of jobs: asked first, then killed. A second signal does not interrupt this."""
+    if not running:
+        return
+    ignored = {}
+    if threading.current_thread() is threading.main_thread():
+        ignored = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for each in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(each.popen.pid, signal.SIGTERM)
+        _end([process for each in running for process in _of_job(each.job)])
+        for each in running:
+            each.popen.wait()
+            each.launcher_log.close()
+            # what was started while the others were being ended
+            _end(_of_job(each.job))
+    finally:
+        for number, handler in ignored.items():
+            signal.signal(number, handler)
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for each in processes:
+        with contextlib.suppress(psutil.Error):
+            each.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=GRACE)
+    for each in alive:
+        with contextlib.suppress(psutil.Error):
+            each.kill()
+    psutil.wait_procs(alive, timeout=GRACE)

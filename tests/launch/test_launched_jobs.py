@@ -1,0 +1,124 @@
+"""What becomes of a job's processes, through a small entry script: none may be lost, none left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from scripts import REPOSITORY
+
+HERE = Path(__file__).parent
+
+
+def started(*overrides: str) -> subprocess.Popen[str]:
+    """The small script, started as a user would, in a process group of its own."""
+    command = [sys.executable, str(HERE / "small_job.py"), "--config-dir", str(HERE)]
+    found = f"hydra.searchpath=[file://{REPOSITORY / 'conf'}]"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *overrides, found],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def pid_in(file: Path, seconds: float = 120) -> int:
+    """Number that a rank writes into a file, as soon as it is there."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if file.is_file() and (text := file.read_text()):
+            return int(text)
+        time.sleep(0.05)
+    raise TimeoutError(f"{file} was not written")
+
+
+def living(folder: Path) -> list[int]:
+    """Processes of jobs below a folder."""
+    found = []
+    for each in psutil.process_iter():
+        try:
+            job = each.environ().get("FBN_EXP_JOB", "")
+            if job.startswith(str(folder)) and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_killed_and_a_failing_job_leave_the_others_alone(tmp_path):
+    overrides = ("number=0,1,2", "seconds=5", "launch.num_processes=2", "launch.jobs_at_once=2")
+    sweep = started("-m", *overrides, f"hydra.sweep.dir={tmp_path}")
+    # the second rank waits for a while, which the first job does not survive
+    os.kill(pid_in(tmp_path / "0" / "process1"), signal.SIGKILL)
+    said, _ = sweep.communicate(timeout=200)
+    assert sweep.returncode == 1
+    assert "job 1 failed: number is 1, which this test does not like" in said
+    assert "job 0 failed" in said
+    assert "rank 1 of 2 died" in (tmp_path / "0" / "failed.txt").read_text()
+    assert json.loads((tmp_path / "2" / "logs" / "returned.json").read_text()) == 2
+    assert not (tmp_path / "2" / "failed.txt").exists()
+    assert {each.name for each in (tmp_path / "2" / "logs").glob("rank*.log")} == {"rank0.log", "rank1.log"}
+    assert not living(tmp_path)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_survives_the_one_that_started_it(sent, tmp_path):
+    script = started("launch.num_processes=2", "seconds=300", f"hydra.run.dir={tmp_path}")
+    ranks = {pid_in(tmp_path / "process0"), pid_in(tmp_path / "process1")}
+    assert ranks <= set(living(tmp_path))
+    script.send_signal(sent)
+    script.communicate(timeout=60)
+    assert script.returncode != 0
+    until = time.monotonic() + (0 if sent is not signal.SIGKILL else 60)
+    while living(tmp_path) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not living(tmp_path)
+
+
+def test_a_rank_that_hangs_is_named_within_the_timeout(tmp_path):
+    overrides = ("launch.num_processes=2", "launch.timeout_minutes=0.1", "seconds=1000")
+    script = started(*overrides, f"hydra.run.dir={tmp_path}")
+    os.kill(pid_in(tmp_path / "process1"), signal.SIGSTOP)
+    said, _ = script.communicate(timeout=120)
+    assert script.returncode == 1
+    assert (
+        "rank 1 of 2 did not answer within launch.timeout_minutes=0.1 (rank 0 waited for the test's ranks)"
+        in said
+    )
+    assert not living(tmp_path)
+
+
+def test_a_job_of_submitit_starts_its_ranks_where_it_runs(tmp_path):
+    pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
+    script = started("launch=submitit_local", "launch.num_processes=2", f"hydra.sweep.dir={tmp_path}")
+    said, _ = script.communicate(timeout=200)
+    assert script.returncode == 0, said
+    assert json.loads((tmp_path / "0" / "result.json").read_text()) == {"metrics": {"ranks": 2}}
+    assert (tmp_path / "0" / "process1").is_file()
+    assert not living(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["launch.num_processes=0"], "launch.num_processes is 0, must be positive"),
+        (["launch.config_file=/nowhere.yaml"], "launch.config_file: there is no file /nowhere.yaml"),
+        (["launch.num_machines=2"], "set launch.main_process_ip and launch.main_process_port"),
+        (["launch=ray"], "launch=ray needs Ray: pip install hydra-ray-launcher"),
+    ],
+)
+def test_a_wrong_launch_setting_is_named_before_anything_starts(overrides, said, tmp_path):
+    script = started(*overrides, f"hydra.run.dir={tmp_path}")
+    printed, _ = script.communicate(timeout=60)
+    assert script.returncode == 1
+    assert said in printed
+    assert "Traceback" not in printed
