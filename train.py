@@ -4,13 +4,14 @@ import hydra
 from omegaconf import DictConfig
 
 from fbn_exp.config import register
-from fbn_exp.script import reported
+from fbn_exp.script import launched, reported
 
 register()
 
 
 @reported
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
+@launched
 def main(cfg: DictConfig) -> float | None:
     from fbn_exp.stages.train import run
 

@@ -44,3 +44,28 @@ def test_two_ranks_score_as_one_process_does(tmp_path):
         for rank in (0, 1):
             log = (tmp_path / "two" / job / "logs" / f"rank{rank}.log").read_text()
             assert "perplexity" in log or "classification" in log
+
+
+def test_two_ranks_train_as_one_process_does_with_batches_twice_as_large(tmp_path):
+    training = (
+        "model=tiny",
+        "dataset=tweets",
+        "dataset.n_texts=64",
+        "dataset.tokens_per_text=16",
+        "task.labels=[negative,positive]",
+        "task.dev_texts=16",
+        "task.test_texts=16",
+        "trainer.max_steps=4",
+        "trainer.evaluation_interval=2",
+        f"cache={tmp_path}",
+    )
+    one, two = tmp_path / "one", tmp_path / "two"
+    finished("train.py", *training, "trainer.batch_size=8", "tracking=none", f"hydra.run.dir={one}")
+    finished("train.py", *training, "trainer.batch_size=4", *TWO, f"hydra.run.dir={two}")
+    first, second = (load_file(run / "checkpoint" / "model.safetensors") for run in (one, two))
+    for name, weight in first.items():
+        torch.testing.assert_close(second[name], weight, atol=1e-4, rtol=1e-3)
+    task = "classification_tweets/nats_per_text"
+    trained, again = (result_of(run)["metrics"] for run in (one, two))
+    assert again[task] == pytest.approx(trained[task], rel=1e-4)
+    assert trained[task] != pytest.approx(trained[f"baseline/{task}"], rel=1e-3)

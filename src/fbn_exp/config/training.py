@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from fbn_exp.config.choices import ControlKind, Schedule, Site
+from fbn_exp.config.launch import LaunchConfig
 from fbn_exp.config.options import DatasetConfig, FiguresConfig, ModelConfig, ThresholdConfig, TrackingConfig
 from fbn_exp.config.scoring import BenchmarkConfig, InterventionConfig
 from fbn_exp.config.stages import RunConfig
@@ -137,4 +138,5 @@ class TrainConfig:
     objective: str | None = None
     tracking: TrackingConfig = MISSING
     figures: FiguresConfig = field(default_factory=FiguresConfig)
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
     run: RunConfig = field(default_factory=RunConfig)

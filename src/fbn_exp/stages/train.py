@@ -17,7 +17,7 @@ from rich.markup import escape
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
-from fbn_exp import figures
+from fbn_exp import figures, ranks
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.config.choices import Precision, Site, Split
 from fbn_exp.config.options import FiguresConfig, ModelConfig
@@ -127,6 +127,9 @@ def run(cfg: DictConfig) -> float | None:
         If a setting, the model, the networks or the texts cannot be used.
     """
     parts = training_parts(cfg)
+    if not ranks.is_first():
+        _follow(parts, Path(cfg.run.folder))
+        return None
     folder = RunFolder(Path(cfg.run.folder), "train")
     info = RunInfo("train", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
@@ -149,6 +152,23 @@ def run(cfg: DictConfig) -> float | None:
         f"Model: {escape(os.path.relpath(folder.path / 'checkpoint'))}", soft_wrap=True, highlight=False
     )
     return objective_of(cfg.objective, folder.metrics)
+
+
+def _follow(parts: TrainingParts, folder: Path) -> None:
+    """What a rank other than 0 does: it trains on its share of every batch, and writes nothing."""
+    lm = take(_precise(parts.model), parts.cache)
+    networks = _networks(parts, lm)
+    lesson = parts.task.lesson(lm, parts.dataset)
+    parts.trainable.prepare(lesson.lm.model, _trained_neurons(parts, networks))
+    with _lesioned(lesson.lm.model, networks, _edit(parts, networks)):
+        fit(lesson, parts.trainer, folder / "checkpoints")
+
+
+def _trained_neurons(parts: TrainingParts, networks: FunctionalNetworks | None) -> Target | None:
+    """The neurons that say what is trained, where any do."""
+    if networks is None or not parts.trainable.needs_networks:
+        return None
+    return choose_target(networks, parts.threshold, parts.trainable.networks)
 
 
 def _precise(config: ModelConfig) -> ModelConfig:
@@ -183,9 +203,8 @@ def _train(
     tracked: TrackedRun,
 ) -> None:
     model = lesson.lm.model
-    target: Target | None = None
-    if networks is not None and parts.trainable.needs_networks:
-        target = choose_target(networks, parts.threshold, parts.trainable.networks)
+    target = _trained_neurons(parts, networks)
+    if target is not None:
         folder.add_metrics({"neurons": target.size})
     total = sum(each.numel() for each in model.parameters())
     dev_before = lesson.dev.score(lesson.lm)

@@ -30,7 +30,7 @@ from fbn_exp.training.tasks import Lesson
 
 TRAINED = "trained.safetensors"
 # what a checkpoint must hold to go on from it; the state is written last
-COMPLETE = (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+COMPLETE = (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state*.pth", "trainer_state.json")
 
 
 def check(config: TrainerConfig) -> None:
@@ -103,7 +103,7 @@ def last_checkpoint(folder: Path) -> Path:
         If there is none.
     """
     found = [folder, *folder.glob("checkpoint-*"), *folder.glob("checkpoints/checkpoint-*")]
-    complete = [each for each in found if all((each / name).is_file() for name in COMPLETE)]
+    complete = [each for each in found if all(any(each.glob(name)) for name in COMPLETE)]
     if not complete:
         raise TrainingError(
             f"trainer.resume: {folder} holds no complete checkpoint; give the folder of a run of train.py"
