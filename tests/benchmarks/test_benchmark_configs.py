@@ -81,7 +81,7 @@ def test_another_data_set_takes_its_own_labels_and_other_words():
         "+benchmark.words={Sci/Tech: science}",
     )
     assert (made.dataset.label_field, made.dataset.split, made.chosen) == ("label", Split.test, [])
-    assert made.words == {"Sci/Tech": "science"}
+    assert made.words["Sci/Tech"] == "science"
     assert "\nTopic:" in made.prompt
 
 

@@ -46,7 +46,8 @@ class Classification(Benchmark):
     prompt : str
         With ``{text}`` where the text goes; a space and the word follow it.
     words : mapping of str to str
-        Word of a label, such as ``science`` of ``Sci/Tech``; of the others, the label itself.
+        Word of a label, such as ``science`` of ``Sci/Tech``; of the others, the label itself. Words of labels
+        that no text has are not used, with a warning.
     labels : sequence of str
         Only texts with one of these labels are taken; empty takes all.
     batch_tokens : int
@@ -121,9 +122,11 @@ class Classification(Benchmark):
     def _word_ids(self, lm: LanguageModel) -> list[list[int]]:
         """Token ids of each label's word."""
         if unknown := [label for label in self.words if label not in self.labels]:
-            raise BenchmarkError(
-                f"benchmark.words: there is no label {', '.join(unknown)}; "
-                f"there are: {', '.join(self.labels)}"
+            # no error: the default words are for the labels of the default data set
+            log.warning(
+                "benchmark.words: there is no label %s; there are: %s",
+                ", ".join(unknown),
+                ", ".join(self.labels),
             )
         words = [f" {self.words.get(label, label)}" for label in self.labels]
         ids = [list(lm.tokenizer.encode(word, add_special_tokens=False)) for word in words]
