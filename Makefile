@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check perf clean
+.PHONY: demo test test-slow check perf clean
 
 demo: .venv/.installed
 	$(BIN)/python extract.py
@@ -10,7 +10,10 @@ demo: .venv/.installed
 	    benchmark.dataset.n_texts=4 controls.repeats=2
 
 test: .venv/.installed-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-slow: .venv/.installed-dev
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .

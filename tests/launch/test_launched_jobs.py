@@ -70,7 +70,14 @@ def test_a_killed_and_a_failing_job_leave_the_others_alone(tmp_path):
     assert not living(tmp_path)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+SIGNALS = [
+    pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+    signal.SIGTERM,
+    pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("sent", SIGNALS)
 def test_no_process_survives_the_one_that_started_it(sent, tmp_path):
     script = started("launch.num_processes=2", "seconds=300", f"hydra.run.dir={tmp_path}")
     ranks = {pid_in(tmp_path / "process0"), pid_in(tmp_path / "process1")}
@@ -84,6 +91,7 @@ def test_no_process_survives_the_one_that_started_it(sent, tmp_path):
     assert not living(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_rank_that_hangs_is_named_within_the_timeout(tmp_path):
     overrides = ("launch.num_processes=2", "launch.timeout_minutes=0.1", "seconds=1000")
     script = started(*overrides, f"hydra.run.dir={tmp_path}")

@@ -27,6 +27,7 @@ def test_two_ranks_extract_the_networks_of_one_process(tmp_path):
     assert first == second
 
 
+@pytest.mark.slow
 def test_two_ranks_score_as_one_process_does(tmp_path):
     scoring = (*SMALL, *SCORED, "controls.repeats=1", "intervention=scale", "intervention.factor=3")
     for run, launch in (("one", ("tracking=none",)), ("two", TWO)):
@@ -46,6 +47,7 @@ def test_two_ranks_score_as_one_process_does(tmp_path):
             assert "perplexity" in log or "classification" in log
 
 
+@pytest.mark.slow
 def test_two_ranks_train_as_one_process_does_with_batches_twice_as_large(tmp_path):
     training = (
         "model=tiny",
