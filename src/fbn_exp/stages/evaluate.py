@@ -231,7 +231,5 @@ def _written(comparisons: list[Comparison]) -> pd.DataFrame:
 
 
 def _track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any]) -> None:
-    tracked.metrics(folder.metrics)
-    for name, table in folder.tables.items():
-        tracked.table(name, table)
+    folder.track(tracked)
     tracked.lineage(provenance)

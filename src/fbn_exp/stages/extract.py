@@ -134,10 +134,5 @@ def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.Data
 
 
 def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks) -> None:
-    tracked.metrics(folder.metrics)
-    for name, table in folder.tables.items():
-        tracked.table(name, table)
-    for name, file in folder.artifacts.items():
-        if name.startswith("figures/"):
-            tracked.figure(name, file)
+    folder.track(tracked)
     tracked.networks(str(networks.provenance["model"]), folder.artifacts["networks"], networks.provenance)

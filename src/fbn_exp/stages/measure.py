@@ -111,12 +111,7 @@ def _keep(found: Measurement, folder: RunFolder, dpi: int) -> None:
 
 
 def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks) -> None:
-    tracked.metrics(folder.metrics)
-    for name, table in folder.tables.items():
-        tracked.table(name, table)
-    for name, file in folder.artifacts.items():
-        if name.startswith("figures/"):
-            tracked.figure(name, file)
+    folder.track(tracked)
     tracked.lineage(networks.provenance)
 
 

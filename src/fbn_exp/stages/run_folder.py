@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from fbn_exp.files import write_json
+from fbn_exp.tracking import TrackedRun
 
 
 @dataclass
@@ -48,6 +49,15 @@ class RunFolder:
         self.artifacts[f"tables/{name}"] = file
         self.tables[name] = frame
         self.write()
+
+    def track(self, tracked: TrackedRun) -> None:
+        """Log numbers, tables and pictures."""
+        tracked.metrics(self.metrics)
+        for name, table in self.tables.items():
+            tracked.table(name, table)
+        for name, file in self.artifacts.items():
+            if name.startswith("figures/"):
+                tracked.figure(name, file)
 
     def write(self) -> None:
         """Write ``result.json``."""

@@ -286,9 +286,6 @@ class _Stream(TrainerCallback):
 
 
 def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks | None) -> None:
-    tracked.metrics(folder.metrics)
-    for name, table in folder.tables.items():
-        tracked.table(name, table)
-    tracked.figure("figures/training", folder.artifacts["figures/training"])
+    folder.track(tracked)
     if networks is not None:
         tracked.lineage(networks.provenance)
