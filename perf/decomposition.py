@@ -24,7 +24,7 @@ from torch import Tensor
 
 from fbn_exp.config.choices import Contrast
 from fbn_exp.methods.fastica import FastICA, negentropy
-from fbn_exp.subspace import KRYLOV_STEPS, OVERSAMPLING, leading_subspace
+from fbn_exp.subspace import KRYLOV_STEPS, block_width, leading_subspace
 
 K = 64
 BLOCK = slice(15 * 576, 16 * 576)
@@ -125,11 +125,11 @@ def exact_scores(signals: Tensor) -> Tensor:
 
 def products(signals: Tensor) -> None:
     """The matrix products of the range finder alone."""
-    right = torch.randn(signals.shape[1], K + OVERSAMPLING)
-    left = torch.randn(K + OVERSAMPLING, signals.shape[0])
+    right = torch.randn(signals.shape[1], block_width(K))
+    left = torch.randn(signals.shape[0], block_width(K))
     for _ in range(KRYLOV_STEPS + 1):
         signals @ right
-        left @ signals
+        signals.T @ left
 
 
 def subspace_rows(signals: Tensor, rounds: int) -> list[Row]:

@@ -68,7 +68,7 @@ def test_products_of_mapped_values_are_those_in_memory(tmp_path, monkeypatch):
     copy = mapped_copy(values, tmp_path)
     right, left = torch.randn(33, 4), torch.randn(101, 4)
     torch.testing.assert_close(times(copy, right), values @ right)
-    torch.testing.assert_close(transposed_times(left, copy), left.T @ values)
+    torch.testing.assert_close(transposed_times(copy, left), values.T @ left)
     torch.testing.assert_close(times(copy[:, 5:20], right[5:20]), values[:, 5:20] @ right[5:20])
 
 

@@ -167,6 +167,15 @@ def test_decorrelated_rows_are_orthonormal_and_the_nearest_such(k, seed):
     torch.testing.assert_close(found, left @ right, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("apart", [0, 1e-12, 1e-6])
+def test_rows_that_are_all_but_alike_are_decorrelated_to_orthonormal_ones(dtype, apart):
+    weights = torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights[1] = weights[0] + apart * weights[1]
+    found = symmetric_decorrelation(weights.to(dtype)).double()
+    torch.testing.assert_close(found @ found.T, torch.eye(6).double(), atol=1e-6, rtol=0)
+
+
 def test_learned_values_belong_to_the_networks_beside_them(world):
     found = FastICA(n_components=10).fit(world[0])
     torch.testing.assert_close(

@@ -19,6 +19,8 @@ from fbn_exp.subspace import Subspace
 GAUSSIAN_EXPECTATION = {Contrast.logcosh: 0.37456720749, Contrast.exp: -1 / math.sqrt(2), Contrast.cube: 0.75}
 # single precision tells rotations apart down to this; what lies below is done in double
 COARSE_TOLERANCE = 1e-5
+# of W Wᵀ: below, its inverse root would be of too few digits
+CONDITION = 1e-10
 
 
 def _logcosh(y: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,11 +72,17 @@ def negentropy(sources: Tensor, contrast: Contrast) -> Tensor:
 
 
 def symmetric_decorrelation(weights: Tensor) -> Tensor:
-    """(W Wᵀ)^(-1/2) W: the nearest matrix with orthonormal rows."""
+    """(W Wᵀ)^(-1/2) W: the nearest matrix with orthonormal rows, also where W is all but singular."""
     # K × K: on an accelerator the eigenvectors of so small a matrix take longer than the way to memory
-    values, vectors = torch.linalg.eigh((weights @ weights.T).double().cpu())
-    inverse_root = (vectors / values.clamp_min(1e-30).sqrt()) @ vectors.T
-    return (inverse_root.to(weights.device) @ weights.double()).to(weights.dtype)
+    exact = weights.double().cpu()
+    values, vectors = torch.linalg.eigh(exact @ exact.T)
+    if values[0] > CONDITION * values[-1]:
+        found = (vectors / values.sqrt()) @ vectors.T @ exact
+    else:
+        # a step by rows that are nearly alike: squared, its smallest singular values are rounding error
+        left, _, right = torch.linalg.svd(exact)
+        found = left @ right
+    return found.to(weights)
 
 
 @dataclass(frozen=True, eq=False)

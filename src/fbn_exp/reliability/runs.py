@@ -179,7 +179,7 @@ class WholeFits(Fits):
         total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
         # the basis sums to zero over tokens, so the mean of the signals drops out
         basis = span(time_courses).float().to(self.signals.device)
-        return float(transposed_times(basis, self.signals).double().square().sum()) / total
+        return float(transposed_times(self.signals, basis).double().square().sum()) / total
 
 
 AnyFits = SubspaceFits | WholeFits
