@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbn_exp.config.choices import ControlKind, Site
-from fbn_exp.controls import draw_controls
+from fbn_exp.controls import check, draw_controls
+from fbn_exp.errors import ConfigError
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.targets import OUTSIDE, Target
 
-KINDS = list(ControlKind)
+KINDS = [ControlKind.random, ControlKind.per_block, ControlKind.activation]
 MATCHED = [ControlKind.per_block, ControlKind.activation]
 
 
@@ -196,6 +197,30 @@ def test_kinds_draw_independently():
         for labels in each
     ]
     assert len(set(drawn)) == len(drawn) == 30
+
+
+@settings(max_examples=50, deadline=None)
+@given(target=masks, share=st.floats(0.01, 0.5))
+def test_a_share_of_all_neurons_is_drawn_anywhere_outside_whatever_the_networks_size(target, share):
+    drawn = draw_controls(target, repeats=2, seed=0, share=share)
+    assert {kind: found for kind, found in drawn_labels(drawn).items() if kind in KINDS} == drawn_labels(
+        draw_controls(target, repeats=2, seed=0)
+    )
+    n_neurons = target.layout.n_neurons
+    for control in drawn[ControlKind.share]:
+        assert control.target.size == min(max(1, round(share * n_neurons)), n_neurons - target.size)
+        assert not (control.target.members & target.members).any()
+        own = set(target.labels[target.members].tolist())
+        assert set(control.target.labels[control.target.members].tolist()) <= own
+
+
+@pytest.mark.parametrize(
+    ("repeats", "share", "said"),
+    [(0, None, "repeats is 0"), (1, 0, "share is 0"), (1, 0.6, r"share is 0\.6")],
+)
+def test_settings_out_of_range_are_refused(repeats, share, said):
+    with pytest.raises(ConfigError, match=said):
+        check(repeats, share)
 
 
 def test_networks_with_more_than_half_of_all_neurons_have_no_control():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fbn_exp.config.choices import ControlKind
+from fbn_exp.errors import ConfigError
 from fbn_exp.layout import Block
 from fbn_exp.targets import OUTSIDE, Target
 
@@ -31,13 +32,34 @@ class Control:
     same_block: float
 
 
-def draw_controls(target: Target, repeats: int, seed: int) -> dict[ControlKind, list[Control]]:
+# where a share of all neurons is larger, the networks may leave too few to draw from
+LARGEST_SHARE = 0.5
+
+
+def check(repeats: int, share: float | None) -> None:
+    """Refuse what is out of range, before any model is loaded.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field and the value received.
+    """
+    if repeats < 1:
+        raise ConfigError(f"controls.repeats is {repeats}, must be at least 1")
+    if share is not None and not 0 < share <= LARGEST_SHARE:
+        raise ConfigError(f"controls.share is {share}, must be above 0 and at most {LARGEST_SHARE}, or null")
+
+
+def draw_controls(
+    target: Target, repeats: int, seed: int, share: float | None = None
+) -> dict[ControlKind, list[Control]]:
     """Controls of every kind.
 
     ``random``: anywhere in the layout. ``per_block``: for each neuron one in its block. ``activation``:
     for each neuron one in its block with a mean |activation| among the nearest ones. Where the networks
     hold more than half of a block, its free neurons do not suffice, and what other members leave free in
-    the nearest block stands in; ``same_block`` tells how often.
+    the nearest block stands in; ``same_block`` tells how often. ``share``, if asked for: that share of all
+    neurons, anywhere, each standing for a member drawn at random.
 
     Parameters
     ----------
@@ -47,6 +69,8 @@ def draw_controls(target: Target, repeats: int, seed: int) -> dict[ControlKind, 
         Draws of each kind; more of them extend the list.
     seed : int
         Each kind has a generator of its own.
+    share : float, optional
+        Of all neurons, as accepted by ``check``.
 
     Returns
     -------
@@ -57,15 +81,20 @@ def draw_controls(target: Target, repeats: int, seed: int) -> dict[ControlKind, 
         return {}
     drawn = {}
     for place, kind in enumerate(ControlKind):
+        if kind is ControlKind.share and share is None:
+            continue
         generator = torch.Generator().manual_seed(len(ControlKind) * seed + place)
-        drawn[kind] = [_draw(target, kind, generator) for _ in range(repeats)]
+        drawn[kind] = [_draw(target, kind, generator, share) for _ in range(repeats)]
     return drawn
 
 
-def _draw(target: Target, kind: ControlKind, generator: torch.Generator) -> Control:
+def _draw(target: Target, kind: ControlKind, generator: torch.Generator, share: float | None) -> Control:
     members = target.members.nonzero()[:, 0]
     block_of = _block_of(target)
-    if kind is ControlKind.random:
+    if kind is ControlKind.share and share is not None:
+        size = max(1, round(share * target.layout.n_neurons))
+        members = members[torch.randint(len(members), (size,), generator=generator)]
+    if kind in (ControlKind.random, ControlKind.share):
         free = (~target.members).nonzero()[:, 0]
         chosen = free[torch.randperm(len(free), generator=generator)[: len(members)]]
     else:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-KINDS = {"random": "tab:gray", "per_block": "tab:olive", "activation": "tab:pink"}
+from fbn_exp.control_colours import CONTROL_COLOURS
 
 
 def draw_all(scores: pd.DataFrame, folder: Path) -> dict[str, Path]:
@@ -77,7 +77,7 @@ def dose_response(rows: pd.DataFrame, title: str) -> Figure:
 
 def _dose_panel(axes: Axes, panel: pd.DataFrame) -> None:
     factor = panel["factor"].to_numpy(dtype=float)
-    for kind, colour in KINDS.items():
+    for kind, colour in CONTROL_COLOURS.items():
         low, high = panel.get(f"control_{kind}_low"), panel.get(f"control_{kind}_high")
         if low is not None and high is not None and low.notna().any():
             bounds = low.to_numpy(dtype=float), high.to_numpy(dtype=float)

@@ -11,9 +11,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fbn_exp.control_colours import CONTROL_COLOURS
+
 THRESHOLDS = ("override/threshold.value", "override/threshold.fraction", "override/threshold.rate")
 SIZES = {"largest": "largest network", "mean": "mean of the networks", "smallest": "smallest network"}
-KINDS = {"random": "tab:gray", "per_block": "tab:olive", "activation": "tab:pink"}
 ACCENT = "#1f4e79"
 # more than this many curves of lesions cannot be told apart
 MOST_CURVES = 4
@@ -99,7 +100,9 @@ def _lesions(axes: Axes, scores: pd.DataFrame) -> None:
 
 
 def _controls(axes: Axes, curve: pd.DataFrame) -> None:
-    for kind, colour in KINDS.items():
+    for kind, colour in CONTROL_COLOURS.items():
+        if f"control_{kind}_low" not in curve:
+            continue
         low, high = (
             (curve[f"control_{kind}_{side}"] - curve["baseline"]).to_numpy(dtype=float)
             for side in ("low", "high")

@@ -79,11 +79,15 @@ class WandbMode(StrEnum):
 
 
 class ControlKind(StrEnum):
-    """What random networks have in common with the real one."""
+    """What random networks have in common with the real one.
+
+    ``random``, ``per_block`` and ``activation`` are of its size, ``share`` is a fixed share of all neurons.
+    """
 
     random = "random"
     per_block = "per_block"
     activation = "activation"
+    share = "share"
 
 
 class Resample(StrEnum):

@@ -127,10 +127,15 @@ class GenerationConfig(BenchmarkConfig):
 
 @dataclass
 class ControlsConfig:
-    """Random networks to compare with: draws of each kind."""
+    """Random networks to compare with: draws of each kind.
+
+    ``share`` adds a kind that is not of the networks' size: that share of all neurons, drawn at random (the
+    paper's control, 0.15); null for none.
+    """
 
     repeats: int = 5
     seed: int = 0
+    share: float | None = None
 
 
 @dataclass

@@ -14,7 +14,7 @@ from fbn_exp.benchmarks.base import Benchmark, NetworkBenchmark
 from fbn_exp.comparison import Comparison
 from fbn_exp.config.choices import Split
 from fbn_exp.config.scoring import ControlsConfig
-from fbn_exp.controls import draw_controls
+from fbn_exp.controls import check, draw_controls
 from fbn_exp.errors import ConfigError
 from fbn_exp.fold import export
 from fbn_exp.interventions import Inhibit, Intervention, NoIntervention, Scale
@@ -109,8 +109,7 @@ def _check(
     cfg: DictConfig, intervention: Intervention, benchmark: Benchmark, controls: ControlsConfig
 ) -> None:
     """What contradicts each other is refused before a model loads."""
-    if controls.repeats < 1:
-        raise ConfigError(f"controls.repeats is {controls.repeats}, must be at least 1")
+    check(controls.repeats, controls.share)
     if cfg.select_factor:
         if not isinstance(intervention, Scale) or isinstance(intervention, Inhibit):
             raise ConfigError("select_factor=true chooses a factor: take intervention=scale or amplify")
@@ -134,7 +133,7 @@ def _target(
 def _draw(intervention: Intervention, target: Target, controls: ControlsConfig) -> Controls:
     if isinstance(intervention, NoIntervention):
         return {}
-    drawn = draw_controls(target, controls.repeats, controls.seed)
+    drawn = draw_controls(target, controls.repeats, controls.seed, controls.share)
     if not drawn:
         log.warning("no controls: the networks hold %d of %d neurons", target.size, target.layout.n_neurons)
     return drawn

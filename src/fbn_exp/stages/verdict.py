@@ -18,7 +18,8 @@ def print_verdict(comparisons: Sequence[Comparison], intervention: Intervention,
     table.add_column("task / metric")
     for name in ("baseline", "value", "difference", "95% interval"):
         table.add_column(name, justify="right")
-    for kind in ControlKind:
+    kinds = [kind for kind in ControlKind if kind is not ControlKind.share or _drawn(comparisons, kind)]
+    for kind in kinds:
         table.add_column(f"{kind.value}\ncontrols", justify="right")
     for each in comparisons:
         delta = each.delta
@@ -28,13 +29,17 @@ def print_verdict(comparisons: Sequence[Comparison], intervention: Intervention,
             f"{each.score.value:.4g}",
             f"{delta.value:+.4g}",
             f"{delta.ci_low:+.3g} … {delta.ci_high:+.3g}",
-            *(_control(each, kind) for kind in ControlKind),
+            *(_control(each, kind) for kind in kinds),
         )
     console.print(table)
     if any(each.controls for each in comparisons):
         console.print(
             "Controls: the same intervention on random neurons, lowest … highest score of their draws."
         )
+
+
+def _drawn(comparisons: Sequence[Comparison], kind: ControlKind) -> bool:
+    return any(kind in each.controls for each in comparisons)
 
 
 def _control(comparison: Comparison, kind: ControlKind) -> str:

@@ -97,6 +97,11 @@ class _TrainPart(Trainable):
             raise ConfigError(f"trainable.seed is {seed}, must be at least 0")
         self.networks = networks
         self.control = None if control is None else ControlKind(control)
+        if self.control is ControlKind.share:
+            sizes = [kind.value for kind in ControlKind if kind is not ControlKind.share]
+            raise ConfigError(
+                f"trainable.control is share, must be as large as the networks: {', '.join(sizes)}"
+            )
         self.seed = seed
 
     def _target(self, target: Target | None) -> Target:
