@@ -10,7 +10,9 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from fbn_exp import sweep_figures
+from fbn_exp.config.choices import PaperTable
 from fbn_exp.errors import NetworksError
+from fbn_exp.paper import write_paper
 from fbn_exp.threshold_figure import draw_threshold
 from fbn_exp.tracking import RunInfo, Tracker
 
@@ -132,6 +134,10 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
     figures = sweep_figures.draw_all(sweep.scores, folder / "figures") if not sweep.scores.empty else {}
     figures |= sweep_figures.draw_measures(sweep.jobs, folder / "figures")
     figures |= draw_threshold(sweep.jobs, sweep.scores, folder / "figures")
+    if config.get("paper") is not None:
+        table, picture = write_paper(PaperTable(config["paper"]), sweep.folder, sweep.jobs, sweep.scores)
+        tables |= table
+        figures |= picture
     info = RunInfo("sweep", f"{stage} sweep of {len(sweep.jobs)} jobs", folder, str(sweep.folder), config)
     with tracker.run(info) as tracked:
         tracked.metrics({"jobs": len(sweep.jobs), "jobs/failed": len(sweep.failed)})

@@ -90,6 +90,17 @@ class ControlKind(StrEnum):
     share = "share"
 
 
+class PaperTable(StrEnum):
+    """Experiment of the paper that a sweep repeats: its table is written when the sweep ends."""
+
+    consistency = "consistency"
+    lesion = "lesion"
+    lesion_single = "lesion_single"
+    preservation = "preservation"
+    amplification = "amplification"
+    generation = "generation"
+
+
 class Resample(StrEnum):
     """What differs between the runs of a reliability analysis; ``both`` is half the runs of each kind."""
 

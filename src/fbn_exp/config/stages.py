@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from fbn_exp.config.choices import Site
+from fbn_exp.config.choices import PaperTable, Site
 from fbn_exp.config.launch import LaunchConfig
 from fbn_exp.config.options import (
     DatasetConfig,
@@ -65,3 +65,5 @@ class EvaluateConfig(ExtractConfig):
     # choose the best of ``factors`` for each task on dev, report it on test
     select_factor: bool = False
     factors: list[float] = field(default_factory=lambda: [0.0, 0.5, 0.9, 1.05, 1.1, 1.25, 1.5, 2.0])
+    # experiment of the paper that a sweep repeats, whose table is written at its end
+    paper: PaperTable | None = None

@@ -1,0 +1,166 @@
+"""One picture per table: results beside their controls, the paper's own figures in a panel of their own."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fbn_exp.config.choices import ControlKind, PaperTable
+from fbn_exp.control_colours import CONTROL_COLOURS
+from fbn_exp.paper.published import CONSISTENCY, LESION, LESION_SINGLE, PRESERVATION
+
+ACCENT = "#1f4e79"
+CONTROL_LABELS = {
+    ControlKind.random: "random, as many",
+    ControlKind.per_block: "in the same blocks",
+    ControlKind.activation: "as active",
+    ControlKind.share: "a share of all, at random",
+}
+# GPT-2 on AGNews, before anything is done to it
+PAPER_UNTOUCHED = 0.8614
+
+
+def draw(kind: PaperTable, found: pd.DataFrame) -> Figure:
+    """Picture of a table that ``found_table`` made, which must not be empty."""
+    if kind is PaperTable.consistency:
+        return _consistency(found)
+    panels = [(str(metric), rows) for metric, rows in found.groupby("metric", sort=False)]
+    paper = {
+        PaperTable.lesion: _paper_lesion,
+        PaperTable.lesion_single: _paper_single,
+        PaperTable.preservation: _paper_preservation,
+    }.get(kind)
+    tallest = max(len(rows) for _, rows in panels)
+    n_panels = len(panels) + (paper is not None)
+    figure, grid = plt.subplots(
+        1,
+        n_panels,
+        figsize=(4.6 * n_panels + 0.6, 1.6 + 0.42 * max(tallest, 8 if paper else 4)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axes, (metric, rows) in zip(grid[0], panels, strict=False):
+        _results(axes, rows.reset_index(drop=True), metric, kind)
+    if paper is not None:
+        paper(grid[0, -1])
+    handles: dict[str, Artist] = {}
+    for axes in grid[0]:
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside upper center", ncols=4, fontsize=8, frameon=False
+    )
+    return figure
+
+
+def _results(axes: Axes, rows: pd.DataFrame, metric: str, kind: PaperTable) -> None:
+    """A line per result: its value with interval, the range of each kind of control above and below it."""
+    places = np.arange(len(rows))
+    drawn = [each for each in ControlKind if rows[f"control_{each.value}_low"].notna().any()]
+    offsets = np.linspace(-0.28, 0.28, len(drawn)) if len(drawn) > 1 else [0.2] * len(drawn)
+    for control, offset in zip(drawn, offsets, strict=True):
+        low, high = (
+            rows[f"control_{control.value}_{side}"].to_numpy(dtype=float) for side in ("low", "high")
+        )
+        axes.hlines(
+            places + offset,
+            low,
+            high,
+            color=CONTROL_COLOURS[control.value],
+            lw=4,
+            alpha=0.6,
+            label=f"controls: {CONTROL_LABELS[control]}",
+        )
+        # a range of one value has no length
+        axes.plot((low + high) / 2, places + offset, "|", ms=6, color=CONTROL_COLOURS[control.value])
+    value = rows["value"].to_numpy(dtype=float)
+    errors = np.abs(np.stack([value - rows["low"], rows["high"] - value]).astype(float))
+    axes.errorbar(value, places, xerr=errors, fmt="o", ms=5, capsize=2, color=ACCENT, label="networks")
+    axes.plot(rows["untouched"], places, "k|", ms=14, mew=1.5, label="untouched")
+    if rows["chance"].notna().any():
+        axes.plot(rows["chance"], places, "|", ms=12, color="tab:red", label="chance or majority")
+    axes.set_yticks(places, [_label(row, kind) for row in rows.to_dict("records")], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(metric.replace("_", " "))
+
+
+def _label(row: Mapping[Hashable, Any], kind: PaperTable) -> str:
+    task = str(row["task"]).removeprefix("fbn_").removeprefix("classification_")
+    which = "" if row["networks"] == "all" else f", network {row['networks']}"
+    if kind is PaperTable.preservation and "components" in row:
+        return f"{task}, {row['components']} networks\n{row['neurons']:,} neurons kept"
+    if kind is PaperTable.amplification:
+        return f"{task}{which} × {row['factor']:g}"
+    return f"{task}{which}" if kind is PaperTable.lesion else f"{task}{which}\n{row['neurons']:,} neurons"
+
+
+def _paper_lesion(axes: Axes) -> None:
+    places = np.arange(len(LESION))
+    axes.plot(LESION["random 15%"], places, "o", ms=5, color=CONTROL_COLOURS["share"])
+    axes.plot(LESION["networks set to 0"], places, "o", ms=5, color=ACCENT)
+    axes.plot(LESION["untouched"], places, "k|", ms=14, mew=1.5)
+    axes.set_yticks(places, LESION["task"], fontsize=8)
+    _paper_panel(axes, "accuracy (no interval given)")
+
+
+def _paper_single(axes: Axes) -> None:
+    axes.plot(LESION_SINGLE["accuracy"], LESION_SINGLE["network"], "o", ms=5, color=ACCENT)
+    axes.axvline(PAPER_UNTOUCHED, color="black", lw=1.2)
+    names = [f"network {row.network}\n{row.neurons} neurons" for row in LESION_SINGLE.itertuples()]
+    axes.set_yticks(LESION_SINGLE["network"], names, fontsize=8)
+    _paper_panel(axes, "accuracy on AGNews (no control given)")
+
+
+def _paper_preservation(axes: Axes) -> None:
+    places = np.arange(len(PRESERVATION))
+    axes.plot(PRESERVATION["accuracy"], places, "o", ms=5, color=ACCENT)
+    axes.axvline(PAPER_UNTOUCHED, color="black", lw=1.2)
+    names = [
+        f"{networks} networks\n{kept:,} of 9,216 kept"
+        for networks, kept in zip(PRESERVATION["networks"], PRESERVATION["neurons kept"], strict=True)
+    ]
+    axes.set_yticks(places, names, fontsize=8)
+    _paper_panel(axes, "accuracy on AGNews (no control given)")
+
+
+def _paper_panel(axes: Axes, label: str) -> None:
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
+    axes.set_title("the paper: GPT-2, fine-tuned", fontsize=9)
+    axes.set_facecolor("#f7f5f0")
+
+
+def _consistency(found: pd.DataFrame) -> Figure:
+    """Counts of each template by corpus, beside the larger chance level per template."""
+    figure, axes = plt.subplots(figsize=(1.6 + 1.9 * len(found), 3.8), layout="constrained")
+    for place, row in enumerate(found.to_dict("records")):
+        counts = [int(each) for each in str(row["counts"]).split()]
+        spread = np.linspace(-0.3, 0.3, len(counts)) if len(counts) > 1 else [0.0]
+        axes.bar(
+            place + np.asarray(spread),
+            counts,
+            0.5 / len(counts),
+            color=ACCENT,
+            label="" if place else "templates",
+        )
+        chance = max(row["chance_masks"], row["chance_shift"]) / len(counts)
+        label = "" if place else "by chance, mean of a template"
+        axes.hlines(chance, place - 0.38, place + 0.38, color="tab:red", lw=1.5, label=label)
+    largest = CONSISTENCY["largest count of a template, of 1,000"][0]
+    axes.axhline(
+        int(largest), color="tab:gray", ls=":", lw=1, label="the paper, GPT-2: largest of any template"
+    )
+    names = [f"{row['corpus']}\nof {row['individual']:,}" for row in found.to_dict("records")]
+    axes.set_xticks(range(len(found)), names)
+    axes.set_ylabel("individual networks with IoU > .2")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(0, 1.18), ncols=2)
+    return figure
