@@ -1,8 +1,8 @@
-# make demo | test | check | perf : each sets up .venv by itself
+# make demo | test | check | perf | paper : each sets up .venv by itself
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow check perf clean
+.PHONY: demo test test-slow check perf paper paper-quick clean
 
 demo: .venv/.installed
 	$(BIN)/python extract.py
@@ -24,6 +24,13 @@ check: .venv/.installed-dev
 perf: .venv/.installed-dev
 	$(BIN)/pip install --quiet python-picard==0.8.2 icalens==0.3.6
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=2 $(BIN)/python perf/run.py
+
+# the paper's experiments on the embedded model, into docs/replication.md; the quick variant leaves its own beside its runs
+paper: .venv/.installed
+	HF_HUB_OFFLINE=1 $(BIN)/python replication/run.py
+
+paper-quick: .venv/.installed
+	HF_HUB_OFFLINE=1 $(BIN)/python replication/run.py --quick
 
 clean:
 	rm -rf .venv outputs

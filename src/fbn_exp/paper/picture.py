@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fbn_exp.config.choices import ControlKind, PaperTable
 from fbn_exp.control_colours import CONTROL_COLOURS
@@ -26,13 +27,16 @@ CONTROL_LABELS = {
 }
 # GPT-2 on AGNews, before anything is done to it
 PAPER_UNTOUCHED = 0.8614
+COLUMNS = 4
+# inches: room for the legend
+NARROWEST = 7.0
 
 
 def draw(kind: PaperTable, found: pd.DataFrame) -> Figure:
     """Picture of a table that ``found_table`` made, which must not be empty."""
     if kind is PaperTable.consistency:
         return _consistency(found)
-    panels = [(str(metric), rows) for metric, rows in found.groupby("metric", sort=False)]
+    panels = _panels(kind, found)
     paper = {
         PaperTable.lesion: _paper_lesion,
         PaperTable.lesion_single: _paper_single,
@@ -40,28 +44,52 @@ def draw(kind: PaperTable, found: pd.DataFrame) -> Figure:
     }.get(kind)
     tallest = max(len(rows) for _, rows in panels)
     n_panels = len(panels) + (paper is not None)
+    columns = min(COLUMNS, n_panels)
+    lines = -(-n_panels // columns)
+    height = 1.0 + 0.42 * max(tallest, 8 if paper else 4)
     figure, grid = plt.subplots(
-        1,
-        n_panels,
-        figsize=(4.6 * n_panels + 0.6, 1.6 + 0.42 * max(tallest, 8 if paper else 4)),
+        lines,
+        columns,
+        figsize=(max(NARROWEST, 4.6 * columns + 0.6), height * lines + 0.6),
         squeeze=False,
         layout="constrained",
     )
-    for axes, (metric, rows) in zip(grid[0], panels, strict=False):
-        _results(axes, rows.reset_index(drop=True), metric, kind)
+    for axes, (name, rows) in zip(grid.flat, panels, strict=False):
+        _results(axes, rows.reset_index(drop=True), name, kind)
     if paper is not None:
-        paper(grid[0, -1])
+        paper(grid.flat[len(panels)])
+    for axes in list(grid.flat)[n_panels:]:
+        axes.set_visible(False)
     handles: dict[str, Artist] = {}
-    for axes in grid[0]:
+    for axes in grid.flat:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(
-        list(handles.values()), list(handles), loc="outside upper center", ncols=4, fontsize=8, frameon=False
+        list(handles.values()),
+        list(handles),
+        loc="outside upper center",
+        ncols=2 * min(columns, 3),
+        fontsize=8,
+        frameon=False,
     )
     return figure
 
 
-def _results(axes: Axes, rows: pd.DataFrame, metric: str, kind: PaperTable) -> None:
+def _panels(kind: PaperTable, found: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Results that share an axis: of one metric; of one task, where there are many networks in each."""
+    if kind is PaperTable.lesion_single and found["task"].nunique() > 1:
+        return [
+            (f"{_short(task)}: {str(metric).replace('_', ' ')}", rows)
+            for (task, metric), rows in found.groupby(["task", "metric"], sort=False)
+        ]
+    return [(str(metric).replace("_", " "), rows) for metric, rows in found.groupby("metric", sort=False)]
+
+
+def _short(task: object) -> str:
+    return str(task).removeprefix("fbn_").removeprefix("classification_")
+
+
+def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> None:
     """A line per result: its value with interval, the range of each kind of control above and below it."""
     places = np.arange(len(rows))
     drawn = [each for each in ControlKind if rows[f"control_{each.value}_low"].notna().any()]
@@ -83,17 +111,26 @@ def _results(axes: Axes, rows: pd.DataFrame, metric: str, kind: PaperTable) -> N
         axes.plot((low + high) / 2, places + offset, "|", ms=6, color=CONTROL_COLOURS[control.value])
     value = rows["value"].to_numpy(dtype=float)
     errors = np.abs(np.stack([value - rows["low"], rows["high"] - value]).astype(float))
-    axes.errorbar(value, places, xerr=errors, fmt="o", ms=5, capsize=2, color=ACCENT, label="networks")
+    axes.errorbar(
+        value,
+        places,
+        xerr=errors,
+        fmt="o",
+        ms=5,
+        capsize=2,
+        color=ACCENT,
+        label="networks, 95% interval of the difference",
+    )
     axes.plot(rows["untouched"], places, "k|", ms=14, mew=1.5, label="untouched")
     if rows["chance"].notna().any():
         axes.plot(rows["chance"], places, "|", ms=12, color="tab:red", label="chance or majority")
     axes.set_yticks(places, [_label(row, kind) for row in rows.to_dict("records")], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel(metric.replace("_", " "))
+    axes.set_xlabel(name)
 
 
 def _label(row: Mapping[Hashable, Any], kind: PaperTable) -> str:
-    task = str(row["task"]).removeprefix("fbn_").removeprefix("classification_")
+    task = _short(row["task"])
     which = "" if row["networks"] == "all" else f", network {row['networks']}"
     if kind is PaperTable.preservation and "components" in row:
         return f"{task}, {row['components']} networks\n{row['neurons']:,} neurons kept"
@@ -136,6 +173,7 @@ def _paper_panel(axes: Axes, label: str) -> None:
     axes.set_xlabel(label)
     axes.set_title("the paper: GPT-2, fine-tuned", fontsize=9)
     axes.set_facecolor("#f7f5f0")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def _consistency(found: pd.DataFrame) -> Figure:

@@ -1,0 +1,73 @@
+"""Repeat the paper on the embedded model: every step through the scripts, then the document.
+
+python replication/run.py [--quick] [--only STEP …] [override …]
+
+A step that was run to its end with the same command is not run again; scores and networks of one that was
+stopped come from the cache. Overrides, such as model=tiny, are added to every step.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from document import write_document
+from steps import STEPS, Step
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_step(step: Step, folder: str, quick: bool, more: tuple[str, ...]) -> bool:
+    """Run one step, unless it is done; whether it is done now."""
+    arguments = step.arguments(folder, quick, more)
+    typed = f"python {step.script} {'-m ' if step.sweep else ''}{' '.join(map(_quoted, arguments))}"
+    done = ROOT / folder / step.name / "done.json"
+    if done.is_file() and json.loads(done.read_text(encoding="utf-8"))["command"] == typed:
+        print(f"== {step.name}: done before", flush=True)
+        return True
+    print(f"== {step.name}: {typed}", flush=True)
+    started = time.perf_counter()
+    mode = ["-m"] if step.sweep else []
+    ended = subprocess.run([sys.executable, step.script, *mode, *arguments], cwd=ROOT, check=False)
+    seconds = time.perf_counter() - started
+    print(f"== {step.name}: {seconds:.0f} s, exit status {ended.returncode}", flush=True)
+    if ended.returncode == 0:
+        done.write_text(json.dumps({"command": typed, "seconds": seconds}), encoding="utf-8")
+    return ended.returncode == 0
+
+
+def _quoted(argument: str) -> str:
+    return f"'{argument}'" if "[" in argument else argument
+
+
+def main() -> None:
+    """Run what is asked for, and write the document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="less of everything, a few minutes in all")
+    parser.add_argument("--only", nargs="+", metavar="STEP", help=", ".join(step.name for step in STEPS))
+    parser.add_argument("--folder", help="where the steps leave their results")
+    parser.add_argument("--document", help="the file to write; pictures go beside it")
+    chosen, overrides = parser.parse_known_args()
+    unknown = set(chosen.only or []) - {step.name for step in STEPS}
+    if unknown:
+        parser.error(f"no step {', '.join(unknown)}; there are: {', '.join(step.name for step in STEPS)}")
+    folder = chosen.folder or f"outputs/paper/{'quick' if chosen.quick else 'full'}"
+    steps = [step for step in STEPS if step.in_quick or not chosen.quick]
+    failed = [
+        step.name
+        for step in steps
+        if step.name in (chosen.only or [step.name])
+        and not run_step(step, folder, chosen.quick, tuple(overrides))
+    ]
+    default = ROOT / folder / "replication.md" if chosen.quick else ROOT / "docs" / "replication.md"
+    file = Path(chosen.document) if chosen.document else default
+    write_document(ROOT / folder, file, chosen.quick)
+    print(f"== {file}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The commands that repeat the paper on the embedded model, in order; the quick variant takes less of all."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a user.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder, and of its section in the document.
+    script : str
+        Entry script.
+    overrides : tuple of str
+        As typed; ``{folder}`` stands for the folder of all steps.
+    quick : tuple of str
+        Take the place of overrides of the same name, or come in addition, in the quick variant.
+    sweep : bool
+        Whether it is a sweep.
+    in_quick : bool
+        Whether the quick variant has it.
+    """
+
+    name: str
+    script: str
+    overrides: tuple[str, ...]
+    quick: tuple[str, ...] = ()
+    sweep: bool = True
+    in_quick: bool = True
+
+    def arguments(self, folder: str, quick: bool, more: tuple[str, ...] = ()) -> list[str]:
+        """What follows the script's name on the command line."""
+        chosen = {}
+        for each in (*self.overrides, *(self.quick if quick else ()), *more):
+            chosen[each.partition("=")[0].lstrip("+")] = each
+        place = f"hydra.{'sweep' if self.sweep else 'run'}.dir={folder}/{self.name}"
+        return [each.replace("{folder}", folder) for each in (*chosen.values(), place)]
+
+
+# a classifier of tweets, as the paper fine-tunes GPT-2 for each task
+TUNED = (
+    "model.name={folder}/train/checkpoint",
+    "dataset=tweets",
+    "dataset.n_texts=400",
+    "benchmark=classification",
+    "benchmark.labels=[]",
+    "benchmark.dataset.n_texts=300",
+)
+FEW = ("benchmark.dataset.n_texts=60", "controls.repeats=2")
+TEN = "intervention.networks=[0],[1],[2],[3],[4],[5],[6],[7],[8],[9]"
+
+STEPS = (
+    Step(
+        "consistency",
+        "evaluate.py",
+        ("experiment=paper/consistency",),
+        ("dataset=wiki,news", "dataset.n_texts=50", "benchmark.dataset.n_texts=12"),
+    ),
+    Step(
+        "lesion",
+        "evaluate.py",
+        ("experiment=paper/lesion",),
+        ("benchmark=probes", "benchmark.limit=15", "controls.repeats=2"),
+    ),
+    Step("lesion_stable", "evaluate.py", ("experiment=paper/lesion", "signals=stable"), in_quick=False),
+    Step(
+        "lesion_single",
+        "evaluate.py",
+        ("experiment=paper/lesion_single", "benchmark.limit=50"),
+        ("benchmark.limit=10", "controls.repeats=1", "intervention.networks=[0],[1],[2]"),
+    ),
+    Step(
+        "preservation",
+        "evaluate.py",
+        ("experiment=paper/preservation",),
+        ("method.n_components=10,64", "benchmark.dataset.n_texts=8", "controls.repeats=1"),
+    ),
+    Step(
+        "amplification",
+        "evaluate.py",
+        ("experiment=paper/amplification",),
+        ("benchmark.limit=10", "controls.repeats=1", "intervention.networks=all", "factors=[1,1.1,1.5]"),
+    ),
+    Step(
+        "generation",
+        "evaluate.py",
+        ("experiment=paper/generation",),
+        ("intervention.networks=[0],[1]", "controls.repeats=1", "benchmark.new_tokens=24"),
+    ),
+    Step(
+        "train",
+        "train.py",
+        ("dataset=tweets", "task=classification", "trainer.max_steps=300", "trainer.batch_size=16"),
+        ("trainer.max_steps=24", "task.dev_texts=50", "task.test_texts=100"),
+        sweep=False,
+    ),
+    Step("tuned_lesion", "evaluate.py", ("experiment=paper/lesion", *TUNED), FEW),
+    Step(
+        "tuned_lesion_single",
+        "evaluate.py",
+        ("experiment=paper/lesion_single", *TUNED),
+        (*FEW, "intervention.networks=[0],[1],[2]"),
+    ),
+    Step(
+        "tuned_preservation",
+        "evaluate.py",
+        ("experiment=paper/preservation", *TUNED),
+        (*FEW, "method.n_components=10,64"),
+    ),
+    Step(
+        "tuned_amplification",
+        "evaluate.py",
+        ("experiment=paper/amplification", *TUNED),
+        (*FEW, "intervention.networks=all", "factors=[1,1.1,1.5]"),
+    ),
+    Step("networks", "extract.py", ("dataset=wiki",), ("dataset.n_texts=50",), sweep=False),
+    Step(
+        "tuned_networks",
+        "extract.py",
+        ("model.name={folder}/train/checkpoint", "dataset=wiki"),
+        ("dataset.n_texts=50",),
+        sweep=False,
+    ),
+    Step(
+        "tuned_overlap",
+        "evaluate.py",
+        (
+            "benchmark=overlap",
+            "networks={folder}/networks/networks",
+            "benchmark.other={folder}/tuned_networks/networks",
+        ),
+        sweep=False,
+    ),
+    Step(
+        "forgetting",
+        "train.py",
+        (
+            "trainable=all,inside,inside_control,outside,lora",
+            "networks={folder}/networks/networks",
+            "dataset=math",
+            "task=language_modeling",
+            "task.dev_texts=50",
+            "task.test_texts=100",
+            "trainer.max_steps=60",
+            "trainer.evaluation_interval=20",
+            "forgetting=corpora",
+        ),
+        in_quick=False,
+    ),
+)
