@@ -78,10 +78,8 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
         f"{_short(row.task)} {row.untouched:.3g} → {row.value:.3g} ({row.low:.3g} … {row.high:.3g})"
         for row in rows.itertuples()
     )
-    share = (worse * (rows["control_share"] - rows["untouched"])) / (
-        worse * (rows["value"] - rows["untouched"])
-    )
-    mild = share < 0.5
+    cost = worse * (rows["untouched"] - rows["value"])
+    mild = (cost > 0) & (worse * (rows["untouched"] - rows["control_share"]) < 0.5 * cost)
     return [
         Finding(
             f"Setting all networks to 0 impairs the model ({model}).",
@@ -111,24 +109,28 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
 
 
 def functions(found: pd.DataFrame, model: str) -> Finding:
-    """Double dissociation: each of two networks harms a task that the other leaves alone."""
+    """Double dissociation: of two networks, one is the more harmful on one task, the other on another."""
     rows = _one_metric_per_task(found)
-    harms = (rows["harms"] & rows["below_controls"]).to_numpy()
-    tables = rows.assign(specific=harms, spared=~rows["harms"].astype(bool))
-    specific = tables.pivot(index="networks", columns="task", values="specific").to_numpy(dtype=bool)
-    spared = tables.pivot(index="networks", columns="task", values="spared").to_numpy(dtype=bool)
-    # pair (i, j): some task that i harms and j spares, and one that j harms and i spares
-    one_way = (specific[:, None, :] & spared[None, :, :]).any(axis=2)
-    pairs = int(np.triu(one_way & one_way.T, 1).sum())
-    n_networks = len(specific)
+    sign = _sign(rows)
+    # of the harm: the interval of the score turned round where larger is better
+    ends = np.sort(np.stack([-sign * rows["low"], -sign * rows["high"]]), axis=0)
+    rows = rows.assign(least=ends[0], most=ends[1], beyond=rows["harms"] & rows["below_controls"])
+    least, most, beyond = (
+        rows.pivot(index="networks", columns="task", values=name).to_numpy()
+        for name in ("least", "most", "beyond")
+    )
+    # [i, j]: on some task network i harms beyond every control, and clearly more than j
+    more = (beyond.astype(bool)[:, None, :] & (least[:, None, :] > most[None, :, :])).any(axis=2)
+    pairs = int(np.triu(more & more.T, 1).sum())
+    n_networks, n_tasks = beyond.shape
     return Finding(
-        f"Single networks matter, each for a function of its own ({model}).",
-        "double dissociation: of two networks, each harms a task beyond every control that the other spares "
-        "(its interval includes 0)",
+        f"Single networks serve functions of their own ({model}).",
+        "double dissociation: of two networks, each harms some task beyond every control and clearly more "
+        "than the other does (their intervals do not overlap)",
         "holds" if pairs else "does not hold",
-        f"{pairs} of {n_networks * (n_networks - 1) // 2} pairs; of {specific.size} lesions "
-        f"({n_networks} networks × {specific.shape[1]} tasks) {int(rows['harms'].sum())} harm, "
-        f"{int(specific.sum())} of them beyond every control",
+        f"{pairs} of {n_networks * (n_networks - 1) // 2} pairs; of {n_networks * n_tasks} lesions "
+        f"({n_networks} networks × {n_tasks} tasks) {int(rows['harms'].sum())} harm, "
+        f"{int(rows['beyond'].sum())} of them beyond every control",
     )
 
 
