@@ -20,7 +20,7 @@ def files_on(page: Path) -> dict[str, str]:
 
 
 def commands_on(page: Path) -> list[list[str]]:
-    """Arguments after ``python`` of each command that starts one of the scripts, in fenced or indented code."""
+    """Arguments after ``python`` of each quoted command that starts one of the scripts."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     quoted = re.findall(r"^(?: {4})?(python .*)$", text, re.M)
     lines = [shlex.split(line, comments=True)[1:] for line in quoted]
