@@ -11,13 +11,13 @@ CONF = Path(__file__).parents[2] / "conf"
 
 @pytest.fixture(scope="session")
 def composed():
-    """Compose conf/extract.yaml as ``hydra.main`` would, with what only a running job knows filled in."""
+    """Compose a script's yaml as ``hydra.main`` would, with what only a running job knows filled in."""
     register()
 
-    def compose_extract(*overrides: str):
+    def compose_script(*overrides: str, script: str = "extract"):
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("extract", overrides=list(overrides))
+            cfg = compose(script, overrides=list(overrides))
         cfg.run.folder, cfg.run.name, cfg.run.sweep = "nowhere", "test", None
         return cfg
 
-    return compose_extract
+    return compose_script

@@ -8,6 +8,7 @@ from fbn_exp import activations, figures
 from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
 from fbn_exp.datasets import TextDataset
 from fbn_exp.errors import ConfigError
+from fbn_exp.interventions import Intervention
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.reliability.base import Reliability
 from fbn_exp.stages.build import built, plain, typed
@@ -40,6 +41,14 @@ def test_every_option_composes_and_builds_its_object(composed, tmp_path, group, 
     made = built(cfg[group], KINDS[group])
     assert getattr(made, "seed", 7) == 7  # one seed reaches every part that has one
     assert plain(cfg)[group]["_target_"] == f"{type(made).__module__}.{type(made).__name__}"
+
+
+@pytest.mark.parametrize("option", options("intervention"))
+def test_every_intervention_composes_and_builds_its_object(composed, option):
+    cfg = composed(f"intervention={option}", "intervention.networks=[0,2]", script="evaluate")
+    made = built(cfg.intervention, Intervention)
+    assert made.networks == [0, 2]
+    assert made.describe()
 
 
 @pytest.mark.parametrize("option", options("model"))

@@ -63,6 +63,7 @@ def test_any_text_comes_back_from_a_table(tokens, tmp_path_factory):
             {"converged": 0, "n_steps": 340},
             "The dictionary did not settle in 340 steps: raise method.epochs.",
         ),
+        ({"converged": 0, "steps": 5}, "The method did not converge."),
         ({"converged": 0.5, "blocks_decomposed": 4}, "The method converged in 50% of 4 blocks."),
     ],
 )

@@ -12,9 +12,14 @@ class LaunchConfig:
 class ProcessesConfig(LaunchConfig):
     """Jobs of one or more processes (ranks) that share the work.
 
-    ``num_processes`` counts the ranks of one job; None is what ``config_file`` says, or else one for each
-    of the job's CUDA devices. ``config_file`` is what ``accelerate config`` writes. A rank that waits
-    longer than ``timeout_minutes`` for another gives up.
+    Attributes
+    ----------
+    num_processes : int or None
+        Ranks of one job; None is what ``config_file`` says, or else one for each of the job's CUDA devices.
+    config_file : str or None
+        What ``accelerate config`` writes.
+    timeout_minutes : float
+        A rank that waits longer for another gives up.
     """
 
     num_processes: int | None = None
@@ -26,9 +31,21 @@ class ProcessesConfig(LaunchConfig):
 class AccelerateConfig(ProcessesConfig):
     """Each job is an ``accelerate launch`` of its own on this machine.
 
-    ``jobs_at_once`` jobs of a sweep run side by side and divide the CUDA devices among them. A job over
-    several machines is started once on each, with the same ``main_process_ip`` and ``main_process_port``;
-    ``num_processes`` then counts the ranks of all machines.
+    A job over several machines is started once on each; ``num_processes`` then counts the ranks of all
+    machines.
+
+    Attributes
+    ----------
+    jobs_at_once : int
+        Jobs of a sweep that run side by side and divide the CUDA devices among them.
+    num_machines : int
+        Machines that one job runs on.
+    machine_rank : int
+        Number of this machine, the first is 0.
+    main_process_ip : str or None
+        Address of the first machine, the same on all.
+    main_process_port : int
+        A free port of the first machine, the same on all; 0 takes any on a single machine.
     """
 
     jobs_at_once: int = 1
@@ -40,7 +57,23 @@ class AccelerateConfig(ProcessesConfig):
 
 @dataclass
 class ClusterConfig(ProcessesConfig):
-    """Each job is one of a cluster's; with several processes it starts them on its node or nodes."""
+    """Each job is one of a cluster's; with several processes it starts them on its node or nodes.
+
+    Attributes
+    ----------
+    num_processes : int or None
+        Ranks of one job, over all its nodes; None is one for each CUDA device.
+    nodes : int
+        Nodes of one job.
+    cpus_per_task : int or None
+        Processor cores on each node.
+    gpus_per_node : int or None
+        GPUs on each node.
+    mem_gb : int or None
+        Memory on each node.
+    limit_minutes : int
+        Time limit of a job.
+    """
 
     num_processes: int | None = 1
     nodes: int = 1
@@ -52,7 +85,21 @@ class ClusterConfig(ProcessesConfig):
 
 @dataclass
 class SlurmConfig(ClusterConfig):
-    """SLURM, through submitit; ``jobs_at_once`` limits the jobs that run at the same time."""
+    """SLURM, through submitit.
+
+    Attributes
+    ----------
+    partition : str or None
+        SLURM's partition.
+    account : str or None
+        SLURM's account.
+    qos : str or None
+        SLURM's quality of service.
+    constraint : str or None
+        SLURM's constraint on nodes.
+    jobs_at_once : int
+        Jobs of a sweep that run at the same time, at most.
+    """
 
     partition: str | None = None
     account: str | None = None
@@ -63,7 +110,19 @@ class SlurmConfig(ClusterConfig):
 
 @dataclass
 class RayConfig(ProcessesConfig):
-    """Ray, which hands out the given numbers of processors and GPUs to each job."""
+    """Ray, which hands out the given numbers of processors and GPUs to each job.
+
+    Attributes
+    ----------
+    num_processes : int or None
+        Ranks of one job.
+    num_cpus : int
+        Processor cores of one job.
+    num_gpus : float
+        GPUs of one job; a fraction shares one.
+    address : str or None
+        Of a running Ray cluster; None starts one on this machine.
+    """
 
     num_processes: int | None = 1
     num_cpus: int = 1

@@ -21,22 +21,39 @@ from fbn_exp.config.choices import (
 class ModelConfig:
     """A causal language model and how to load it.
 
-    ``name`` is a hub id, a local folder, a ``.gguf`` file, ``package:<module>/<file>.gguf`` for a
-    file inside an installed Python package, or ``random:<model_type>`` for random weights.
+    Attributes
+    ----------
+    name : str
+        A hub id, a local folder, a ``.gguf`` file, ``package:<module>/<file>.gguf`` for a file inside an
+        installed Python package, or ``random:<model_type>`` for random weights.
+    revision : str or None
+        Branch, tag or commit on the hub.
+    dtype : Precision
+        Number format of the weights; ``auto`` takes bfloat16 where the hardware is good at it. Signals are
+        float32 whatever it is.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ….
+    device_map : str or mapping or None
+        accelerate's placement of a model that no device holds alone: ``auto``, ``balanced``, ``sequential``,
+        or a mapping of module names to devices (``0``, ``cpu``, ``disk``).
+    quantization : Quantization
+        How weights are stored: as they are, or in 8 or 4 bits (bitsandbytes, on a GPU).
+    trust_remote_code : bool
+        Whether code that comes with the weights is run; the log says so.
+    paths : mapping of str to str
+        Module path of a site, with ``*`` for the block's index, for architectures that are not known.
+    random : mapping
+        Arguments of the model's configuration class, for ``name=random:<model_type>`` only.
     """
 
     name: str = MISSING
     revision: str | None = None
     dtype: Precision = Precision.auto
     device: str = "auto"
-    # accelerate's placement of a model that no device holds alone: auto, balanced, sequential, or a mapping
-    # of module names to devices (0, cpu, disk)
     device_map: Any = None
     quantization: Quantization = Quantization.none
     trust_remote_code: bool = False
-    # site name -> module path with * for the block's index, for architectures that are not known
     paths: dict[str, str] = field(default_factory=dict)
-    # arguments of the model's configuration class, for name=random:<model_type> only
     random: dict[str, Any] = field(default_factory=dict)
 
 
@@ -62,11 +79,7 @@ class EmbeddedDatasetConfig(DatasetConfig):
 
 @dataclass
 class HubDatasetConfig(DatasetConfig):
-    """A data set of the Hugging Face hub, or a local folder in the same format.
-
-    ``field`` names the column with the text, ``label_field`` that with the label, if there is one;
-    ``hub_split`` says which of the data set's own splits stands for train, dev and test.
-    """
+    """A data set of the Hugging Face hub, or a local folder in the same format."""
 
     _target_: str = "fbn_exp.datasets.hub.HubDataset"
     path: str = MISSING
@@ -79,7 +92,7 @@ class HubDatasetConfig(DatasetConfig):
 
 @dataclass
 class FilesDatasetConfig(DatasetConfig):
-    """Local txt, jsonl, csv or parquet files; ``field`` and ``label_field`` name columns."""
+    """Local txt, jsonl, csv or parquet files."""
 
     _target_: str = "fbn_exp.datasets.files.FilesDataset"
     paths: list[str] = MISSING
@@ -91,24 +104,43 @@ class FilesDatasetConfig(DatasetConfig):
 
 @dataclass
 class SignalsConfig:
-    """How activations become signals."""
+    """How activations become signals.
+
+    Attributes
+    ----------
+    first_tokens_excluded : int
+        Tokens at the start of each text that are left out: attention sinks sit there.
+    standardise : Standardise
+        ``zscore`` gives every neuron mean 0 and variance 1 over tokens, ``row_l2`` every token norm 1.
+    batch_tokens : int
+        Tokens of a batch while recording, padding included.
+    storage : Storage
+        Where signals are kept: ``accelerator`` (beside the model), ``memory`` (up to the budget), ``disk`` (a
+        mapped file in the run's folder); ``auto`` takes the first of these that has room.
+    memory_budget_gb : float
+        Largest signals that ``auto`` keeps in memory.
+    """
 
     first_tokens_excluded: int = 0
     standardise: Standardise = Standardise.none
     batch_tokens: int = 2048
-    # accelerator (beside the model), memory (up to the budget), disk (a mapped file in the run's folder)
     storage: Storage = Storage.auto
     memory_budget_gb: float = 4.0
 
 
 @dataclass
 class MethodConfig:
-    """A decomposition of signals into networks."""
+    """A decomposition of signals into networks.
+
+    Attributes
+    ----------
+    per_block : bool
+        Each block by itself, ``n_components`` networks in each.
+    """
 
     _target_: str = MISSING
     n_components: int = 10
     seed: int = 0
-    # each block by itself, n_components networks in each
     per_block: bool = False
 
 
@@ -221,7 +253,19 @@ class WandbConfig(TrackingConfig):
 
 @dataclass
 class FiguresConfig:
-    """Pictures of the networks; above ``max_networks`` only the largest are drawn one by one."""
+    """Pictures and tables of the networks.
+
+    Attributes
+    ----------
+    max_networks : int
+        Above this number only the largest networks are drawn one by one.
+    dpi : int
+        Resolution of the pictures.
+    strongest_tokens : int
+        Tokens that are listed for each network.
+    context_tokens : int
+        Tokens shown before and after each of them.
+    """
 
     max_networks: int = 32
     dpi: int = 110

@@ -1,6 +1,7 @@
 """Put every schema into Hydra's config store, under the name that the yaml files extend."""
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from fbn_exp.config import launch, measuring, options, reliability, scoring, stages, training
 
@@ -54,9 +55,20 @@ SCHEMAS: dict[str, type] = {
     "ray_launch": launch.RayConfig,
 }
 
+# bases for classes from outside this package: their yaml may add fields, which their constructor checks
+OWN_SCHEMAS: dict[str, type] = {
+    "own_dataset": options.DatasetConfig,
+    "own_method": options.MethodConfig,
+    "own_threshold": options.ThresholdConfig,
+    "own_intervention": scoring.InterventionConfig,
+    "own_benchmark": scoring.BenchmarkConfig,
+}
+
 
 def register() -> None:
     """Store all schemas; call once before ``hydra.main``."""
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(group="schema", name=name, node=schema)
+    for name, schema in OWN_SCHEMAS.items():
+        store.store(group="schema", name=name, node=OmegaConf.structured(schema, flags={"struct": False}))

@@ -25,8 +25,15 @@ class NoReliabilityConfig(ReliabilityConfig):
 class IcassoConfig(ReliabilityConfig):
     """Many fits, clustered; the centre of each cluster is a network.
 
-    ``surrogates`` null data sets give p values; without a number, as many as make 100 null networks.
-    ``orders`` lists numbers of components for a model-order curve; empty is off.
+    Attributes
+    ----------
+    surrogate : Surrogate
+        Null of the p values: ``phase`` randomises the phases of the signals, alike in all neurons, ``shift``
+        moves every neuron by its own lag, ``none`` computes none.
+    surrogates : int or None
+        Null data sets, each of which costs as much as the runs; None takes as many as give 100 null networks.
+    orders : list of int
+        Numbers of components of a model-order curve, each of which costs as much as the runs; empty is off.
     """
 
     _target_: str = "fbn_exp.reliability.icasso.Icasso"

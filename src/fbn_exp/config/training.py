@@ -92,9 +92,35 @@ class TrainLoraConfig(TrainableConfig):
 class TrainerConfig:
     """How it is trained.
 
-    ``max_steps`` (updates) wins over ``epochs``. Every ``evaluation_interval`` updates the dev part is
-    scored and a checkpoint written; after ``patience`` evaluations without a lower loss training stops, and
-    the best one is kept; null never stops early. ``resume`` is a run folder, or one of its checkpoints.
+    Attributes
+    ----------
+    max_steps : int or None
+        Updates; wins over ``epochs``.
+    epochs : float
+        Passes over the train part.
+    learning_rate : float
+        At its largest.
+    schedule : Schedule
+        How the learning rate goes on from its full value, as transformers names it.
+    warmup_steps : int
+        Updates over which the learning rate rises to its full value.
+    weight_decay : float
+        AdamW's.
+    max_gradient_norm : float
+        A larger gradient is scaled down to this norm.
+    batch_size : int
+        Texts of one forward pass of one process.
+    gradient_accumulation : int
+        Forward passes that make one update.
+    evaluation_interval : int
+        Updates after which the dev part is scored and a checkpoint written.
+    patience : int or None
+        Evaluations without a lower loss after which training stops; the best checkpoint is kept. None never
+        stops early.
+    seed : int
+        Of the order of texts and of dropout.
+    resume : str or None
+        A run folder to go on from, or one of its checkpoints.
     """
 
     max_steps: int | None = None
@@ -116,9 +142,15 @@ class TrainerConfig:
 class TrainConfig:
     """Everything ``train.py`` reads.
 
-    ``networks`` is a folder that ``extract.py`` wrote, for trainable=inside and outside, and for an
-    intervention that is active while the model is trained. It is taken off before saving, unless ``fold``
-    writes it into the weights. ``forgetting`` names benchmarks that are scored before and after.
+    Attributes
+    ----------
+    networks : str or None
+        A folder that ``extract.py`` wrote, for trainable=inside and outside, and for an intervention that is
+        active while the model is trained.
+    fold : bool
+        Write that intervention into the weights that are saved, instead of taking it off before.
+    forgetting : mapping of str to BenchmarkConfig
+        Benchmarks that are scored before and after.
     """
 
     seed: int = 0

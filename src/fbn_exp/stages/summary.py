@@ -94,6 +94,8 @@ def _convergence(metrics: dict[str, float]) -> list[str]:
         if share:
             return [f"The dictionary settled after {steps}."]
         return [f"The dictionary did not settle in {steps}: raise method.epochs."]
+    if "method/n_iterations" not in metrics:
+        return ["The method converged." if share else "The method did not converge."]
     if share:
         return [f"ICA converged in {metrics['method/n_iterations']:.0f} iterations."]
     return [

@@ -1,0 +1,136 @@
+"""What docs/adding/ tells a user to write and to run, written and run outside of the repository."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from pages import DOCS, commands_on, files_on
+from scripts import REPOSITORY, finished, result_of
+from zoo import OPT
+
+from fbn_exp.datasets.embedded import EmbeddedDataset
+from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.random_model import byte_tokenizer, random_model
+from fbn_exp.reliability.split_half import subspace_cosines
+
+QUICK = (
+    "tracking=none",
+    "figures.max_networks=0",
+    "figures.dpi=30",
+    "dataset.n_texts=6",
+    "method.n_components=3",
+)
+SCORED = ("controls.repeats=1", "benchmark.dataset.n_texts=5", "benchmark.dataset.tokens_per_text=48")
+
+
+def follow(page: str, folder: Path, weights: str | None = None) -> list[Path]:
+    """Write the files of a page, run its commands on a tiny model, and return the folder of each run.
+
+    ``weights`` stand in for those of the hub, which tests do not reach.
+    """
+    for name, content in files_on(DOCS / "adding" / page).items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+    path = os.pathsep.join([str(folder / "mine"), os.environ.get("PYTHONPATH", "")])
+    # what the page says, and where this package is found if it is not installed
+    assert page == "model.md" or "export PYTHONPATH=$PWD/mine\n" in (DOCS / "adding" / page).read_text()
+    environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    runs = []
+    for script, *words in commands_on(DOCS / "adding" / page):
+        if "benchmark=lm_eval" in words:  # a task that the user has
+            continue
+        runs.append(folder / f"run{len(runs)}")
+        model = [] if any(word.startswith("model=") for word in words) else ["model=tiny"]
+        if weights is not None and "model=opt-125m" in words:
+            model = [f"model.name={weights}"]
+        scored = SCORED if script == "evaluate.py" else ()
+        place = [f"hydra.run.dir={runs[-1]}", f"hydra.sweep.dir={runs[-1]}", f"cache={folder / 'cache'}"]
+        command = [sys.executable, str(REPOSITORY / script), *words, *model, *QUICK, *scored, *place]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return runs
+
+
+def test_a_method_of_ones_own_finds_networks_in_the_subspace_of_principal_components(tmp_path):
+    single, reliable, sweep = follow("method.md", tmp_path)
+    assert result_of(single)["metrics"]["method/converged"] == 1
+    assert result_of(reliable)["metrics"]["reliability/runs"] == 4
+    described = pd.read_csv(sweep / "sweep" / "jobs.csv")
+    assert described["error"].isna().tolist() == [True, True]
+    pca, varimax = (FunctionalNetworks.load(entry) for entry in _cached(tmp_path / "cache", "PCA", "Varimax"))
+    assert subspace_cosines(pca.maps, varimax.maps).min() > 0.999
+    assert _concentration(varimax.maps) > _concentration(pca.maps)
+
+
+def _cached(cache: Path, *methods: str) -> list[Path]:
+    """Cache entry of the networks of each method, with raw signals and one fit."""
+    found = {}
+    for entry in (cache / "networks").iterdir():
+        if entry.is_dir():
+            config = FunctionalNetworks.load(entry).provenance["config"]
+            if (
+                config["signals"]["standardise"] == "none"
+                and "NoReliability" in config["reliability"]["_target_"]
+            ):
+                found[config["method"]["_target_"].rsplit(".", 1)[-1]] = entry
+    return [found[method] for method in methods]
+
+
+def _concentration(maps: torch.Tensor) -> float:
+    """Variance of squared weights, summed over maps: what varimax maximises."""
+    return float(maps.double().square().var(dim=1).sum())
+
+
+def test_an_intervention_of_ones_own_goes_from_nothing_to_the_mean(tmp_path):
+    single, sweep = follow("intervention.md", tmp_path)
+    task = "perplexity_wiki/nats_per_token"
+    half = result_of(single)["metrics"]
+    none, again, full = (result_of(sweep / str(job))["metrics"] for job in range(3))
+    assert none[f"delta/{task}"] == 0
+    assert again[task] == half[task]
+    assert half[f"delta/{task}"] != 0
+    assert f"control/activation/{task}" in half
+    run = tmp_path / "mean"
+    places = (f"cache={tmp_path / 'cache'}", f"hydra.run.dir={run}")
+    finished("evaluate.py", "model=tiny", *QUICK, *SCORED, "intervention=mean", *places)
+    assert full[task] == result_of(run)["metrics"][task]
+
+
+def test_a_benchmark_of_ones_own_scores_what_it_says(tmp_path, tiny_model):
+    single, other_corpus, selected = (result_of(run)["metrics"] for run in follow("benchmark.md", tmp_path))
+    texts = EmbeddedDataset("wiki", n_texts=5, tokens_per_text=48, split="test").sample(tiny_model.tokenizer)
+    right = total = 0
+    for ids in texts.ids:
+        with torch.no_grad():
+            logits = tiny_model.model(torch.tensor([ids])).logits[0]
+        right += sum(int(logits[place].argmax() == ids[place + 1]) for place in range(len(ids) - 1))
+        total += len(ids) - 1
+    task = "first_guess_wiki/acc"
+    assert single[f"baseline/{task}"] == pytest.approx(right / total)
+    assert single[f"{task}/n"] == 5
+    assert f"control/per_block/{task}" in single
+    assert "first_guess_news/acc" in other_corpus
+    assert selected[f"selected_factor/{task}"] in (0.5, 1.1)
+
+
+def test_a_model_of_ones_own_is_found_and_one_of_an_unknown_architecture_is_read_where_its_yaml_says(
+    tmp_path,
+):
+    checkpoint = tmp_path / "checkpoint"
+    random_model("opt", OPT).save_pretrained(checkpoint)
+    byte_tokenizer().save_pretrained(checkpoint)
+    opt, tiny, mamba = follow("model.md", tmp_path, str(checkpoint))
+    assert (
+        FunctionalNetworks.load(opt / "networks").layout.n_neurons
+        == OPT["num_hidden_layers"] * OPT["hidden_size"]
+    )
+    assert result_of(tiny)["metrics"]["neurons"] > 0
+    paths = [block.path for block in FunctionalNetworks.load(mamba / "networks").layout.blocks]
+    assert paths == ["backbone.layers.0.mixer", "backbone.layers.1.mixer"]

@@ -1,0 +1,93 @@
+"""Links of the documentation lead somewhere, and the commands that it quotes compose."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from pages import DOCS, commands_on
+from scripts import REPOSITORY
+
+import fbn_exp.script  # noqa: F401 - registers the resolver that conf/common.yaml uses
+from fbn_exp.config import register
+
+CONF = REPOSITORY / "conf"
+README = REPOSITORY / "README.md"
+PAGES = [README, *sorted(DOCS.rglob("*.md"))]
+# written by `make paper`
+MADE_LATER = {DOCS / "replication.md"}
+LISTS_COMMANDS = [README, DOCS / "recipes.md", DOCS / "clusters.md"]
+
+
+def named(pages):
+    return pytest.mark.parametrize("page", pages, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+
+
+def without_code(page: Path) -> str:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    kept = [re.sub(r"[^\w\- ]", "", each.lower()) for each in found]
+    return {each.replace(" ", "-") for each in kept}
+
+
+@named(PAGES)
+def test_every_relative_link_and_picture_exists(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists() or file in MADE_LATER, target
+        assert not anchor or anchor in anchors(file), target
+
+
+def test_the_readme_leads_to_every_page():
+    text = README.read_text(encoding="utf-8")
+    missing = [each.name for each in PAGES[1:] if each.relative_to(REPOSITORY).as_posix() not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        pytest.param(page, words, id=f"{page.stem}: {' '.join(words)}")
+        for page in LISTS_COMMANDS
+        for words in commands_on(page)
+    ],
+)
+def test_every_quoted_command_composes(page, words):
+    # stands for a part of a path
+    script, *rest = (word.replace("…", "x") for word in words)
+    if any(word.startswith("experiment=") for word in rest) and not (CONF / "experiment").is_dir():
+        pytest.skip("conf/experiment is not there")
+    if "launch=slurm" in rest and importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        pytest.skip("needs hydra-submitit-launcher: pip install 'fbn_exp[slurm]'")
+    flags = [word for word in rest if word.startswith("-")]
+    assert set(flags) <= {"-m", "--help"}
+    parsed = OverridesParser.create().parse_overrides([word for word in rest if word not in flags])
+    values = [
+        [f"{each.get_key_element()}={value}" for value in each.sweep_string_iterator()]
+        if each.is_sweep_override()
+        else [each.input_line]
+        for each in parsed
+    ]
+    assert "-m" in flags or all(len(each) == 1 for each in values)
+    register()
+    first = [each[0] for each in values]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for place, choices in enumerate(values):
+            for choice in choices if len(choices) > 1 else choices[:1]:
+                compose(Path(script).stem, overrides=[*first[:place], choice, *first[place + 1 :]])
+
+
+def test_enough_commands_are_quoted():
+    assert len(commands_on(README)) >= 10
+    assert len(commands_on(DOCS / "recipes.md")) >= 15
+    assert {words[0] for words in commands_on(README)} == {"extract.py", "evaluate.py", "train.py"}
