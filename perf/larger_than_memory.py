@@ -4,7 +4,7 @@ python perf/larger_than_memory.py [tokens] [--text]
 
 By default the large signals are copies of the 10,000 real rows, each with noise of its own, written into a
 mapped file; recording to disk is compared with recording to memory on 2,000 tokens. ``--text`` instead runs
-the model over that many tokens of text, which takes most of an hour on two cores.
+the model over that many tokens of text.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import torch
 from measure import Cost, Row, median, peak_gib, reset_peak, save, smollm2, smollm2_signals, texts, timed
 
 from fbn_exp.activations import recorded
-from fbn_exp.config.choices import Site, Storage
+from fbn_exp.config.choices import Site, Split, Storage
 from fbn_exp.config.options import SignalsConfig
 from fbn_exp.datasets.base import Texts
 from fbn_exp.mapped import map_file, release
@@ -76,7 +76,7 @@ def record(lm: LanguageModel, wanted: Texts, storage: Storage, networks: int) ->
 
 def from_text(n_tokens: int, networks: int) -> Row:
     lm = smollm2()
-    small, large = texts(lm, 20 if not networks else 80), texts(lm, max(20, n_tokens // 105))
+    small, large = texts(lm, 20 if not networks else 80), texts(lm, max(20, n_tokens // 105), Split.all)
     record(lm, small, Storage.memory, 0)
     one, _ = record(lm, small, Storage.memory, networks)
     two, peak = record(lm, large, Storage.disk, networks)

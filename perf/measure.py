@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fbn_exp.activations import recorded
-from fbn_exp.config.choices import Site
+from fbn_exp.config.choices import Site, Split
 from fbn_exp.config.options import ModelConfig, SignalsConfig
 from fbn_exp.datasets import EmbeddedDataset
 from fbn_exp.datasets.base import Texts
@@ -87,7 +87,8 @@ def save(script: str, rows: list[Row], file: Path | None = None) -> None:
     """Keep the rows of a script for ``perf/run.py``, and print them."""
     file = file or ROWS / f"{script}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    rows = [Row(**{**asdict(row), "command": f"python perf/{script}.py"}) for row in rows]
+    name, option = script.removesuffix("_text"), " --text" if script.endswith("_text") else ""
+    rows = [Row(**{**asdict(row), "command": f"python perf/{name}.py{option}"}) for row in rows]
     content = {"where": where(), "date": date.today().isoformat(), "rows": [asdict(row) for row in rows]}
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for row in rows:
@@ -117,8 +118,8 @@ def smollm2() -> LanguageModel:
     return load(SMOLLM2, CACHE)
 
 
-def texts(lm: LanguageModel, n_texts: int) -> Texts:
-    return EmbeddedDataset("wiki", n_texts=n_texts).sample(lm.tokenizer)
+def texts(lm: LanguageModel, n_texts: int, split: Split = Split.train) -> Texts:
+    return EmbeddedDataset("wiki", n_texts=n_texts, split=split).sample(lm.tokenizer)
 
 
 def bare(lm: LanguageModel, texts: Texts, batch_tokens: int) -> None:

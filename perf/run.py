@@ -16,7 +16,15 @@ import torch
 from measure import ROOT, ROWS
 
 HERE = Path(__file__).parent
-SCRIPTS = ["interventions", "recording", "scaling", "larger_than_memory", "sweep", "decomposition"]
+SCRIPTS = [
+    "interventions",
+    "recording",
+    "scaling",
+    "larger_than_memory",
+    "larger_than_memory --text",
+    "sweep",
+    "decomposition",
+]
 # kept in the repository: a GPU is not always at hand
 ACCELERATOR = HERE / "accelerator.json"
 HEAD = """# Speed
@@ -29,8 +37,8 @@ medians over rounds. Peaks are GiB of resident memory over what was there before
 
 
 def render() -> None:
-    files = [ROWS / f"{name}.json" for name in SCRIPTS]
-    files += [ROWS / "larger_than_memory_text.json", ACCELERATOR]
+    files = [ROWS / f"{name.replace(' --', '_')}.json" for name in SCRIPTS]
+    files += [ACCELERATOR]
     parts = [HEAD]
     for file in files:
         if not file.is_file():
@@ -51,7 +59,8 @@ def main() -> None:
     for place, name in enumerate(wanted, 1):
         started = time.perf_counter()
         print(f"== {name} ({place}/{len(wanted)})", flush=True)
-        done = subprocess.run([sys.executable, str(HERE / f"{name}.py")], cwd=ROOT, check=False)
+        script, *more = name.split()
+        done = subprocess.run([sys.executable, str(HERE / f"{script}.py"), *more], cwd=ROOT, check=False)
         print(f"== {name}: {time.perf_counter() - started:.0f} s", flush=True)
         if done.returncode != 0:
             failed.append(name)
