@@ -7,7 +7,7 @@ from in_process import marked_texts, run_stage
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from zoo import TINY
 
-from fbn_exp.config.choices import Site
+from fbn_exp.config.choices import Precision, Site
 from fbn_exp.config.options import ModelConfig
 from fbn_exp.errors import ConfigError, ModelError, NetworksError, TrainingError
 from fbn_exp.models import take
@@ -36,7 +36,7 @@ def world(tmp_path_factory):
 def start(world, tmp_path):
     """The tiny model as it is before training, and the weights of its networks' neurons."""
     folder, _, _ = world
-    config = ModelConfig(name="random:llama", device="cpu", random=TINY)
+    config = ModelConfig(name="random:llama", dtype=Precision.float32, device="cpu", random=TINY)
     lm = take(config, tmp_path)
     networks = FunctionalNetworks.load(folder / "found" / "networks")
     target = choose_target(networks, ZThreshold(), "all")
@@ -58,6 +58,11 @@ def test_a_trained_classifier_is_an_ordinary_checkpoint_that_knows_its_labels(wo
     assert [model.config.id2label[int(each)] for each in logits.argmax(dim=1)] == ["up", "down"]
     table = pd.read_csv(tmp_path / "tables" / "training.csv")
     assert table["step"].tolist()[0] == 0
+    # the majority rate stands beside the accuracy of each evaluation
+    evaluated = table.dropna(subset=["dev_acc"])
+    assert len(evaluated) == 1 + 40 / 4
+    assert (evaluated["dev_acc/chance"] == evaluated["dev_acc/chance"].iloc[0]).all()
+    assert 0.5 < evaluated["dev_acc/chance"].iloc[0] < 1
     assert table.dropna(subset=["dev_nats_per_text"])["dev_nats_per_text"].iloc[-1] < 0.3
     assert (tmp_path / "figures" / "training.png").is_file()
     with pytest.raises(ModelError, match="has a head for 2 labels instead"):

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.config.choices import ControlKind, Schedule, Site
+from fbn_exp.config.choices import ControlKind, Precision, Schedule, Site
 from fbn_exp.config.launch import LaunchConfig
 from fbn_exp.config.options import DatasetConfig, FiguresConfig, ModelConfig, ThresholdConfig, TrackingConfig
 from fbn_exp.config.scoring import BenchmarkConfig, InterventionConfig
@@ -94,7 +94,9 @@ class TrainerConfig:
 
     ``max_steps`` (updates) wins over ``epochs``. Every ``evaluation_interval`` updates the dev part is
     scored and a checkpoint written; after ``patience`` evaluations without a lower loss training stops, and
-    the best one is kept; null never stops early. ``resume`` is a run folder, or one of its checkpoints.
+    the best one is kept; null never stops early. ``precision`` is what the forward pass multiplies in, over
+    weights in float32: auto takes bfloat16 on a GPU that has it. ``resume`` is a run folder, or one of its
+    checkpoints.
     """
 
     max_steps: int | None = None
@@ -106,6 +108,7 @@ class TrainerConfig:
     max_gradient_norm: float = 1.0
     batch_size: int = 8
     gradient_accumulation: int = 1
+    precision: Precision = Precision.auto
     evaluation_interval: int = 50
     patience: int | None = 5
     seed: int = 0
