@@ -48,6 +48,13 @@ def test_a_sweep_over_what_is_trained_makes_one_forgetting_table(sweep):
     trained = dict(zip(jobs["override/trainable"], jobs["parameters/trainable"], strict=True))
     assert trained["inside"] == trained["inside_control"]
     assert trained["inside"] + trained["outside"] == trained["all"]
+    assert table.groupby("job")["trained_parameters"].first().tolist() == list(trained.values())
+
+
+def test_the_sweep_ends_in_a_picture_of_the_table_that_wandb_has_too(sweep):
+    assert (sweep / "sweep" / "figures" / "forgetting.png").stat().st_size > 10_000
+    (run,) = recorded_runs(sweep / "sweep")
+    assert run.summary["figures/forgetting._type"] == "image-file"
 
 
 def test_wandb_sees_the_loss_while_it_falls_and_the_numbers_of_the_end(sweep):

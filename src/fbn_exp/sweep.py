@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from fbn_exp import sweep_figures
 from fbn_exp.errors import NetworksError
+from fbn_exp.forgetting_figure import draw_forgetting
 from fbn_exp.threshold_figure import draw_threshold
 from fbn_exp.tracking import RunInfo, Tracker
 
@@ -132,6 +133,7 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
     figures = sweep_figures.draw_all(sweep.scores, folder / "figures") if not sweep.scores.empty else {}
     figures |= sweep_figures.draw_measures(sweep.jobs, folder / "figures")
     figures |= draw_threshold(sweep.jobs, sweep.scores, folder / "figures")
+    figures |= draw_forgetting(sweep.forgetting, folder / "figures")
     info = RunInfo("sweep", f"{stage} sweep of {len(sweep.jobs)} jobs", folder, str(sweep.folder), config)
     with tracker.run(info) as tracked:
         tracked.metrics({"jobs": len(sweep.jobs), "jobs/failed": len(sweep.failed)})

@@ -43,6 +43,7 @@ class SweepSummary(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the sweep's tables and pictures, and log them as one run."""
         from fbn_exp.stages.build import built, plain
+        from fbn_exp.stages.forgetting import print_sweep
         from fbn_exp.sweep import collect, summarise
         from fbn_exp.tracking import Tracker
 
@@ -56,6 +57,8 @@ class SweepSummary(Callback):
             stage,
             plain(OmegaConf.create(settings)),
         )
+        if not sweep.forgetting.empty:
+            print_sweep(sweep.forgetting)
         log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
         for name, file in figures.items():
             log.info("picture %s: %s", name, file)
