@@ -1,5 +1,7 @@
 """train.py's stage on tiny models: what it saves, what a lesion does meanwhile, what it refuses."""
 
+import itertools
+
 import pandas as pd
 import pytest
 import torch
@@ -106,6 +108,30 @@ def test_lesioned_neurons_learn_nothing_and_are_whole_again_in_the_checkpoint(wo
         assert torch.equal(rows[0], rows[1])
         assert rows[0].any()
         assert not rows[2].any()
+
+
+@pytest.mark.parametrize("task", ["language_modeling", "classification"])
+def test_networks_before_and_after_training_are_compared(task, world, tmp_path):
+    folder, texts, networks = world
+    few = ("dataset.n_texts=12", "dataset.split=train", "method.n_components=3")
+    run_stage("train", tmp_path / "trained", *QUICK, *texts, *STEPS, f"task={task}")
+    checkpoint = f"model.name={tmp_path / 'trained' / 'checkpoint'}"
+    run_stage("extract", tmp_path / "after", *texts, *few, checkpoint, "model.dtype=float32")
+    before, after = (
+        FunctionalNetworks.load(each / "networks") for each in (folder / "found", tmp_path / "after")
+    )
+    assert before.layout == after.layout
+    assert before.provenance["weight_digest"] != after.provenance["weight_digest"]
+    other = f"benchmark.other={tmp_path / 'after' / 'networks'}"
+    compared = run_stage("evaluate", tmp_path / "compared", texts[-1], "benchmark=overlap", networks, other)
+    # the networks themselves are what is compared: the same comparison by hand
+    masks = [each.masks(ZThreshold()).double() for each in (before, after)]
+    shared = masks[0] @ masks[1].T
+    together = masks[0].sum(1)[:, None] + masks[1].sum(1) - shared
+    best = max(
+        (shared / together)[range(3), list(order)].mean().item() for order in itertools.permutations(range(3))
+    )
+    assert compared["overlap/matched_iou"] == pytest.approx(best)
 
 
 @pytest.mark.parametrize("trainable", ["inside", "outside", "inside_control"])
