@@ -216,6 +216,13 @@ def test_resuming_another_choice_of_parameters_is_refused(fresh, separable, tmp_
         weights_after(fresh, separable, tmp_path / "more", config, TrainLora(rank=2))
 
 
+def test_resuming_on_other_texts_is_refused(fresh, separable, tmp_path):
+    weights_after(fresh, separable, tmp_path, CONFIG, TrainAll(), n_texts=20)
+    config = dataclasses.replace(CONFIG, resume=str(tmp_path))
+    with pytest.raises(TrainingError, match="was trained on other texts"):
+        weights_after(fresh, separable, tmp_path / "more", config, TrainAll(), n_texts=19)
+
+
 def test_no_checkpoint_is_said_with_the_folder(tmp_path):
     with pytest.raises(TrainingError, match="holds no complete checkpoint"):
         last_checkpoint(tmp_path)

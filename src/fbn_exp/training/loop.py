@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
@@ -77,7 +78,8 @@ def fit(
     Raises
     ------
     TrainingError
-        If ``resume`` names no complete checkpoint, or one of another model or choice of parameters.
+        If ``resume`` names no complete checkpoint, or one of other texts, of another model or choice of
+        parameters.
     """
     start = None if config.resume is None else last_checkpoint(Path(config.resume).expanduser())
     more: list[TrainerCallback] = [FindBest(start), EndExactly(), Progress(lesson.loss)]
@@ -238,11 +240,16 @@ class _Loop(Trainer):
         values = {
             name: each.detach().contiguous() for name, each in trained_parameters(self._trained).items()
         }
-        save_file(values, folder / TRAINED)
+        save_file(values, folder / TRAINED, metadata={"texts": self.lesson.texts.digest})
 
     @override
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         file = Path(resume_from_checkpoint) / TRAINED
+        with safe_open(file, "pt") as content:
+            if content.metadata()["texts"] != self.lesson.texts.digest:
+                raise TrainingError(
+                    f"{file} was trained on other texts: resume with the same dataset, model and task"
+                )
         saved, own = load_file(file), trained_parameters(self._trained)
         if {name: each.shape for name, each in saved.items()} != {
             name: each.shape for name, each in own.items()
