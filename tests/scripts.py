@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,41 @@ def run_script(
     script: str, *overrides: str, python: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Finished process of ``python script overrides``, run in the repository's root."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-    environment.pop("WANDB_MODE", None)
     return subprocess.run(
         [sys.executable, *python, script, *overrides],
         cwd=REPOSITORY,
-        env=environment,
+        env=_environment(),
         capture_output=True,
         text=True,
         timeout=600,
         check=False,
     )
+
+
+def killed_once(script: str, *overrides: str, written: Path) -> None:
+    """Start ``python script overrides``, and kill it (SIGKILL) as soon as a file is there."""
+    process = subprocess.Popen(
+        [sys.executable, script, *overrides],
+        cwd=REPOSITORY,
+        env=_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + 600
+        while not written.exists():
+            assert process.poll() is None, f"{script} ended before it wrote {written}"
+            assert time.monotonic() < until, f"{script} did not write {written}"
+            time.sleep(0.01)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+
+def _environment() -> dict[str, str]:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
+    environment.pop("WANDB_MODE", None)
+    return environment
 
 
 def finished(script: str, *overrides: str) -> subprocess.CompletedProcess[str]:

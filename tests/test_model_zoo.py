@@ -1,9 +1,11 @@
-"""Every model yaml: a tiny random model of its very class goes through extract, train and evaluate."""
+"""Every model yaml: a tiny random model of its class goes through extract.py, train.py and evaluate.py."""
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from in_process import CONF, marked_texts, run_stage
+from in_process import CONF, QUICK, marked_texts
+from scripts import finished
 from zoo import GPT, HEADS, LLAMA, PLAIN
 
 from fbn_exp.random_model import byte_tokenizer, random_model
@@ -34,61 +36,79 @@ def test_a_tiny_model_of_its_class_can_be_built(option):
     assert type(random_model(model_type, arguments)).__name__ == expected
 
 
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory):
-    return marked_texts(tmp_path_factory.mktemp("texts") / "marked.jsonl")
+# a folder for each job of a sweep, named after its model
+OF_ITS_MODEL = "${hydra:runtime.choices.model}"
 
 
-def checkpoint_of(option: str, folder: Path) -> tuple[str, ...]:
-    """Overrides that take the yaml with a tiny checkpoint in the place of the real one."""
-    _, model_type, arguments = MODELS[option]
-    model = random_model(model_type, arguments)
-    model.save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    return (f"model={option}", f"model.name={folder}", "model.trust_remote_code=false", "model.device=cpu")
-
-
-# one yaml of each class: what differs between the others is size
-DISTINCT = list({class_name: option for option, (class_name, _, _) in reversed(MODELS.items())}.values())
-
-
-@pytest.mark.parametrize("option", DISTINCT)
-def test_a_tiny_model_of_its_class_is_extracted_trained_and_evaluated(option, texts, tmp_path):
-    model = checkpoint_of(option, tmp_path / "tiny")
-    cache, few = f"cache={tmp_path / 'cache'}", ("dataset.n_texts=8", "dataset.split=train")
-    method = ("method.n_components=3", "model.dtype=float32")
-    site = "site=mlp_hidden" if option in ("gpt2", "chatglm3") else "site=mlp_output"
-    found = run_stage("extract", tmp_path / "found", *model, *texts, *few, *method, site, cache)
-    assert found["networks/union_size"] > 0
-    networks = f"networks={tmp_path / 'found' / 'networks'}"
-    trained = run_stage(
-        "train", tmp_path / "trained", *model, *texts, *TRAINING, networks, "trainable=inside", cache
+def sweep(script: str, folder: Path, *overrides: str) -> pd.DataFrame:
+    """Metrics of each model, by its name, of one sweep of a script over all of them."""
+    finished(
+        script,
+        "-m",
+        f"model={','.join(MODELS)}",
+        *overrides,
+        *QUICK,
+        "model.trust_remote_code=false",
+        "model.device=cpu",
+        f"hydra.sweep.dir={folder}",
+        f"hydra.sweep.subdir={OF_ITS_MODEL}",
     )
-    assert 0 < trained["parameters/trainable"] < 0.5 * trained["parameters"]
-    again = [f"model.name={tmp_path / 'trained' / 'checkpoint'}", *model[2:]]
-    benchmark = [each.replace("dataset", "benchmark.dataset", 1) for each in texts[1:]]
-    scored = run_stage(
-        "evaluate",
-        tmp_path / "scored",
-        f"model={option}",
-        *again,
+    jobs = pd.read_csv(folder / "sweep" / "jobs.csv").set_index("override/model")
+    assert jobs["error"].isna().all()
+    return jobs
+
+
+@pytest.fixture(
+    scope="module", params=["mlp_output", pytest.param("mlp_hidden", marks=pytest.mark.slow)], name="scripts"
+)
+def all_through_the_scripts(request, tmp_path_factory):
+    """Metrics of ``extract.py``, ``train.py`` and ``evaluate.py`` over all yamls, at one site."""
+    root = tmp_path_factory.mktemp("zoo")
+    for option, (_, model_type, arguments) in MODELS.items():
+        random_model(model_type, arguments).save_pretrained(root / "tiny" / option)
+        byte_tokenizer().save_pretrained(root / "tiny" / option)
+    texts = marked_texts(root / "marked.jsonl")
+    scored = ["dataset@benchmark.dataset=files"]
+    scored += [each.replace("dataset", "benchmark.dataset", 1) for each in texts[1:]]
+    few = (*texts, "dataset.n_texts=8", "dataset.split=train", "method.n_components=3")
+    tiny = f"model.name={root / 'tiny' / OF_ITS_MODEL}"
+    common = (f"site={request.param}", "model.dtype=float32", f"cache={root / 'cache'}")
+    found = sweep("extract.py", root / "found", *few, tiny, *common)
+    trained = sweep(
+        "train.py",
+        root / "trained",
         *texts,
+        *TRAINING,
+        tiny,
+        *common,
+        "trainable=inside",
+        f"networks={root / 'found' / OF_ITS_MODEL / 'networks'}",
+    )
+    evaluated = sweep(
+        "evaluate.py",
+        root / "evaluated",
         *few,
-        *method,
-        site,
-        cache,
+        f"model.name={root / 'trained' / OF_ITS_MODEL / 'checkpoint'}",
+        *common,
         "benchmark=classification",
-        "dataset@benchmark.dataset=files",
-        *benchmark,
+        *scored,
         "benchmark.dataset.split=test",
         "benchmark.dataset.n_texts=20",
         "benchmark.labels=[]",
         "intervention=inhibit",
         "controls.repeats=1",
     )
+    return found, trained, evaluated
+
+
+@pytest.mark.parametrize("option", MODELS)
+def test_a_tiny_model_of_its_class_is_extracted_trained_and_evaluated(option, scripts):
+    found, trained, evaluated = (jobs.loc[option] for jobs in scripts)
+    assert found["networks/union_size"] > 0
+    assert 0 < trained["parameters/trainable"] < 0.5 * trained["parameters"]
     # the head that training saved is the head that evaluate scores, on the same twenty texts
-    assert scored["baseline/classification_files/acc"] == trained["classification_files/acc"]
-    nats = "classification_files/nats_per_text"
-    assert scored[f"baseline/{nats}"] == pytest.approx(trained[nats], rel=1e-5)
+    name, nats = "classification_files/acc", "classification_files/nats_per_text"
+    assert evaluated[f"baseline/{name}"] == trained[name]
+    assert evaluated[f"baseline/{nats}"] == pytest.approx(trained[nats], rel=1e-5)
     # the lesion reaches single texts, whatever its mean is
-    assert scored[f"delta/{nats}/ci_low"] < scored[f"delta/{nats}/ci_high"]
+    assert evaluated[f"delta/{nats}/ci_low"] < evaluated[f"delta/{nats}/ci_high"]

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from fbn_exp import sweep_figures
 from fbn_exp.config.choices import PaperTable
 from fbn_exp.errors import NetworksError
+from fbn_exp.forgetting_figure import draw_forgetting
 from fbn_exp.paper import write_paper
 from fbn_exp.threshold_figure import draw_threshold
 from fbn_exp.tracking import RunInfo, Tracker
@@ -134,6 +135,7 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
     figures = sweep_figures.draw_all(sweep.scores, folder / "figures") if not sweep.scores.empty else {}
     figures |= sweep_figures.draw_measures(sweep.jobs, folder / "figures")
     figures |= draw_threshold(sweep.jobs, sweep.scores, folder / "figures")
+    figures |= draw_forgetting(sweep.forgetting, folder / "figures")
     if config.get("paper") is not None:
         table, picture = write_paper(PaperTable(config["paper"]), sweep.folder, sweep.jobs, sweep.scores)
         tables |= table

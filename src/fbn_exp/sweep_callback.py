@@ -8,6 +8,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from fbn_exp.errors import FbnError
 from fbn_exp.script import report_failed_jobs
@@ -42,21 +43,36 @@ class SweepSummary(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the sweep's tables and pictures, and log them as one run."""
-        from fbn_exp.stages.build import built, plain
+        from fbn_exp.stages.build import built
+        from fbn_exp.stages.forgetting import print_sweep
         from fbn_exp.sweep import collect, summarise
         from fbn_exp.tracking import Tracker
 
         folder = Path(config.hydra.sweep.dir)
         stage = str(config.hydra.job.name)
-        settings = {key: value for key, value in config.items() if key not in ("hydra", "run")}
+        settings = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "run")])
         sweep = collect(folder)
         figures = summarise(
             sweep,
             built(config.tracking, Tracker),  # type: ignore[type-abstract]
             stage,
-            plain(OmegaConf.create(settings)),
+            _described(settings),
         )
+        if not sweep.forgetting.empty:
+            print_sweep(sweep.forgetting)
         log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
         for name, file in figures.items():
             log.info("picture %s: %s", name, file)
         report_failed_jobs(sweep.failed)
+
+
+def _described(config: DictConfig) -> dict[str, Any]:
+    """Config in plain containers; what only a job can resolve, such as ${hydra:job.num}, stays as written."""
+    from fbn_exp.stages.build import plain
+
+    try:
+        return plain(config)
+    except InterpolationResolutionError:
+        written = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+        assert isinstance(written, dict)
+        return {str(key): value for key, value in written.items()}

@@ -1,5 +1,7 @@
 """train.py's stage on tiny models: what it saves, what a lesion does meanwhile, what it refuses."""
 
+import itertools
+
 import pandas as pd
 import pytest
 import torch
@@ -7,7 +9,7 @@ from in_process import marked_texts, run_stage
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from zoo import TINY
 
-from fbn_exp.config.choices import Site
+from fbn_exp.config.choices import Precision, Site
 from fbn_exp.config.options import ModelConfig
 from fbn_exp.errors import ConfigError, ModelError, NetworksError, TrainingError
 from fbn_exp.models import take
@@ -36,7 +38,7 @@ def world(tmp_path_factory):
 def start(world, tmp_path):
     """The tiny model as it is before training, and the weights of its networks' neurons."""
     folder, _, _ = world
-    config = ModelConfig(name="random:llama", device="cpu", random=TINY)
+    config = ModelConfig(name="random:llama", dtype=Precision.float32, device="cpu", random=TINY)
     lm = take(config, tmp_path)
     networks = FunctionalNetworks.load(folder / "found" / "networks")
     target = choose_target(networks, ZThreshold(), "all")
@@ -58,6 +60,11 @@ def test_a_trained_classifier_is_an_ordinary_checkpoint_that_knows_its_labels(wo
     assert [model.config.id2label[int(each)] for each in logits.argmax(dim=1)] == ["up", "down"]
     table = pd.read_csv(tmp_path / "tables" / "training.csv")
     assert table["step"].tolist()[0] == 0
+    # the majority rate stands beside the accuracy of each evaluation
+    evaluated = table.dropna(subset=["dev_acc"])
+    assert len(evaluated) == 1 + 40 / 4
+    assert (evaluated["dev_acc/chance"] == evaluated["dev_acc/chance"].iloc[0]).all()
+    assert 0.5 < evaluated["dev_acc/chance"].iloc[0] < 1
     assert table.dropna(subset=["dev_nats_per_text"])["dev_nats_per_text"].iloc[-1] < 0.3
     assert (tmp_path / "figures" / "training.png").is_file()
     with pytest.raises(ModelError, match="has a head for 2 labels instead"):
@@ -101,6 +108,30 @@ def test_lesioned_neurons_learn_nothing_and_are_whole_again_in_the_checkpoint(wo
         assert torch.equal(rows[0], rows[1])
         assert rows[0].any()
         assert not rows[2].any()
+
+
+@pytest.mark.parametrize("task", ["language_modeling", "classification"])
+def test_networks_before_and_after_training_are_compared(task, world, tmp_path):
+    folder, texts, networks = world
+    few = ("dataset.n_texts=12", "dataset.split=train", "method.n_components=3")
+    run_stage("train", tmp_path / "trained", *QUICK, *texts, *STEPS, f"task={task}")
+    checkpoint = f"model.name={tmp_path / 'trained' / 'checkpoint'}"
+    run_stage("extract", tmp_path / "after", *texts, *few, checkpoint, "model.dtype=float32")
+    before, after = (
+        FunctionalNetworks.load(each / "networks") for each in (folder / "found", tmp_path / "after")
+    )
+    assert before.layout == after.layout
+    assert before.provenance["weight_digest"] != after.provenance["weight_digest"]
+    other = f"benchmark.other={tmp_path / 'after' / 'networks'}"
+    compared = run_stage("evaluate", tmp_path / "compared", texts[-1], "benchmark=overlap", networks, other)
+    # the networks themselves are what is compared: the same comparison by hand
+    masks = [each.masks(ZThreshold()).double() for each in (before, after)]
+    shared = masks[0] @ masks[1].T
+    together = masks[0].sum(1)[:, None] + masks[1].sum(1) - shared
+    best = max(
+        (shared / together)[range(3), list(order)].mean().item() for order in itertools.permutations(range(3))
+    )
+    assert compared["overlap/matched_iou"] == pytest.approx(best)
 
 
 @pytest.mark.parametrize("trainable", ["inside", "outside", "inside_control"])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
+from fbn_exp.config.choices import Precision
 from fbn_exp.config.training import TrainerConfig
 from fbn_exp.errors import ConfigError, TrainingError
 from fbn_exp.models import LanguageModel
@@ -74,12 +75,138 @@ def test_a_killed_run_resumes_to_the_very_same_weights(trainable, step, fresh, s
         assert torch.equal(weight, resumed[name]), name
 
 
+@pytest.mark.parametrize("choice", [{"max_steps": 9}, {"patience": 1, "max_steps": 200}])
+def test_a_run_that_had_ended_already_makes_no_further_update(choice, fresh, separable, tmp_path):
+    config = dataclasses.replace(CONFIG, learning_rate=5e-2, **choice)
+    whole = weights_after(fresh, separable, tmp_path / "whole", config, TrainAll(), n_texts=6)
+    again = dataclasses.replace(config, resume=str(tmp_path / "whole"))
+    resumed = weights_after(fresh, separable, tmp_path / "again", again, TrainAll(), KillAt(0), n_texts=6)
+    assert all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
+    assert not list((tmp_path / "again").glob("checkpoint-*"))
+
+
+class Evaluations(TrainerCallback):
+    """Remembers at which updates dev was scored; a run can be killed at one of them."""
+
+    def __init__(self, kill_at=None):
+        self.steps, self.kill_at = [], kill_at
+
+    def on_save(self, args, state, control, **_):
+        self.steps.append(state.global_step)
+        if len(self.steps) == self.kill_at:
+            raise Killed
+
+
+# six texts are soon learnt by heart
+LEARNT_BY_HEART = TrainerConfig(
+    max_steps=200, learning_rate=2e-2, batch_size=6, evaluation_interval=3, patience=3
+)
+
+
+def test_patience_is_counted_on_over_a_kill(fresh, separable, tmp_path):
+    config, whole = LEARNT_BY_HEART, Evaluations()
+    kept = weights_after(fresh, separable, tmp_path / "whole", config, TrainAll(), whole, n_texts=6)
+    assert whole.steps[-1] < 200
+    killed, resumed = Evaluations(kill_at=len(whole.steps) - 1), Evaluations()
+    with pytest.raises(Killed):
+        weights_after(fresh, separable, tmp_path / "killed", config, TrainAll(), killed, n_texts=6)
+    # the best checkpoint is found in the folder of the killed run, wherever that is by now
+    moved = (tmp_path / "killed").rename(tmp_path / "moved")
+    again = dataclasses.replace(config, resume=str(moved))
+    same = weights_after(fresh, separable, tmp_path / "resumed", again, TrainAll(), resumed, n_texts=6)
+    assert [*killed.steps, *resumed.steps] == whole.steps
+    assert all(torch.equal(weight, same[name]) for name, weight in kept.items())
+
+
+def test_a_best_checkpoint_that_is_gone_is_said(fresh, separable, tmp_path):
+    weights_after(fresh, separable, tmp_path, LEARNT_BY_HEART, TrainAll(), n_texts=6)
+    last = last_checkpoint(tmp_path)
+    (best,) = (each for each in tmp_path.glob("checkpoint-*") if each != last)
+    best.rename(tmp_path / "elsewhere")
+    again = dataclasses.replace(LEARNT_BY_HEART, resume=str(last))
+    with pytest.raises(TrainingError, match=f"{best.name}, the best checkpoint .* is not there any more"):
+        weights_after(fresh, separable, tmp_path / "more", again, TrainAll(), n_texts=6)
+
+
+def test_the_same_seed_gives_the_very_same_weights_and_another_one_others(fresh, separable, tmp_path):
+    first, second, other = (
+        weights_after(
+            fresh,
+            separable,
+            tmp_path / name,
+            dataclasses.replace(CONFIG, seed=seed),
+            TrainAll(),
+            n_texts=None,
+        )
+        for name, seed in (("first", 1), ("second", 1), ("other", 2))
+    )
+    assert all(torch.equal(weight, second[name]) for name, weight in first.items())
+    assert all(not torch.equal(weight, other[name]) for name, weight in first.items())
+
+
+def test_bfloat16_multiplies_in_it_over_weights_in_float32(fresh, separable, tmp_path):
+    half = dataclasses.replace(CONFIG, precision=Precision.bfloat16)
+    lm = fresh()
+    separable.n_texts = 20
+    lesson = LanguageModelingTask(dev_texts=4, test_texts=4).lesson(lm, separable)
+    TrainAll().prepare(lm.model, None)
+    seen = set()
+    hook = lm.model.model.layers[0].mlp.down_proj.register_forward_hook(lambda *a: seen.add(a[2].dtype))
+    fit(lesson, half, tmp_path / "half")
+    assert seen == {torch.bfloat16}
+    assert {each.dtype for each in lm.model.parameters()} == {torch.float32}
+    # once trained, it is an ordinary model again
+    seen.clear()
+    lesson.test.score(lm)
+    assert seen == {torch.float32}
+    hook.remove()
+    in_half = dict(lm.model.named_parameters())
+    auto, single = (
+        weights_after(
+            fresh,
+            separable,
+            tmp_path / name,
+            dataclasses.replace(CONFIG, precision=Precision(name)),
+            TrainAll(),
+        )
+        for name in ("auto", "float32")
+    )
+    assert all(torch.equal(auto[name], single[name]) for name in single)  # on a CPU
+    assert all(not torch.equal(in_half[name], single[name]) for name in single)
+    assert all(torch.allclose(in_half[name], single[name], atol=0.05) for name in single)
+
+
+def test_a_run_in_bfloat16_resumes_to_the_very_same_weights_too(fresh, separable, tmp_path):
+    half = dataclasses.replace(CONFIG, precision=Precision.bfloat16)
+    whole = weights_after(fresh, separable, tmp_path / "whole", half, TrainAll())
+    with pytest.raises(Killed):
+        weights_after(fresh, separable, tmp_path / "killed", half, TrainAll(), KillAt(7))
+    again = dataclasses.replace(half, resume=str(tmp_path / "killed"))
+    resumed = weights_after(fresh, separable, tmp_path / "resumed", again, TrainAll())
+    assert all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
+
+
+def test_weights_in_bfloat16_are_not_trained_in_float32(fresh, separable, tmp_path):
+    lm = fresh()
+    lm.model.to(torch.bfloat16)
+    lesson = LanguageModelingTask(dev_texts=4, test_texts=4).lesson(lm, separable)
+    config = dataclasses.replace(CONFIG, precision=Precision.float32)
+    with pytest.raises(
+        TrainingError, match=r"trainer\.precision is float32, but the weights are loaded in bf"
+    ):
+        fit(lesson, config, tmp_path)
+
+
 def test_a_half_written_checkpoint_is_passed_over(fresh, separable, tmp_path):
     weights_after(fresh, separable, tmp_path, CONFIG, TrainLora(rank=1))
     newest = last_checkpoint(tmp_path)
     assert newest.name == "checkpoint-9"
-    (newest / "trainer_state.json").unlink()
-    assert last_checkpoint(tmp_path) != newest
+    state = newest / "trainer_state.json"
+    state.write_text(state.read_text()[:100])
+    other = last_checkpoint(tmp_path)
+    assert other != newest
+    state.unlink()
+    assert last_checkpoint(tmp_path) == other
 
 
 def test_resuming_another_choice_of_parameters_is_refused(fresh, separable, tmp_path):
@@ -87,6 +214,13 @@ def test_resuming_another_choice_of_parameters_is_refused(fresh, separable, tmp_
     config = dataclasses.replace(CONFIG, resume=str(tmp_path))
     with pytest.raises(TrainingError, match="resume with the same model"):
         weights_after(fresh, separable, tmp_path / "more", config, TrainLora(rank=2))
+
+
+def test_resuming_on_other_texts_is_refused(fresh, separable, tmp_path):
+    weights_after(fresh, separable, tmp_path, CONFIG, TrainAll(), n_texts=20)
+    config = dataclasses.replace(CONFIG, resume=str(tmp_path))
+    with pytest.raises(TrainingError, match="was trained on other texts"):
+        weights_after(fresh, separable, tmp_path / "more", config, TrainAll(), n_texts=19)
 
 
 def test_no_checkpoint_is_said_with_the_folder(tmp_path):
@@ -126,7 +260,14 @@ def test_global_generators_are_left_as_they_were(fresh, separable, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("max_steps", 0), ("learning_rate", 0.0), ("patience", 0), ("epochs", float("nan"))]
+    ("name", "value"),
+    [
+        ("max_steps", 0),
+        ("learning_rate", 0.0),
+        ("patience", 0),
+        ("epochs", float("nan")),
+        ("precision", Precision.float16),
+    ],
 )
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(ConfigError, match=rf"trainer\.{name} is"):

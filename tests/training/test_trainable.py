@@ -24,6 +24,10 @@ HARSH = TrainerConfig(
 )
 
 
+# plain, Conv1D with biases, biases in the attention, fused gate and up, norms after the MLP, parallel blocks
+FAMILIES = ("llama", "gpt2", "qwen2", "glm", "gemma3_text", "gpt_neox")
+
+
 class Optimiser(TrainerCallback):
     """Remembers the optimiser's state."""
 
@@ -74,11 +78,8 @@ def owned(lm, site, before):
 @pytest.mark.parametrize(
     ("name", "site"),
     [
-        ("llama", Site.mlp_output),
-        ("gpt2", Site.mlp_output),
+        *((name, site) for name in FAMILIES for site in (Site.mlp_output, Site.mlp_hidden)),
         ("qwen2_moe", Site.mlp_output),
-        ("gpt2", Site.mlp_hidden),
-        ("glm", Site.mlp_hidden),
     ],
 )
 def test_only_the_neurons_own_weights_move_inside(name, site, separable, tmp_path, small_test_parts):
@@ -94,7 +95,13 @@ def test_only_the_neurons_own_weights_move_inside(name, site, separable, tmp_pat
     assert moved > 0.5 * n_trained
 
 
-@pytest.mark.parametrize(("name", "site"), [("llama", Site.mlp_output), ("gpt2", Site.mlp_hidden)])
+@pytest.mark.parametrize(
+    ("name", "site"),
+    [
+        *((name, site) for name in FAMILIES for site in (Site.mlp_output, Site.mlp_hidden)),
+        ("qwen2_moe", Site.mlp_output),
+    ],
+)
 def test_the_neurons_own_weights_stay_outside(name, site, separable, tmp_path, small_test_parts):
     lm = language_model(name)
     before, after, n_trained = trained(lm, TrainOutside(), separable, tmp_path, small_test_parts, site)

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.config.choices import ControlKind, Schedule, Site
+from fbn_exp.config.choices import ControlKind, Precision, Schedule, Site
 from fbn_exp.config.launch import LaunchConfig
 from fbn_exp.config.options import DatasetConfig, FiguresConfig, ModelConfig, ThresholdConfig, TrackingConfig
 from fbn_exp.config.scoring import BenchmarkConfig, InterventionConfig
@@ -112,6 +112,8 @@ class TrainerConfig:
         Texts of one forward pass of one process.
     gradient_accumulation : int
         Forward passes that make one update.
+    precision : Precision
+        What the forward pass multiplies in, over weights in float32; auto takes bfloat16 on a GPU that has it.
     evaluation_interval : int
         Updates after which the dev part is scored and a checkpoint written.
     patience : int or None
@@ -132,6 +134,7 @@ class TrainerConfig:
     max_gradient_norm: float = 1.0
     batch_size: int = 8
     gradient_accumulation: int = 1
+    precision: Precision = Precision.auto
     evaluation_interval: int = 50
     patience: int | None = 5
     seed: int = 0

@@ -14,6 +14,7 @@ from fbn_exp.console import console
 from fbn_exp.datasets.base import Texts
 from fbn_exp.edits import no_edit
 from fbn_exp.errors import TrainingError
+from fbn_exp.forgetting_figure import headlines
 from fbn_exp.models import LanguageModel
 from fbn_exp.score_cache import ScoreCache
 from fbn_exp.scorer import Scorer
@@ -92,11 +93,12 @@ class Memory:
             log.info("after training: %s", name)
             now += benchmark.score(lm)
         rows = []
+        head = {"trainable": self.trainable, "trained_parameters": folder.metrics.get("parameters/trainable")}
         # the task itself last: where another benchmark has its name, the metric is the task's
         for role, pairs in ((OTHER, compare(now, self.before, {})), (TRAINED, compare(after, before, {}))):
             for each in pairs:
                 folder.add_metrics(each.metrics())
-                rows.append({"trainable": self.trainable, "role": role, **_row(each)})
+                rows.append({**head, "role": role, **_row(each)})
         table = pd.DataFrame(rows).sort_values("role", ascending=False, kind="stable")
         folder.add_table("forgetting", table)
         return table
@@ -129,3 +131,29 @@ def print_forgetting(table: pd.DataFrame) -> None:
             "–" if chance is None or chance != chance else f"{chance:.4g}",
         )
     console.print(shown)
+
+
+def print_sweep(forgetting: pd.DataFrame) -> None:
+    """Print one table over all jobs of a sweep: a line per choice of what is trained, a column per task.
+
+    Parameters
+    ----------
+    forgetting : DataFrame
+        Of a sweep.
+    """
+    columns = list(headlines(forgetting))
+    shown = Table(title="After training, and the difference to before with its 95% interval")
+    shown.add_column("trained")
+    shown.add_column("parameters", justify="right")
+    for title, _ in columns:
+        shown.add_column(title.replace(": ", "\n", 1), justify="right")
+    by_choice = [rows.set_index("choice") for _, rows in columns]
+    sizes = dict(zip(forgetting["job"], forgetting["trained_parameters"], strict=True))
+    for choice, job in columns[0][1][["choice", "job"]].itertuples(index=False):
+        cells = [_cell(rows.loc[choice]) if choice in rows.index else "–" for rows in by_choice]
+        shown.add_row(choice, f"{int(sizes[job]):,}", *cells)
+    console.print(shown)
+
+
+def _cell(row: "pd.Series[float]") -> str:
+    return f"{row['after']:.4g}\n{row['delta']:+.3g}\n({row['ci_low']:+.2g} … {row['ci_high']:+.2g})"

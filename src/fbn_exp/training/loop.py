@@ -1,5 +1,7 @@
 """The training loop: transformers' Trainer with exact evaluation and checkpoints of what moves."""
 
+import json
+import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,17 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from tqdm import tqdm
-from transformers import (
-    EarlyStoppingCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from typing_extensions import override
 
@@ -26,11 +21,15 @@ from fbn_exp.config.choices import Precision
 from fbn_exp.config.training import TrainerConfig
 from fbn_exp.errors import ConfigError, TrainingError
 from fbn_exp.models import choose_dtype
+from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
 from fbn_exp.training.tasks import Lesson
 
+log = logging.getLogger(__name__)
+
 TRAINED = "trained.safetensors"
+STATE = "trainer_state.json"
 # what a checkpoint must hold to go on from it; the state is written last
-COMPLETE = (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state*.pth", "trainer_state.json")
+COMPLETE = (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state*.pth", STATE)
 
 
 def check(config: TrainerConfig) -> None:
@@ -49,6 +48,10 @@ def check(config: TrainerConfig) -> None:
     for name in ("epochs", "learning_rate", "max_gradient_norm"):
         if not 0 < (value := getattr(config, name)) < float("inf"):
             raise ConfigError(f"trainer.{name} is {value}, must be above 0")
+    if config.precision is Precision.float16:
+        raise ConfigError(
+            "trainer.precision is float16: small gradients vanish in it; take bfloat16, or auto"
+        )
 
 
 def fit(
@@ -75,17 +78,18 @@ def fit(
     Raises
     ------
     TrainingError
-        If ``resume`` names no complete checkpoint, or one of another model or choice of parameters.
+        If ``resume`` names no complete checkpoint, or one of other texts, of another model or choice of
+        parameters.
     """
-    start = None if config.resume is None else str(last_checkpoint(Path(config.resume).expanduser()))
-    more: list[TrainerCallback] = [_EvaluateAtTheEnd(), _Progress(lesson.loss)]
+    start = None if config.resume is None else last_checkpoint(Path(config.resume).expanduser())
+    more: list[TrainerCallback] = [FindBest(start), EndExactly(), Progress(lesson.loss)]
     if config.patience is not None:
-        more.append(EarlyStoppingCallback(config.patience))
+        more.append(Patience(config.patience))
     with own_random_numbers():
         loop = _Loop(lesson, _arguments(lesson, config, folder), [*more, *callbacks])
         loop.remove_callback(PrinterCallback)
         loop.remove_callback(ProgressCallback)
-        loop.train(resume_from_checkpoint=start)
+        loop.train(resume_from_checkpoint=None if start is None else str(start))
         # mixed precision wraps the forward pass, and stays unless asked to go
         loop.accelerator.unwrap_model(lesson.lm.model, keep_fp32_wrapper=False)
     lesson.lm.model.eval()
@@ -103,12 +107,22 @@ def last_checkpoint(folder: Path) -> Path:
         If there is none.
     """
     found = [folder, *folder.glob("checkpoint-*"), *folder.glob("checkpoints/checkpoint-*")]
-    complete = [each for each in found if all(any(each.glob(name)) for name in COMPLETE)]
+    complete = [each for each in found if _is_complete(each)]
     if not complete:
         raise TrainingError(
             f"trainer.resume: {folder} holds no complete checkpoint; give the folder of a run of train.py"
         )
     return max(complete, key=lambda each: int(each.name.rpartition("-")[2]))
+
+
+def _is_complete(folder: Path) -> bool:
+    if not all(any(folder.glob(name)) for name in COMPLETE):
+        return False
+    try:
+        json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -128,11 +142,28 @@ def own_random_numbers() -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
 
 
+def _half(lesson: Lesson, asked: Precision) -> bool:
+    """Whether the forward pass multiplies in bfloat16, over weights that stay in float32."""
+    device, dtype = lesson.lm.device, lesson.lm.model.dtype
+    if dtype != torch.float32:
+        if asked is Precision.float32:
+            raise TrainingError(
+                f"trainer.precision is float32, but the weights are loaded in {lesson.lm.dtype}: "
+                "leave model.dtype out, or take trainer.precision=auto"
+            )
+        return False  # the weights themselves are in half precision
+    on_gpu = device.type == "cuda"
+    # every processor can, many of them slowly
+    able = not on_gpu or choose_dtype(Precision.auto, device) is torch.bfloat16
+    if asked is Precision.bfloat16 and not able:
+        log.warning("trainer.precision=bfloat16: this GPU has no bfloat16, float32 is taken")
+    half = able and (asked is Precision.bfloat16 or (asked is Precision.auto and on_gpu))
+    log.info("trainer.precision=%s: it multiplies in %s", asked.value, "bfloat16" if half else "float32")
+    return half
+
+
 def _arguments(lesson: Lesson, config: TrainerConfig, folder: Path) -> TrainingArguments:
     device = lesson.lm.device
-    half = lesson.lm.model.dtype == torch.float32 and (
-        choose_dtype(Precision.auto, device) is torch.bfloat16 and device.type == "cuda"
-    )
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=-1 if config.max_steps is None else config.max_steps,
@@ -156,57 +187,11 @@ def _arguments(lesson: Lesson, config: TrainerConfig, folder: Path) -> TrainingA
         logging_steps=max(1, config.evaluation_interval // 5),
         report_to="none",
         seed=config.seed,
-        bf16=half,
+        bf16=_half(lesson, config.precision),
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type == "cuda",
         remove_unused_columns=False,
     )
-
-
-class _EvaluateAtTheEnd(TrainerCallback):
-    """The last update is evaluated and kept, also when it is no multiple of the interval."""
-
-    @override
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> TrainerControl:
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = control.should_save = control.should_log = True
-        return control
-
-
-class _Progress(TrainerCallback):
-    """A bar over updates, with the last losses beside it."""
-
-    def __init__(self, loss: str) -> None:
-        self.names = {"loss": "loss", f"eval_{loss}": "dev", "eval_acc": "dev accuracy"}
-        self.shown: dict[str, str] = {}
-
-    @override
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="training", unit=" updates")
-
-    @override
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.bar.update(state.global_step - self.bar.n)
-
-    @override
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        logs = kwargs.get("logs") or {}
-        self.shown |= {shown: f"{logs[name]:.3f}" for name, shown in self.names.items() if name in logs}
-        self.bar.set_postfix(self.shown)
-
-    @override
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.bar.close()
 
 
 class _Loop(Trainer):
@@ -231,10 +216,22 @@ class _Loop(Trainer):
         self.lesson.lm.model.eval()
         scores = self.lesson.dev.score(self.lesson.lm)
         found = {f"{metric_key_prefix}_{score.metric}": score.value for score in scores}
+        # the majority rate of an accuracy, under the name that the other stages use
+        found |= {
+            f"{metric_key_prefix}_{score.metric}/chance": score.chance
+            for score in scores
+            if score.chance is not None
+        }
         found[f"{metric_key_prefix}_loss"] = found[f"{metric_key_prefix}_{self.lesson.loss}"]
         self.log(dict(found))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
+
+    @override
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # a run that had ended before it was resumed makes no further update
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     @override
     def _save(self, output_dir: str | None = None, state_dict: Mapping[str, Tensor] | None = None) -> None:
@@ -243,11 +240,16 @@ class _Loop(Trainer):
         values = {
             name: each.detach().contiguous() for name, each in trained_parameters(self._trained).items()
         }
-        save_file(values, folder / TRAINED)
+        save_file(values, folder / TRAINED, metadata={"texts": self.lesson.texts.digest})
 
     @override
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         file = Path(resume_from_checkpoint) / TRAINED
+        with safe_open(file, "pt") as content:
+            if content.metadata()["texts"] != self.lesson.texts.digest:
+                raise TrainingError(
+                    f"{file} was trained on other texts: resume with the same dataset, model and task"
+                )
         saved, own = load_file(file), trained_parameters(self._trained)
         if {name: each.shape for name, each in saved.items()} != {
             name: each.shape for name, each in own.items()

@@ -29,6 +29,7 @@ def history_table(history: Sequence[Mapping[str, Any]], before: Sequence[Score],
     """
     rows: dict[int, dict[str, float]] = {0: {"step": 0, "epoch": 0.0}}
     rows[0] |= {f"dev_{score.metric}": score.value for score in before}
+    rows[0] |= {f"dev_{score.metric}/chance": score.chance for score in before if score.chance is not None}
     for entry in history:
         row = rows.setdefault(int(entry["step"]), {"step": int(entry["step"]), "epoch": entry["epoch"]})
         row |= {name: entry[name] for name in ("loss", "learning_rate", "grad_norm") if name in entry}
