@@ -190,3 +190,20 @@ def test_a_wrong_setting_fails_before_a_model_loads(overrides, said, tmp_path):
     assert done.returncode == 1
     assert said in done.stderr
     assert "there is no such folder" not in done.stderr
+
+
+def test_a_sweep_that_cannot_be_put_together_ends_with_an_error_and_keeps_its_jobs(tmp_path):
+    (tmp_path / "sweep").write_text("a file stands where the folder of tables has to go")
+    done = run_script(
+        "evaluate.py",
+        "-m",
+        *SMALL,
+        "intervention=none",
+        "seed=0,1",
+        "tracking=none",
+        f"cache={tmp_path / 'cache'}",
+        f"hydra.sweep.dir={tmp_path}",
+    )
+    assert done.returncode == 1
+    assert "error: tables and pictures of the sweep were not made: FileExistsError" in done.stderr
+    assert all(TASK in result_of(tmp_path / job)["metrics"] for job in ("0", "1"))

@@ -66,11 +66,17 @@ def explain(error: Exception) -> str:
 
 
 _failed_jobs: dict[str, str] = {}
+SUMMARY = "summary"
 
 
 def report_failed_jobs(errors: Mapping[str, str]) -> None:
     """Remember the jobs of a sweep that failed; the script names them at its end, with exit status 1."""
     _failed_jobs.update(errors)
+
+
+def report_failed_summary(reason: str) -> None:
+    """Remember that a sweep could not be put together: Hydra makes a warning of what its callbacks raise."""
+    _failed_jobs[SUMMARY] = reason
 
 
 def reported(main: Callable[P, R]) -> Callable[P, R]:
@@ -93,9 +99,13 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
             print(f"error: {explain(error)}", file=sys.stderr)
             sys.exit(1)
         if _failed_jobs:
+            summary = _failed_jobs.pop(SUMMARY, None)
             for job, reason in _failed_jobs.items():
                 print(f"job {job} failed: {reason.strip().splitlines()[-1]}", file=sys.stderr)
-            print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
+            if _failed_jobs:
+                print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
+            if summary is not None:
+                print(f"error: tables and pictures of the sweep were not made: {summary}", file=sys.stderr)
             sys.exit(1)
         return returned
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from fbn_exp.errors import FbnError
-from fbn_exp.script import report_failed_jobs
+from fbn_exp.script import report_failed_jobs, report_failed_summary
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,17 @@ class SweepSummary(Callback):
             job_return.status, job_return.return_value = JobStatus.COMPLETED, None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the sweep's tables and pictures, and log them as one run."""
+        """Write the sweep's tables and pictures, and log them as one run.
+
+        Hydra makes a warning of what is raised here; the script still ends with exit status 1.
+        """
+        try:
+            self._summarise(config)
+        except Exception as error:
+            report_failed_summary(f"{type(error).__name__}: {error}")
+            raise
+
+    def _summarise(self, config: DictConfig) -> None:
         from fbn_exp.stages.build import built
         from fbn_exp.stages.forgetting import print_sweep
         from fbn_exp.sweep import collect, summarise

@@ -113,7 +113,7 @@ class TrainerConfig:
     gradient_accumulation : int
         Forward passes that make one update.
     precision : Precision
-        What the forward pass multiplies in, over weights in float32; auto takes bfloat16 on a GPU that has it.
+        Of products in the forward pass, over weights in float32; auto takes bfloat16 on a GPU that has it.
     evaluation_interval : int
         Updates after which the dev part is scored and a checkpoint written.
     patience : int or None
