@@ -29,7 +29,7 @@ class ScaleConfig(InterventionConfig):
     """Members are multiplied, by one factor or by one for each network."""
 
     _target_: str = "fbn_exp.interventions.Scale"
-    factor: Any = 0.5
+    factor: Any = 0.0
 
 
 @dataclass

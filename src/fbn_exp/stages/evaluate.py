@@ -98,7 +98,7 @@ def _evaluate(
             scorer.announce(2 + sum(map(len, drawn.values())) if drawn else 1)
             comparisons = scorer.compare(intervention, target, drawn)
         _report(folder, comparisons, intervention, target, drawn)
-        if networks is not None and isinstance(intervention, Inhibit) and len(target.networks) == 1:
+        if networks is not None and intervention.single_factor == 0 and len(target.networks) == 1:
             keep_lesion(comparisons, networks, target, parts, benchmark.key(), cfg.networks)
         _track(tracked, folder, provenance)
     print_verdict(comparisons, intervention, target)
