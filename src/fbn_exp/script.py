@@ -18,6 +18,7 @@ from omegaconf.errors import (
 )
 
 from fbn_exp.errors import FbnError
+from fbn_exp.files import full_disk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +74,14 @@ def report_failed_jobs(errors: Mapping[str, str]) -> None:
     _failed_jobs.update(errors)
 
 
+_failed_summary: list[str] = []
+
+
+def report_failed_summary(reason: str) -> None:
+    """Remember why the jobs of a sweep could not be put together; the script ends with exit status 1."""
+    _failed_summary.append(reason)
+
+
 def reported(main: Callable[P, R]) -> Callable[P, R]:
     """Wrap a ``hydra.main`` function: errors made on purpose end in a message and exit status 1.
 
@@ -92,14 +101,26 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
         except (HydraException, OmegaConfBaseException, FbnError) as error:
             print(f"error: {explain(error)}", file=sys.stderr)
             sys.exit(1)
-        if _failed_jobs:
-            for job, reason in _failed_jobs.items():
-                print(f"job {job} failed: {reason.strip().splitlines()[-1]}", file=sys.stderr)
-            print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
+        except Exception as error:
+            if (full := full_disk(error)) is None:
+                raise
+            print(f"error: {full}", file=sys.stderr)
+            sys.exit(1)
+        if _failed_jobs or _failed_summary:
+            _report_failures()
             sys.exit(1)
         return returned
 
     return wrapped
+
+
+def _report_failures() -> None:
+    for job, reason in _failed_jobs.items():
+        print(f"job {job} failed: {reason.strip().splitlines()[-1]}", file=sys.stderr)
+    if _failed_jobs:
+        print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
+    for reason in _failed_summary:
+        print(f"error: the jobs are kept, but the sweep is not summarised: {reason}", file=sys.stderr)
 
 
 def in_rank() -> bool:

@@ -1,5 +1,6 @@
 """Hydra calls this at the end of each job and of a sweep: failures are kept apart, results put together."""
 
+import contextlib
 import logging
 import traceback
 from pathlib import Path
@@ -10,7 +11,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from fbn_exp.errors import FbnError
-from fbn_exp.script import report_failed_jobs
+from fbn_exp.files import full_disk
+from fbn_exp.script import report_failed_jobs, report_failed_summary
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,12 @@ class SweepSummary(Callback):
         if job_return.status is not JobStatus.FAILED or config.hydra.mode.name != "MULTIRUN":
             return
         error = job_return._return_value
+        error = full_disk(error) or error
         text = str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
-        (Path(config.hydra.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
+        # in memory too: the disk of the job's folder can be full
+        report_failed_jobs({str(config.hydra.job.num): text})
+        with contextlib.suppress(OSError):
+            (Path(config.hydra.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
         log.error(
             "job %s failed: %s", config.hydra.job.num, str(error).splitlines()[0] if str(error) else error
         )
@@ -41,7 +47,19 @@ class SweepSummary(Callback):
             job_return.status, job_return.return_value = JobStatus.COMPLETED, None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the sweep's tables and pictures, and log them as one run."""
+        """Write the sweep's tables and pictures, and log them as one run.
+
+        Hydra would make a warning of an error here, and end with exit status 0.
+        """
+        try:
+            self._summarise(config)
+        except Exception as error:
+            text = str(full_disk(error) or error)
+            report_failed_summary(f"{type(error).__name__}: {text}")
+            if not isinstance(error, FbnError) and full_disk(error) is None:
+                traceback.print_exc()
+
+    def _summarise(self, config: DictConfig) -> None:
         from fbn_exp.stages.build import built, plain
         from fbn_exp.sweep import collect, summarise
         from fbn_exp.tracking import Tracker
@@ -50,6 +68,7 @@ class SweepSummary(Callback):
         stage = str(config.hydra.job.name)
         settings = {key: value for key, value in config.items() if key not in ("hydra", "run")}
         sweep = collect(folder)
+        report_failed_jobs(sweep.failed)
         figures = summarise(
             sweep,
             built(config.tracking, Tracker),  # type: ignore[type-abstract]
@@ -59,4 +78,3 @@ class SweepSummary(Callback):
         log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
         for name, file in figures.items():
             log.info("picture %s: %s", name, file)
-        report_failed_jobs(sweep.failed)
