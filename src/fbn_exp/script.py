@@ -29,6 +29,11 @@ MISSING_PLUGINS = {
     "hydra/launcher/submitit": "launch=slurm needs submitit: pip install 'fbn_exp[slurm]'",
     "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
 }
+# what a launcher's package raises -> what to do
+FOREIGN_ERRORS = {
+    'Could not detect "srun"': "launch=slurm needs a SLURM cluster, and there is no srun here: start it "
+    "where jobs are submitted, or take launch=submitit_local or launch=accelerate",
+}
 
 
 def _sweep_name(mode: object, folder: str) -> str | None:
@@ -102,9 +107,11 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
             print(f"error: {explain(error)}", file=sys.stderr)
             sys.exit(1)
         except Exception as error:
-            if (full := full_disk(error)) is None:
+            hints = [hint for words, hint in FOREIGN_ERRORS.items() if words in str(error)]
+            told = full_disk(error) or next(iter(hints), None)
+            if told is None:
                 raise
-            print(f"error: {full}", file=sys.stderr)
+            print(f"error: {told}", file=sys.stderr)
             sys.exit(1)
         if _failed_jobs or _failed_summary:
             _report_failures()

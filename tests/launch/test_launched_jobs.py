@@ -12,15 +12,16 @@ import psutil
 import pytest
 from accelerate.commands.config.config_args import ClusterConfig
 from scripts import REPOSITORY
+from stand_in_slurm import install
 
 HERE = Path(__file__).parent
 
 
-def started(*overrides: str) -> subprocess.Popen[str]:
-    """The small script, started as a user would, in a process group of its own."""
+def started(*overrides: str, **variables: str) -> subprocess.Popen[str]:
+    """The small script, started as a user would, in a process group of its own, with variables set."""
     command = [sys.executable, str(HERE / "small_job.py"), "--config-dir", str(HERE)]
     found = f"hydra.searchpath=[file://{REPOSITORY / 'conf'}]"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     return subprocess.Popen(
         [*command, *overrides, found],
         cwd=REPOSITORY,
@@ -166,6 +167,54 @@ def test_a_job_of_submitit_starts_its_ranks_where_it_runs(tmp_path):
     assert json.loads((tmp_path / "0" / "result.json").read_text()) == {"metrics": {"ranks": 2}}
     assert (tmp_path / "0" / "process1").is_file()
     assert not living(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_to_slurm_with_what_was_asked_for(tmp_path):
+    pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
+    commands = install(tmp_path / "bin")
+    asked = ("launch.partition=gpu", "launch.gpus_per_node=2", "launch.mem_gb=8", "launch.account=brain")
+    asked += ("launch.limit_minutes=90", "launch.jobs_at_once=1")
+    sweep = tmp_path / "sweep"
+    script = started(
+        "-m",
+        "launch=slurm",
+        "number=0,1",
+        *asked,
+        f"hydra.sweep.dir={sweep}",
+        PATH=f"{commands}{os.pathsep}{os.environ['PATH']}",
+    )
+    said, _ = script.communicate(timeout=200)
+    assert script.returncode == 1
+    assert "job 1 failed: number is 1" in said
+    submitted = (commands / "submitted.sh").read_text()
+    for option in ("partition=gpu", "gpus-per-node=2", "mem=8GB", "account=brain", "time=90", "array=0-1%1"):
+        assert f"#SBATCH --{option}\n" in submitted
+    assert "ntasks-per-node=1" in submitted
+    assert json.loads((sweep / "0" / "result.json").read_text()) == {"metrics": {"ranks": 1}}
+    assert (sweep / "sweep" / "jobs.csv").is_file()
+    assert not living(tmp_path)
+
+
+def test_slurm_where_there_is_none_is_an_error_in_words(tmp_path):
+    pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
+    script = started("launch=slurm", f"hydra.sweep.dir={tmp_path}", PATH=str(tmp_path))
+    said, _ = script.communicate(timeout=60)
+    assert script.returncode == 1
+    assert "launch=slurm needs a SLURM cluster" in said
+    assert "launch=submitit_local" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_through_ray_where_that_is_installed(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="pip install hydra-ray-launcher")
+    script = started("-m", "launch=ray", "number=0,1,2", f"hydra.sweep.dir={tmp_path}")
+    said, _ = script.communicate(timeout=200)
+    assert script.returncode == 1
+    assert "job 1 failed: number is 1" in said
+    for job in ("0", "2"):
+        assert json.loads((tmp_path / job / "result.json").read_text()) == {"metrics": {"ranks": 1}}
 
 
 @pytest.mark.parametrize(
