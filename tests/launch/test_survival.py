@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from scripts import REPOSITORY, TINY, finished, result_of
+from scripts import REPOSITORY, TINY, result_of
 from test_launched_jobs import living
 
 from fbn_exp.networks import FunctionalNetworks
@@ -62,7 +62,7 @@ def test_a_rerun_after_a_kill_takes_what_was_scored_and_completes(tmp_path):
     before, first = scored(cache), result_of(tmp_path / "sweep" / "0")["metrics"]
     assert not (tmp_path / "sweep" / "1" / "tables" / "scores.csv").exists()
 
-    again = started(*overrides)
+    again = started(*overrides, "launch.jobs_at_once=2")
     said, _ = again.communicate(timeout=120)
     assert again.returncode == 0, said
     assert not (tmp_path / "sweep" / "1" / "failed.txt").exists()
@@ -110,7 +110,7 @@ def test_ranks_that_find_no_room_for_their_rows_say_so_and_leave_none(tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_rank_leaves_no_file_of_its_rows(tmp_path):
-    many = ("extract.py", *TINY, "dataset.n_texts=400", "signals.batch_tokens=48")
+    many = ("extract.py", *TINY, "dataset.n_texts=200", "signals.batch_tokens=48")
     two = ("launch=accelerate", "launch.num_processes=2", f"cache={tmp_path / 'cache'}")
     script = started(*many, *two, f"hydra.run.dir={tmp_path / 'run'}")
     wait_until(lambda: len(list(tmp_path.glob("run/ranks-*/rank*.f32"))) == 2)
@@ -122,4 +122,3 @@ def test_a_killed_rank_leaves_no_file_of_its_rows(tmp_path):
     assert "a process of the job died" in said or "rank 0 of 2 died" in said
     assert not list((tmp_path / "run").glob("ranks-*"))
     assert not living(tmp_path)
-    finished(*many, *two, f"hydra.run.dir={tmp_path / 'run'}", "tracking=none")
