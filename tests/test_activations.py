@@ -1,4 +1,5 @@
 import functools
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -15,6 +16,7 @@ from fbn_exp.config.options import ModelConfig, SignalsConfig
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.errors import ConfigError, SignalError
 from fbn_exp.layout import NeuronLayout
+from fbn_exp.mapped import is_mapped
 from fbn_exp.models import LanguageModel
 from fbn_exp.random_model import byte_tokenizer
 from fbn_exp.statistics import NeuronStatistics, RowNorms
@@ -133,11 +135,22 @@ def test_signals_on_disk_are_those_in_memory_and_the_file_goes(how, tmp_path):
     in_memory = record(lm, texts, tmp_path, standardise=how).values
     config = SignalsConfig(memory_budget_gb=1e-9, standardise=how)
     with recorded(lm, texts, lm.layout(Site.mlp_output), config, tmp_path / "a" / "scratch") as signals:
-        files = [file for file in tmp_path.rglob("*") if file.is_file()]
-        assert [file.stat().st_size for file in files] == [sum(LENGTHS) * DEPTH * WIDTH * 4]
-        assert np.array_equal(np.fromfile(files[0], np.float32), signals.values.numpy().ravel())
+        assert is_mapped(signals.values)
         assert torch.equal(signals.values, in_memory)
-    assert not files[0].exists()
+        # the file has no name: nothing of it is left even if the process is killed here
+        assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert not list((tmp_path / "a" / "scratch").iterdir())
+
+
+def test_the_room_that_signals_need_on_disk_is_said_beside_what_there_is(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        record(shared("llama"), draw_texts(), tmp_path, storage=Storage.disk)
+    size = sum(LENGTHS) * DEPTH * WIDTH * 4
+    words = (
+        f"signals: 42 tokens × 96 neurons, {size / 2**10:.2f} KiB, needed on the disk of {tmp_path}, which"
+    )
+    assert words in caplog.text
+    assert caplog.text.index(words) == caplog.text.index("signals: ")
 
 
 def test_an_exception_in_the_body_removes_the_file(tmp_path):

@@ -12,6 +12,7 @@ from fbn_exp.edits import Edit, applied
 from fbn_exp.errors import FoldError, ModelError
 from fbn_exp.fold import folded
 from fbn_exp.models import load
+from fbn_exp.quantisation import check_quantization
 from fbn_exp.random_model import byte_tokenizer, random_model
 
 SITES = list(Site)
@@ -82,6 +83,15 @@ def test_an_edit_of_an_offloaded_model_is_that_of_the_plain_one(folder, site):
     assert (changed[0] - logits[0]).abs().max() > 100 * 1e-5
 
 
+def test_a_model_that_accelerate_places_by_itself_is_recorded_as_the_plain_one(folder, tmp_path):
+    found = []
+    for device_map in (None, "auto"):
+        lm = load(config(folder, device_map=device_map), folder)
+        with recorded(lm, draw_texts(), lm.layout(Site.mlp_output), SignalsConfig(), tmp_path) as signals:
+            found.append(signals.values.cpu())
+    torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
+
+
 def test_an_offloaded_model_is_not_folded(folder):
     _, offloaded = both(folder, PARTLY)
     layout = offloaded.layout(Site.mlp_output)
@@ -92,22 +102,32 @@ def test_an_offloaded_model_is_not_folded(folder):
 
 def test_quantised_loading_says_what_is_missing(tmp_path):
     asked = ModelConfig(name="somewhere/far-away", device="cpu", quantization=Quantization.nf4)
-    missing = importlib.util.find_spec("bitsandbytes") is None
-    with pytest.raises(ModelError, match="pip install bitsandbytes" if missing else "needs a GPU"):
-        load(asked, tmp_path)
+    if importlib.util.find_spec("bitsandbytes") is None:
+        with pytest.raises(ModelError, match="pip install bitsandbytes"):
+            load(asked, tmp_path)
+    else:
+        with pytest.raises(ModelError, match="runs on cuda and cpu, and the model would run on mps"):
+            check_quantization(Quantization.nf4, "somewhere/far-away", torch.device("mps"))
     asked = ModelConfig(name="random:llama", device="cpu", quantization=Quantization.int8, random=TINY)
     with pytest.raises(ModelError, match=r"quantization is int8.*random weights"):
         load(asked, tmp_path)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("how", [Quantization.int8, Quantization.nf4])
-def test_a_quantised_model_is_recorded_and_edited(how, folder, tmp_path):
+def test_a_quantised_model_is_recorded_and_edited(how, device, tmp_path):
     pytest.importorskip("bitsandbytes")
-    plain = load(ModelConfig(name=str(folder), device="cuda", dtype=Precision.float16), tmp_path)
-    ids = torch.arange(10)[None].cuda()
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    folder = tmp_path / "wide"
+    # on a processor 4 bits are packed in groups of 64 inputs
+    random_model("llama", {**TINY, "intermediate_size": 128}).save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    precision = Precision.float16 if device == "cuda" else Precision.float32
+    plain = load(ModelConfig(name=str(folder), device=device, dtype=precision), tmp_path)
+    ids = torch.arange(10, device=device)[None]
     exact = plain.model(input_ids=ids).logits.float()
-    asked = ModelConfig(name=str(folder), device="cuda", dtype=Precision.float16, quantization=how)
+    asked = ModelConfig(name=str(folder), device=device, dtype=precision, quantization=how)
     lm = load(asked, tmp_path)
     assert lm.weight_digest != plain.weight_digest
     layout = lm.layout(Site.mlp_output)

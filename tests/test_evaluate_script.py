@@ -205,5 +205,5 @@ def test_a_sweep_that_cannot_be_put_together_ends_with_an_error_and_keeps_its_jo
         f"hydra.sweep.dir={tmp_path}",
     )
     assert done.returncode == 1
-    assert "error: tables and pictures of the sweep were not made: FileExistsError" in done.stderr
+    assert "error: the jobs are kept, but the sweep is not summarised: FileExistsError" in done.stderr
     assert all(TASK in result_of(tmp_path / job)["metrics"] for job in ("0", "1"))

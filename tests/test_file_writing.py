@@ -1,4 +1,6 @@
 import json
+import multiprocessing
+import time
 
 import pytest
 
@@ -38,6 +40,27 @@ def test_an_old_folder_survives_a_failure(tmp_path):
         fill_and_fail(target, ValueError("half way"))
     assert names(tmp_path) == ["result"]
     assert names(target) == ["old.txt"]
+
+
+def write_half(target, ready):
+    with new_folder(target) as partial:
+        (partial / "half.txt").write_text("half")
+        ready.set()
+        time.sleep(300)
+
+
+def test_what_a_killed_writer_leaves_has_not_the_name_and_is_in_nobody_s_way(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready, target = context.Event(), tmp_path / "result"
+    process = context.Process(target=write_half, args=(target, ready))
+    process.start()
+    assert ready.wait(60)
+    process.kill()
+    process.join()
+    assert not target.exists()
+    with new_folder(target) as partial:
+        (partial / "whole.txt").write_text("whole")
+    assert names(target) == ["whole.txt"]
 
 
 def test_an_old_folder_is_replaced_as_a_whole(tmp_path):

@@ -1,7 +1,6 @@
 """Texts through the model: record the neurons' activations as signals, tokens × neurons."""
 
 import logging
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from fbn_exp.config.options import SignalsConfig
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.errors import ConfigError, SignalError
+from fbn_exp.files import free_bytes, in_words
 from fbn_exp.hooks import visited
 from fbn_exp.layout import Block, NeuronLayout
 from fbn_exp.mapped import map_file, release
@@ -143,9 +143,13 @@ def _storage(
     shape: tuple[int, int], config: SignalsConfig, device: torch.device, scratch: Path
 ) -> Iterator[Tensor]:
     size = shape[0] * shape[1] * 4
-    words = f"{shape[0]:,} tokens × {shape[1]:,} neurons, {size / GIB:.2f} GiB"
+    words = f"{shape[0]:,} tokens × {shape[1]:,} neurons, {in_words(size)}"
     place = choose_storage(size, config, device)
-    log.info("signals: %s, %s", words, f"in {scratch}" if place is Storage.disk else f"in {place}")
+    if place is Storage.disk:
+        free = in_words(free_bytes(scratch))
+        log.info("signals: %s, needed on the disk of %s, which has %s free", words, scratch, free)
+    else:
+        log.info("signals: %s, in %s", words, place)
     if place is Storage.accelerator:
         yield torch.empty(shape, device=device)
     elif place is Storage.memory:
@@ -153,11 +157,17 @@ def _storage(
     else:
         scratch.mkdir(parents=True, exist_ok=True)
         _require_space(scratch, size, words)
-        with tempfile.TemporaryDirectory(prefix="signals-", dir=scratch) as folder:
+        # a network file system keeps a file without a name until it is let go of
+        with tempfile.TemporaryDirectory(
+            prefix="signals-", dir=scratch, ignore_cleanup_errors=True
+        ) as folder:
+            file = Path(folder) / "signals.f32"
             try:
-                values = map_file(Path(folder) / "signals.f32", shape)
+                values = map_file(file, shape)
             except OSError as error:
                 raise SignalError(_too_small(scratch, words, f"refuses it ({error.strerror})")) from error
+            # without a name it takes no room after this process, however that ends
+            file.unlink()
             yield values
 
 
@@ -193,9 +203,9 @@ def _free_on(device: torch.device) -> int:
 
 def _require_space(scratch: Path, size: int, shape: str) -> None:
     """Refuse a mapped file that the disk cannot hold: writing to it would kill the process."""
-    free = shutil.disk_usage(scratch).free
+    free = free_bytes(scratch)
     if size > free:
-        raise SignalError(_too_small(scratch, shape, f"has {free / GIB:.2f} GiB free"))
+        raise SignalError(_too_small(scratch, shape, f"has {in_words(free)} free"))
 
 
 def _too_small(scratch: Path, shape: str, reason: str) -> str:

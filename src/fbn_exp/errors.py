@@ -49,6 +49,10 @@ class TrainingError(FbnError):
     """A model cannot be trained as asked, or a training run cannot be resumed."""
 
 
+class DiskError(FbnError):
+    """A disk is full; nothing of what was to be written is left."""
+
+
 class LaunchError(FbnError):
     """A job cannot be started, failed in a process of its own, or waited for another process in vain."""
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import matplotlib
 
+from fbn_exp.files import save_figure
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
@@ -86,7 +88,7 @@ def draw_all(
     for name, draw in jobs.items():
         figure = draw()
         files[name] = folder / f"{name}.png"
-        figure.savefig(files[name], dpi=dpi)
+        save_figure(figure, files[name], dpi)
         plt.close(figure)
     return files
 

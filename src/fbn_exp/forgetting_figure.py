@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fbn_exp.files import save_figure
+
 ACCENT = "#1f4e79"
 CONTROLS = {"random": "tab:gray", "per_block": "tab:olive", "activation": "tab:pink"}
 NUMBERS = ("before", "after", "ci_low", "ci_high")
@@ -39,7 +41,7 @@ def draw_forgetting(forgetting: pd.DataFrame, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figure = before_and_after(forgetting)
     file = folder / "forgetting.png"
-    figure.savefig(file, dpi=110)
+    save_figure(figure, file, 110)
     plt.close(figure)
     return {"forgetting": file}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fbn_exp.errors import ConfigError, LockError
+from fbn_exp.errors import ConfigError, DiskError, LockError
 from fbn_exp.files import write_json
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,9 @@ def held(entry: Path) -> Iterator[None]:
                 f"{seconds / 60:g}: wait for that process, end it, or set {MINUTES_VARIABLE}"
             ) from error
     try:
-        write_json(holder, {"process": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+        # a full disk must not keep anyone from what is there already
+        with contextlib.suppress(DiskError):
+            write_json(holder, {"process": os.getpid(), "host": socket.gethostname(), "since": time.time()})
         yield
     finally:
         holder.unlink(missing_ok=True)

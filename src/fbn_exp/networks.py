@@ -125,12 +125,10 @@ class FunctionalNetworks:
         for a reader without this package.
         """
         masks = self.masks(threshold)
-        with new_folder(folder) as partial:
-            tensors = {"maps": self.maps, **{f"neuron_{name}": each for name, each in self.neurons.items()}}
-            # safetensors refuses tensors that share memory
-            copies = {
-                name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()
-            }
+        tensors = {"maps": self.maps, **{f"neuron_{name}": each for name, each in self.neurons.items()}}
+        # safetensors refuses tensors that share memory
+        copies = {name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()}
+        with new_folder(folder, sum(each.nbytes for each in copies.values())) as partial:
             save_file(copies, partial / TENSORS)
             write_json(
                 partial / DESCRIPTION,

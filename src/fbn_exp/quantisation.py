@@ -15,7 +15,7 @@ def check_quantization(asked: Quantization, name: str, device: torch.device) -> 
     Raises
     ------
     ModelError
-        For random weights, without bitsandbytes, or without a GPU.
+        For random weights, without bitsandbytes, or on a device that it does not know.
     """
     if asked is Quantization.none:
         return
@@ -24,8 +24,10 @@ def check_quantization(asked: Quantization, name: str, device: torch.device) -> 
         raise ModelError(f"{field}, but {name} has random weights: take model.quantization=none")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(f"{field}, which needs bitsandbytes: pip install bitsandbytes")
-    if device.type != "cuda":
-        raise ModelError(f"{field}, which needs a GPU, and the model would run on {device}: take none")
+    if device.type not in ("cuda", "cpu"):
+        raise ModelError(
+            f"{field}, which runs on cuda and cpu, and the model would run on {device}: take none"
+        )
 
 
 def quantization_config(asked: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig | None:

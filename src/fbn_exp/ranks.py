@@ -25,6 +25,8 @@ from fbn_exp.errors import LaunchError
 T = TypeVar("T")
 Array = NDArray[np.float64]
 
+# prefix of folders that ranks share for a while; a rank that is killed leaves them to the starter
+SCRATCH = "ranks-"
 _ALIVE, _DONE = "alive", "done"
 
 

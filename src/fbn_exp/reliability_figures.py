@@ -5,6 +5,8 @@ from pathlib import Path
 
 import matplotlib
 
+from fbn_exp.files import save_figure
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
@@ -49,7 +51,7 @@ def draw_reliability(report: ReliabilityReport, folder: Path, dpi: int) -> dict[
     for name, draw in jobs.items():
         figure = draw()
         files[name] = folder / f"{name}.png"
-        figure.savefig(files[name], dpi=dpi)
+        save_figure(figure, files[name], dpi)
         plt.close(figure)
     return files
 

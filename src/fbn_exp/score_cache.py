@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from fbn_exp.errors import DiskError
 from fbn_exp.files import write_json
 from fbn_exp.locks import held
 from fbn_exp.scores import Score
+
+log = logging.getLogger(__name__)
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -34,7 +38,10 @@ class ScoreCache:
         self.hits = self.misses = 0
 
     def scores(self, key: Mapping[str, Any], compute: Callable[[], list[Score]]) -> list[Score]:
-        """Entry under a key, computed if it is missing or unreadable."""
+        """Entry under a key, computed if it is missing or unreadable.
+
+        Scores that the cache has no room for are not lost: that is said, and they are returned.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"{digest(key)}.json"
         with held(file):
@@ -44,7 +51,10 @@ class ScoreCache:
                 return found
             self.misses += 1
             computed = compute()
-            write_json(file, {"key": dict(key), "scores": [_plain(score) for score in computed]})
+            try:
+                write_json(file, {"key": dict(key), "scores": [_plain(score) for score in computed]})
+            except DiskError as error:
+                log.error("scores are used, but not kept for later runs: %s", error)
             return computed
 
 

@@ -18,6 +18,7 @@ from omegaconf.errors import (
 )
 
 from fbn_exp.errors import FbnError
+from fbn_exp.files import full_disk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +28,11 @@ R = TypeVar("R")
 MISSING_PLUGINS = {
     "hydra/launcher/submitit": "launch=slurm needs submitit: pip install 'fbn_exp[slurm]'",
     "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
+}
+# what a launcher's package raises -> what to do
+FOREIGN_ERRORS = {
+    'Could not detect "srun"': "launch=slurm needs a SLURM cluster, and there is no srun here: start it "
+    "where jobs are submitted, or take launch=submitit_local or launch=accelerate",
 }
 
 
@@ -66,7 +72,6 @@ def explain(error: Exception) -> str:
 
 
 _failed_jobs: dict[str, str] = {}
-SUMMARY = "summary"
 
 
 def report_failed_jobs(errors: Mapping[str, str]) -> None:
@@ -74,9 +79,12 @@ def report_failed_jobs(errors: Mapping[str, str]) -> None:
     _failed_jobs.update(errors)
 
 
+_failed_summary: list[str] = []
+
+
 def report_failed_summary(reason: str) -> None:
-    """Remember that a sweep could not be put together: Hydra makes a warning of what its callbacks raise."""
-    _failed_jobs[SUMMARY] = reason
+    """Remember why the jobs of a sweep could not be put together; the script ends with exit status 1."""
+    _failed_summary.append(reason)
 
 
 def reported(main: Callable[P, R]) -> Callable[P, R]:
@@ -98,18 +106,28 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
         except (HydraException, OmegaConfBaseException, FbnError) as error:
             print(f"error: {explain(error)}", file=sys.stderr)
             sys.exit(1)
-        if _failed_jobs:
-            summary = _failed_jobs.pop(SUMMARY, None)
-            for job, reason in _failed_jobs.items():
-                print(f"job {job} failed: {reason.strip().splitlines()[-1]}", file=sys.stderr)
-            if _failed_jobs:
-                print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
-            if summary is not None:
-                print(f"error: tables and pictures of the sweep were not made: {summary}", file=sys.stderr)
+        except Exception as error:
+            hints = [hint for words, hint in FOREIGN_ERRORS.items() if words in str(error)]
+            told = full_disk(error) or next(iter(hints), None)
+            if told is None:
+                raise
+            print(f"error: {told}", file=sys.stderr)
+            sys.exit(1)
+        if _failed_jobs or _failed_summary:
+            _report_failures()
             sys.exit(1)
         return returned
 
     return wrapped
+
+
+def _report_failures() -> None:
+    for job, reason in _failed_jobs.items():
+        print(f"job {job} failed: {reason.strip().splitlines()[-1]}", file=sys.stderr)
+    if _failed_jobs:
+        print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
+    for reason in _failed_summary:
+        print(f"error: the jobs are kept, but the sweep is not summarised: {reason}", file=sys.stderr)
 
 
 def in_rank() -> bool:

@@ -1,5 +1,6 @@
 """Recording by several ranks: each runs its batches and writes its rows, rank 0 puts them together."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,9 +16,12 @@ from fbn_exp.config.options import SignalsConfig
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches
 from fbn_exp.errors import SignalError
+from fbn_exp.files import free_bytes, in_words
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.models import LanguageModel
 from fbn_exp.statistics import CHUNK_VALUES
+
+log = logging.getLogger(__name__)
 
 Fill = Callable[[Tensor, LanguageModel, Texts, NeuronLayout, SignalsConfig], float]
 
@@ -79,15 +83,24 @@ def fill_together(
 @contextmanager
 def _scratch_folder(scratch: Path, values: Tensor) -> Iterator[Path]:
     scratch.mkdir(parents=True, exist_ok=True)
-    disk = os.statvfs(scratch)
-    free, size = disk.f_bavail * disk.f_frsize, values.numel() * 4
+    free, size = free_bytes(scratch), values.numel() * 4
+    log.info(
+        "ranks record into files: %s needed on the disk of %s, which has %s free",
+        in_words(size),
+        scratch,
+        in_words(free),
+    )
     if size > free:
-        raise SignalError(
-            f"ranks record into files of {size / 2**30:.2f} GiB together, and {scratch} has "
-            f"{free / 2**30:.2f} GiB free: write the run to another disk, or take launch.num_processes=1"
-        )
-    with tempfile.TemporaryDirectory(prefix="ranks-", dir=scratch) as folder:
+        raise SignalError(_too_small(scratch, size, f"has {in_words(free)} free"))
+    with tempfile.TemporaryDirectory(prefix=ranks.SCRATCH, dir=scratch) as folder:
         yield Path(folder).resolve()
+
+
+def _too_small(scratch: Path, size: int, reason: str) -> str:
+    return (
+        f"ranks record into files of {in_words(size)}, and {scratch} {reason}: write the run to another "
+        "disk (hydra.run.dir=FOLDER), or take launch.num_processes=1"
+    )
 
 
 def share_of_texts(texts: Texts, config: SignalsConfig, rank: int) -> list[int]:
@@ -131,8 +144,12 @@ def _mapped(file: Path, shape: tuple[int, int], new: bool) -> Tensor:
     if new:
         with file.open("wb") as opened:
             # room is taken now: to find none while writing to a mapped file kills the process
-            if size:
-                os.posix_fallocate(opened.fileno(), 0, 4 * size)
+            try:
+                if size and hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(opened.fileno(), 0, 4 * size)
+            except OSError as error:
+                reason = f"refuses it ({error.strerror})"
+                raise SignalError(_too_small(file.parents[1], 4 * size, reason)) from error
     if not size:
         return torch.empty(shape)
     return torch.from_file(str(file), shared=True, size=size, dtype=torch.float32).view(shape)

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from fbn_exp import sweep_figures
 from fbn_exp.config.choices import PaperTable
 from fbn_exp.errors import NetworksError
+from fbn_exp.files import new_file
 from fbn_exp.forgetting_figure import draw_forgetting
 from fbn_exp.paper import write_paper
 from fbn_exp.threshold_figure import draw_threshold
@@ -130,8 +131,10 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
     tables = {"jobs": sweep.jobs, "scores": sweep.scores, "forgetting": sweep.forgetting}
     for name, frame in tables.items():
         if not frame.empty:
-            frame.to_csv(folder / f"{name}.csv", index=False)
-            frame.to_parquet(folder / f"{name}.parquet", index=False)
+            with new_file(folder / f"{name}.csv") as partial:
+                frame.to_csv(partial, index=False)
+            with new_file(folder / f"{name}.parquet") as partial:
+                frame.to_parquet(partial, index=False)
     figures = sweep_figures.draw_all(sweep.scores, folder / "figures") if not sweep.scores.empty else {}
     figures |= sweep_figures.draw_measures(sweep.jobs, folder / "figures")
     figures |= draw_threshold(sweep.jobs, sweep.scores, folder / "figures")

@@ -1,5 +1,6 @@
 """Hydra calls this at the end of each job and of a sweep: failures are kept apart, results put together."""
 
+import contextlib
 import logging
 import traceback
 from pathlib import Path
@@ -11,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from fbn_exp.errors import FbnError
+from fbn_exp.files import full_disk
 from fbn_exp.script import report_failed_jobs, report_failed_summary
 
 log = logging.getLogger(__name__)
@@ -33,8 +35,12 @@ class SweepSummary(Callback):
         if job_return.status is not JobStatus.FAILED or config.hydra.mode.name != "MULTIRUN":
             return
         error = job_return._return_value
+        error = full_disk(error) or error
         text = str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
-        (Path(config.hydra.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
+        # in memory too: the disk of the job's folder can be full
+        report_failed_jobs({str(config.hydra.job.num): text})
+        with contextlib.suppress(OSError):
+            (Path(config.hydra.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
         log.error(
             "job %s failed: %s", config.hydra.job.num, str(error).splitlines()[0] if str(error) else error
         )
@@ -44,13 +50,15 @@ class SweepSummary(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the sweep's tables and pictures, and log them as one run.
 
-        Hydra makes a warning of what is raised here; the script still ends with exit status 1.
+        Hydra would make a warning of an error here, and end with exit status 0.
         """
         try:
             self._summarise(config)
         except Exception as error:
-            report_failed_summary(f"{type(error).__name__}: {error}")
-            raise
+            text = str(full_disk(error) or error)
+            report_failed_summary(f"{type(error).__name__}: {text}")
+            if not isinstance(error, FbnError) and full_disk(error) is None:
+                traceback.print_exc()
 
     def _summarise(self, config: DictConfig) -> None:
         from fbn_exp.stages.build import built
@@ -62,6 +70,7 @@ class SweepSummary(Callback):
         stage = str(config.hydra.job.name)
         settings = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "run")])
         sweep = collect(folder)
+        report_failed_jobs(sweep.failed)
         figures = summarise(
             sweep,
             built(config.tracking, Tracker),  # type: ignore[type-abstract]
@@ -73,7 +82,6 @@ class SweepSummary(Callback):
         log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
         for name, file in figures.items():
             log.info("picture %s: %s", name, file)
-        report_failed_jobs(sweep.failed)
 
 
 def _described(config: DictConfig) -> dict[str, Any]:

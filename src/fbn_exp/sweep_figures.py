@@ -4,6 +4,8 @@ from pathlib import Path
 
 import matplotlib
 
+from fbn_exp.files import save_figure
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,7 +44,7 @@ def draw_all(scores: pd.DataFrame, folder: Path) -> dict[str, Path]:
     files = {}
     for name, figure in figures.items():
         files[name] = folder / f"{name}.png"
-        figure.savefig(files[name], dpi=110)
+        save_figure(figure, files[name], 110)
         plt.close(figure)
     return files
 
@@ -158,7 +160,7 @@ def draw_measures(jobs: pd.DataFrame, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figure = corpus_pairs(finished)
     file = folder / "consistency.png"
-    figure.savefig(file, dpi=110)
+    save_figure(figure, file, 110)
     plt.close(figure)
     return {"consistency": file}
 

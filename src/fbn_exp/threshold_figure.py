@@ -4,6 +4,8 @@ from pathlib import Path
 
 import matplotlib
 
+from fbn_exp.files import save_figure
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,7 +48,7 @@ def draw_threshold(jobs: pd.DataFrame, scores: pd.DataFrame, folder: Path) -> di
     folder.mkdir(parents=True, exist_ok=True)
     figure = threshold_effect(finished, scores, swept[0])
     file = folder / "threshold.png"
-    figure.savefig(file, dpi=110)
+    save_figure(figure, file, 110)
     plt.close(figure)
     return {"threshold": file}
 

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+from accelerate.commands.config.config_args import ClusterConfig
 from scripts import REPOSITORY
+from stand_in_slurm import install
 
 HERE = Path(__file__).parent
 
 
-def started(*overrides: str) -> subprocess.Popen[str]:
-    """The small script, started as a user would, in a process group of its own."""
+def started(*overrides: str, **variables: str) -> subprocess.Popen[str]:
+    """The small script, started as a user would, in a process group of its own, with variables set."""
     command = [sys.executable, str(HERE / "small_job.py"), "--config-dir", str(HERE)]
     found = f"hydra.searchpath=[file://{REPOSITORY / 'conf'}]"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     return subprocess.Popen(
         [*command, *overrides, found],
         cwd=REPOSITORY,
@@ -105,6 +107,58 @@ def test_a_rank_that_hangs_is_named_within_the_timeout(tmp_path):
     assert not living(tmp_path)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_no_process_survives_a_sweep_of_four_at_once(sent, tmp_path):
+    overrides = ("number=2,3,4,5", "seconds=300", "launch.num_processes=1", "launch.jobs_at_once=4")
+    script = started("-m", *overrides, f"hydra.sweep.dir={tmp_path}")
+    ranks = {pid_in(tmp_path / str(job) / "process0") for job in range(4)}
+    assert ranks <= set(living(tmp_path))
+    script.send_signal(sent)
+    script.communicate(timeout=60)
+    assert script.returncode != 0
+    assert not living(tmp_path)
+
+
+def config_file(folder, **changes):
+    """What ``accelerate config`` writes for two processes on a machine without a GPU, by its own code."""
+    answers = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": "MULTI_CPU",
+        "mixed_precision": "no",
+    }
+    answers |= {"use_cpu": True, "debug": False, "num_processes": 2}
+    ClusterConfig(**answers).to_yaml_file(folder / "my.yaml")
+    with (folder / "my.yaml").open("a") as opened:
+        opened.writelines(f"{name}: {value}\n" for name, value in changes.items())
+    return f"launch.config_file={folder / 'my.yaml'}"
+
+
+def test_a_file_of_accelerate_config_says_how_many_processes_there_are(tmp_path):
+    script = started(config_file(tmp_path), f"hydra.run.dir={tmp_path / 'run'}")
+    said, _ = script.communicate(timeout=200)
+    assert script.returncode == 0, said
+    assert json.loads((tmp_path / "run" / "result.json").read_text()) == {"metrics": {"ranks": 2}}
+
+
+def test_a_file_of_another_accelerate_is_refused_with_what_it_does_not_know(tmp_path):
+    script = started(config_file(tmp_path, ipex_config="{}"), f"hydra.run.dir={tmp_path / 'run'}")
+    said, _ = script.communicate(timeout=200)
+    assert script.returncode == 1
+    assert "my.yaml has ipex_config, which this accelerate does not know: leave that out" in said
+    assert "Traceback" not in said
+
+
+def test_a_sweep_that_cannot_be_summarised_keeps_its_jobs_and_says_so(tmp_path):
+    (tmp_path / "sweep").write_text("in the way of the summary's folder")
+    script = started("-m", "launch=local", "number=0,1", f"hydra.sweep.dir={tmp_path}")
+    said, _ = script.communicate(timeout=60)
+    assert script.returncode == 1
+    assert "job 1 failed: number is 1" in said
+    assert "the jobs are kept, but the sweep is not summarised: FileExistsError" in said
+    assert json.loads((tmp_path / "0" / "result.json").read_text()) == {"metrics": {"ranks": 1}}
+
+
 def test_a_job_of_submitit_starts_its_ranks_where_it_runs(tmp_path):
     pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
     script = started("launch=submitit_local", "launch.num_processes=2", f"hydra.sweep.dir={tmp_path}")
@@ -115,11 +169,60 @@ def test_a_job_of_submitit_starts_its_ranks_where_it_runs(tmp_path):
     assert not living(tmp_path)
 
 
+@pytest.mark.slow
+def test_a_sweep_goes_to_slurm_with_what_was_asked_for(tmp_path):
+    pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
+    commands = install(tmp_path / "bin")
+    asked = ("launch.partition=gpu", "launch.gpus_per_node=2", "launch.mem_gb=8", "launch.account=brain")
+    asked += ("launch.limit_minutes=90", "launch.jobs_at_once=1")
+    sweep = tmp_path / "sweep"
+    script = started(
+        "-m",
+        "launch=slurm",
+        "number=0,1",
+        *asked,
+        f"hydra.sweep.dir={sweep}",
+        PATH=f"{commands}{os.pathsep}{os.environ['PATH']}",
+    )
+    said, _ = script.communicate(timeout=200)
+    assert script.returncode == 1
+    assert "job 1 failed: number is 1" in said
+    submitted = (commands / "submitted.sh").read_text()
+    for option in ("partition=gpu", "gpus-per-node=2", "mem=8GB", "account=brain", "time=90", "array=0-1%1"):
+        assert f"#SBATCH --{option}\n" in submitted
+    assert "ntasks-per-node=1" in submitted
+    assert json.loads((sweep / "0" / "result.json").read_text()) == {"metrics": {"ranks": 1}}
+    assert (sweep / "sweep" / "jobs.csv").is_file()
+    assert not living(tmp_path)
+
+
+def test_slurm_where_there_is_none_is_an_error_in_words(tmp_path):
+    pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
+    script = started("launch=slurm", f"hydra.sweep.dir={tmp_path}", PATH=str(tmp_path))
+    said, _ = script.communicate(timeout=60)
+    assert script.returncode == 1
+    assert "launch=slurm needs a SLURM cluster" in said
+    assert "launch=submitit_local" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_through_ray_where_that_is_installed(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="pip install hydra-ray-launcher")
+    script = started("-m", "launch=ray", "number=0,1,2", f"hydra.sweep.dir={tmp_path}")
+    said, _ = script.communicate(timeout=200)
+    assert script.returncode == 1
+    assert "job 1 failed: number is 1" in said
+    for job in ("0", "2"):
+        assert json.loads((tmp_path / job / "result.json").read_text()) == {"metrics": {"ranks": 1}}
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
         (["launch.num_processes=0"], "launch.num_processes is 0, must be positive"),
         (["launch.config_file=/nowhere.yaml"], "launch.config_file: there is no file /nowhere.yaml"),
+        (["launch.config_file=pyproject.toml"], "launch.config_file pyproject.toml cannot be read"),
         (["launch.num_machines=2"], "set launch.main_process_ip and launch.main_process_port"),
         (["launch=ray"], "launch=ray needs Ray: pip install hydra-ray-launcher"),
     ],

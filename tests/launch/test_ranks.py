@@ -1,14 +1,40 @@
 """Two ranks give what one process gives, through the real scripts."""
 
+import json
+
+import pandas as pd
 import pytest
 import torch
+from in_process import run_stage
 from safetensors.torch import load_file
 from scripts import TINY, finished, result_of
 
 TWO = ("launch=accelerate", "launch.num_processes=2", "tracking=none")
 # batches of one or two texts, so that there is something to divide
 SMALL = (*TINY, "dataset.n_texts=9", "signals.batch_tokens=96", "signals.first_tokens_excluded=1")
-SCORED = ("benchmark=perplexity,classification", "benchmark.dataset.n_texts=7", "benchmark.batch_tokens=96")
+# few items in batches that both ranks get some of
+TEXTS = ("benchmark.dataset.n_texts=7", "benchmark.batch_tokens=96")
+SCORED = {
+    "perplexity": TEXTS,
+    "classification": TEXTS,
+    "generation": (
+        "benchmark.prompts=[One,Two of,Three of us]",
+        "benchmark.new_tokens=8",
+        "benchmark.batch_size=1",
+    ),
+    "probes": ("benchmark.tasks=[grammar]", "benchmark.limit=15", "benchmark.batch_size=2"),
+}
+LOCAL_TASK = """
+task: mine
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{question}}}}"
+doc_to_choice: ["yes", "no"]
+doc_to_target: label
+metric_list: [{{metric: acc}}]
+"""
 
 
 def test_two_ranks_extract_the_networks_of_one_process(tmp_path):
@@ -27,24 +53,41 @@ def test_two_ranks_extract_the_networks_of_one_process(tmp_path):
     assert first == second
 
 
+@pytest.fixture
+def local_task(tmp_path):
+    """A task of the harness that needs no download."""
+    (tmp_path / "tasks").mkdir()
+    rows = [{"question": f"Is {number} even?", "label": number % 2} for number in range(15)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "tasks" / "mine.yaml").write_text(LOCAL_TASK.format(data=tmp_path / "mine.jsonl"))
+    return (
+        "benchmark.tasks=[mine]",
+        f"benchmark.include_path={tmp_path / 'tasks'}",
+        "benchmark.batch_size=2",
+    )
+
+
 @pytest.mark.slow
-def test_two_ranks_score_as_one_process_does(tmp_path):
-    scoring = (*SMALL, *SCORED, "controls.repeats=1", "intervention=scale", "intervention.factor=3")
-    for run, launch in (("one", ("tracking=none",)), ("two", TWO)):
-        finished(
-            "evaluate.py",
-            "-m",
-            *scoring,
-            *launch,
-            f"hydra.sweep.dir={tmp_path / run}",
-            f"cache={tmp_path / run / 'cache'}",
-        )
-    for job in ("0", "1"):
-        one, two = (result_of(tmp_path / run / job)["metrics"] for run in ("one", "two"))
-        assert two == pytest.approx(one, rel=1e-6, nan_ok=True)
-        for rank in (0, 1):
-            log = (tmp_path / "two" / job / "logs" / f"rank{rank}.log").read_text()
-            assert "perplexity" in log or "classification" in log
+@pytest.mark.parametrize("benchmark", [*SCORED, "lm_eval"])
+def test_two_ranks_score_as_one_process_does(benchmark, local_task, tmp_path):
+    scoring = (*SMALL, f"benchmark={benchmark}", *SCORED.get(benchmark, local_task))
+    # weights so large that the answers differ
+    scoring += ("+model.random.initializer_range=0.5", "controls.repeats=1", "intervention=inhibit")
+    one = run_stage("evaluate", tmp_path / "one", *scoring, f"cache={tmp_path / 'one'}")
+    run = tmp_path / "two"
+    finished("evaluate.py", *scoring, *TWO, f"hydra.run.dir={run}", f"cache={tmp_path / 'two'}")
+    two = result_of(run)["metrics"]
+    assert two == pytest.approx(one, rel=1e-6, nan_ok=True)
+    first, second = (items_of(tmp_path / each) for each in ("one", "two"))
+    assert first["value"].nunique() > 1
+    pd.testing.assert_frame_equal(first, second, rtol=1e-6)
+    # rank 1 has done its part
+    assert "recording" in (run / "logs" / "rank1.log").read_text()
+
+
+def items_of(run):
+    """Scores of single items."""
+    return pd.read_csv(run / "tables" / "items.csv")
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,9 @@ def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int
     ConfigError
         If there are more ranks than CUDA devices, or ``config_file`` cannot be read.
     """
-    on_cpu = not devices or OmegaConf.select(job.config, "model.device") == "cpu"
     described = DEFAULTS | _from_file(settings) | _machines(settings)
+    asked_device = OmegaConf.select(job.config, "model.device")
+    on_cpu = not devices or asked_device == "cpu" or bool(described.get("use_cpu"))
     asked = settings.num_processes or described.get("num_processes")
     processes = int(asked or (1 if on_cpu else len(devices) * described["num_machines"]))
     here = -(-processes // described["num_machines"])
@@ -141,6 +142,13 @@ def _from_file(settings: ProcessesConfig) -> dict[str, Any]:
         raise ConfigError(f"launch.config_file {settings.config_file} cannot be read: {error}") from error
     if not isinstance(read, dict):
         raise ConfigError(f"launch.config_file {settings.config_file} is no file of `accelerate config`")
+    from accelerate.commands.config.config_args import ClusterConfig as Known
+
+    if unknown := sorted(map(str, read.keys() - {each.name for each in fields(Known)})):
+        raise ConfigError(
+            f"launch.config_file {settings.config_file} has {', '.join(unknown)}, which this accelerate does "
+            "not know: leave that out, or write the file anew by `accelerate config`"
+        )
     return {name: value for name, value in read.items() if value is not None}
 
 

@@ -12,14 +12,16 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from fbn_exp.errors import FbnError, LaunchError
-from fbn_exp.files import write_json
+from fbn_exp.errors import DiskError, FbnError, LaunchError
+from fbn_exp.files import REMEDY, free_bytes, in_words, write_json
 
 # in the environment of a job's processes: the job's file
 JOB = "FBN_EXP_JOB"
 # process that started the job: its ranks end when it is gone
 STARTER = "FBN_EXP_STARTER"
 LOGS = "logs"
+# bytes below which a disk counts as full
+LEAST_ROOM = 2**16
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def write_returned(logs: Path, value: Any) -> None:
 
 def write_error(logs: Path, rank: int, text: str, known: bool) -> None:
     """Keep why a rank failed; of several, the first to be written is the job's."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, DiskError):
         write_json(logs / f"error-rank{rank}.json", {"rank": rank, "text": text, "known": known})
 
 
@@ -188,4 +190,8 @@ def _died(job: Job, exit_code: int) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     told = [line.strip() for line in lines if "local_rank:" in line or "died with" in line]
     last = told[-1] if told else next((line for line in reversed(lines) if line.strip()), "")
-    return f"a process of the job died, exit status {exit_code}" + (f" ({last})" if last else "")
+    reason = f" ({last})" if last else ""
+    # a rank that finds no room cannot say so in its log
+    if (free := free_bytes(job.logs)) < LEAST_ROOM:
+        reason += f"; the disk of {job.folder} has {in_words(free)} free: {REMEDY}"
+    return f"a process of the job died, exit status {exit_code}{reason}"

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import IO
 
 import psutil
 
+from fbn_exp import ranks
 from fbn_exp.errors import FbnError
 from fbn_exp.launch.command import devices_of_slot, settings_of, slots_of, start_of, visible_devices
 from fbn_exp.launch.jobs import Job, Outcome, outcome
@@ -121,8 +123,10 @@ def _finished(running: _Running, shown: bool) -> Outcome:
         verb = "ended" if found.error is None else "failed"
         seconds = time.monotonic() - running.started
         log.info("%s %s after %.0f s", verb, os.path.relpath(running.job.folder), seconds)
-    # a launcher that was killed leaves its ranks
+    # a launcher that was killed leaves its ranks, and a rank that was killed its files
     _end(_of_job(running.job))
+    for left in running.job.folder.glob(f"{ranks.SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
     return found
 
 

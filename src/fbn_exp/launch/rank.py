@@ -1,5 +1,6 @@
 """What a job's process does before and after the main function of its script."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fbn_exp.errors import FbnError
+from fbn_exp.files import full_disk
 from fbn_exp.launch.jobs import JOB, STARTER, read_job, write_error, write_returned
 
 # seconds between two looks at whether the starter still lives
@@ -37,20 +39,30 @@ def run_rank(main: Callable[..., Any]) -> NoReturn:
         _configure_logging(about, rank)
         _run(main, config, file.parent, rank)
         status = 0
-    except FbnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        write_error(file.parent, rank, str(error), known=True)
     except Exception as error:
-        traceback.print_exc()
-        write_error(file.parent, rank, f"{type(error).__name__}: {error}", known=False)
+        _tell(error, file.parent, rank)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        # where these logs are the disk can be full
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         logging.shutdown()
     if status:
         # connections to ranks that wait for this one would hold the process
         os._exit(status)
     sys.exit(0)
+
+
+def _tell(error: Exception, logs: Path, rank: int) -> None:
+    """Leave word of an error: for the starter, and in the log of this rank."""
+    known = error if isinstance(error, FbnError) else full_disk(error)
+    text = f"{type(error).__name__}: {error}" if known is None else str(known)
+    write_error(logs, rank, text, known=known is not None)
+    with contextlib.suppress(OSError):
+        if known is None:
+            traceback.print_exc()
+        else:
+            print(f"error: {known}", file=sys.stderr)
 
 
 def _run(main: Callable[..., Any], config: Any, logs: Path, rank: int) -> None:

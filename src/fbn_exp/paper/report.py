@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from fbn_exp.config.choices import PaperTable
+from fbn_exp.files import new_file, save_figure
 from fbn_exp.paper.picture import draw
 from fbn_exp.paper.published import CAPTIONS, PUBLISHED
 from fbn_exp.paper.tables import found_table, markdown, shown
@@ -45,16 +46,18 @@ def write_paper(
     folder = sweep / "sweep"
     pictures = folder / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
-    found.to_csv(folder / "paper.csv", index=False)
+    with new_file(folder / "paper.csv") as partial:
+        found.to_csv(partial, index=False)
     text = f"{TITLES[kind]}\n\n{markdown(shown(kind, found))}\n\n{CAPTIONS[kind]}\n"
     if kind in PUBLISHED:
         text += f"\n{markdown(PUBLISHED[kind])}\n"
     if kind is PaperTable.generation:
         text += f"\n{_texts(sweep, jobs)}\n"
-    (folder / "paper.md").write_text(text, encoding="utf-8")
+    with new_file(folder / "paper.md") as partial:
+        partial.write_text(text, encoding="utf-8")
     figure = draw(kind, found)
     file = pictures / f"paper_{kind.value}.png"
-    figure.savefig(file, dpi=110)
+    save_figure(figure, file, 110)
     plt.close(figure)
     return {"paper": found}, {f"paper_{kind.value}": file}
 

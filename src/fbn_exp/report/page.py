@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fbn_exp.errors import NetworksError
+from fbn_exp.files import new_file
 from fbn_exp.lesions import known_lesions
 from fbn_exp.report.content import FORMAT
 
@@ -20,13 +21,10 @@ DATA = re.compile(r'<script type="application/json" id="content">(.*?)</script>'
 
 def write_report(content: dict[str, Any], file: Path) -> None:
     """Write the page under a temporary name, then rename it."""
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        # the name of a file can hold half of a surrogate pair, which no encoding has
-        partial.write_bytes(rendered(content).encode("utf-8", "xmlcharrefreplace"))
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    # the name of a file can hold half of a surrogate pair, which no encoding has
+    page = rendered(content).encode("utf-8", "xmlcharrefreplace")
+    with new_file(file, len(page)) as partial:
+        partial.write_bytes(page)
 
 
 def rendered(content: dict[str, Any]) -> str:

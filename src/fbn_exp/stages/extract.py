@@ -55,8 +55,12 @@ def _extract(cfg: DictConfig, parts: Parts) -> float:
         recipe = parts.recipe(lm)
         texts = recipe.texts(lm)
         with extracted(recipe, lm, texts, folder.path) as extraction:
-            _save(extraction, parts, folder)
-            keep_networks(extraction.networks, cache_entry(recipe, lm, texts, parts.cache), parts.threshold)
+            try:
+                _save(extraction, parts, folder)
+            finally:
+                # the cache may have room where the run folder has none
+                entry = cache_entry(recipe, lm, texts, parts.cache)
+                keep_networks(extraction.networks, entry, parts.threshold)
             _describe(parts, lm, extraction, folder)
         _track(tracked, folder, extraction.networks)
     print_summary(folder, extraction.networks, parts.threshold)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fbn_exp.comparison import Comparison
-from fbn_exp.errors import NetworksError
+from fbn_exp.errors import DiskError, NetworksError
 from fbn_exp.lesions import keep_lesions, lesion_folder
 from fbn_exp.locks import held
 from fbn_exp.networks import FunctionalNetworks
@@ -36,7 +36,7 @@ def keep_lesion(
         # jobs of a sweep share the report; the last one sees the records of all
         with held(folder / ".report"):
             refresh_lesions(report, parts.cache)
-    except (NetworksError, OSError) as error:
+    except (NetworksError, DiskError, OSError) as error:
         log.warning("the lesion is kept, but its report cannot be refreshed: %s", error)
     else:
         log.info("report with this lesion: %s", report)

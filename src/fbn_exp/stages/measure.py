@@ -15,6 +15,7 @@ from fbn_exp.benchmarks.base import Measurement, NetworkBenchmark, Recording
 from fbn_exp.config.options import SignalsConfig
 from fbn_exp.console import console
 from fbn_exp.errors import ConfigError
+from fbn_exp.files import save_figure
 from fbn_exp.models import load
 from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.stages.build import Parts, plain
@@ -104,7 +105,7 @@ def _keep(found: Measurement, folder: RunFolder, dpi: int) -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     for name, figure in found.figures.items():
         file = pictures / f"{name}.png"
-        figure.savefig(file, dpi=dpi)
+        save_figure(figure, file, dpi)
         plt.close(figure)
         folder.artifacts[f"figures/{name}"] = file
     folder.write()

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from fbn_exp.datasets.base import Texts
-from fbn_exp.errors import NetworksError
+from fbn_exp.errors import DiskError, NetworksError
 from fbn_exp.extraction import Recipe, extracted
 from fbn_exp.locks import held
 from fbn_exp.models import LanguageModel
@@ -22,11 +22,11 @@ def cache_entry(recipe: Recipe, lm: LanguageModel, texts: Texts, cache: Path) ->
 
 
 def keep_networks(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
-    """Put networks into the cache, unless they are there."""
+    """Put networks into the cache, unless they are there; a cache without room for them is said."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     with held(entry):
         if not entry.is_dir():
-            networks.save(entry, threshold)
+            _save(networks, entry, threshold)
 
 
 def obtain_networks(folder: str | None, parts: Parts, lm: LanguageModel, scratch: Path) -> FunctionalNetworks:
@@ -68,5 +68,15 @@ def obtain_networks(folder: str | None, parts: Parts, lm: LanguageModel, scratch
                 log.info("networks from the cache: %s", entry)
                 return found
         with extracted(recipe, lm, texts, scratch) as extraction:
-            extraction.networks.save(entry, parts.threshold)
+            _save(extraction.networks, entry, parts.threshold)
             return extraction.networks
+
+
+def _save(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
+    """The run can go on with networks that the cache has no room for."""
+    try:
+        networks.save(entry, threshold)
+    except DiskError as error:
+        log.error("networks are used, but not kept for later runs: %s", error)
+    else:
+        log.info("networks are in the cache: %s", entry)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fbn_exp.files import write_json
+from fbn_exp.files import new_file, write_json
 from fbn_exp.tracking import TrackedRun
 
 
@@ -45,7 +45,8 @@ class RunFolder:
         file = self.path / "tables" / f"{name}.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
         # a token can be a lone carriage return, which ends the row unless it is quoted
-        frame.to_csv(file, index=False, quoting=csv.QUOTE_NONNUMERIC)
+        with new_file(file) as partial:
+            frame.to_csv(partial, index=False, quoting=csv.QUOTE_NONNUMERIC)
         self.artifacts[f"tables/{name}"] = file
         self.tables[name] = frame
         self.write()

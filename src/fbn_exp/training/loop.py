@@ -20,6 +20,7 @@ from typing_extensions import override
 from fbn_exp.config.choices import Precision
 from fbn_exp.config.training import TrainerConfig
 from fbn_exp.errors import ConfigError, TrainingError
+from fbn_exp.files import full_disk_named
 from fbn_exp.models import choose_dtype
 from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
 from fbn_exp.training.tasks import Lesson
@@ -80,6 +81,8 @@ def fit(
     TrainingError
         If ``resume`` names no complete checkpoint, or one of other texts, of another model or choice of
         parameters.
+    DiskError
+        If there is no room for a checkpoint; ``resume`` goes on from the last complete one.
     """
     start = None if config.resume is None else last_checkpoint(Path(config.resume).expanduser())
     more: list[TrainerCallback] = [FindBest(start), EndExactly(), Progress(lesson.loss)]
@@ -89,7 +92,8 @@ def fit(
         loop = _Loop(lesson, _arguments(lesson, config, folder), [*more, *callbacks])
         loop.remove_callback(PrinterCallback)
         loop.remove_callback(ProgressCallback)
-        loop.train(resume_from_checkpoint=None if start is None else str(start))
+        with full_disk_named(folder):
+            loop.train(resume_from_checkpoint=None if start is None else str(start))
         # mixed precision wraps the forward pass, and stays unless asked to go
         loop.accelerator.unwrap_model(lesson.lm.model, keep_fp32_wrapper=False)
     lesson.lm.model.eval()

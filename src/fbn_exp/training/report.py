@@ -6,6 +6,8 @@ from typing import Any
 
 import matplotlib
 
+from fbn_exp.files import save_figure
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -67,5 +69,5 @@ def draw_history(
         axis.legend(frameon=False)
     figure.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=dpi)
+    save_figure(figure, file, dpi)
     plt.close(figure)
