@@ -199,7 +199,7 @@ def root_of(script: str) -> tuple[dict[str, Any], dict[str, str]]:
     for group, option in options.items():
         inside = values.get(group) or {}
         words = [f"`{option}`", *(f"`{group}.{key}={flow(inside[key])}`" for key in inside)]
-        options[group] = "" if option == "None" else " ".join(words)
+        options[group] = "–" if option == "None" else " ".join(words)
     return values, options
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from fbn_exp.config.choices import Contrast
 from fbn_exp.methods.fastica import FastICA, negentropy
-from fbn_exp.subspace import KRYLOV_STEPS, block_width, leading_subspace
+from fbn_exp.subspace import KrylovSpace, leading_subspace
 
 K = 64
 BLOCK = slice(15 * 576, 16 * 576)
@@ -145,9 +145,10 @@ def exact_scores(signals: Tensor) -> Tensor:
 
 def products(signals: Tensor) -> None:
     """The matrix products of the range finder alone."""
-    right = torch.randn(signals.shape[1], block_width(K))
-    left = torch.randn(signals.shape[0], block_width(K))
-    for _ in range(KRYLOV_STEPS + 1):
+    space = KrylovSpace.of(K)
+    right = torch.randn(signals.shape[1], space.block)
+    left = torch.randn(signals.shape[0], space.block)
+    for _ in range(space.steps + 1):
         signals @ right
         signals.T @ left
 

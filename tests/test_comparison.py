@@ -10,7 +10,7 @@ from fbn_exp.scores import difference, mean_score
 
 BEFORE = np.array([1.0, 1.0, 0.0, 1.0])
 AFTER = np.array([0.0, 1.0, 0.0, 0.0])
-RANDOM, PER_BLOCK, ACTIVATION = ControlKind
+RANDOM, PER_BLOCK, ACTIVATION, _ = ControlKind
 
 
 def score_of(items, higher_is_better=True, task="agreement", metric="accuracy", chance=None):
@@ -40,7 +40,7 @@ def test_names_are_these_and_no_others():
         "delta/agreement/accuracy/ci_low": delta.ci_low,
         "delta/agreement/accuracy/ci_high": delta.ci_high,
     }
-    for kind in ("random", "per_block", "activation"):
+    for kind in ("random", "per_block", "activation", "share"):
         expected[f"control/{kind}/agreement/accuracy"] = 0.75
         expected[f"control/{kind}/agreement/accuracy/low"] = 0.5
         expected[f"control/{kind}/agreement/accuracy/high"] = 1.0

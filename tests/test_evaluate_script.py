@@ -178,7 +178,7 @@ def test_a_factor_is_chosen_on_dev_and_reported_on_test(tmp_path):
         (["intervention=amplify", "intervention.factor=0.5"], "amplify needs more than 1"),
         (["intervention=scale", "intervention.factor=much"], "intervention.factor is 'much'"),
         (["controls.repeats=0"], "controls.repeats is 0"),
-        (["select_factor=true"], "select_factor=true chooses a factor"),
+        (["intervention=inhibit", "select_factor=true"], "select_factor=true chooses a factor"),
         (["benchmark=probes", "benchmark.tasks=[gramar]"], "no probe gramar"),
         (["benchmark=lm_eval"], "benchmark.tasks"),
     ],

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.fft import idct
 
-from fbn_exp.subspace import EXACT_BELOW, KRYLOV_STEPS, block_width, leading_subspace
+from fbn_exp.subspace import EXACT_BELOW, KrylovSpace, leading_subspace
 
 SMALL, LARGE = (EXACT_BELOW - 12, EXACT_BELOW + 88)
 
@@ -48,7 +48,7 @@ def test_every_direction_is_found_under_a_slowly_decaying_spectrum(shape):
     k = 20
     spectrum = 1000 * np.arange(1.0, 1400) ** -0.5
     signals, left, right = with_spectrum(*shape, spectrum)
-    assert min(shape) > max(EXACT_BELOW, block_width(k) * (KRYLOV_STEPS + 1))  # not the exact path
+    assert min(shape) > max(EXACT_BELOW, KrylovSpace.of(k).width)  # not the exact path
     found = find(signals, k)
     assert smallest_cosine(found.scores, left[:, :k]) > 0.999
     assert smallest_cosine(found.loadings.T, right[:, :k]) > 0.999

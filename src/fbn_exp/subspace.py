@@ -15,7 +15,8 @@ from fbn_exp.statistics import Moments, moments, neuron_statistics, row_chunks
 # a block narrower than the subspace, and more steps: the same products find it better (Meyer et al. 2024)
 BLOCK_SHARE = 0.5
 OVERSAMPLING = 16
-KRYLOV_STEPS = 5
+# a product of 32 columns takes less time than one of 21
+BLOCK_MULTIPLE = 16
 EXACT_BELOW = 512
 # relative to the Frobenius norm of the signals, their mean included: below lies what float32 rounds away
 RANK_TOLERANCE = 1e-6
@@ -59,9 +60,32 @@ class Subspace:
         return rotation.to(self.singular_values.device) * self.singular_values / self.scores.shape[0] ** 0.5
 
 
-def block_width(n_components: int) -> int:
-    """Columns of each Krylov block."""
-    return math.ceil(BLOCK_SHARE * n_components) + OVERSAMPLING
+@dataclass(frozen=True)
+class KrylovSpace:
+    """Size of the space in which the subspace is looked for.
+
+    Attributes
+    ----------
+    block : int
+        Columns of each block.
+    steps : int
+        Powers beyond the first block; each block takes two products with the signals.
+    """
+
+    block: int
+    steps: int
+
+    @classmethod
+    def of(cls, n_components: int) -> "KrylovSpace":
+        """Blocks that are far wider than the subspace need fewer powers."""
+        needed = BLOCK_SHARE * n_components + OVERSAMPLING
+        block = BLOCK_MULTIPLE * math.ceil(needed / BLOCK_MULTIPLE)
+        return cls(block, steps=3 if block >= 2 * n_components else 5)
+
+    @property
+    def width(self) -> int:
+        """Columns of all blocks."""
+        return self.block * (self.steps + 1)
 
 
 def leading_subspace(
@@ -80,8 +104,8 @@ def leading_subspace(
     Parameters
     ----------
     signals : Tensor of shape (T, N), float32
-        In memory, on an accelerator, or mapped from a file; each of the 2 · (KRYLOV_STEPS + 1) products is
-        one pass.
+        In memory, on an accelerator, or mapped from a file; each of the products, two a
+        block, is one pass.
     n_components : int
         Dimension k of the subspace.
     generator : torch.Generator
@@ -103,12 +127,12 @@ def leading_subspace(
     if not math.isfinite(found.energy):
         _refuse(signals)
     mean = found.mean if centre else torch.zeros_like(found.mean)
-    block = block_width(n_components)
-    if min(signals.shape) <= max(EXACT_BELOW, block * (KRYLOV_STEPS + 1)):
+    space = KrylovSpace.of(n_components)
+    if min(signals.shape) <= max(EXACT_BELOW, space.width):
         values, scores, loadings = _exact(signals, mean.to(signals.device), n_components)
     else:
         offset = mean.float().to(signals.device)
-        basis, projected = _krylov(signals, offset, block, generator, centre)
+        basis, projected = _krylov(signals, offset, space, generator, centre)
         values, scores, loadings = _from_projection(basis, projected, n_components)
     return _subspace(values, scores, loadings, found, n_components, centre)
 
@@ -123,13 +147,13 @@ def _refuse(signals: Tensor) -> NoReturn:
 
 
 def _krylov(
-    signals: Tensor, mean: Tensor, block: int, generator: torch.Generator, centre: bool
+    signals: Tensor, mean: Tensor, space: KrylovSpace, generator: torch.Generator, centre: bool
 ) -> tuple[Tensor, Tensor]:
     """Orthonormal basis Q (T, b) of the block Krylov space, and (X − mean)ᵀQ (N, b)."""
-    direction = torch.randn(signals.shape[1], block, generator=generator).to(signals.device)
+    direction = torch.randn(signals.shape[1], space.block, generator=generator).to(signals.device)
     basis = torch.zeros(signals.shape[0], 0, dtype=torch.float64, device=signals.device)
     projected = [torch.zeros(signals.shape[1], 0, device=signals.device)]
-    for step in range(KRYLOV_STEPS + 1):
+    for step in range(space.steps + 1):
         if step > 0:
             direction = torch.linalg.qr(projected[-1]).Q
         fresh = _new_directions(_times(signals, direction, centre), basis)
