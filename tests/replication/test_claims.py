@@ -1,0 +1,157 @@
+"""Verdicts on hand-made results: each rule is met, missed, and met in part."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from claims import amplification, functions, lesions, preservation, recurrence, single, verdict
+
+
+def row(
+    task="a",
+    value=0.5,
+    untouched=0.9,
+    half=0.1,
+    networks="all",
+    metric="acc",
+    control=0.85,
+    share=0.8,
+    **more,
+):
+    """One line as ``fbn_exp.paper`` writes it."""
+    sign = -1 if metric == "nats_per_token" else 1
+    delta = sign * (value - untouched)
+    found = {
+        "task": task,
+        "metric": metric,
+        "networks": networks,
+        "neurons": 50,
+        "factor": 0.0,
+        "components": 10,
+        "chance": 0.5,
+        "value": value,
+        "untouched": untouched,
+        "low": value - half,
+        "high": value + half,
+        "control_share": share,
+        "control_share_low": share,
+        "control_share_high": share,
+        "harms": delta < -half,
+        "helps": delta > half,
+        "below_controls": sign * value < sign * control,
+        "above_controls": sign * value > sign * control,
+    }
+    for kind in ("random", "per_block", "activation"):
+        found |= {f"control_{kind}_low": control, f"control_{kind}_high": control}
+    return found | more
+
+
+def verdicts(findings):
+    return [each.verdict for each in findings]
+
+
+def test_a_rule_for_many_cases_holds_in_all_in_part_or_not():
+    assert [verdict(3, 3), verdict(1, 3), verdict(0, 3)] == ["holds", "holds in part", "does not hold"]
+
+
+def test_a_lesion_that_does_what_the_paper_says():
+    assert verdicts(lesions(pd.DataFrame([row(), row("b")]), "model")) == ["holds"] * 3
+
+
+def test_a_lesion_that_equally_active_neurons_do_as_well_is_no_more_than_theirs():
+    harm, more, share = lesions(pd.DataFrame([row(control=0.45)]), "model")
+    assert (harm.verdict, more.verdict, share.verdict) == ("holds", "does not hold", "holds")
+    one_kind = row(control_activation_low=0.45, below_controls=False)
+    _, more, _ = lesions(pd.DataFrame([one_kind]), "model")
+    assert more.verdict == "does not hold"
+    assert "beyond random neurons on 1 of 1" in more.numbers
+    assert "equally active ones on 0" in more.numbers
+
+
+def test_random_neurons_that_cost_more_than_half_contradict_the_paper():
+    _, _, share = lesions(pd.DataFrame([row(share=0.6), row("b")]), "model")
+    assert share.verdict == "holds in part"
+    # nor does it count that random neurons cost little where the networks cost nothing
+    _, _, share = lesions(pd.DataFrame([row(value=0.95)]), "model")
+    assert share.verdict == "does not hold"
+
+
+def test_a_loss_that_rises_is_harm():
+    rows = [row(metric="nats_per_token", value=9.0, untouched=3.0, control=4.0, share=3.5, chance=np.nan)]
+    assert verdicts(lesions(pd.DataFrame(rows), "model")) == ["holds"] * 3
+
+
+def crossed(values):
+    """Four lesions: networks 0 and 1, tasks a and b."""
+    names = [(network, task) for network in "01" for task in "ab"]
+    return pd.DataFrame(
+        [row(task, value=each, networks=network) for (network, task), each in zip(names, values, strict=True)]
+    )
+
+
+def test_two_networks_that_each_harm_another_task_are_a_double_dissociation():
+    found = functions(crossed([0.4, 0.9, 0.9, 0.4]), "model")
+    assert found.verdict == "holds"
+    assert found.numbers.startswith("1 of 1 pairs")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.4, 0.4, 0.4, 0.4],  # both harm everything alike
+        [0.4, 0.9, 0.9, 0.9],  # only one harms anything
+        [0.4, 0.9, 0.55, 0.4],  # a harms more on one task, but their intervals overlap
+        [0.4, 0.3, 0.9, 0.9],  # one harms more on both
+    ],
+)
+def test_what_is_less_than_a_crossing_is_no_dissociation(values):
+    assert functions(crossed(values), "model").verdict == "does not hold"
+
+
+def test_single_networks_need_one_that_is_beyond_its_controls():
+    rows = [row(networks="0"), row(networks="1", value=0.88)]
+    assert single(pd.DataFrame(rows), "model").verdict == "holds"
+    assert single(pd.DataFrame([row(networks="0", control=0.4)]), "model").verdict == "does not hold"
+
+
+def test_balanced_accuracy_stands_in_for_accuracy_where_there_is_one():
+    rows = [row(metric="acc", value=0.2), row(metric="balanced_acc", value=0.88)]
+    harm, *_ = lesions(pd.DataFrame(rows), "model")
+    assert harm.verdict == "does not hold"
+
+
+def test_preservation_asks_for_few_neurons_and_nearly_the_whole_score_above_chance():
+    kept = row(value=0.89, neurons=90, factor=np.nan)  # (.89 - .5) / (.9 - .5) = .975
+    many = row(value=0.89, neurons=200, factor=np.nan)
+    lost = row(value=0.87, neurons=90, factor=np.nan)  # .925
+    assert preservation(pd.DataFrame([kept]), 1_000, "model").verdict == "holds"
+    assert preservation(pd.DataFrame([many, lost]), 1_000, "model").verdict == "does not hold"
+    loss = {"metric": "nats_per_token", "chance": np.nan, "untouched": 3.0, "control": 9.0, "factor": np.nan}
+    assert preservation(pd.DataFrame([row(value=3.1, **loss)]), 1_000, "model").verdict == "holds"
+    assert preservation(pd.DataFrame([row(value=9.0, **loss)]), 1_000, "model").verdict == "does not hold"
+
+
+def test_an_overall_gain_is_one_on_every_task_and_a_specific_one_is_beyond_every_control():
+    gain, none = row(value=1.05, half=0.1, factor=1.5), row("b", value=0.9, factor=1.0, control=0.9)
+    alone = row("b", value=1.05, networks="0", factor=1.1, control=1.1, above_controls=False)
+    overall, specific = amplification(pd.DataFrame([gain, none, alone]), "model")
+    assert (overall.verdict, specific.verdict) == ("holds in part", "holds")
+    assert specific.numbers.startswith("2 gains, 1 beyond every control")
+    overall, specific = amplification(pd.DataFrame([none, alone]), "model")
+    assert (overall.verdict, specific.verdict) == ("does not hold", "does not hold")
+
+
+def test_recurrence_is_judged_on_every_corpus():
+    corpus = {
+        "corpus": "wiki",
+        "matches": 90,
+        "templates": 10,
+        "individual": 100,
+        "chance_masks": 0.1,
+        "chance_shift": 2.0,
+        "p_value": 0.005,
+        "above_chance": 9,
+    }
+    missed = corpus | {"corpus": "news", "p_value": 0.2}
+    assert recurrence(pd.DataFrame([corpus])).verdict == "holds"
+    assert recurrence(pd.DataFrame([corpus, missed])).verdict == "holds in part"
+    assert "by chance 2.0" in recurrence(pd.DataFrame([corpus])).numbers

@@ -1,0 +1,80 @@
+"""The whole replication on the tiny model, through replication/run.py, as make paper-quick runs it."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from scripts import REPOSITORY
+from steps import STEPS
+
+SMALL = ("model=tiny", "tracking=none", "dataset.n_texts=20", "dataset.tokens_per_text=48")
+# one step that needs another's result, and one that nothing needs
+SOME = ("generation", "train", "tuned_lesion")
+
+
+def replicate(folder, *arguments):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "FBN_EXP_CACHE": str(folder)}
+    document = folder / "document" / "replication.md"
+    document.parent.mkdir(exist_ok=True)
+    places = ("--folder", str(folder / "steps"), "--document", str(document))
+    done = subprocess.run(
+        [sys.executable, "replication/run.py", "--quick", *places, *arguments, *SMALL],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    return done, document
+
+
+def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictures(tmp_path):
+    done, document = replicate(tmp_path, "--only", *SOME)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = document.read_text(encoding="utf-8")
+    assert "python train.py dataset=tweets" in text
+    assert "| Setting all networks to 0 impairs the model (fine-tuned classifier). |" in text
+    assert "network 0 set to 0" in text
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert len(pictures) == 3
+    assert all((document.parent / each).stat().st_size > 10_000 for each in pictures)
+    again, _ = replicate(tmp_path, "--only", *SOME)
+    assert again.stdout.count("done before") == len(SOME)
+    assert document.read_text(encoding="utf-8") == text
+
+
+def test_a_failed_step_is_named_and_the_others_are_in_the_document(tmp_path):
+    # there is no checkpoint for the second step
+    done, document = replicate(tmp_path, "--only", "generation", "tuned_lesion")
+    assert done.returncode == 1
+    assert "failed: tuned_lesion" in done.stderr
+    text = document.read_text(encoding="utf-8")
+    assert "## Generated texts" in text
+    assert "## Lesions" not in text
+
+
+def test_an_unknown_step_is_named_with_those_that_exist(tmp_path):
+    done, document = replicate(tmp_path, "--only", "lesions")
+    assert done.returncode == 2
+    assert "no step lesions; there are: consistency, lesion," in done.stderr
+    assert not document.exists()
+
+
+@pytest.mark.slow
+def test_every_step_of_the_quick_variant_runs(tmp_path):
+    done, document = replicate(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = document.read_text(encoding="utf-8")
+    for step in STEPS:
+        if step.in_quick:
+            assert f"/{step.name}" in text or step.name in ("networks", "tuned_networks"), step.name
+
+
+def test_the_quick_variant_replaces_settings_and_does_not_repeat_them():
+    for step in STEPS:
+        names = [each.partition("=")[0].lstrip("+") for each in step.arguments("folder", quick=True)]
+        assert len(names) == len(set(names)), step.name
+        assert names[-1] == f"hydra.{'sweep' if step.sweep else 'run'}.dir"
