@@ -49,7 +49,6 @@ TUNED = (
     "benchmark.dataset.n_texts=300",
 )
 FEW = ("benchmark.dataset.n_texts=60", "controls.repeats=2")
-TEN = "intervention.networks=[0],[1],[2],[3],[4],[5],[6],[7],[8],[9]"
 
 STEPS = (
     Step(
