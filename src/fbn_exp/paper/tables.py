@@ -40,7 +40,7 @@ def _scored(scores: pd.DataFrame) -> pd.DataFrame:
     sign = np.where(rows["higher_is_better"].astype(str) == "True", 1.0, -1.0)
     found = rows[["task", "metric", "networks", "neurons", "factor", "n", "chance", "value"]].copy()
     if COMPONENTS in rows and rows[COMPONENTS].notna().any():
-        found["components"] = rows[COMPONENTS].astype(int)
+        found["components"] = pd.to_numeric(rows[COMPONENTS]).astype("Int64")
     found["untouched"] = rows["baseline"]
     found["low"] = rows["baseline"] + rows["ci_low"]
     found["high"] = rows["baseline"] + rows["ci_high"]
