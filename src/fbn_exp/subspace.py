@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fbn_exp.errors import MethodError
-from fbn_exp.mapped import times, transposed_times
+from fbn_exp.mapped import release, times, transposed_times
 from fbn_exp.statistics import Moments, moments, neuron_statistics, row_chunks
 
 # a block narrower than the subspace, and more steps: the same products find it better (Meyer et al. 2024)
@@ -17,6 +17,11 @@ BLOCK_SHARE = 0.5
 OVERSAMPLING = 16
 # a product of 32 columns takes less time than one of 21
 BLOCK_MULTIPLE = 16
+# tokens in which the first block is looked for: products with them cost little, and save a step with all
+SAMPLE_SHARE = 8
+SAMPLE_VALUES = 2**25
+SAMPLE_STEPS = 2
+REST = 0.01
 EXACT_BELOW = 512
 # relative to the Frobenius norm of the signals, their mean included: below lies what float32 rounds away
 RANK_TOLERANCE = 1e-6
@@ -80,7 +85,7 @@ class KrylovSpace:
         """Blocks that are far wider than the subspace need fewer powers."""
         needed = BLOCK_SHARE * n_components + OVERSAMPLING
         block = BLOCK_MULTIPLE * math.ceil(needed / BLOCK_MULTIPLE)
-        return cls(block, steps=3 if block >= 2 * n_components else 5)
+        return cls(block, steps=2 if block >= 2 * n_components else 4)
 
     @property
     def width(self) -> int:
@@ -96,10 +101,10 @@ def leading_subspace(
     Small problems are solved exactly, in float64. Larger ones by a randomised block Krylov method (Musco
     & Musco 2015, algorithm 2): every power block is kept, which finds the subspace, not only its
     variance. The space is wider than the subspace, each block need not be (Meyer, Musco & Musco 2024, On
-    the unreasonable effectiveness of single vector Krylov methods for low-rank approximation). Blocks are
-    orthonormalised against all earlier ones, so each product with the signals is
-    used twice, for the next block and for the projected matrix. The products are centred, not the
-    signals, which are neither copied nor changed.
+    the unreasonable effectiveness of single vector Krylov methods for low-rank approximation). The first
+    block comes from a sample of the tokens. Blocks are orthonormalised against all earlier ones, so each
+    product with the signals is used twice, for the next block and for the projected matrix. The products
+    are centred, not the signals, which are neither copied nor changed.
 
     Parameters
     ----------
@@ -150,7 +155,7 @@ def _krylov(
     signals: Tensor, mean: Tensor, space: KrylovSpace, generator: torch.Generator, centre: bool
 ) -> tuple[Tensor, Tensor]:
     """Orthonormal basis Q (T, b) of the block Krylov space, and (X − mean)ᵀQ (N, b)."""
-    direction = torch.randn(signals.shape[1], space.block, generator=generator).to(signals.device)
+    direction = _start(signals, mean, space.block, generator, centre)
     basis = torch.zeros(signals.shape[0], 0, dtype=torch.float64, device=signals.device)
     projected = [torch.zeros(signals.shape[1], 0, device=signals.device)]
     for step in range(space.steps + 1):
@@ -162,6 +167,25 @@ def _krylov(
         projected.append(_transposed_times(signals, mean, fresh))
         basis = torch.cat([basis, fresh], dim=1)
     return basis, torch.cat(projected, dim=1)
+
+
+def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator, centre: bool) -> Tensor:
+    """First block (N, b): power iterations on a random sample of the tokens, and a little of everything else.
+
+    What only tokens outside of the sample do must not be orthogonal to the block, or it is never found.
+    """
+    n_tokens, n_neurons = signals.shape
+    most = max(2 * block, SAMPLE_VALUES // n_neurons)
+    chosen = torch.randperm(n_tokens, generator=generator)[: min(n_tokens // SAMPLE_SHARE, most)]
+    sample = signals[chosen.sort().values.to(signals.device)]
+    release(signals)
+    left = torch.randn(len(sample), block, generator=generator).to(signals.device)
+    direction = torch.linalg.qr(_transposed_times(sample, mean, left)).Q
+    for _ in range(SAMPLE_STEPS):
+        left = torch.linalg.qr(_times(sample, direction, centre)).Q
+        direction = torch.linalg.qr(_transposed_times(sample, mean, left)).Q
+    anything = torch.randn(n_neurons, block, generator=generator).to(signals.device)
+    return direction + REST * anything / n_neurons**0.5
 
 
 def _new_directions(columns: Tensor, basis: Tensor) -> Tensor:
