@@ -46,7 +46,7 @@ TUNED = (
     "dataset.n_texts=400",
     "benchmark=classification",
     "benchmark.labels=[]",
-    "benchmark.dataset.n_texts=300",
+    "benchmark.dataset.n_texts=200",
 )
 FEW = ("benchmark.dataset.n_texts=60", "controls.repeats=2")
 
@@ -87,7 +87,7 @@ STEPS = (
         (
             "experiment=paper/amplification",
             "intervention.networks=all,[0]",
-            "benchmark.limit=60",
+            "benchmark.limit=50",
             "controls.repeats=2",
         ),
         ("benchmark.limit=10", "controls.repeats=1", "intervention.networks=all", "factors=[1,1.1,1.5]"),
@@ -101,7 +101,7 @@ STEPS = (
     Step(
         "train",
         "train.py",
-        ("dataset=tweets", "task=classification", "trainer.max_steps=200", "trainer.batch_size=16"),
+        ("dataset=tweets", "task=classification", "trainer.max_steps=150", "trainer.batch_size=16"),
         ("trainer.max_steps=24", "task.dev_texts=50", "task.test_texts=100"),
         sweep=False,
     ),
@@ -109,7 +109,7 @@ STEPS = (
     Step(
         "tuned_lesion_single",
         "evaluate.py",
-        ("experiment=paper/lesion_single", *TUNED, "controls.repeats=2", "benchmark.dataset.n_texts=200"),
+        ("experiment=paper/lesion_single", *TUNED, "controls.repeats=2"),
         (*FEW, "intervention.networks=[0],[1],[2]"),
     ),
     Step(
@@ -150,10 +150,10 @@ STEPS = (
             "networks={folder}/networks/networks",
             "dataset=math",
             "task=language_modeling",
-            "task.dev_texts=50",
+            "task.dev_texts=30",
             "task.test_texts=100",
-            "trainer.max_steps=40",
-            "trainer.evaluation_interval=20",
+            "trainer.max_steps=30",
+            "trainer.evaluation_interval=15",
             "forgetting=corpora",
         ),
         in_quick=False,
