@@ -48,6 +48,8 @@ TUNED = (
     "benchmark.labels=[]",
     "benchmark.dataset.n_texts=200",
 )
+# 512 networks take minutes a start
+ONE_START = ("method.restarts=1", "method.max_iterations=200")
 FEW = ("benchmark.dataset.n_texts=60", "controls.repeats=2")
 
 STEPS = (
@@ -78,7 +80,7 @@ STEPS = (
     Step(
         "preservation",
         "evaluate.py",
-        ("experiment=paper/preservation",),
+        ("experiment=paper/preservation", *ONE_START),
         ("method.n_components=10,64", "benchmark.dataset.n_texts=8", "controls.repeats=1"),
     ),
     Step(
@@ -87,7 +89,7 @@ STEPS = (
         (
             "experiment=paper/amplification",
             "intervention.networks=all,[0]",
-            "benchmark.limit=50",
+            "benchmark.limit=40",
             "controls.repeats=2",
         ),
         ("benchmark.limit=10", "controls.repeats=1", "intervention.networks=all", "factors=[1,1.1,1.5]"),
@@ -109,13 +111,13 @@ STEPS = (
     Step(
         "tuned_lesion_single",
         "evaluate.py",
-        ("experiment=paper/lesion_single", *TUNED, "controls.repeats=2"),
+        ("experiment=paper/lesion_single", *TUNED, "controls.repeats=1"),
         (*FEW, "intervention.networks=[0],[1],[2]"),
     ),
     Step(
         "tuned_preservation",
         "evaluate.py",
-        ("experiment=paper/preservation", *TUNED, "controls.repeats=2"),
+        ("experiment=paper/preservation", *TUNED, *ONE_START, "controls.repeats=2"),
         (*FEW, "method.n_components=10,64"),
     ),
     Step(
@@ -152,8 +154,8 @@ STEPS = (
             "task=language_modeling",
             "task.dev_texts=30",
             "task.test_texts=100",
-            "trainer.max_steps=30",
-            "trainer.evaluation_interval=15",
+            "trainer.max_steps=20",
+            "trainer.evaluation_interval=10",
             "forgetting=corpora",
         ),
         in_quick=False,
