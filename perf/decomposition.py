@@ -239,10 +239,10 @@ def main() -> None:
     for seed in range(max(chosen.rounds, chosen.authors)):
         for comparison in plan:
             comparison.run(sides, seed)
-    for comparison in plan:
-        if comparison.rounds > 0:
-            rows.append(comparison.row(sides, exact))
-    save("decomposition", rows)
+    *others, last = plan
+    save("decomposition", rows + [each.row(sides, exact) for each in others if each.rounds > 0])
+    if last.rounds > 0:  # in a file of its own, as it takes minutes and is left out at times
+        save("decomposition_authors", [last.row(sides, exact)])
 
 
 if __name__ == "__main__":

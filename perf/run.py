@@ -38,7 +38,7 @@ medians over rounds. Peaks are GiB of resident memory over what was there before
 
 def render() -> None:
     files = [ROWS / f"{name.replace(' --', '_')}.json" for name in SCRIPTS]
-    files += [ACCELERATOR]
+    files += [ROWS / "decomposition_authors.json", ACCELERATOR]
     parts = [HEAD]
     for file in files:
         if not file.is_file():

@@ -26,7 +26,7 @@ class Finding:
     rule : str
         When it counts as found.
     verdict : str
-        ``holds``, ``holds in part``, ``does not hold``.
+        ``holds``, ``holds in part`` and in how many cases, ``does not hold``.
     numbers : str
         What it rests on.
     """
@@ -41,7 +41,7 @@ def verdict(holding: int, all_: int) -> str:
     """In words, of how many cases a rule was met in."""
     if holding == all_:
         return "holds"
-    return "holds in part" if holding else "does not hold"
+    return f"holds in part ({holding} of {all_})" if holding else "does not hold"
 
 
 def recurrence(found: pd.DataFrame) -> Finding:
@@ -96,7 +96,8 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
         ),
         Finding(
             f"… while 15% of all neurons at random do little ({model}).",
-            "15% at random cost less than half of what the networks cost, on each task",
+            "15% at random, none of them of the networks, cost less than half of what the networks cost, on each "
+            "task",
             verdict(int(mild.sum()), tasks),
             "untouched, 15% at random (lowest … highest of the draws), networks: "
             + ", ".join(

@@ -50,7 +50,11 @@ def verdicts(findings):
 
 
 def test_a_rule_for_many_cases_holds_in_all_in_part_or_not():
-    assert [verdict(3, 3), verdict(1, 3), verdict(0, 3)] == ["holds", "holds in part", "does not hold"]
+    assert [verdict(3, 3), verdict(1, 3), verdict(0, 3)] == [
+        "holds",
+        "holds in part (1 of 3)",
+        "does not hold",
+    ]
 
 
 def test_a_lesion_that_does_what_the_paper_says():
@@ -69,7 +73,7 @@ def test_a_lesion_that_equally_active_neurons_do_as_well_is_no_more_than_theirs(
 
 def test_random_neurons_that_cost_more_than_half_contradict_the_paper():
     _, _, share = lesions(pd.DataFrame([row(share=0.6), row("b")]), "model")
-    assert share.verdict == "holds in part"
+    assert share.verdict == "holds in part (1 of 2)"
     # nor does it count that random neurons cost little where the networks cost nothing
     _, _, share = lesions(pd.DataFrame([row(value=0.95)]), "model")
     assert share.verdict == "does not hold"
@@ -134,7 +138,7 @@ def test_an_overall_gain_is_one_on_every_task_and_a_specific_one_is_beyond_every
     gain, none = row(value=1.05, half=0.1, factor=1.5), row("b", value=0.9, factor=1.0, control=0.9)
     alone = row("b", value=1.05, networks="0", factor=1.1, control=1.1, above_controls=False)
     overall, specific = amplification(pd.DataFrame([gain, none, alone]), "model")
-    assert (overall.verdict, specific.verdict) == ("holds in part", "holds")
+    assert (overall.verdict, specific.verdict) == ("holds in part (1 of 2)", "holds")
     assert specific.numbers.startswith("2 gains, 1 beyond every control")
     overall, specific = amplification(pd.DataFrame([none, alone]), "model")
     assert (overall.verdict, specific.verdict) == ("does not hold", "does not hold")
@@ -153,5 +157,5 @@ def test_recurrence_is_judged_on_every_corpus():
     }
     missed = corpus | {"corpus": "news", "p_value": 0.2}
     assert recurrence(pd.DataFrame([corpus])).verdict == "holds"
-    assert recurrence(pd.DataFrame([corpus, missed])).verdict == "holds in part"
+    assert recurrence(pd.DataFrame([corpus, missed])).verdict == "holds in part (1 of 2)"
     assert "by chance 2.0" in recurrence(pd.DataFrame([corpus])).numbers
