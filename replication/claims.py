@@ -96,8 +96,8 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
         ),
         Finding(
             f"… while 15% of all neurons at random do little ({model}).",
-            "15% at random, none of them of the networks, cost less than half of what the networks cost, on each "
-            "task",
+            "15% at random, none of them of the networks, cost less than half of what the networks cost, on "
+            "each task",
             verdict(int(mild.sum()), tasks),
             "untouched, 15% at random (lowest … highest of the draws), networks: "
             + ", ".join(
