@@ -210,6 +210,22 @@ def amplification(found: pd.DataFrame, model: str) -> list[Finding]:
     ]
 
 
+def texts(found: pd.DataFrame) -> Finding:
+    """What is written, by how much of it repeats itself."""
+    rows = found[found["metric"] == "repetition"]
+    beyond = rows["harms"] & (rows["value"] > rows["control_share_high"])
+    values = ", ".join(f"{row.networks}: {row.value:.2f}" for row in rows.itertuples())
+    return Finding(
+        "Texts fall apart with a network at 0, and not with 15% of all neurons at random (base model).",
+        "more of the text repeats itself than untouched (the interval excludes 0), and than with 15% at random, "
+        "for each network",
+        verdict(int(beyond.sum()), len(rows)),
+        f"share of repeated trigrams: untouched {rows['untouched'].iloc[0]:.2f}, 15% at random "
+        f"{rows['control_share_low'].min():.2f} … {rows['control_share_high'].max():.2f}, networks {values}; "
+        f"{int(rows['harms'].sum())} of {len(rows)} intervals exclude 0",
+    )
+
+
 def all_findings(results: Results, n_neurons: int) -> list[Finding]:
     """Every claim that the steps at hand speak to."""
     makers: list[tuple[str, Callable[[pd.DataFrame], Finding | list[Finding]]]] = [
@@ -219,6 +235,7 @@ def all_findings(results: Results, n_neurons: int) -> list[Finding]:
         ("tuned_lesion", lambda found: lesions(found, "fine-tuned classifier")),
         ("lesion_single", lambda found: functions(found, "base model")),
         ("tuned_lesion_single", lambda found: single(found, "fine-tuned classifier")),
+        ("generation", texts),
         ("preservation", lambda found: preservation(found, n_neurons, "base model")),
         ("tuned_preservation", lambda found: preservation(found, n_neurons, "fine-tuned classifier")),
         ("amplification", lambda found: amplification(found, "base model")),

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claims import amplification, functions, lesions, preservation, recurrence, single, verdict
+from claims import amplification, functions, lesions, preservation, recurrence, single, texts, verdict
 
 
 def row(
@@ -159,3 +159,13 @@ def test_recurrence_is_judged_on_every_corpus():
     assert recurrence(pd.DataFrame([corpus])).verdict == "holds"
     assert recurrence(pd.DataFrame([corpus, missed])).verdict == "holds in part (1 of 2)"
     assert "by chance 2.0" in recurrence(pd.DataFrame([corpus])).numbers
+
+
+def test_texts_have_to_repeat_themselves_more_than_with_random_neurons_at_zero():
+    def written(share, value=0.6):
+        more = {"metric": "repetition", "untouched": 0.1, "share": share, "chance": np.nan}
+        return row("generation", value=value, harms=value > 0.2, **more)
+
+    assert texts(pd.DataFrame([written(0.15), written(0.2)])).verdict == "holds"
+    assert texts(pd.DataFrame([written(0.15), written(0.7)])).verdict == "holds in part (1 of 2)"
+    assert texts(pd.DataFrame([written(0.05, value=0.15)])).verdict == "does not hold"
