@@ -217,8 +217,8 @@ def texts(found: pd.DataFrame) -> Finding:
     values = ", ".join(f"{row.networks}: {row.value:.2f}" for row in rows.itertuples())
     return Finding(
         "Texts fall apart with a network at 0, and not with 15% of all neurons at random (base model).",
-        "more of the text repeats itself than untouched (the interval excludes 0), and than with 15% at random, "
-        "for each network",
+        "more of the text repeats itself than untouched (the interval excludes 0), and than with 15% at "
+        "random, for each network",
         verdict(int(beyond.sum()), len(rows)),
         f"share of repeated trigrams: untouched {rows['untouched'].iloc[0]:.2f}, 15% at random "
         f"{rows['control_share_low'].min():.2f} … {rows['control_share_high'].max():.2f}, networks {values}; "
