@@ -103,7 +103,7 @@ STEPS = (
     Step(
         "train",
         "train.py",
-        ("dataset=tweets", "task=classification", "trainer.max_steps=150", "trainer.batch_size=16"),
+        ("dataset=tweets", "task=classification", "trainer.max_steps=60", "trainer.batch_size=16"),
         ("trainer.max_steps=24", "task.dev_texts=50", "task.test_texts=100"),
         sweep=False,
     ),
