@@ -7,6 +7,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import importlib.util
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from zoo import EMBEDDED, REPOSITORY, TINY
@@ -18,6 +19,10 @@ from fbn_exp.random_model import byte_tokenizer, random_model
 
 # models are tiny, and threads that wait for each other on a busy machine make them a hundred times slower
 torch.set_num_threads(1)
+
+# a deadline of an example would assert a speed, and fail on a busy machine
+hypothesis.settings.register_profile("no_deadline", deadline=None)
+hypothesis.settings.load_profile("no_deadline")
 
 
 @pytest.fixture(scope="session")
