@@ -132,8 +132,20 @@ def _overlap(results: Results) -> str:
 
 def _forgotten(results: Results) -> str:
     table = results.table("forgetting/sweep/forgetting.csv")
-    shown = table[table["metric"] == "nats_per_token"]
-    names = ["trainable", "task", "kind", "before", "after", "difference", "ci_low", "ci_high"]
+    shown = table[table["metric"] == "nats_per_token"].assign(
+        trained_parameters=table["trained_parameters"].map("{:,.0f}".format)
+    )
+    names = [
+        "trainable",
+        "trained_parameters",
+        "role",
+        "task",
+        "before",
+        "after",
+        "delta",
+        "ci_low",
+        "ci_high",
+    ]
     kept = [name for name in names if name in shown]
     said = (
         "Nats per token (smaller is better). `inside` trains only the weights of the networks' neurons, "
