@@ -1,6 +1,6 @@
 """Repeat the paper on the embedded model: every step through the scripts, then the document.
 
-python replication/run.py [--quick] [--only STEP …] [override …]
+python replication/run.py [--quick] [override …] [--only STEP …]
 
 A step that was run to its end with the same command is not run again; scores and networks of one that was
 stopped come from the cache. Overrides, such as model=tiny, are added to every step.
