@@ -47,6 +47,9 @@ def write_document(folder: Path, file: Path, quick: bool) -> None:
         head,
         _claims(all_findings(results, n_neurons)),
     ]
+    missing = [step.name for step in STEPS if step not in done and (step.in_quick or not quick)]
+    if missing:
+        parts.append(f"Steps that were not run for this document: {', '.join(missing)}.\n")
     parts += [_section(results, step, pictures) for step in done if step.name in TITLES]
     file.write_text("\n".join(parts), encoding="utf-8")
 
