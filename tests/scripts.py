@@ -12,6 +12,19 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 TINY = ("model=tiny", "dataset.n_texts=6", "dataset.tokens_per_text=48", "method.n_components=4")
 
+# an lm-eval task over a local file
+LOCAL_TASK = """
+task: mine
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{question}}}}"
+doc_to_choice: ["yes", "no"]
+doc_to_target: label
+metric_list: [{{metric: acc}}]
+"""
+
 
 def run_script(
     script: str, *overrides: str, python: tuple[str, ...] = ()

@@ -5,23 +5,12 @@ import json
 import pandas as pd
 import pytest
 import torch
-from scripts import TINY, finished, result_of, run_script
+from scripts import LOCAL_TASK, TINY, finished, result_of, run_script
 from transformers import AutoModelForCausalLM
 from wandb_files import recorded_runs
 
 SMALL = (*TINY, "dataset.n_texts=16", "benchmark.dataset.n_texts=4", "controls.repeats=2")
 TASK = "perplexity_wiki/nats_per_token"
-LOCAL_TASK = """
-task: mine
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {data}}}}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{question}}}}"
-doc_to_choice: ["yes", "no"]
-doc_to_target: label
-metric_list: [{{metric: acc}}]
-"""
 
 
 @pytest.fixture(scope="module")

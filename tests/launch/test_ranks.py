@@ -7,7 +7,7 @@ import pytest
 import torch
 from in_process import run_stage
 from safetensors.torch import load_file
-from scripts import TINY, finished, result_of
+from scripts import LOCAL_TASK, TINY, finished, result_of
 
 TWO = ("launch=accelerate", "launch.num_processes=2", "tracking=none")
 # batches of one or two texts, so that there is something to divide
@@ -24,17 +24,6 @@ SCORED = {
     ),
     "probes": ("benchmark.tasks=[grammar]", "benchmark.limit=15", "benchmark.batch_size=2"),
 }
-LOCAL_TASK = """
-task: mine
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {data}}}}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{question}}}}"
-doc_to_choice: ["yes", "no"]
-doc_to_target: label
-metric_list: [{{metric: acc}}]
-"""
 
 
 def test_two_ranks_extract_the_networks_of_one_process(tmp_path):
