@@ -1,6 +1,6 @@
 """Repeat the paper on the embedded model: every step through the scripts, then the document.
 
-python replication/run.py [--quick] [override …] [--only STEP …]
+python replication/run.py [--quick] [--only STEP,…] [override …]
 
 A step that was run to its end with the same command is not run again; scores and networks of one that was
 stopped come from the cache. Overrides, such as model=tiny, are added to every step.
@@ -42,24 +42,29 @@ def _quoted(argument: str) -> str:
     return f"'{argument}'" if "[" in argument else argument
 
 
+def _listed(names: str) -> list[str]:
+    return names.split(",")
+
+
 def main() -> None:
     """Run what is asked for, and write the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="less of everything, a few minutes in all")
-    parser.add_argument("--only", nargs="+", metavar="STEP", help=", ".join(step.name for step in STEPS))
+    # commas, as in a sweep: a list by spaces would take the overrides after it for steps
+    names = [step.name for step in STEPS]
+    parser.add_argument("--only", type=_listed, default=names, metavar="STEP,…", help=", ".join(names))
     parser.add_argument("--folder", help="where the steps leave their results")
     parser.add_argument("--document", help="the file to write; pictures go beside it")
     chosen, overrides = parser.parse_known_args()
-    unknown = set(chosen.only or []) - {step.name for step in STEPS}
+    unknown = [name for name in chosen.only if name not in names]
     if unknown:
-        parser.error(f"no step {', '.join(unknown)}; there are: {', '.join(step.name for step in STEPS)}")
+        parser.error(f"no step {', '.join(unknown)}; there are: {', '.join(names)}")
     folder = chosen.folder or f"outputs/paper/{'quick' if chosen.quick else 'full'}"
     steps = [step for step in STEPS if step.in_quick or not chosen.quick]
     failed = [
         step.name
         for step in steps
-        if step.name in (chosen.only or [step.name])
-        and not run_step(step, folder, chosen.quick, tuple(overrides))
+        if step.name in chosen.only and not run_step(step, folder, chosen.quick, tuple(overrides))
     ]
     default = ROOT / folder / "replication.md" if chosen.quick else ROOT / "docs" / "replication.md"
     file = Path(chosen.document) if chosen.document else default

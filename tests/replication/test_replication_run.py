@@ -32,23 +32,28 @@ def replicate(folder, *arguments):
 
 
 def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictures(tmp_path):
-    done, document = replicate(tmp_path, "--only", *SOME)
+    done, document = replicate(tmp_path, "--only", ",".join(SOME))
     assert done.returncode == 0, done.stdout + done.stderr
     text = document.read_text(encoding="utf-8")
     assert "python train.py dataset=tweets" in text
     assert "| Setting all networks to 0 impairs the model (fine-tuned classifier). |" in text
     assert "network 0 set to 0" in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert len(pictures) == 3
+    assert [each.rpartition("/")[2] for each in pictures] == [
+        "generation_paper_generation.png",
+        "generation_lesion_map.png",
+        "train_training.png",
+        "tuned_lesion_paper_lesion.png",
+    ]
     assert all((document.parent / each).stat().st_size > 10_000 for each in pictures)
-    again, _ = replicate(tmp_path, "--only", *SOME)
+    again, _ = replicate(tmp_path, "--only", ",".join(SOME))
     assert again.stdout.count("done before") == len(SOME)
     assert document.read_text(encoding="utf-8") == text
 
 
 def test_a_failed_step_is_named_and_the_others_are_in_the_document(tmp_path):
     # there is no checkpoint for the second step
-    done, document = replicate(tmp_path, "--only", "generation", "tuned_lesion")
+    done, document = replicate(tmp_path, "--only", "generation,tuned_lesion")
     assert done.returncode == 1
     assert "failed: tuned_lesion" in done.stderr
     text = document.read_text(encoding="utf-8")
