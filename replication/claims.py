@@ -79,7 +79,8 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
         for row in rows.itertuples()
     )
     cost = worse * (rows["untouched"] - rows["value"])
-    mild = (cost > 0) & (worse * (rows["untouched"] - rows["control_share"]) < 0.5 * cost)
+    mild = rows["harms"] & (worse * (rows["untouched"] - rows["control_share"]) < 0.5 * cost)
+    more = rows["harms"] & rows["below_controls"]
     return [
         Finding(
             f"Setting all networks to 0 impairs the model ({model}).",
@@ -89,15 +90,16 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
         ),
         Finding(
             f"… more than other neurons do ({model}).",
-            "worse than every draw of each control of the same size: random, in the same blocks, as active",
-            verdict(int(rows["below_controls"].sum()), tasks),
+            "harm as above, and worse than every draw of each control of the same size: random, in the same "
+            "blocks, as active",
+            verdict(int(more.sum()), tasks),
             f"beyond random neurons on {counts['random']} of {tasks} tasks, beyond some in the same blocks "
             f"on {counts['per_block']}, beyond equally active ones on {counts['activation']}",
         ),
         Finding(
             f"… while 15% of all neurons at random do little ({model}).",
-            "15% at random, none of them of the networks, cost less than half of what the networks cost, on "
-            "each task",
+            "harm as above, and 15% at random, none of them of the networks, cost less than half of what it "
+            "costs, on each task",
             verdict(int(mild.sum()), tasks),
             "untouched, 15% at random (lowest … highest of the draws), networks: "
             + ", ".join(
@@ -155,9 +157,10 @@ def preservation(found: pd.DataFrame, n_neurons: int, model: str) -> Finding:
     rows = _one_metric_per_task(found)
     few = rows[rows["neurons"] < TENTH * n_neurons]
     if rows["chance"].notna().all():
-        kept = (few["value"] - few["chance"]) / (few["untouched"] - few["chance"])
+        above = few["untouched"] - few["chance"]
+        # a model that knows nothing has nothing to preserve
         met, rule = (
-            kept >= PRESERVED,
+            (above > 0) & (few["value"] - few["chance"] >= PRESERVED * above),
             f"at least {PRESERVED:.0%} of the untouched score above the majority rate",
         )
     else:

@@ -79,6 +79,13 @@ def test_random_neurons_that_cost_more_than_half_contradict_the_paper():
     assert share.verdict == "does not hold"
 
 
+def test_what_may_be_no_harm_is_not_more_harm_than_that_of_others():
+    assert (
+        verdicts(lesions(pd.DataFrame([row(value=0.85, control=0.88, share=0.89)]), "model"))
+        == ["does not hold"] * 3
+    )
+
+
 def test_a_loss_that_rises_is_harm():
     rows = [row(metric="nats_per_token", value=9.0, untouched=3.0, control=4.0, share=3.5, chance=np.nan)]
     assert verdicts(lesions(pd.DataFrame(rows), "model")) == ["holds"] * 3
@@ -129,6 +136,8 @@ def test_preservation_asks_for_few_neurons_and_nearly_the_whole_score_above_chan
     lost = row(value=0.87, neurons=90, factor=np.nan)  # .925
     assert preservation(pd.DataFrame([kept]), 1_000, "model").verdict == "holds"
     assert preservation(pd.DataFrame([many, lost]), 1_000, "model").verdict == "does not hold"
+    idle = row(value=0.5, untouched=0.5, neurons=90, factor=np.nan)
+    assert preservation(pd.DataFrame([idle]), 1_000, "model").verdict == "does not hold"
     loss = {"metric": "nats_per_token", "chance": np.nan, "untouched": 3.0, "control": 9.0, "factor": np.nan}
     assert preservation(pd.DataFrame([row(value=3.1, **loss)]), 1_000, "model").verdict == "holds"
     assert preservation(pd.DataFrame([row(value=9.0, **loss)]), 1_000, "model").verdict == "does not hold"
