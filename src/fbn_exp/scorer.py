@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import fbn_exp
 from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.comparison import Comparison, compare
@@ -58,6 +59,7 @@ class Scorer:
             # the untouched model is the same whatever the site
             "edit": edit.digest if touched else None,
             "layout": self.layout.to_dict() if touched else None,
+            "version": fbn_exp.__version__,
         }
         return self.cache.scores(key, lambda: self._compute(edit))
 

@@ -94,12 +94,14 @@ class Memory:
             now += benchmark.score(lm)
         rows = []
         head = {"trainable": self.trainable, "trained_parameters": folder.metrics.get("parameters/trainable")}
-        # the task itself last: where another benchmark has its name, the metric is the task's
-        for role, pairs in ((OTHER, compare(now, self.before, {})), (TRAINED, compare(after, before, {}))):
+        # a benchmark of the task's own name, as math of forgetting=corpora for dataset=math, is no other task
+        own = {score.task for score in after}
+        others = [each for each in compare(now, self.before, {}) if each.score.task not in own]
+        for role, pairs in ((TRAINED, compare(after, before, {})), (OTHER, others)):
             for each in pairs:
                 folder.add_metrics(each.metrics())
                 rows.append({**head, "role": role, **_row(each)})
-        table = pd.DataFrame(rows).sort_values("role", ascending=False, kind="stable")
+        table = pd.DataFrame(rows)
         folder.add_table("forgetting", table)
         return table
 
