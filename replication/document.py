@@ -95,7 +95,7 @@ def _pictures(source: Path) -> list[Path]:
     wanted = (
         ("paper_*.png", "lesion_map.png", "forgetting.png")
         if folder.is_dir()
-        else ("training.png", "overlap.png")
+        else ("training.png", "overlap_between.png")
     )
     folder = folder if folder.is_dir() else source / "figures"
     return [file for pattern in wanted for file in sorted(folder.glob(pattern))]

@@ -128,7 +128,9 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
     axes.set_title("Harm of each lesion (positive is worse)", fontsize=10)
     for (row, column), value in np.ndenumerate(values):
         colour = "white" if abs(shade[row, column]) > 0.6 else "black"
-        axes.text(column, row, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour)
+        # + 0.0: no minus before a zero
+        said = f"{round(value, 2) + 0.0:+.2f}"
+        axes.text(column, row, said, ha="center", va="center", fontsize=7, color=colour)
     return figure
 
 
