@@ -98,8 +98,8 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
         ),
         Finding(
             f"… while 15% of all neurons at random do little ({model}).",
-            "harm as above, and 15% at random, none of them of the networks, cost less than half of what it "
-            "costs, on each task",
+            "harm as above, and 15% at random, none of them of the networks, cost less than half as much, on "
+            "each task",
             verdict(int(mild.sum()), tasks),
             "untouched, 15% at random (lowest … highest of the draws), networks: "
             + ", ".join(

@@ -15,7 +15,7 @@ from fbn_exp.activations import recorded
 from fbn_exp.config.choices import Site, Standardise, Storage
 from fbn_exp.config.options import SignalsConfig
 from fbn_exp.errors import SignalError
-from fbn_exp.mapped import is_mapped, map_file, release, times, transposed_times
+from fbn_exp.mapped import copied_rows, is_mapped, map_file, release, times, transposed_times
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.per_block import PerBlock
 from fbn_exp.standardise import standardise
@@ -60,6 +60,18 @@ def test_a_tensor_in_memory_is_left_alone():
     assert not is_mapped(values)
     release(values)
     assert torch.equal(values, before)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_rows_here_and_there_are_copied_without_keeping_what_lies_around_them(tmp_path):
+    rows = torch.randperm(4096, generator=torch.Generator().manual_seed(0))[:100].sort().values
+    values = torch.randn(4096, 1024)
+    copy = mapped_copy(values, tmp_path)
+    release(copy)
+    before = resident_kib("RssFile:")
+    assert torch.equal(copied_rows(copy, rows), values[rows])
+    assert resident_kib("RssFile:") - before < 2_000
+    assert torch.equal(copied_rows(values, rows), values[rows])
 
 
 def test_products_of_mapped_values_are_those_in_memory(tmp_path, monkeypatch):

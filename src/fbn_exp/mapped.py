@@ -16,6 +16,8 @@ from torch import Tensor
 
 # 64 MiB of float32: a product of so much runs at full speed, and more does not gain
 PRODUCT_VALUES = 2**24
+# rows here and there: where the kernel keeps a file in large pages, each may map megabytes around it
+ROWS_AT_ONCE = 32
 
 
 def map_file(file: Path, shape: tuple[int, int]) -> Tensor:
@@ -63,6 +65,17 @@ def _madvise() -> Callable[[int, int, int], int]:
     function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     function.restype = ctypes.c_int
     return function
+
+
+def copied_rows(values: Tensor, rows: Tensor) -> Tensor:
+    """``values[rows]``, shape (len(rows), N), of values that may be mapped; what is read is let go of."""
+    if not is_mapped(values):
+        return values[rows.to(values.device)]
+    copied = torch.empty(len(rows), values.shape[1], dtype=values.dtype)
+    for into, some in zip(copied.split(ROWS_AT_ONCE), rows.split(ROWS_AT_ONCE), strict=True):
+        torch.index_select(values, 0, some, out=into)
+        release(values)
+    return copied
 
 
 def times(values: Tensor, right: Tensor) -> Tensor:

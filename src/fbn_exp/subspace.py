@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fbn_exp.errors import MethodError
-from fbn_exp.mapped import release, times, transposed_times
+from fbn_exp.mapped import copied_rows, times, transposed_times
 from fbn_exp.statistics import Moments, moments, neuron_statistics, row_chunks
 
 # a block narrower than the subspace, and more steps: the same products find it better (Meyer et al. 2024)
@@ -177,8 +177,7 @@ def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator
     n_tokens, n_neurons = signals.shape
     most = max(2 * block, SAMPLE_VALUES // n_neurons)
     chosen = torch.randperm(n_tokens, generator=generator)[: min(n_tokens // SAMPLE_SHARE, most)]
-    sample = signals[chosen.sort().values.to(signals.device)]
-    release(signals)
+    sample = copied_rows(signals, chosen.sort().values)
     left = torch.randn(len(sample), block, generator=generator).to(signals.device)
     direction = torch.linalg.qr(_transposed_times(sample, mean, left)).Q
     for _ in range(SAMPLE_STEPS):
