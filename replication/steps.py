@@ -50,20 +50,20 @@ TUNED = (
 )
 # 512 networks take minutes a start
 ONE_START = ("method.restarts=1", "method.max_iterations=200")
-FEW = ("benchmark.dataset.n_texts=60", "controls.repeats=2")
+FEW = ("dataset.n_texts=200", "benchmark.dataset.n_texts=50", "controls.repeats=1")
 
 STEPS = (
     Step(
         "consistency",
         "evaluate.py",
         ("experiment=paper/consistency",),
-        ("dataset=wiki,news", "dataset.n_texts=50", "benchmark.dataset.n_texts=12"),
+        ("dataset=wiki,news", "dataset.n_texts=30", "benchmark.dataset.n_texts=10"),
     ),
     Step(
         "lesion",
         "evaluate.py",
         ("experiment=paper/lesion",),
-        ("benchmark=probes", "benchmark.limit=15", "controls.repeats=2"),
+        ("benchmark=probes", "benchmark.limit=12", "controls.repeats=1"),
     ),
     Step(
         "lesion_stable",
@@ -110,7 +110,7 @@ STEPS = (
             "trainer.batch_size=16",
             "trainer.learning_rate=1e-4",
         ),
-        ("trainer.max_steps=24", "trainer.batch_size=8", "task.dev_texts=50", "task.test_texts=100"),
+        ("trainer.max_steps=20", "trainer.batch_size=8", "task.dev_texts=40", "task.test_texts=60"),
         sweep=False,
     ),
     Step("tuned_lesion", "evaluate.py", ("experiment=paper/lesion", *TUNED), FEW),
@@ -132,12 +132,12 @@ STEPS = (
         ("experiment=paper/amplification", *TUNED, "controls.repeats=2", "intervention.networks=all"),
         (*FEW, "factors=[1,1.1,1.5]"),
     ),
-    Step("networks", "extract.py", ("dataset=wiki",), ("dataset.n_texts=50",), sweep=False),
+    Step("networks", "extract.py", ("dataset=wiki",), ("dataset.n_texts=40",), sweep=False),
     Step(
         "tuned_networks",
         "extract.py",
         ("model.name={folder}/train/checkpoint", "dataset=wiki"),
-        ("dataset.n_texts=50",),
+        ("dataset.n_texts=40",),
         sweep=False,
     ),
     Step(
