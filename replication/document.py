@@ -14,6 +14,9 @@ from fbn_exp.paper.tables import markdown
 # longer tables are folded
 LONG = 14
 HEAD = Path(__file__).parent / "head.md"
+QUICK = (
+    "This quick variant shows that every step runs; its items and updates are too few to judge a claim by.\n"
+)
 TITLES = {
     "consistency": "Recurring networks",
     "lesion": "Lesions of all networks, base model",
@@ -43,10 +46,7 @@ def write_document(folder: Path, file: Path, quick: bool) -> None:
     minutes = sum(results.seconds(step.name) for step in done) / 60
     made = "make paper-quick" if quick else "make paper"
     head = HEAD.read_text(encoding="utf-8").format(made=made, minutes=minutes, n_neurons=f"{n_neurons:,}")
-    parts = [
-        head,
-        _claims(all_findings(results, n_neurons)),
-    ]
+    parts = [head, *([QUICK] if quick else []), _claims(all_findings(results, n_neurons))]
     missing = [step.name for step in STEPS if step not in done and (step.in_quick or not quick)]
     if missing:
         parts.append(f"Steps that were not run for this document: {', '.join(missing)}.\n")

@@ -35,6 +35,7 @@ def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictu
     done, document = replicate(tmp_path, "--only", ",".join(SOME))
     assert done.returncode == 0, done.stdout + done.stderr
     text = document.read_text(encoding="utf-8")
+    assert "too few to judge a claim by" in text
     assert "python train.py dataset=tweets" in text
     assert "| Setting all networks to 0 impairs the model (fine-tuned classifier). |" in text
     assert "network 0 set to 0" in text
