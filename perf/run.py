@@ -34,12 +34,13 @@ others use too, the latter are to be trusted. Both sides run in one process on t
 medians over rounds. Peaks are GiB of resident memory over what was there before. Signals: SmolLM2-135M over
 10,000 tokens of Wikipedia, 17,280 neurons, k = 64, one start, unless said otherwise.
 
-Where a target is missed, this was measured. From text to ten networks, recording costs .10 of the forward
-pass of so small a model, the range finder .10, and ICA, which on raw signals takes all of its 3 × 400
-iterations, .12. In the sweep of tiny jobs 12 s of 49 are imports, folders, tables and pictures. Negentropy
-beside scikit-learn's and picard's whole pipelines is that of other subspaces, as theirs are off by the
-cosines given; on the same whitened signals ours is not lower. scikit-learn's FastICA as the authors call it
-took 264 to 296 s here, 385 s where its target was set.
+Where a target is missed or just met, this was measured. From text to ten networks took 1.21 to 1.33 times
+the forward pass of so small a model in four runs of `perf/recording.py`: recording, the range finder, and
+ICA, which on raw signals takes all of its 3 × 400 iterations, cost about as much each. In the sweep of tiny
+jobs 12 s of 49 are imports, folders, tables and pictures. Negentropy beside scikit-learn's and picard's
+whole pipelines is that of other subspaces, as theirs are off by the cosines given; on the same whitened
+signals ours is not lower. scikit-learn's FastICA as the authors call it took 264 to 296 s here, 385 s where
+its target was set.
 """
 
 

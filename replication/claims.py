@@ -80,7 +80,6 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
     )
     cost = worse * (rows["untouched"] - rows["value"])
     mild = rows["harms"] & (worse * (rows["untouched"] - rows["control_share"]) < 0.5 * cost)
-    more = rows["harms"] & rows["below_controls"]
     return [
         Finding(
             f"Setting all networks to 0 impairs the model ({model}).",
@@ -92,7 +91,7 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
             f"… more than other neurons do ({model}).",
             "harm as above, and worse than every draw of each control of the same size: random, in the same "
             "blocks, as active",
-            verdict(int(more.sum()), tasks),
+            verdict(int(_harms_most(rows).sum()), tasks),
             f"beyond random neurons on {counts['random']} of {tasks} tasks, beyond some in the same blocks "
             f"on {counts['per_block']}, beyond equally active ones on {counts['activation']}",
         ),
@@ -117,7 +116,7 @@ def functions(found: pd.DataFrame, model: str) -> Finding:
     sign = _sign(rows)
     # of the harm: the interval of the score turned round where larger is better
     ends = np.sort(np.stack([-sign * rows["low"], -sign * rows["high"]]), axis=0)
-    rows = rows.assign(least=ends[0], most=ends[1], beyond=rows["harms"] & rows["below_controls"])
+    rows = rows.assign(least=ends[0], most=ends[1], beyond=_harms_most(rows))
     least, most, beyond = (
         rows.pivot(index="networks", columns="task", values=name).to_numpy()
         for name in ("least", "most", "beyond")
@@ -140,7 +139,7 @@ def functions(found: pd.DataFrame, model: str) -> Finding:
 def single(found: pd.DataFrame, model: str) -> Finding:
     """One task: some networks matter, others do not."""
     rows = _one_metric_per_task(found)
-    beyond = (rows["harms"] & rows["below_controls"]).to_numpy()
+    beyond = _harms_most(rows)
     numbers = ", ".join(
         f"{row.networks}: {row.neurons} neurons → {row.value:.3g}" for row in rows.itertuples()
     )
@@ -259,6 +258,11 @@ def _one_metric_per_task(found: pd.DataFrame) -> pd.DataFrame:
     rows = preferred[preferred["order"] == first]
     same = ["task", "networks", "neurons", "factor"]
     return rows.groupby(same, sort=False, dropna=False).head(1).reset_index(drop=True)
+
+
+def _harms_most(rows: pd.DataFrame) -> pd.Series:
+    """Whether each lesion harms, and beyond every control of its size."""
+    return rows["harms"] & rows["below_controls"]
 
 
 def _sign(rows: pd.DataFrame) -> pd.Series:

@@ -149,9 +149,8 @@ def _forgotten(results: Results) -> str:
         "ci_low",
         "ci_high",
     ]
-    kept = [name for name in names if name in shown]
     said = (
         "Nats per token (smaller is better). `inside` trains only the weights of the networks' neurons, "
         "`inside activation control` those of as many random neurons in the same blocks and about as active."
     )
-    return f"{said}\n\n{markdown(shown[kept].round(3))}"
+    return f"{said}\n\n{markdown(shown[names].round(3))}"
