@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -54,7 +53,6 @@ def test_each_choice_is_drawn_from_before_to_after_with_the_interval_of_the_chan
         (line.get_linestyle(), line.get_xdata()[0]) for line in accuracy.lines if line.get_lw() == 0.8
     }
     assert vertical == {("--", 0.4), (":", 0.35)}
-    plt.close(figure)
 
 
 def test_jobs_that_train_the_same_choice_are_told_apart(forgetting):

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from fbn_exp.sweep_figures import corpus_pairs, draw_measures
@@ -24,21 +23,18 @@ def test_a_heat_map_puts_templates_on_rows_and_texts_on_columns():
     found = cells(figure.axes[0])
     assert found[0, 1] == "2.0\n(0.1)"
     assert found[1, 0] == "3.0\n(0.1)"
-    plt.close(figure)
 
 
 def test_other_swept_settings_get_a_panel_each():
     frame = pd.concat([jobs(*PAIRS, **{"override/signals": name}) for name in ("paper", "stable")])
     figure = corpus_pairs(frame.reset_index(drop=True))
     assert [axes.get_title() for axes in figure.axes[:2]] == ["signals=paper", "signals=stable"]
-    plt.close(figure)
 
 
 def test_templates_are_looked_for_in_their_own_corpus_where_nothing_else_was_said(tmp_path):
     frame = jobs(*PAIRS).iloc[[0, 3]].drop(columns="override/dataset@benchmark.dataset")
     figure = corpus_pairs(frame)
     assert set(cells(figure.axes[0])) == {(0, 0), (1, 1)}
-    plt.close(figure)
     assert draw_measures(frame, tmp_path)["consistency"].is_file()
 
 

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from planted import plant
@@ -50,13 +49,11 @@ def test_a_higher_threshold_gives_smaller_networks_in_the_picture(jobs, scores):
     assert len(overlap.lines) == 2
     drawn = [list(container.lines[0].get_ydata()) for container in lesions.containers]
     assert drawn == [[4 / value for value in VALUES]] * 2
-    plt.close(figure)
 
 
 def test_controls_are_shown_beside_a_single_choice_of_networks(jobs, scores):
     figure = threshold_effect(jobs, scores[scores["networks"] == "all"], "override/threshold.value")
     assert len(figure.axes[2].collections) == 1 + 3  # error bars, and a band for each kind
-    plt.close(figure)
 
 
 def test_only_sweeps_over_a_threshold_have_the_picture(jobs, scores, tmp_path):

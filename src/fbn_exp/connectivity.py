@@ -2,10 +2,6 @@
 
 from dataclasses import dataclass
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -206,7 +202,8 @@ def connectivity_figure(found: Connectivity) -> Figure:
     """
     n_networks = len(found.order)
     side = min(9.0, max(3.6, 1.6 + 0.38 * n_networks))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(2 * side + 1.2, side + 0.7), layout="constrained")
+    figure = Figure(figsize=(2 * side + 1.2, side + 0.7), layout="constrained")
+    left, right = figure.subplots(1, 2)
     image = _matrix(left, found.correlation, found.order, "Correlation")
     _matrix(right, found.partial, found.order, "Partial correlation given the other networks")
     figure.colorbar(image, ax=[left, right], label="r, mean over texts", pad=0.01)

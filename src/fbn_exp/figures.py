@@ -3,12 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
-
-from fbn_exp.files import save_figure
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
@@ -19,6 +13,7 @@ from torch import Tensor
 
 from fbn_exp.config.options import FiguresConfig
 from fbn_exp.errors import ConfigError
+from fbn_exp.files import save_figure
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.networks import FunctionalNetworks, block_shares, intersection_over_union
 from fbn_exp.thresholds import Threshold
@@ -89,7 +84,6 @@ def draw_all(
         figure = draw()
         files[name] = folder / f"{name}.png"
         save_figure(figure, files[name], dpi)
-        plt.close(figure)
     return files
 
 
@@ -113,9 +107,8 @@ def network_map(
     scores: Tensor, mask: Tensor, layout: NeuronLayout, title: str, explained: float, rule: str
 ) -> Figure:
     """Map of one network over blocks and neurons, its members marked, with its share per block."""
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(11, 4.6), width_ratios=[4.2, 1], sharey=True, layout="constrained"
-    )
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[4.2, 1], sharey=True)
     image = _draw_map(left, scores, mask, layout, marker_size=9)
     figure.colorbar(image, ax=left, label="weight, z-score over neurons", pad=0.01, extend="both")
     left.set_xlabel("neuron within the block")
@@ -157,9 +150,8 @@ def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> 
     shown = min(len(scores), OVERVIEW_NETWORKS)
     columns = min(shown, 5)
     rows = -(-shown // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(2.9 * columns, 2.3 * rows + 0.5), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(2.9 * columns, 2.3 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
     for index, axes in enumerate(grid.flat):
         if index >= shown:
             axes.set_visible(False)
@@ -177,7 +169,8 @@ def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> 
 def sizes(masks: Tensor, rule: str) -> Figure:
     """Number of neurons of every network."""
     counts = masks.sum(dim=1).numpy()
-    figure, axes = plt.subplots(figsize=(min(14, 4 + 0.25 * len(counts)), 3.6), layout="constrained")
+    figure = Figure(figsize=(min(14, 4 + 0.25 * len(counts)), 3.6), layout="constrained")
+    axes = figure.subplots()
     bars = axes.bar(np.arange(len(counts)), counts, color=ACCENT)
     if len(counts) <= NUMBERED_NETWORKS:
         axes.bar_label(bars, fontsize=8)
@@ -211,10 +204,9 @@ def share_matrix(masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
 
 def _matrix(values: Array, x: str, y: str, title: str, label: str, top: float | None) -> Figure:
     rows, columns = values.shape
-    figure, axes = plt.subplots(
-        figsize=(min(13, max(5.5, 3 + 0.35 * columns)), min(10, max(3.6, 1.8 + 0.3 * rows))),
-        layout="constrained",
-    )
+    width, height = min(13, max(5.5, 3 + 0.35 * columns)), min(10, max(3.6, 1.8 + 0.3 * rows))
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
     image = axes.imshow(values, aspect="auto", cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
     figure.colorbar(image, ax=axes, label=label)
     axes.set_xlabel(x)

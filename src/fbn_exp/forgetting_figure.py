@@ -3,10 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -42,7 +38,6 @@ def draw_forgetting(forgetting: pd.DataFrame, folder: Path) -> dict[str, Path]:
     figure = before_and_after(forgetting)
     file = folder / "forgetting.png"
     save_figure(figure, file, 110)
-    plt.close(figure)
     return {"forgetting": file}
 
 
@@ -73,13 +68,8 @@ def before_and_after(forgetting: pd.DataFrame) -> Figure:
     columns = min(MOST_COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
     n_jobs = forgetting["job"].nunique()
-    figure, grid = plt.subplots(
-        lines,
-        columns,
-        figsize=(2.9 * columns + 1.6, (0.34 * n_jobs + 1.1) * lines + 0.5),
-        squeeze=False,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(2.9 * columns + 1.6, (0.34 * n_jobs + 1.1) * lines + 0.5), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
     choices = list(dict.fromkeys(name for _, rows in panels for name in rows["choice"]))
     for place, (axes, (title, rows)) in enumerate(zip(grid.flat, panels, strict=False)):
         _panel(axes, rows, choices)

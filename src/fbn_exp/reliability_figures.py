@@ -3,18 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
-
-from fbn_exp.files import save_figure
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 from torch import Tensor
 
+from fbn_exp.files import save_figure
 from fbn_exp.reliability.base import ReliabilityReport
 
 MOST_ESTIMATES = 1_500
@@ -52,7 +47,6 @@ def draw_reliability(report: ReliabilityReport, folder: Path, dpi: int) -> dict[
         figure = draw()
         files[name] = folder / f"{name}.png"
         save_figure(figure, files[name], dpi)
-        plt.close(figure)
     return files
 
 
@@ -60,14 +54,8 @@ def reliability(report: ReliabilityReport) -> Figure:
     """Reproducibility of each network, coloured by p, beside the null; Iq and split-half as marks."""
     statistics = {name: values.numpy() for name, values in report.statistics.items()}
     count = len(statistics["iq"])
-    figure, (left, right) = plt.subplots(
-        1,
-        2,
-        figsize=(min(15, 6 + 0.2 * count), 4.4),
-        width_ratios=[5, 1],
-        sharey=True,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(min(15, 6 + 0.2 * count), 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[5, 1], sharey=True)
     place = np.arange(count)
     if "p_value" in statistics:
         norm = BoundaryNorm(P_STEPS, 256)
@@ -120,7 +108,8 @@ def clusters(similarity: Tensor, labels: Tensor) -> Figure:
     """|r| between all estimates, cluster by cluster."""
     order = labels.argsort(stable=True)
     image = similarity[order][:, order].numpy()
-    figure, axes = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    axes = figure.subplots()
     drawn = axes.imshow(image, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(drawn, ax=axes, label="|r| over neurons")
     sizes = labels.bincount().numpy()
@@ -145,9 +134,8 @@ def model_order(orders: Sequence[Mapping[str, float]]) -> Figure:
     """Iq and explained variance over the number of components."""
     columns = {name: np.array([row[name] for row in orders]) for name in orders[0]}
     counts = columns["n_components"]
-    figure, (upper, lower) = plt.subplots(
-        2, 1, figsize=(6.4, 5.6), sharex=True, height_ratios=[2, 1], layout="constrained"
-    )
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     upper.fill_between(
         counts, columns["iq_lower_quartile"], columns["iq_upper_quartile"], color=ACCENT, alpha=0.2, lw=0
     )

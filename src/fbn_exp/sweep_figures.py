@@ -2,12 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib
-
-from fbn_exp.files import save_figure
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from fbn_exp.control_colours import CONTROL_COLOURS
+from fbn_exp.files import save_figure
 
 
 def draw_all(scores: pd.DataFrame, folder: Path) -> dict[str, Path]:
@@ -45,7 +40,6 @@ def draw_all(scores: pd.DataFrame, folder: Path) -> dict[str, Path]:
     for name, figure in figures.items():
         files[name] = folder / f"{name}.png"
         save_figure(figure, files[name], 110)
-        plt.close(figure)
     return files
 
 
@@ -54,14 +48,8 @@ def dose_response(rows: pd.DataFrame, title: str) -> Figure:
     panels = [(str(name), each.sort_values("factor")) for name, each in rows.groupby("networks", sort=False)]
     columns = min(4, len(panels))
     lines = -(-len(panels) // columns)
-    figure, grid = plt.subplots(
-        lines,
-        columns,
-        figsize=(3.4 * columns + 1.2, 2.9 * lines + 0.6),
-        squeeze=False,
-        sharey=True,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(3.4 * columns + 1.2, 2.9 * lines + 0.6), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for axes, (name, panel) in zip(grid.flat, panels, strict=False):
         _dose_panel(axes, panel)
         axes.set_title(f"networks {name}" if name == "all" else f"network {name}", fontsize=9)
@@ -118,9 +106,10 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
     table = table.loc[sorted(table.index, key=int)]
     values = table.to_numpy(dtype=float)
     shade = values / np.maximum(np.nanmax(np.abs(values), axis=0, keepdims=True), 1e-12)
-    figure, axes = plt.subplots(
+    figure = Figure(
         figsize=(1.6 + 1.15 * values.shape[1], 1.6 + 0.36 * values.shape[0]), layout="constrained"
     )
+    axes = figure.subplots()
     axes.imshow(shade, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1)
     axes.set_xticks(range(values.shape[1]), table.columns, fontsize=7, rotation=30, ha="right")
     axes.set_yticks(range(values.shape[0]), table.index)
@@ -163,7 +152,6 @@ def draw_measures(jobs: pd.DataFrame, folder: Path) -> dict[str, Path]:
     figure = corpus_pairs(finished)
     file = folder / "consistency.png"
     save_figure(figure, file, 110)
-    plt.close(figure)
     return {"consistency": file}
 
 
@@ -184,9 +172,8 @@ def corpus_pairs(jobs: pd.DataFrame) -> Figure:
     panels = list(frame.groupby(swept, sort=False, dropna=False)) if swept else [((), frame)]
     top = 100 * float(frame["consistency/count_rate"].max())
     side = max(3.6, 1.5 + 0.95 * max(frame["templates"].nunique(), frame["texts"].nunique()))
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=((side + 0.6) * len(panels), side), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=((side + 0.6) * len(panels), side), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)
     for each, (values, rows) in zip(axes[0], panels, strict=True):
         image = _pairs_panel(each, rows, max(top, 1e-9))
         names = (str(name).removeprefix("override/") for name in swept)

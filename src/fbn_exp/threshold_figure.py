@@ -2,18 +2,13 @@
 
 from pathlib import Path
 
-import matplotlib
-
-from fbn_exp.files import save_figure
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fbn_exp.control_colours import CONTROL_COLOURS
+from fbn_exp.files import save_figure
 
 THRESHOLDS = ("override/threshold.value", "override/threshold.fraction", "override/threshold.rate")
 SIZES = {"largest": "largest network", "mean": "mean of the networks", "smallest": "smallest network"}
@@ -49,14 +44,14 @@ def draw_threshold(jobs: pd.DataFrame, scores: pd.DataFrame, folder: Path) -> di
     figure = threshold_effect(finished, scores, swept[0])
     file = folder / "threshold.png"
     save_figure(figure, file, 110)
-    plt.close(figure)
     return {"threshold": file}
 
 
 def threshold_effect(jobs: pd.DataFrame, scores: pd.DataFrame, swept: str) -> Figure:
     """Sizes, overlap and, where jobs scored something, the difference that the intervention makes."""
     n_panels = 2 if scores.empty else 3
-    figure, panels = plt.subplots(1, n_panels, figsize=(4.1 * n_panels, 3.6), layout="constrained")
+    figure = Figure(figsize=(4.1 * n_panels, 3.6), layout="constrained")
+    panels = figure.subplots(1, n_panels)
     curves = jobs.assign(threshold=pd.to_numeric(jobs[swept])).groupby("threshold").mean(numeric_only=True)
     for name, label in SIZES.items():
         panels[0].plot(curves.index, curves[f"networks/{name}_size"], marker="o", ms=3.5, label=label)

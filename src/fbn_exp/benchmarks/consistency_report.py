@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -257,9 +256,8 @@ def _figure(findings: Findings) -> Figure:
     panels = 2 if findings.halves is None else 3
     n_networks = len(findings.sizes)
     width = min(16.0, max(9.5, 5.0 + 0.45 * n_networks))
-    figure, axes = plt.subplots(
-        panels, 1, figsize=(width, 2.7 * panels + 0.5), sharex=True, layout="constrained"
-    )
+    figure = Figure(figsize=(width, 2.7 * panels + 0.5), layout="constrained")
+    axes = figure.subplots(panels, 1, sharex=True)
     _count_panel(axes[0], findings)
     _iou_panel(axes[1], findings)
     if findings.halves is not None:

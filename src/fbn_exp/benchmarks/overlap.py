@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -227,7 +226,8 @@ def _figure(found: Overlaps, rule: str) -> Figure:
     rows, columns = found.iou.shape
     width = min(8.0, max(3.8, 2.2 + 0.34 * columns))
     height = min(9.0, max(3.4, 1.6 + 0.34 * rows))
-    figure, axes = plt.subplots(1, 2, figsize=(2 * width, height), layout="constrained")
+    figure = Figure(figsize=(2 * width, height), layout="constrained")
+    axes = figure.subplots(1, 2)
     panels = (
         (axes[0], found.iou, f"IoU of masks [{rule}]", max(0.05, float(found.iou.max()))),
         (axes[1], found.correlation, "|r| of maps", 1.0),

@@ -3,10 +3,6 @@
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -47,13 +43,8 @@ def draw(kind: PaperTable, found: pd.DataFrame) -> Figure:
     columns = min(COLUMNS, n_panels)
     lines = -(-n_panels // columns)
     height = 1.0 + 0.42 * max(tallest, 8 if paper else 4)
-    figure, grid = plt.subplots(
-        lines,
-        columns,
-        figsize=(max(NARROWEST, 4.6 * columns + 0.6), height * lines + 0.6),
-        squeeze=False,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(max(NARROWEST, 4.6 * columns + 0.6), height * lines + 0.6), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
     for axes, (name, rows) in zip(grid.flat, panels, strict=False):
         _results(axes, rows.reset_index(drop=True), name, kind)
     if paper is not None:
@@ -178,7 +169,8 @@ def _paper_panel(axes: Axes, label: str) -> None:
 
 def _consistency(found: pd.DataFrame) -> Figure:
     """Counts of each template by corpus, beside the larger chance level per template."""
-    figure, axes = plt.subplots(figsize=(1.6 + 1.9 * len(found), 3.8), layout="constrained")
+    figure = Figure(figsize=(1.6 + 1.9 * len(found), 3.8), layout="constrained")
+    axes = figure.subplots()
     for place, row in enumerate(found.to_dict("records")):
         counts = [int(each) for each in str(row["counts"]).split()]
         spread = np.linspace(-0.3, 0.3, len(counts)) if len(counts) > 1 else [0.0]

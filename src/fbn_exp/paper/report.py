@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from fbn_exp.config.choices import PaperTable
 from fbn_exp.files import new_file, save_figure
@@ -58,7 +57,6 @@ def write_paper(
     figure = draw(kind, found)
     file = pictures / f"paper_{kind.value}.png"
     save_figure(figure, file, 110)
-    plt.close(figure)
     return {"paper": found}, {f"paper_{kind.value}": file}
 
 

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from matplotlib import pyplot as plt
 from omegaconf import DictConfig
 from rich.markup import escape
 from rich.table import Table
@@ -106,7 +105,6 @@ def _keep(found: Measurement, folder: RunFolder, dpi: int) -> None:
     for name, figure in found.figures.items():
         file = pictures / f"{name}.png"
         save_figure(figure, file, dpi)
-        plt.close(figure)
         folder.artifacts[f"figures/{name}"] = file
     folder.write()
 

@@ -4,14 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
 
 from fbn_exp.files import save_figure
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import pandas as pd
-
 from fbn_exp.scores import Score
 
 PREFIX = "eval_"
@@ -50,7 +46,8 @@ def draw_history(
 ) -> None:
     """Draw training and dev loss over updates, and the dev accuracy of a classifier beside the majority."""
     accurate = "dev_acc" in table.columns
-    figure, axes = plt.subplots(1, 1 + accurate, figsize=(5 * (1 + accurate), 3.6), squeeze=False)
+    figure = Figure(figsize=(5 * (1 + accurate), 3.6))
+    axes = figure.subplots(1, 1 + accurate, squeeze=False)
     left = axes[0, 0]
     for column, label in (("loss", "training"), (f"dev_{loss}", "dev")):
         shown = table.dropna(subset=[column])
@@ -70,4 +67,3 @@ def draw_history(
     figure.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, file, dpi)
-    plt.close(figure)
