@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import logging
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from fbn_exp.config import register
 from fbn_exp.config.choices import Precision, Site
 from fbn_exp.config.options import ModelConfig
 from fbn_exp.errors import LayoutError, ModelError
-from fbn_exp.models import LanguageModel, choose_dtype, load
+from fbn_exp.models import LanguageModel, load
 from fbn_exp.random_model import byte_tokenizer, random_model
 
 TEXT = "Zwölf neurons,\n\ttwo  networks 🧠"
@@ -288,13 +287,6 @@ def test_the_byte_tokenizer_has_a_token_for_every_byte_and_keeps_the_text():
 
 
 # number formats
-
-
-def test_automatic_dtype_is_one_that_the_processor_multiplies_in():
-    chosen = choose_dtype(Precision.auto, torch.device("cpu"))
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    fast = "amx_tile" in flags or "avx512_bf16" in flags
-    assert chosen == (torch.bfloat16 if fast else torch.float32)
 
 
 @pytest.mark.parametrize("dtype", [each for each in Precision if each is not Precision.auto])

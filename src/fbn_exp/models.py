@@ -23,12 +23,13 @@ from transformers import (
     __version__,
 )
 
-from fbn_exp.config.choices import Precision, Quantization, Site
+from fbn_exp.config.choices import Quantization, Site
 from fbn_exp.config.options import ModelConfig
 from fbn_exp.errors import ModelError
 from fbn_exp.gguf import converted, in_package
 from fbn_exp.layout import NeuronLayout
 from fbn_exp.offload import device_of, named_weights
+from fbn_exp.placement import choose_device, choose_dtype
 from fbn_exp.quantisation import check_quantization, quantization_config
 from fbn_exp.random_model import byte_tokenizer, random_model
 from fbn_exp.sites import resolve
@@ -274,40 +275,6 @@ def _explain(config: ModelConfig, source: Path | str, error: Exception) -> str:
             f"\nif the hub cannot be reached from here, give model.name=/path/to/a/local/copy of {name}"
         )
     return message
-
-
-def choose_device(asked: str) -> torch.device:
-    """Device by name; ``auto`` takes a GPU where there is one.
-
-    Raises
-    ------
-    ModelError
-        If torch does not know the name, or there is no such device here.
-    """
-    if asked == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(asked)
-        torch.empty(0, device=device)  # a device that is not there fails here, not after loading
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ModelError(f"model.device is {asked!r}: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def choose_dtype(asked: Precision, device: torch.device) -> torch.dtype:
-    """Format of the weights; ``auto`` takes bfloat16 only where the hardware multiplies in it."""
-    if asked is not Precision.auto:
-        return {
-            Precision.float32: torch.float32,
-            Precision.bfloat16: torch.bfloat16,
-            Precision.float16: torch.float16,
-        }[asked]
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        # without these instructions a processor emulates bfloat16, several times slower than float32
-        fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
 
 
 def _precision(dtype: torch.dtype) -> str:

@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fbn_exp.files import save_figure
 from fbn_exp.reliability.base import ReliabilityReport
+
+Array = NDArray[np.floating]
 
 MOST_ESTIMATES = 1_500
 NUMBERED = 20
@@ -52,56 +57,59 @@ def draw_reliability(report: ReliabilityReport, folder: Path, dpi: int) -> dict[
 
 def reliability(report: ReliabilityReport) -> Figure:
     """Reproducibility of each network, coloured by p, beside the null; Iq and split-half as marks."""
-    statistics = {name: values.numpy() for name, values in report.statistics.items()}
-    count = len(statistics["iq"])
+    count = len(report.statistics["iq"])
     figure = Figure(figsize=(min(15, 6 + 0.2 * count), 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[5, 1], sharey=True)
-    place = np.arange(count)
-    if "p_value" in statistics:
-        norm = BoundaryNorm(P_STEPS, 256)
-        points = left.scatter(
-            place,
-            statistics["reproducibility"],
-            c=statistics["p_value"],
-            cmap="viridis",
-            norm=norm,
-            s=46,
-            zorder=3,
-            label="|r| between runs",
-        )
-        figure.colorbar(points, ax=right, label="p", pad=0.05)
-    else:
-        left.scatter(place, statistics["reproducibility"], color=ACCENT, s=46, label="|r| between runs")
-    left.scatter(place, statistics["iq"], marker="_", color=SECOND, s=90, zorder=2, label="Iq")
-    if "split_half" in statistics:
-        left.scatter(
-            place,
-            statistics["split_half"],
-            marker="x",
-            color="black",
-            s=24,
-            zorder=2,
-            label="|r| between halves of the texts",
-        )
+    coloured = _networks(left, {name: values.numpy() for name, values in report.statistics.items()})
+    if coloured is not None:
+        figure.colorbar(coloured, ax=right, label="p", pad=0.05)
     left.set_xlabel("network")
-    left.set_ylim(min(0.0, float(statistics["iq"].min())) - 0.02, 1.02)
     left.xaxis.set_major_locator(MaxNLocator(min(count, NUMBERED), integer=True, min_n_ticks=1))
     left.grid(axis="y", alpha=0.3)
-    right.set_xlabel("null networks")
-    null = report.null.numpy()
-    if len(null):
-        limit = float(np.quantile(null, 0.95))
-        left.axhspan(float(null.min()), limit, color=GREY, alpha=0.25, lw=0, label="null, up to its 95%")
-        right.hist(null, bins=np.linspace(0, 1, 41).tolist(), orientation="horizontal", color=GREY)
-        right.axhline(limit, color="black", lw=0.8, ls="--")
-    else:
-        right.set_visible(False)
+    _null(left, right, report.null.numpy())
     left.legend(fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     figure.suptitle(
         f"Reliability of networks over {int(report.metrics['runs'])} runs [null: {report.null_name}]",
         fontsize=10,
     )
     return figure
+
+
+def _networks(axes: Axes, statistics: Mapping[str, Array]) -> PathCollection | None:
+    """Marks of every network; what is coloured by p, where there are p values."""
+    place, between = np.arange(len(statistics["iq"])), "|r| between runs"
+    coloured = None
+    if "p_value" in statistics:
+        coloured = axes.scatter(
+            place,
+            statistics["reproducibility"],
+            c=statistics["p_value"],
+            cmap="viridis",
+            norm=BoundaryNorm(P_STEPS, 256),
+            s=46,
+            zorder=3,
+            label=between,
+        )
+    else:
+        axes.scatter(place, statistics["reproducibility"], color=ACCENT, s=46, label=between)
+    axes.scatter(place, statistics["iq"], marker="_", color=SECOND, s=90, zorder=2, label="Iq")
+    if "split_half" in statistics:
+        halves = "|r| between halves of the texts"
+        axes.scatter(place, statistics["split_half"], marker="x", color="black", s=24, zorder=2, label=halves)
+    axes.set_ylim(min(0.0, float(statistics["iq"].min())) - 0.02, 1.02)
+    return coloured
+
+
+def _null(left: Axes, right: Axes, null: Array) -> None:
+    """Range of the null behind the networks, its histogram beside them."""
+    right.set_xlabel("null networks")
+    if not len(null):
+        right.set_visible(False)
+        return
+    limit = float(np.quantile(null, 0.95))
+    left.axhspan(float(null.min()), limit, color=GREY, alpha=0.25, lw=0, label="null, up to its 95%")
+    right.hist(null, bins=np.linspace(0, 1, 41).tolist(), orientation="horizontal", color=GREY)
+    right.axhline(limit, color="black", lw=0.8, ls="--")
 
 
 def clusters(similarity: Tensor, labels: Tensor) -> Figure:

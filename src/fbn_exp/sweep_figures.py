@@ -117,9 +117,7 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
     axes.set_title("Harm of each lesion (positive is worse)", fontsize=10)
     for (row, column), value in np.ndenumerate(values):
         colour = "white" if abs(shade[row, column]) > 0.6 else "black"
-        # + 0.0: no minus before a zero
-        said = f"{round(value, 2) + 0.0:+.2f}"
-        axes.text(column, row, said, ha="center", va="center", fontsize=7, color=colour)
+        axes.text(column, row, f"{value:+z.2f}", ha="center", va="center", fontsize=7, color=colour)
     return figure
 
 

@@ -153,7 +153,8 @@ def test_texts_of_each_network_stand_side_by_side(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(0.12345, "0.123"), (12.345, "12.3"), (float("nan"), "–"), (-0.5, "-0.500")]
+    ("value", "said"),
+    [(0.12345, "0.123"), (12.345, "12.3"), (float("nan"), "–"), (-0.5, "-0.500"), (-1e-17, "0.000")],
 )
 def test_numbers_have_the_digits_that_are_read(value, said):
     assert number(value) == said

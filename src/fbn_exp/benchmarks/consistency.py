@@ -10,7 +10,8 @@ from typing_extensions import override
 from fbn_exp import consistency as core
 from fbn_exp.activations import Signals, recorded
 from fbn_exp.benchmarks.base import Measurement, NetworkBenchmark, Recording
-from fbn_exp.benchmarks.consistency_report import Findings, report
+from fbn_exp.benchmarks.consistency_findings import Findings
+from fbn_exp.benchmarks.consistency_report import report
 from fbn_exp.consistency import Templates
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.dual_regression import Retest, retest

@@ -1,87 +1,18 @@
-"""What consistency found: numbers, table, picture and words."""
-
-from dataclasses import dataclass
+"""What consistency found, as numbers, tables and words."""
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fbn_exp.benchmarks.base import Measurement
-from fbn_exp.consistency import Against, Matches, with_mean, with_total
-from fbn_exp.dual_regression import Retest
+from fbn_exp.benchmarks.consistency_figure import consistency_figure
+from fbn_exp.benchmarks.consistency_findings import Findings
+from fbn_exp.consistency import Matches, with_mean
 
 Array = NDArray[np.float64]
 
 SIGNIFICANT = 0.05
 ROWS = 20
-NULLS = {"masks": "random masks", "shift": "shifted signals"}
-COLOURS = {"masks": "tab:olive", "shift": "tab:orange"}
-ACCENT = "#1f4e79"
-
-
-@dataclass(frozen=True, eq=False)
-class Findings:
-    """Everything that the report needs; see ``fbn_exp.consistency`` and ``fbn_exp.dual_regression``.
-
-    Attributes
-    ----------
-    found, shifted : Matches
-        Of the individual networks, and of those of shifted signals.
-    count, iou : dict of str to Against
-        By null: ``masks`` and ``shift``.
-    correlation : Against
-        Matched |r| beside that of shifted signals; masks have no maps to correlate.
-    halves : Retest or None
-        None if texts are too short for it.
-    sizes : array of shape (K,)
-        Neurons of the templates.
-    individual_size : float
-        Median neurons of an individual network.
-    n_components : int
-        Individual networks of a text.
-    minimum_iou : float
-        What a match exceeds.
-    templates, texts : str
-        Where the templates and the individual networks come from.
-    asked : int or None
-        Texts that were asked for.
-    """
-
-    found: Matches
-    shifted: Matches
-    count: dict[str, Against]
-    iou: dict[str, Against]
-    correlation: Against
-    halves: Retest | None
-    sizes: NDArray[np.int64]
-    individual_size: float
-    n_components: int
-    minimum_iou: float
-    templates: str
-    texts: str
-    asked: int | None
-
-    @property
-    def totals(self) -> Array:
-        """Count of each template, and of all together, shape (K + 1,)."""
-        return with_total(self.found.count.sum(axis=0))
-
-    @property
-    def individual(self) -> int:
-        """Number of individual networks over all texts."""
-        return len(self.found.count) * self.n_components
-
-    @property
-    def chance(self) -> Array:
-        """Expected count of each template and of all, under the null that expects more, shape (K + 1,)."""
-        return np.maximum(self.count["masks"].expected, self.count["shift"].expected)
-
-    @property
-    def p_value(self) -> Array:
-        """Of each template's count and of the sum, under the null that is harder to beat, shape (K + 1,)."""
-        return np.maximum(self.count["masks"].p_value, self.count["shift"].p_value)
 
 
 def report(findings: Findings) -> Measurement:
@@ -90,7 +21,7 @@ def report(findings: Findings) -> Measurement:
     return Measurement(
         metrics=_metrics(findings, table),
         tables={"consistency": table, "matches": _per_text(findings.found)},
-        figures={"consistency": _figure(findings)},
+        figures={"consistency": consistency_figure(findings)},
         title=f"Templates of {findings.templates} in single texts of {findings.texts}",
         rows=_rows(table),
         lines=_lines(findings),
@@ -150,7 +81,7 @@ def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
         "consistency/matched_r/chance_shift": findings.correlation.expected[-1],
         "consistency/matched_r/p_value_shift": findings.correlation.p_value[-1],
     }
-    for null in NULLS:
+    for null in findings.count:
         metrics[f"consistency/count_total/chance_{null}"] = findings.count[null].expected[-1]
         metrics[f"consistency/count_total/p_value_{null}"] = findings.count[null].p_value[-1]
         metrics[f"consistency/matched_iou/chance_{null}"] = findings.iou[null].expected[-1]
@@ -249,79 +180,3 @@ def _remarks(findings: Findings) -> list[str]:
     if findings.halves is None:
         remarks.append("Texts are too short or too few to be halved: no test-retest numbers.")
     return remarks
-
-
-def _figure(findings: Findings) -> Figure:
-    """Counts and matched IoU of each template beside both nulls, and test-retest numbers."""
-    panels = 2 if findings.halves is None else 3
-    n_networks = len(findings.sizes)
-    width = min(16.0, max(9.5, 5.0 + 0.45 * n_networks))
-    figure = Figure(figsize=(width, 2.7 * panels + 0.5), layout="constrained")
-    axes = figure.subplots(panels, 1, sharex=True)
-    _count_panel(axes[0], findings)
-    _iou_panel(axes[1], findings)
-    if findings.halves is not None:
-        _retest_panel(axes[2], findings.halves)
-    axes[-1].set_xlabel("template network")
-    if n_networks <= 2 * ROWS:
-        axes[-1].set_xticks(np.arange(n_networks))
-    for each in axes:
-        each.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(
-        f"Templates: {findings.templates}\nlooked for in {len(findings.found.count)} single texts: "
-        f"{findings.texts}",
-        fontsize=10,
-    )
-    return figure
-
-
-def _count_panel(axes: Axes, findings: Findings) -> None:
-    networks = np.arange(len(findings.sizes))
-    bars = axes.bar(networks - 0.22, findings.totals[:-1], 0.4, color=ACCENT, label="individual networks")
-    if len(networks) <= ROWS:
-        axes.bar_label(bars, fmt="{:.0f}", fontsize=7)
-    for place, (null, against) in enumerate(findings.count.items()):
-        expected, upper = against.expected[:-1], against.upper[:-1]
-        error = [np.zeros_like(expected), np.maximum(upper - expected, 0)]
-        at = networks + 0.1 + 0.2 * place
-        label = f"{NULLS[null]} (tip: 95%)"
-        axes.bar(at, expected, 0.2, yerr=error, color=COLOURS[null], label=label, error_kw={"lw": 1})
-    axes.set_ylabel(f"count of {findings.individual:,}")
-    axes.set_title(f"Individual networks with IoU > {findings.minimum_iou:g}", fontsize=9)
-    _legend(axes)
-
-
-def _iou_panel(axes: Axes, findings: Findings) -> None:
-    networks = np.arange(len(findings.sizes))
-    axes.boxplot(
-        findings.found.iou,
-        positions=networks,
-        widths=0.45,
-        manage_ticks=False,
-        flierprops={"ms": 2},
-        medianprops={"color": ACCENT},
-    )
-    axes.plot(networks, findings.found.iou.mean(axis=0), "D", ms=4, color=ACCENT, label="mean over texts")
-    for null, against in findings.iou.items():
-        axes.plot(networks, against.expected[:-1], "_", ms=16, mew=2, color=COLOURS[null], label=NULLS[null])
-    axes.axhline(findings.minimum_iou, color="gray", lw=0.7, ls=":")
-    axes.set_ylabel("matched IoU")
-    axes.set_title("Best one-to-one match in each text", fontsize=9)
-    _legend(axes)
-
-
-def _retest_panel(axes: Axes, halves: Retest) -> None:
-    networks = np.arange(len(halves.icc))
-    axes.bar(networks - 0.2, halves.icc, 0.36, color=ACCENT, label="ICC(3,1) of strength")
-    axes.bar(networks + 0.2, halves.identification, 0.36, color="tab:green", label="own half identified")
-    axes.axhline(1 / halves.n_texts, color="tab:green", lw=0.8, ls="--", label="identification by chance")
-    axes.axhline(0, color="black", lw=0.6)
-    axes.set_ylim(min(-0.05, float(np.nanmin(halves.icc, initial=0.0)) - 0.05), 1.02)
-    axes.set_ylabel("test–retest")
-    axes.set_title("Dual regression onto both halves of each text", fontsize=9)
-    _legend(axes)
-
-
-def _legend(axes: Axes) -> None:
-    """Beside the panel, where it hides nothing."""
-    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -1,6 +1,5 @@
 """Tasks of lm-evaluation-harness: any that it knows, from the hub or from local yaml files."""
 
-import copy
 import functools
 import hashlib
 import importlib
@@ -16,14 +15,13 @@ import numpy as np
 import torch
 from typing_extensions import override
 
-from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.harness_model import harness_model
 from fbn_exp.errors import BenchmarkError, ConfigError, FbnError
 from fbn_exp.models import LanguageModel
 from fbn_exp.scores import Score, mean_score
 
 if TYPE_CHECKING:
-    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
 log = logging.getLogger(__name__)
@@ -129,7 +127,7 @@ class Harness(Benchmark):
         with installed_evaluate(), kept_random_state():
             self._manager = self._task_manager()
             self._loaded = _load(self._manager, self.tasks)
-            self._harness_model = _harness_model(lm, self.batch_size)
+            self._harness_model = harness_model(lm, self.batch_size)
 
     def _task_manager(self) -> "TaskManager":
         """Index of tasks; that of lm-eval's own, which takes seconds, only where it is needed."""
@@ -261,45 +259,3 @@ def _folder_digest(folder: str | None) -> str | None:
         if file.is_file() and "__pycache__" not in file.parts:
             digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
-
-
-def _harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
-    """lm-eval's wrapper around the loaded model; token ids of a text are computed once."""
-    from lm_eval.models.huggingface import HFLM
-
-    class LoadedModel(HFLM):  # type: ignore[misc]
-        """An ``HFLM`` that remembers what it has tokenised, since a sweep asks the same texts every time."""
-
-        def __init__(self) -> None:
-            self._encoded: dict[Any, list[int]] = {}
-            # lm-eval gives the tokenizer a padding token if it has none
-            tokenizer = copy.deepcopy(lm.tokenizer)
-            super().__init__(pretrained=lm.model, tokenizer=tokenizer, batch_size=batch_size)
-
-        # lm-eval would take a model that it has not loaded itself for rank 0 of 1
-
-        @property
-        def rank(self) -> int:
-            return ranks.rank_and_size()[0]
-
-        @property
-        def world_size(self) -> int:
-            return ranks.rank_and_size()[1]
-
-        def all_gather(self, tensor: torch.Tensor) -> torch.Tensor:
-            return torch.stack(ranks.gathered(tensor, "numbers of requests"))
-
-        def gather_object(self, obj: Any, dst: int = 0) -> list[Any] | None:
-            found = ranks.gathered(obj, "scores of lm-eval")
-            return found if self.rank == dst else None
-
-        def barrier(self) -> None:
-            ranks.gathered(None, "answers to requests")
-
-        def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> list[int]:
-            key = (string, args, tuple(sorted(kwargs.items())))
-            if key not in self._encoded:
-                self._encoded[key] = super().tok_encode(string, *args, **kwargs)
-            return list(self._encoded[key])
-
-    return LoadedModel()

@@ -151,11 +151,11 @@ def _shown_consistency(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def number(value: object) -> str:
-    """A number with as many digits as are read, ``–`` for none."""
+    """A number with as many digits as are read, no minus before a zero, ``–`` for none."""
     found = float(value)  # type: ignore[arg-type]
     if np.isnan(found):
         return "–"
-    return f"{found:.3f}" if abs(found) < 10 else f"{found:,.1f}"
+    return f"{found:z.3f}" if abs(found) < 10 else f"{found:,.1f}"
 
 
 def between(low: object, high: object) -> str:

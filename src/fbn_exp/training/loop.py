@@ -21,7 +21,7 @@ from fbn_exp.config.choices import Precision
 from fbn_exp.config.training import TrainerConfig
 from fbn_exp.errors import ConfigError, TrainingError
 from fbn_exp.files import full_disk_named
-from fbn_exp.models import choose_dtype
+from fbn_exp.placement import choose_dtype
 from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
 from fbn_exp.training.tasks import Lesson
 

@@ -1,0 +1,67 @@
+"""The loaded model as lm-evaluation-harness wants it: split over ranks, each text tokenised once."""
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fbn_exp import ranks
+from fbn_exp.models import LanguageModel
+
+if TYPE_CHECKING:
+    from lm_eval.models.huggingface import HFLM
+
+
+def harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
+    """Wrap the loaded model as lm-eval wants it.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        Used as it stands, with the interventions that are active when it is scored.
+    batch_size : int or str
+        As lm-eval takes it, also ``auto``.
+
+    Returns
+    -------
+    HFLM
+        Splits requests over ranks, and computes the token ids of a text once.
+    """
+    from lm_eval.models.huggingface import HFLM
+
+    class LoadedModel(HFLM):  # type: ignore[misc]
+        """An ``HFLM`` that remembers what it has tokenised, since a sweep asks the same texts every time."""
+
+        def __init__(self) -> None:
+            self._encoded: dict[Any, list[int]] = {}
+            # lm-eval gives the tokenizer a padding token if it has none
+            tokenizer = copy.deepcopy(lm.tokenizer)
+            super().__init__(pretrained=lm.model, tokenizer=tokenizer, batch_size=batch_size)
+
+        # lm-eval would take a model that it has not loaded itself for rank 0 of 1
+
+        @property
+        def rank(self) -> int:
+            return ranks.rank_and_size()[0]
+
+        @property
+        def world_size(self) -> int:
+            return ranks.rank_and_size()[1]
+
+        def all_gather(self, tensor: torch.Tensor) -> torch.Tensor:
+            return torch.stack(ranks.gathered(tensor, "numbers of requests"))
+
+        def gather_object(self, obj: Any, dst: int = 0) -> list[Any] | None:
+            found = ranks.gathered(obj, "scores of lm-eval")
+            return found if self.rank == dst else None
+
+        def barrier(self) -> None:
+            ranks.gathered(None, "answers to requests")
+
+        def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> list[int]:
+            key = (string, args, tuple(sorted(kwargs.items())))
+            if key not in self._encoded:
+                self._encoded[key] = super().tok_encode(string, *args, **kwargs)
+            return list(self._encoded[key])
+
+    return LoadedModel()
