@@ -251,6 +251,31 @@ def test_a_classifier_learns_what_the_last_token_tells(fresh, separable, tmp_pat
     assert scores["nats_per_text"].value < 0.2
 
 
+class Logged(TrainerCallback):
+    def __init__(self):
+        self.values = []
+
+    def on_log(self, args, state, control, logs=None, **_):
+        self.values += [(logs["loss"], logs["grad_norm"])] if "grad_norm" in logs else []
+
+
+@pytest.mark.parametrize("task", [ClassificationTask, LanguageModelingTask])
+@pytest.mark.parametrize("choice", [{"batch_size": 4}, {"batch_size": 2}, {"batch_size": 1}])
+def test_loss_and_gradient_are_those_of_the_whole_update(task, choice, fresh, separable, tmp_path):
+    separable.n_texts = 20  # the last update of an epoch is smaller
+
+    def losses_and_gradients(batch_size):
+        lesson, logged = task(dev_texts=4, test_texts=4).lesson(fresh(), separable), Logged()
+        TrainAll().prepare(lesson.lm.model, None)
+        config = dataclasses.replace(CONFIG, batch_size=batch_size, gradient_accumulation=8 // batch_size)
+        fit(lesson, config, tmp_path / str(batch_size), [logged])
+        return np.array(logged.values)
+
+    whole, divided = losses_and_gradients(8), losses_and_gradients(choice["batch_size"])
+    assert whole.shape == (9, 2)
+    np.testing.assert_allclose(divided, whole, rtol=2e-3)
+
+
 def test_global_generators_are_left_as_they_were(fresh, separable, tmp_path):
     torch.manual_seed(5)
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002

@@ -214,6 +214,10 @@ class _Loop(Trainer):
             data_collator=lesson.collate,
             callbacks=callbacks,
         )
+        if lesson.lm.labels is not None:
+            # a head takes the mean over its own texts: transformers, which sees that it accepts the number of
+            # items in an update and not that it ignores it, would add the means of all passes and ranks up
+            self.model_accepts_loss_kwargs = False
 
     @override
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
