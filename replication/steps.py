@@ -45,7 +45,6 @@ TUNED = (
     "dataset=tweets",
     "dataset.n_texts=400",
     "benchmark=classification",
-    "benchmark.labels=[]",
     "benchmark.dataset.n_texts=200",
 )
 # 512 networks take minutes a start

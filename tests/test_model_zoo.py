@@ -94,7 +94,6 @@ def all_through_the_scripts(request, tmp_path_factory):
         *scored,
         "benchmark.dataset.split=test",
         "benchmark.dataset.n_texts=20",
-        "benchmark.labels=[]",
         "intervention=inhibit",
         "controls.repeats=1",
     )

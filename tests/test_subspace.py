@@ -56,6 +56,16 @@ def test_every_direction_is_found_under_a_slowly_decaying_spectrum(shape):
     assert found.total_energy == pytest.approx((spectrum**2).sum(), rel=1e-6)
 
 
+# an eighth of so few tokens is less than a block is wide
+@pytest.mark.parametrize(("k", "n_tokens"), [(100, 520), (128, 638), (200, 900)])
+def test_few_tokens_suffice_for_a_wide_block(k, n_tokens):
+    spectrum = 1000 * np.arange(1.0, n_tokens - 1) ** -1.0
+    signals, left, _ = with_spectrum(n_tokens, 1200, spectrum)
+    assert n_tokens > max(EXACT_BELOW, KrylovSpace.of(k).width)
+    found = find(signals, k)
+    assert smallest_cosine(found.scores, left[:, :k]) > 0.999
+
+
 @pytest.mark.parametrize("shape", [(SMALL, 900), (900, SMALL), (40, 300), (300, 40), (30, 30)])
 def test_small_signals_are_solved_exactly(shape):
     k = 5

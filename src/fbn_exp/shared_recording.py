@@ -18,6 +18,7 @@ from fbn_exp.datasets.batches import length_batches
 from fbn_exp.errors import SignalError
 from fbn_exp.files import free_bytes, in_words
 from fbn_exp.layout import NeuronLayout
+from fbn_exp.mapped import release
 from fbn_exp.models import LanguageModel
 from fbn_exp.statistics import CHUNK_VALUES
 
@@ -73,8 +74,10 @@ def fill_together(
             file = folder / f"rank{rank}.f32"
             part = _mapped(file, (len(rows), layout.n_neurons), new=False)
             for start in range(0, len(rows), step):
-                found = part[start : start + step].to(values.device)
-                values.index_copy_(0, rows[start : start + step].to(values.device), found)
+                chunk = part[start : start + step]
+                values.index_copy_(0, rows[start : start + step].to(values.device), chunk.to(values.device))
+                release(chunk)
+                release(values)
             del part
             file.unlink()
     return max(seconds)

@@ -176,7 +176,9 @@ def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator
     """
     n_tokens, n_neurons = signals.shape
     most = max(2 * block, SAMPLE_VALUES // n_neurons)
-    chosen = torch.randperm(n_tokens, generator=generator)[: min(n_tokens // SAMPLE_SHARE, most)]
+    # as many as the block has columns at the least, or the block would be narrower
+    n_sampled = max(block, min(n_tokens // SAMPLE_SHARE, most))
+    chosen = torch.randperm(n_tokens, generator=generator)[:n_sampled]
     sample = copied_rows(signals, chosen.sort().values)
     left = torch.randn(len(sample), block, generator=generator).to(signals.device)
     direction = torch.linalg.qr(_transposed_times(sample, mean, left)).Q

@@ -80,7 +80,7 @@ def test_another_data_set_takes_its_own_labels_and_other_words():
         "benchmark.prompt='News: {text}\nTopic:'",
         "+benchmark.words={Sci/Tech: science}",
     )
-    assert (made.dataset.label_field, made.dataset.split, made.chosen) == ("label", Split.test, [])
+    assert (made.dataset.label_field, made.dataset.split, made.asked) == ("label", Split.test, [])
     assert made.words["Sci/Tech"] == "science"
     assert "\nTopic:" in made.prompt
 

@@ -11,6 +11,7 @@ from torch import nn
 from fbn_exp.benchmarks.classification import Classification
 from fbn_exp.config.choices import Split
 from fbn_exp.errors import BenchmarkError, ConfigError, DatasetError
+from fbn_exp.training.classifier import classifier
 
 YES, NO = 259, 260
 PROMPT = "{text} yes or no:"
@@ -111,6 +112,24 @@ def test_words_stand_for_labels(counter, texts_of):
     assert scored(Classification(dataset, PROMPT, words), counter)["acc"].value == 1
 
 
+def test_by_default_the_labels_are_those_that_have_a_word(counter, texts_of):
+    dataset = texts_of(["a +", "b -", "c -"], labels=["p", "n", "other"])
+    benchmark = Classification(dataset, PROMPT, {"p": "yes", "n": "no"}, labels=None)
+    assert scored(benchmark, counter)["acc"].n == 2
+    assert benchmark.labels == ["n", "p"]
+
+
+def test_by_default_the_labels_are_all_that_a_head_knows(tiny_model, texts_of):
+    dataset = texts_of(["a text", "another", "a third", "more"], labels=["p", "n", "other", "n"])
+    model = classifier(tiny_model, ["n", "other", "p"], seed=0)
+    benchmark = Classification(dataset, PROMPT, {"p": "yes", "n": "no"}, labels=None)
+    scores = scored(benchmark, model)
+    assert benchmark.labels == ["n", "other", "p"]
+    assert (scores["acc"].n, scores["acc"].chance) == (4, 0.5)
+    named = Classification(dataset, PROMPT, labels=["n", "p"])
+    assert scored(named, model)["acc"].n == 3
+
+
 def test_words_of_one_token_share_one_pass(counter, texts_of):
     dataset = texts_of(["a ++", "b -"], labels=["yes", "no"])
     benchmark = Classification(dataset, PROMPT)
@@ -165,7 +184,7 @@ def test_on_reads_another_part_with_the_same_question(texts_of):
     dataset = texts_of(["a", "b"], labels=["yes", "no"], split=Split.test)
     other = Classification(dataset, PROMPT, {"yes": "y", "no": "n"}, ["yes", "no"], 99).on(Split.dev)
     assert (other.dataset.split, dataset.split) == (Split.dev, Split.test)
-    assert (other.prompt, other.words, other.chosen) == (PROMPT, {"yes": "y", "no": "n"}, ["yes", "no"])
+    assert (other.prompt, other.words, other.asked) == (PROMPT, {"yes": "y", "no": "n"}, ["yes", "no"])
     assert other.batch_tokens == 99
 
 

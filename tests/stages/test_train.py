@@ -93,9 +93,11 @@ def test_lesioned_neurons_learn_nothing_and_are_whole_again_in_the_checkpoint(wo
     before, slices = start
     lesion = (networks, "intervention=inhibit", "trainer.weight_decay=0")
     metrics = run_stage("train", tmp_path / "plain", *QUICK, *texts, *LANGUAGE, *lesion)
-    run_stage("train", tmp_path / "folded", *QUICK, *texts, *LANGUAGE, *lesion, "fold=true")
+    with_fold = run_stage("train", tmp_path / "folded", *QUICK, *texts, *LANGUAGE, *lesion, "fold=true")
     name = "perplexity_files/nats_per_token"
     assert metrics[f"lesioned/{name}"] != metrics[name]
+    # what is reported is what the checkpoint does
+    assert with_fold[name] == with_fold[f"lesioned/{name}"] == metrics[f"lesioned/{name}"]
     plain, folded = (
         AutoModelForCausalLM.from_pretrained(tmp_path / each / "checkpoint").state_dict()
         for each in ("plain", "folded")
@@ -108,6 +110,15 @@ def test_lesioned_neurons_learn_nothing_and_are_whole_again_in_the_checkpoint(wo
         assert torch.equal(rows[0], rows[1])
         assert rows[0].any()
         assert not rows[2].any()
+
+
+def test_the_curve_on_dev_starts_under_the_lesion_that_is_trained_under(world, tmp_path):
+    _, texts, networks = world
+    lesion = (networks, "intervention=inhibit", "trainer.learning_rate=1e-12")
+    run_stage("train", tmp_path, *QUICK, *texts, "task=language_modeling", "trainer.max_steps=4", *lesion)
+    losses = pd.read_csv(tmp_path / "tables" / "training.csv")["dev_nats_per_token"].dropna()
+    assert len(losses) == 2
+    assert losses.iloc[0] == pytest.approx(losses.iloc[1], rel=1e-7)
 
 
 @pytest.mark.parametrize("task", ["language_modeling", "classification"])

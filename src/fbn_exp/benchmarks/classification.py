@@ -48,8 +48,9 @@ class Classification(Benchmark):
     words : mapping of str to str
         Word of a label, such as ``science`` of ``Sci/Tech``; of the others, the label itself. Words of labels
         that no text has are not used, with a warning.
-    labels : sequence of str
-        Only texts with one of these labels are taken; empty takes all.
+    labels : sequence of str or None
+        Only texts with one of these labels are taken; empty takes all. None takes the labels that have a
+        word, and all of them for a model that has a head.
     batch_tokens : int
         Tokens of a batch, padding included.
 
@@ -64,23 +65,26 @@ class Classification(Benchmark):
         dataset: TextDataset,
         prompt: str,
         words: Mapping[str, str] | None = None,
-        labels: Sequence[str] = (),
+        labels: Sequence[str] | None = (),
         batch_tokens: int = 1024,
     ) -> None:
         if "{text}" not in prompt:
             raise ConfigError(f"benchmark.prompt is {prompt!r}: needs {{text}} where the text goes")
-        if len(set(labels)) == 1:
+        if labels is not None and len(set(labels)) == 1:
             raise ConfigError(f"benchmark.labels is [{labels[0]}]: name at least two, or none to take all")
         if words and not all(words.values()):
             raise ConfigError("benchmark.words: no word may be empty")
         self.dataset = dataset
         self.prompt = prompt
         self.words = dict(words or {})
-        self.chosen = list(labels)
+        self.asked = None if labels is None else list(labels)
         self.batch_tokens = batch_tokens
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
+        self.head = lm.labels
+        by_default = [] if self.head is not None else list(self.words)
+        self.chosen = by_default if self.asked is None else self.asked
         self.texts = self.dataset.sample(lm.tokenizer, self.chosen)
         for document in self.texts.documents:
             if document.label is None:
@@ -89,7 +93,6 @@ class Classification(Benchmark):
                     "benchmark.labels to leave such texts out"
                 )
         gold = [str(document.label) for document in self.texts.documents]
-        self.head = lm.labels
         if self.head is not None:
             self._prepare_head(self.head, gold)
             return
@@ -153,7 +156,7 @@ class Classification(Benchmark):
     def on(self, part: Split) -> "Classification":
         dataset = copy.copy(self.dataset)
         dataset.split = part
-        return Classification(dataset, self.prompt, self.words, self.chosen, self.batch_tokens)
+        return Classification(dataset, self.prompt, self.words, self.asked, self.batch_tokens)
 
     @override
     def text_digests(self) -> frozenset[str]:

@@ -111,7 +111,7 @@ class ClassificationConfig(BenchmarkConfig):
     dataset: DatasetConfig = MISSING
     prompt: str = MISSING
     words: dict[str, str] = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)
+    labels: list[str] | None = None
     batch_tokens: int = 1024
 
 

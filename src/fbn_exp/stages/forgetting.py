@@ -1,5 +1,6 @@
 """What a model can do before and after training, on the task that it was trained for and on others."""
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
+from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.comparison import Comparison, compare
 from fbn_exp.config.choices import Site
@@ -38,26 +40,34 @@ class Memory:
         By the name under ``forgetting``.
     trainable : str
         What is trained, for the table.
-    lm : LanguageModel
-        As loaded.
-    site : Site
-        Any that the model has; scores without an edit do not depend on it.
-    cache : Path
-        Where scores are kept.
     """
 
-    def __init__(
-        self, benchmarks: Mapping[str, Benchmark], trainable: str, lm: LanguageModel, site: Site, cache: Path
-    ) -> None:
+    def __init__(self, benchmarks: Mapping[str, Benchmark], trainable: str) -> None:
         self.benchmarks = benchmarks
         self.trainable = trainable
         self.before: list[Score] = []
-        for name, benchmark in benchmarks.items():
+
+    def score_before(self, lm: LanguageModel, site: Site, cache: Path) -> None:
+        """Score the model as it was loaded; on every rank, which divide the items.
+
+        Parameters
+        ----------
+        lm : LanguageModel
+            As loaded.
+        site : Site
+            Any that the model has; scores without an edit do not depend on it.
+        cache : Path
+            Where scores are kept.
+        """
+        layout = lm.layout(site)
+        for name, benchmark in self.benchmarks.items():
             log.info("before training: %s", name)
             benchmark.prepare(lm)
-            layout = lm.layout(site)
             scorer = Scorer(lm, layout, benchmark, ScoreCache(cache / "scores"))
-            self.before += scorer.scores(no_edit(layout.n_neurons))
+            own = {"lm": lm, "benchmark": benchmark}
+            self.before += (
+                ranks.led(functools.partial(scorer.scores, no_edit(layout.n_neurons)), own.get) or []
+            )
 
     def require_unseen(self, learnt: Texts) -> None:
         """Nothing that is scored may be learnt.

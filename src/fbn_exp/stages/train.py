@@ -6,7 +6,7 @@ import os
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,95 +17,29 @@ from rich.markup import escape
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
-from fbn_exp import figures, ranks
-from fbn_exp.benchmarks.base import Benchmark
-from fbn_exp.config.choices import Precision, Site, Split
-from fbn_exp.config.options import FiguresConfig, ModelConfig
-from fbn_exp.config.training import TrainerConfig
+from fbn_exp import ranks
+from fbn_exp.config.choices import Precision
+from fbn_exp.config.options import ModelConfig
 from fbn_exp.console import console
-from fbn_exp.datasets.base import TextDataset
 from fbn_exp.edits import Edit, applied
-from fbn_exp.errors import ConfigError
 from fbn_exp.files import new_folder
 from fbn_exp.fold import export
-from fbn_exp.interventions import Intervention, NoIntervention
+from fbn_exp.interventions import NoIntervention
 from fbn_exp.models import LanguageModel, take
 from fbn_exp.networks import FunctionalNetworks
-from fbn_exp.stages.build import built, plain, typed
+from fbn_exp.scores import Score
+from fbn_exp.stages.build import plain
 from fbn_exp.stages.checks import objective_of
 from fbn_exp.stages.forgetting import Memory, print_forgetting
 from fbn_exp.stages.run_folder import RunFolder
+from fbn_exp.stages.training_parts import TrainingParts, training_parts
 from fbn_exp.targets import Target, choose_target
-from fbn_exp.thresholds import Threshold
-from fbn_exp.tracking import RunInfo, TrackedRun, Tracker
-from fbn_exp.training.loop import check, fit, last_checkpoint, trained_parameters
+from fbn_exp.tracking import RunInfo, TrackedRun
+from fbn_exp.training.loop import fit, trained_parameters
 from fbn_exp.training.report import draw_history, history_table
-from fbn_exp.training.tasks import Lesson, Task
-from fbn_exp.training.trainable import Trainable
+from fbn_exp.training.tasks import Lesson
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingParts:
-    """What a training run needs, as objects, all of them checked."""
-
-    site: Site
-    cache: Path
-    networks: Path | None
-    model: ModelConfig
-    dataset: TextDataset
-    task: Task
-    trainable: Trainable
-    trainer: TrainerConfig
-    threshold: Threshold
-    intervention: Intervention
-    fold: bool
-    forgetting: dict[str, Benchmark]
-    tracker: Tracker
-    figures: FiguresConfig
-
-
-def training_parts(cfg: DictConfig) -> TrainingParts:
-    """Objects of all groups.
-
-    Raises
-    ------
-    FbnError
-        If any setting is out of range or contradicts another one; nothing has been loaded by then.
-    """
-    parts = TrainingParts(
-        site=cfg.site,
-        cache=Path(cfg.cache),
-        networks=None if cfg.networks is None else Path(cfg.networks).expanduser(),
-        model=typed(cfg.model, ModelConfig),
-        dataset=built(cfg.dataset, TextDataset),  # type: ignore[type-abstract]
-        task=built(cfg.task, Task),  # type: ignore[type-abstract]
-        trainable=built(cfg.trainable, Trainable),  # type: ignore[type-abstract]
-        trainer=typed(cfg.trainer, TrainerConfig),
-        threshold=built(cfg.threshold, Threshold),  # type: ignore[type-abstract]
-        intervention=built(cfg.intervention, Intervention),  # type: ignore[type-abstract]
-        fold=cfg.fold,
-        forgetting={str(name): built(each, Benchmark) for name, each in cfg.forgetting.items()},  # type: ignore[type-abstract]
-        tracker=built(cfg.tracking, Tracker),  # type: ignore[type-abstract]
-        figures=typed(cfg.figures, FiguresConfig),
-    )
-    figures.check(parts.figures)
-    check(parts.trainer)
-    if parts.dataset.split not in (Split.train, Split.all):
-        raise ConfigError(
-            f"dataset.split is {parts.dataset.split.value}: training takes the train part, and dev and test "
-            "for scores, whatever is set here; leave it out"
-        )
-    lesioned = not isinstance(parts.intervention, NoIntervention)
-    if parts.networks is None and (parts.trainable.needs_networks or lesioned):
-        why = "an intervention" if lesioned else f"trainable={cfg.trainable._target_.rpartition('.')[2]}"
-        raise ConfigError(f"{why} needs networks: networks=FOLDER, written by extract.py for this model")
-    if parts.fold and not lesioned:
-        raise ConfigError("fold=true writes an intervention into the weights: there is none")
-    if parts.trainer.resume is not None:
-        last_checkpoint(Path(parts.trainer.resume).expanduser())
-    return parts
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -133,20 +67,16 @@ def run(cfg: DictConfig) -> float | None:
     folder = RunFolder(Path(cfg.run.folder), "train")
     info = RunInfo("train", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
-        lm = take(_precise(parts.model), parts.cache)
-        networks = _networks(parts, lm)
-        site = parts.site if networks is None else networks.layout.site
-        memory = Memory(parts.forgetting, parts.trainable.describe(), lm, site, parts.cache)
-        lesson = parts.task.lesson(lm, parts.dataset)
-        memory.require_unseen(lesson.texts)
-        before = lesson.test.score(lesson.lm)
-        edit = _edit(parts, networks)
-        _train(parts, lesson, networks, edit, folder, tracked)
-        _save(parts, lesson, networks, edit, folder)
-        after = lesson.test.score(lesson.lm)
+        plan = _plan(parts)
+        before, dev_before = _scores_before(plan)
+        _train(parts, plan, dev_before, folder, tracked)
+        _save(parts, plan, folder)
+        # scores are those of the model that is saved
+        with plan.lesioned() if parts.fold else nullcontext():
+            after = plan.lesson.test.score(plan.lesson.lm)
+            table = plan.memory.compared(plan.lm, before, after, folder)
         folder.add_metrics({"memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20})
-        table = memory.compared(lm, before, after, folder)
-        _track(tracked, folder, networks)
+        _track(tracked, folder, plan.networks)
     print_forgetting(table)
     console.print(
         f"Model: {escape(os.path.relpath(folder.path / 'checkpoint'))}", soft_wrap=True, highlight=False
@@ -156,12 +86,62 @@ def run(cfg: DictConfig) -> float | None:
 
 def _follow(parts: TrainingParts, folder: Path) -> None:
     """What a rank other than 0 does: it trains on its share of every batch, and writes nothing."""
+    plan = _plan(parts)
+    _scores_before(plan)
+    parts.trainable.prepare(plan.model, _trained_neurons(parts, plan.networks))
+    with plan.lesioned():
+        fit(plan.lesson, parts.trainer, folder / "checkpoints")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What every rank has loaded: the model as it was, what it learns, and what it may forget."""
+
+    lm: LanguageModel
+    networks: FunctionalNetworks | None
+    memory: Memory
+    lesson: Lesson
+    edit: Edit | None
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model that is trained, of a classifier with its head."""
+        return self.lesson.lm.model
+
+    @contextmanager
+    def lesioned(self) -> Iterator[None]:
+        """Apply the intervention that the model is trained under; none, if there is none."""
+        if self.networks is None or self.edit is None:
+            yield
+            return
+        with applied(self.model, self.networks.layout, self.edit):
+            yield
+
+
+def _plan(parts: TrainingParts) -> _Plan:
     lm = take(_precise(parts.model), parts.cache)
     networks = _networks(parts, lm)
+    site = parts.site if networks is None else networks.layout.site
+    memory = Memory(parts.forgetting, parts.trainable.describe())
+    # before a head takes the place of the output layer
+    memory.score_before(lm, site, parts.cache)
     lesson = parts.task.lesson(lm, parts.dataset)
-    parts.trainable.prepare(lesson.lm.model, _trained_neurons(parts, networks))
-    with _lesioned(lesson.lm.model, networks, _edit(parts, networks)):
-        fit(lesson, parts.trainer, folder / "checkpoints")
+    memory.require_unseen(lesson.texts)
+    return _Plan(lm, networks, memory, lesson, _edit(parts, networks))
+
+
+def _scores_before(plan: _Plan) -> tuple[list[Score], list[Score]]:
+    """On test as the model is, on dev as it is trained, which is under the intervention."""
+
+    def scored() -> tuple[list[Score], list[Score]]:
+        test = plan.lesson.test.score(plan.lesson.lm)
+        with plan.lesioned():
+            return test, plan.lesson.dev.score(plan.lesson.lm)
+
+    # the other ranks wait, and are told that rank 0 lives
+    found = ranks.led(scored, lambda name: None)
+    assert found is not None
+    return found
 
 
 def _trained_neurons(parts: TrainingParts, networks: FunctionalNetworks | None) -> Target | None:
@@ -195,29 +175,22 @@ def _edit(parts: TrainingParts, networks: FunctionalNetworks | None) -> Edit | N
 
 
 def _train(
-    parts: TrainingParts,
-    lesson: Lesson,
-    networks: FunctionalNetworks | None,
-    edit: Edit | None,
-    folder: RunFolder,
-    tracked: TrackedRun,
+    parts: TrainingParts, plan: _Plan, dev_before: list[Score], folder: RunFolder, tracked: TrackedRun
 ) -> None:
-    model = lesson.lm.model
-    target = _trained_neurons(parts, networks)
+    target, lesson = _trained_neurons(parts, plan.networks), plan.lesson
     if target is not None:
         folder.add_metrics({"neurons": target.size})
-    total = sum(each.numel() for each in model.parameters())
-    dev_before = lesson.dev.score(lesson.lm)
-    finish = parts.trainable.prepare(model, target)
-    trained = sum(each.numel() for each in trained_parameters(model).values())
+    total = sum(each.numel() for each in plan.model.parameters())
+    finish = parts.trainable.prepare(lesson.lm.model, target)
+    trained = sum(each.numel() for each in trained_parameters(plan.model).values())
     log.info("trainable=%s: %s of %s parameters", parts.trainable.describe(), f"{trained:,}", f"{total:,}")
     if lesson.lm.labels is not None:
         log.info("the classification head is among them")
     folder.add_metrics({"parameters": total, "parameters/trainable": trained, "texts": len(lesson.texts)})
     started = time.perf_counter()
-    with _lesioned(model, networks, edit):
+    with plan.lesioned():
         state = fit(lesson, parts.trainer, folder.path / "checkpoints", [_Stream(tracked)])
-        if edit is not None:
+        if plan.edit is not None:
             lesioned = {f"lesioned/{each.name}": each.value for each in lesson.test.score(lesson.lm)}
             folder.add_metrics(lesioned)
     finish()
@@ -232,32 +205,15 @@ def _train(
     folder.artifacts["figures/training"] = picture
 
 
-@contextmanager
-def _lesioned(
-    model: torch.nn.Module, networks: FunctionalNetworks | None, edit: Edit | None
-) -> Iterator[None]:
-    if networks is None or edit is None:
-        yield
-        return
-    with applied(model, networks.layout, edit):
-        yield
-
-
-def _save(
-    parts: TrainingParts,
-    lesson: Lesson,
-    networks: FunctionalNetworks | None,
-    edit: Edit | None,
-    folder: RunFolder,
-) -> None:
+def _save(parts: TrainingParts, plan: _Plan, folder: RunFolder) -> None:
     """An ordinary checkpoint with its tokenizer; the intervention is in it only if ``fold`` asks for that."""
-    checkpoint = folder.path / "checkpoint"
-    if parts.fold and networks is not None and edit is not None:
-        export(lesson.lm, networks.layout, edit, checkpoint)
+    checkpoint, lm = folder.path / "checkpoint", plan.lesson.lm
+    if parts.fold and plan.networks is not None and plan.edit is not None:
+        export(lm, plan.networks.layout, plan.edit, checkpoint)
     else:
         with new_folder(checkpoint) as partial:
-            lesson.lm.model.save_pretrained(partial)
-            lesson.lm.tokenizer.save_pretrained(partial)
+            lm.model.save_pretrained(partial)
+            lm.tokenizer.save_pretrained(partial)
     folder.artifacts["checkpoint"] = checkpoint
     folder.write()
 
