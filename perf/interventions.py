@@ -6,7 +6,7 @@ python perf/interventions.py [rounds]
 import sys
 
 import torch
-from measure import Cost, Row, bare, ratio, save, smollm2, texts, timed
+from measure import Cost, Row, bare, peaked, ratio, save, smollm2, texts, timed
 
 from fbn_exp.config.choices import Site
 from fbn_exp.edits import Edit, applied
@@ -39,17 +39,23 @@ def main() -> None:
         run()
         untouched: list[Cost] = []
         intervened: list[Cost] = []
+        peaks: tuple[list[float], list[float]] = ([], [])
         for each in range(rounds):
             # the order turns, so that neither side is always second
             for edited in (False, True) if each % 2 == 0 else (True, False):
                 if edited:
-                    with applied(lm.model, layout, lesion), timed(intervened):
+                    with peaked(peaks[1]), applied(lm.model, layout, lesion), timed(intervened):
                         run()
                 else:
-                    with timed(untouched):
+                    with peaked(peaks[0]), timed(untouched):
                         run()
         rows.append(
-            Row(f"{name}: speed intervened over untouched", str(ratio(untouched, intervened)), "≥ 0.97")
+            Row(
+                f"{name}: speed intervened over untouched",
+                str(ratio(untouched, intervened)),
+                "≥ 0.97",
+                peak=f"{max(peaks[1]):.2f}, untouched {max(peaks[0]):.2f}",
+            )
         )
         save("interventions", rows)
 

@@ -6,12 +6,14 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fbn_exp.activations import recorded
@@ -80,15 +82,12 @@ class Row:
     target: str = ""
     quality: str = ""
     peak: str = ""
-    command: str = field(default="")
 
 
 def save(script: str, rows: list[Row], file: Path | None = None) -> None:
     """Keep the rows of a script for ``perf/run.py``, and print them."""
     file = file or ROWS / f"{script}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    name, option = script.removesuffix("_text"), " --text" if script.endswith("_text") else ""
-    rows = [Row(**{**asdict(row), "command": f"python perf/{name}.py{option}"}) for row in rows]
     content = {"where": where(), "date": date.today().isoformat(), "rows": [asdict(row) for row in rows]}
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for row in rows:
@@ -112,6 +111,21 @@ def peak_gib() -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 2**20
     raise OSError("/proc/self/status has no VmHWM")
+
+
+@contextmanager
+def peaked(into: list[float]) -> Iterator[None]:
+    """Append the GiB of resident memory that what runs in the context adds to what was there before."""
+    reset_peak()
+    before = peak_gib()
+    yield
+    into.append(peak_gib() - before)
+
+
+def matched(sources: Tensor, others: Tensor) -> NDArray[np.float64]:
+    """|r| of each source (K, T) of unit variance with the one of the other side that matches it best."""
+    table = np.abs((sources @ others.T / sources.shape[1]).numpy())
+    return table[linear_sum_assignment(table, maximize=True)]
 
 
 def smollm2() -> LanguageModel:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from measure import Cost, Row, bare, median, ratio, save, smollm2, texts, timed
+from measure import Cost, Row, bare, median, peaked, ratio, save, smollm2, texts, timed
 from torch import Tensor
 
 from fbn_exp.activations import recorded
@@ -38,37 +38,65 @@ def recording(lm: LanguageModel, texts: Texts) -> Iterator[Tensor]:
         yield signals.values
 
 
+@contextmanager
+def last_hidden(lm: LanguageModel) -> Iterator[list[Tensor]]:
+    """Collect what the model would hand to its head while the context is open."""
+    found: list[Tensor] = []
+    hook = lm.model.base_model.register_forward_hook(lambda *call: found.append(call[-1].last_hidden_state))
+    yield found
+    hook.remove()
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     lm = smollm2()
     wanted, batch = texts(lm, 40), SignalsConfig().batch_tokens
-    bare(lm, wanted, batch)
+    with last_hidden(lm) as untouched:
+        bare(lm, wanted, batch)
+    with last_hidden(lm) as beside, recording(lm, wanted):
+        pass
+    # before the texts, a short pass finds the layout
+    pairs = list(zip(untouched, beside[-len(untouched) :], strict=True))
+    largest = max(float((one - other).abs().max()) for one, other in pairs)
+    same = "identical" if all(torch.equal(*each) for each in pairs) else f"differ by at most {largest:.1e}"
     forward: list[Cost] = []
     record: list[Cost] = []
     networks: list[Cost] = []
     finder: list[Cost] = []
+    peaks: dict[str, list[float]] = {each: [] for each in ("bare", "record", "networks", "finder")}
     for seed in range(rounds):
         method = FastICA(NETWORKS)
-        with timed(forward):
+        with peaked(peaks["bare"]), timed(forward):
             bare(lm, wanted, batch)
-        with timed(record), recording(lm, wanted):
+        with peaked(peaks["record"]), timed(record), recording(lm, wanted):
             pass
-        with timed(networks), recording(lm, wanted) as signals:
+        with peaked(peaks["networks"]), timed(networks), recording(lm, wanted) as signals:
             method.fit(signals)
-        with timed(finder):
+        with peaked(peaks["finder"]), timed(finder):
             leading_subspace(signals, NETWORKS, torch.Generator().manual_seed(seed))
+        del signals  # not to count below the next round's
     rate = f"{wanted.n_tokens / median(record).wall:,.0f} tokens/s"
+    peak = {name: f"{max(each):.2f}" for name, each in peaks.items()}
     save(
         "recording",
         [
-            Row("bare forward pass over recording", f"{ratio(forward, record)}; {rate}", "≥ 0.8"),
+            Row(
+                "bare forward pass over recording",
+                f"{ratio(forward, record)}; {rate}",
+                "≥ 0.8",
+                f"last hidden states {same}",
+                f"{peak['record']}, bare {peak['bare']}",
+            ),
             Row(
                 f"text to {NETWORKS} networks over bare forward pass",
                 f"{ratio(networks, forward)}; {method.restarts} starts, the best of {method.n_iterations_} "
                 "iterations",
                 "≤ 1.25",
+                f"negentropy {method.metrics_['negentropy']:.4f}, "
+                f"explained variance {method.explained_variance_:.3f}",
+                f"{peak['networks']}, bare {peak['bare']}",
             ),
-            Row("its range finder over bare forward pass", str(ratio(finder, forward))),
+            Row("its range finder over bare forward pass", str(ratio(finder, forward)), peak=peak["finder"]),
         ],
     )
 

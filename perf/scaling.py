@@ -7,15 +7,15 @@ The number of iterations is fixed: convergence depends on the signals, not on th
 
 import sys
 
-from measure import Cost, Row, ratio, save, smollm2_signals, timed
+from measure import Cost, Row, peaked, ratio, save, smollm2_signals, timed
 from torch import Tensor
 
 from fbn_exp.methods.fastica import FastICA
 
 
-def cost(signals: Tensor, k: int, into: list[Cost]) -> None:
-    with timed(into):
-        FastICA(k, restarts=1, max_iterations=40, tolerance=1e-12).fit(signals)
+def cost(signals: Tensor, k: int, into: list[Cost], peaks: list[float]) -> FastICA:
+    with peaked(peaks), timed(into):
+        return FastICA(k, restarts=1, max_iterations=40, tolerance=1e-12).fit(signals)
 
 
 def main() -> None:
@@ -26,15 +26,18 @@ def main() -> None:
         "neurons 8,640 → 17,280": ((whole[:, :8_640].contiguous(), 64), (whole, 64), "≤ 2.2"),
         "networks 32 → 64": ((whole, 32), (whole, 64), ""),
     }
-    cost(whole[:3_000], 64, [])
+    cost(whole[:3_000], 64, [], [])
     rows = []
     for name, (small, large, target) in parts.items():
         one: list[Cost] = []
         two: list[Cost] = []
+        peaks: tuple[list[float], list[float]] = ([], [])
         for _ in range(rounds):
-            cost(*small, one)
-            cost(*large, two)
-        rows.append(Row(f"cost as {name}", str(ratio(two, one)), target))
+            fits = cost(*small, one, peaks[0]), cost(*large, two, peaks[1])
+        quality = " → ".join(f"{each.metrics_['negentropy']:.4f}" for each in fits)
+        quality += "; explained variance " + " → ".join(f"{each.explained_variance_:.3f}" for each in fits)
+        peak = " → ".join(f"{max(each):.2f}" for each in peaks)
+        rows.append(Row(f"cost as {name}", str(ratio(two, one)), target, f"negentropy {quality}", peak))
         save("scaling", rows)
 
 
