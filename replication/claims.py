@@ -1,50 +1,34 @@
 """The paper's claims, one by one, beside what was found: by rules that the document states."""
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from results import Results
+from rules import (
+    SAME_SIZE,
+    SIGNIFICANT,
+    Array,
+    Finding,
+    best_control,
+    harms_most,
+    holm,
+    one_metric_per_task,
+    short_name,
+    sign,
+    verdict,
+)
 
-SAME_SIZE = ("random", "per_block", "activation")
+from fbn_exp.scores import sign_flip_p_value
+
 # share of the untouched score above chance that counts as preserved
 PRESERVED = 0.95
 # of all neurons: the paper keeps fewer than this
 TENTH = 0.10
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A claim of the paper and what became of it here.
-
-    Attributes
-    ----------
-    claim : str
-        As the paper makes it.
-    rule : str
-        When it counts as found.
-    verdict : str
-        ``holds``, ``holds in part`` and in how many cases, ``does not hold``.
-    numbers : str
-        What it rests on.
-    """
-
-    claim: str
-    rule: str
-    verdict: str
-    numbers: str
-
-
-def verdict(holding: int, all_: int) -> str:
-    """In words, of how many cases a rule was met in."""
-    if holding == all_:
-        return "holds"
-    return f"holds in part ({holding} of {all_})" if holding else "does not hold"
-
-
-def recurrence(found: pd.DataFrame) -> Finding:
+def recurrence(found: pd.DataFrame, model: str) -> Finding:
     """Matches beside both chance levels."""
     above = found["p_value"] < 0.05
     numbers = "; ".join(
@@ -54,7 +38,7 @@ def recurrence(found: pd.DataFrame) -> Finding:
         for row in found.itertuples()
     )
     return Finding(
-        "The same networks recur in other texts.",
+        f"The same networks recur in other texts ({model}).",
         "more matches (IoU > .2) than under random masks and under shifted signals, p < .05, on each corpus",
         verdict(int(above.sum()), len(found)),
         numbers,
@@ -63,8 +47,8 @@ def recurrence(found: pd.DataFrame) -> Finding:
 
 def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
     """All networks set to 0, beside each kind of control."""
-    rows = _one_metric_per_task(found)
-    worse = _sign(rows)
+    rows = one_metric_per_task(found)
+    worse = sign(rows)
     tasks = len(rows)
 
     def beyond(kind: str) -> pd.Series:
@@ -75,11 +59,13 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
     size = f"{rows['neurons'].iloc[0]:,} neurons"
     harm = int(rows["harms"].sum())
     by_task = ", ".join(
-        f"{_short(row.task)} {row.untouched:.3g} → {row.value:.3g} ({row.low:.3g} … {row.high:.3g})"
+        f"{short_name(row.task)} {row.untouched:.3g} → {row.value:.3g} ({row.low:.3g} … {row.high:.3g})"
         for row in rows.itertuples()
     )
     cost = worse * (rows["untouched"] - rows["value"])
-    mild = rows["harms"] & (worse * (rows["untouched"] - rows["control_share"]) < 0.5 * cost)
+    worst = np.where(worse > 0, rows["control_share_low"], rows["control_share_high"])
+    mild = rows["harms"] & (worse * (rows["untouched"] - worst) < 0.5 * cost)
+    activity = f"{rows['activity_ratio'].iloc[0]:.0%}"
     return [
         Finding(
             f"Setting all networks to 0 impairs the model ({model}).",
@@ -90,19 +76,20 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
         Finding(
             f"… more than other neurons do ({model}).",
             "harm as above, and worse than every draw of each control of the same size: random, in the same "
-            "blocks, as active",
-            verdict(int(_harms_most(rows).sum()), tasks),
+            "blocks, nearest in activity",
+            verdict(int(harms_most(rows).sum()), tasks),
             f"beyond random neurons on {counts['random']} of {tasks} tasks, beyond some in the same blocks "
-            f"on {counts['per_block']}, beyond equally active ones on {counts['activation']}",
+            f"on {counts['per_block']}, beyond the nearest in activity on {counts['activation']}; the latter "
+            f"have {activity} of the networks' activity",
         ),
         Finding(
             f"… while 15% of all neurons at random do little ({model}).",
-            "harm as above, and 15% at random, none of them of the networks, cost less than half as much, on "
-            "each task",
+            "harm as above, and the worst draw of 15% at random, none of them of the networks, costs less "
+            "than half as much, on each task",
             verdict(int(mild.sum()), tasks),
             "untouched, 15% at random (lowest … highest of the draws), networks: "
             + ", ".join(
-                f"{_short(row.task)} {row.untouched:.3g}, {row.control_share_low:.3g} … "
+                f"{short_name(row.task)} {row.untouched:.3g}, {row.control_share_low:.3g} … "
                 f"{row.control_share_high:.3g}, {row.value:.3g}"
                 for row in rows.itertuples()
             ),
@@ -110,50 +97,65 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
     ]
 
 
-def functions(found: pd.DataFrame, model: str) -> Finding:
+def functions(found: pd.DataFrame, items: pd.DataFrame, model: str) -> Finding:
     """Double dissociation: of two networks, one is the more harmful on one task, the other on another."""
-    rows = _one_metric_per_task(found)
-    sign = _sign(rows)
-    # of the harm: the interval of the score turned round where larger is better
-    ends = np.sort(np.stack([-sign * rows["low"], -sign * rows["high"]]), axis=0)
-    rows = rows.assign(least=ends[0], most=ends[1], beyond=_harms_most(rows))
-    least, most, beyond = (
-        rows.pivot(index="networks", columns="task", values=name).to_numpy()
-        for name in ("least", "most", "beyond")
-    )
-    # [i, j]: on some task network i harms beyond every control, and clearly more than j
-    more = (beyond.astype(bool)[:, None, :] & (least[:, None, :] > most[None, :, :])).any(axis=2)
-    pairs = int(np.triu(more & more.T, 1).sum())
+    rows = one_metric_per_task(found)
+    beyond = rows.assign(beyond=harms_most(rows)).pivot(index="networks", columns="task", values="beyond")
+    p_values = _more_harm(rows, items, beyond)
+    corrected = holm(p_values.ravel()).reshape(p_values.shape)
+
+    def pairs(p: Array) -> int:
+        """Of networks that each do clearly more harm than the other on some task, and beyond controls."""
+        more = (beyond.to_numpy(dtype=bool)[:, None, :] & (p < SIGNIFICANT)).any(axis=2)
+        return int(np.triu(more & more.T, 1).sum())
+
     n_networks, n_tasks = beyond.shape
+    n_pairs = n_networks * (n_networks - 1) // 2
     return Finding(
         f"Single networks serve functions of their own ({model}).",
-        "double dissociation: of two networks, each harms some task beyond every control and clearly more "
-        "than the other does (their intervals do not overlap)",
-        "holds" if pairs else "does not hold",
-        f"{pairs} of {n_networks * (n_networks - 1) // 2} pairs; of {n_networks * n_tasks} lesions "
-        f"({n_networks} networks × {n_tasks} tasks) {int(rows['harms'].sum())} harm, "
-        f"{int(rows['beyond'].sum())} of them beyond every control",
+        "double dissociation: of two networks, each harms some task beyond every control and more than the "
+        "other does (paired over items by sign flips, p < .05 after Holm over all pairs and tasks)",
+        "holds" if pairs(corrected) else "not shown",
+        f"{pairs(corrected)} of {n_pairs} pairs, {pairs(p_values)} without the correction; of "
+        f"{n_networks * n_tasks} lesions ({n_networks} networks × {n_tasks} tasks) "
+        f"{int(rows['harms'].sum())} harm, {int(beyond.to_numpy().sum())} of them beyond every control",
     )
+
+
+def _more_harm(rows: pd.DataFrame, items: pd.DataFrame, beyond: pd.DataFrame) -> Array:
+    """P value that network i does as much harm as j on a task, NaN where it does less; (i, j, task)."""
+    signs = dict(zip(rows["metric"], sign(rows), strict=True))
+    known = items.merge(rows[["job", "task", "metric", "networks"]], on=["job", "task", "metric"])
+    p_values = np.full((len(beyond), len(beyond), beyond.shape[1]), np.nan)
+    for place, task in enumerate(beyond.columns):
+        scored = known[known["task"] == task]
+        table = scored.pivot(index="networks", columns="item", values="value").loc[beyond.index]
+        harm = -signs[scored["metric"].iloc[0]] * table.to_numpy()
+        for one, other in itertools.combinations(range(len(beyond)), 2):
+            difference = harm[one] - harm[other]
+            worse, better = (one, other) if difference.sum() > 0 else (other, one)
+            p_values[worse, better, place] = sign_flip_p_value(difference)
+    return p_values
 
 
 def single(found: pd.DataFrame, model: str) -> Finding:
     """One task: some networks matter, others do not."""
-    rows = _one_metric_per_task(found)
-    beyond = _harms_most(rows)
+    rows = one_metric_per_task(found)
+    clear = harms_most(rows) & (holm(rows["p_value"].to_numpy()) < SIGNIFICANT)
     numbers = ", ".join(
         f"{row.networks}: {row.neurons} neurons → {row.value:.3g}" for row in rows.itertuples()
     )
     return Finding(
         f"Single networks of few neurons impair the model ({model}).",
-        "at least one harms beyond every control of its size",
-        "holds" if beyond.any() else "does not hold",
-        f"{int(beyond.sum())} of {len(rows)} networks; untouched {rows['untouched'].iloc[0]:.3g}; {numbers}",
+        f"at least one harms (p < .05 after Holm over the {len(rows)}), beyond every draw of its controls",
+        "holds" if clear.any() else "not shown",
+        f"{int(clear.sum())} of {len(rows)} networks; untouched {rows['untouched'].iloc[0]:.3g}; {numbers}",
     )
 
 
 def preservation(found: pd.DataFrame, n_neurons: int, model: str) -> Finding:
     """Everything outside set to 0."""
-    rows = _one_metric_per_task(found)
+    rows = one_metric_per_task(found)
     few = rows[rows["neurons"] < TENTH * n_neurons]
     if rows["chance"].notna().all():
         above = few["untouched"] - few["chance"]
@@ -169,44 +171,49 @@ def preservation(found: pd.DataFrame, n_neurons: int, model: str) -> Finding:
         )
     numbers = ", ".join(
         f"{row.components} networks, {row.neurons:,} neurons ({row.neurons / n_neurons:.1%}): "
-        f"{row.value:.3g} ({row.low:.3g} … {row.high:.3g}), best control {_best(row)}"
+        f"{row.value:.3g} ({row.low:.3g} … {row.high:.3g}), best control {best_control(row)}"
         for row in rows.itertuples()
     )
     return Finding(
         f"Fewer than 10% of the neurons, those of the networks, preserve the model ({model}).",
-        rule + ", with fewer than 10% of the neurons kept",
-        "holds" if met.any() else "does not hold",
+        rule + ", with fewer than 10% of the neurons kept, and more than with every control",
+        "holds" if (met & few["above_controls"]).any() else "does not hold",
         f"untouched {rows['untouched'].iloc[0]:.3g}; {numbers}",
     )
 
 
 def amplification(found: pd.DataFrame, model: str) -> list[Finding]:
     """Factors above 1, chosen on dev items."""
-    rows = _one_metric_per_task(found)
+    rows = one_metric_per_task(found)
+    rows = rows.assign(corrected=holm(rows["p_value"].to_numpy()))
     together = rows[rows["networks"] == "all"]
     gains = rows[rows["helps"]]
-    beyond = gains[gains["above_controls"]]
+    clear = gains[gains["above_controls"] & (gains["corrected"] < SIGNIFICANT)]
 
     def said(some: pd.DataFrame) -> str:
         return ", ".join(
-            f"{_short(row.task)} with networks {row.networks} × {row.factor:g}: {row.untouched:.3g} → "
-            f"{row.value:.3g} ({row.low:.3g} … {row.high:.3g})"
+            f"{short_name(row.task)} with networks {row.networks} × {row.factor:g}: {row.untouched:.3g} → "
+            f"{row.value:.3g} ({row.low:.3g} … {row.high:.3g}; p = {row.p_value:.2g}, corrected "
+            f"{row.corrected:.2g})"
             for row in some.itertuples()
         )
 
+    gain = sign(together) * (together["value"] - together["untouched"])
+    half = np.sqrt((((together["high"] - together["low"]) / 2) ** 2).sum()) / len(together)
+    mean = float(gain.mean())
     return [
         Finding(
             f"Amplifying all networks enhances overall performance ({model}).",
-            "the interval excludes 0 on the side of a gain on each task, at factors chosen on dev items",
-            verdict(int(together["helps"].sum()), len(together)),
-            said(together),
+            "the mean gain over tasks, at factors chosen on dev items, is above 0 with its 95% interval "
+            "(from those of the tasks)",
+            "holds" if mean > half else "not shown",
+            f"{mean:+.3f} ({mean - half:+.3f} … {mean + half:+.3f}); {said(together)}",
         ),
         Finding(
             f"Amplifying some networks enhances some task ({model}).",
-            "at least one gain with an interval that excludes 0, beyond every control; "
-            f"of {len(rows)} tried, one in forty would gain by chance",
-            "holds" if len(beyond) else "does not hold",
-            f"{len(gains)} gains, {len(beyond)} beyond every control"
+            f"at least one gain beyond every control, p < .05 after Holm over the {len(rows)} tried",
+            "holds" if len(clear) else "not shown",
+            f"{len(clear)} gains; {len(gains)} with an interval above 0, not corrected"
             + (f": {said(gains)}" if len(gains) else ""),
         ),
     ]
@@ -215,33 +222,39 @@ def amplification(found: pd.DataFrame, model: str) -> list[Finding]:
 def texts(found: pd.DataFrame) -> Finding:
     """What is written, by how much of it repeats itself."""
     rows = found[found["metric"] == "repetition"]
-    beyond = rows["harms"] & (rows["value"] > rows["control_share_high"])
+    # of so few prompts an interval says little
+    clear = rows["harms"] & (rows["p_value"] < SIGNIFICANT)
+    beyond = clear & (rows["value"] > rows["control_share_high"])
     values = ", ".join(f"{row.networks}: {row.value:.2f}" for row in rows.itertuples())
     return Finding(
         "Texts fall apart with a network at 0, and not with 15% of all neurons at random (base model).",
-        "more of the text repeats itself than untouched (the interval excludes 0), and than with 15% at "
+        "more of the text repeats itself than untouched (p < .05 by sign flips), and than with 15% at "
         "random, for each network",
         verdict(int(beyond.sum()), len(rows)),
         f"share of repeated trigrams: untouched {rows['untouched'].iloc[0]:.2f}, 15% at random "
         f"{rows['control_share_low'].min():.2f} … {rows['control_share_high'].max():.2f}, networks {values}; "
-        f"{int(rows['harms'].sum())} of {len(rows)} intervals exclude 0",
+        f"{int(clear.sum())} of {len(rows)} differ from untouched",
     )
 
 
 def all_findings(results: Results, n_neurons: int) -> list[Finding]:
     """Every claim that the steps at hand speak to."""
+    base, tuned = "base model", "fine-tuned classifier"
     makers: list[tuple[str, Callable[[pd.DataFrame], Finding | list[Finding]]]] = [
-        ("consistency", recurrence),
-        ("lesion", lambda found: lesions(found, "base model")),
-        ("lesion_stable", lambda found: lesions(found, "base model, signals=stable")[:2]),
-        ("tuned_lesion", lambda found: lesions(found, "fine-tuned classifier")),
-        ("lesion_single", lambda found: functions(found, "base model")),
-        ("tuned_lesion_single", lambda found: single(found, "fine-tuned classifier")),
+        ("consistency", lambda found: recurrence(found, base)),
+        ("consistency_stable", lambda found: recurrence(found, f"{base}, signals=stable")),
+        ("tuned_consistency", lambda found: recurrence(found, tuned)),
+        ("lesion", lambda found: lesions(found, base)),
+        ("lesion_rotation", lambda found: lesions(found, f"{base}, a random rotation instead of ICA")[:2]),
+        ("lesion_stable", lambda found: lesions(found, f"{base}, signals=stable")[:2]),
+        ("tuned_lesion", lambda found: lesions(found, tuned)),
+        ("lesion_single", lambda found: functions(found, results.items("lesion_single"), base)),
+        ("tuned_lesion_single", lambda found: single(found, tuned)),
         ("generation", texts),
-        ("preservation", lambda found: preservation(found, n_neurons, "base model")),
-        ("tuned_preservation", lambda found: preservation(found, n_neurons, "fine-tuned classifier")),
-        ("amplification", lambda found: amplification(found, "base model")),
-        ("tuned_amplification", lambda found: amplification(found, "fine-tuned classifier")[:1]),
+        ("preservation", lambda found: preservation(found, n_neurons, base)),
+        ("tuned_preservation", lambda found: preservation(found, n_neurons, tuned)),
+        ("amplification", lambda found: amplification(found, base)),
+        ("tuned_amplification", lambda found: amplification(found, tuned)),
     ]
     found: list[Finding] = []
     for step, make in makers:
@@ -249,37 +262,3 @@ def all_findings(results: Results, n_neurons: int) -> list[Finding]:
             made = make(results.paper(step))
             found += made if isinstance(made, list) else [made]
     return found
-
-
-def _one_metric_per_task(found: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy where majority does not give it, else the first metric."""
-    preferred = found.assign(order=(found["metric"] != "balanced_acc").astype(int))
-    first = preferred.groupby("task", sort=False)["order"].transform("min")
-    rows = preferred[preferred["order"] == first]
-    same = ["task", "networks", "neurons", "factor"]
-    return rows.groupby(same, sort=False, dropna=False).head(1).reset_index(drop=True)
-
-
-def _harms_most(rows: pd.DataFrame) -> pd.Series:
-    """Whether each lesion harms, and beyond every control of its size."""
-    return rows["harms"] & rows["below_controls"]
-
-
-def _sign(rows: pd.DataFrame) -> pd.Series:
-    """1 where larger is better, −1 for losses."""
-    return pd.Series(np.where(rows["metric"].isin(["nats_per_token", "repetition"]), -1, 1), index=rows.index)
-
-
-def _best(row: Any) -> str:
-    ends = [getattr(row, f"control_{kind}_{side}") for kind in SAME_SIZE for side in ("low", "high")]
-    best = min(ends) if row.metric == "nats_per_token" else max(ends)
-    return "none" if np.isnan(best) else f"{best:.3g}"
-
-
-def _short(task: object) -> str:
-    return (
-        str(task)
-        .removeprefix("fbn_")
-        .removeprefix("classification_")
-        .replace("perplexity_wiki", "nats per token")
-    )

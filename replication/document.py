@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,13 +20,16 @@ QUICK = (
 )
 TITLES = {
     "consistency": "Recurring networks",
+    "consistency_stable": "Recurring networks, signals=stable",
     "lesion": "Lesions of all networks, base model",
+    "lesion_rotation": "Lesions of all networks, base model, a random rotation instead of ICA",
     "lesion_stable": "Lesions of all networks, base model, signals=stable",
     "lesion_single": "Lesions of one network at a time, base model",
     "preservation": "Preservation, base model",
     "amplification": "Amplification, base model",
     "generation": "Generated texts",
     "train": "The fine-tuned classifier",
+    "tuned_consistency": "Recurring networks, fine-tuned classifier",
     "tuned_lesion": "Lesions of all networks, fine-tuned classifier",
     "tuned_lesion_single": "Lesions of one network at a time, fine-tuned classifier",
     "tuned_preservation": "Preservation, fine-tuned classifier",
@@ -35,8 +39,18 @@ TITLES = {
 }
 
 
-def write_document(folder: Path, file: Path, quick: bool) -> None:
-    """Write what the steps in a folder found, and copy their pictures beside it."""
+def write_document(folder: Path, file: Path, quick: bool, overrides: Sequence[str] = ()) -> None:
+    """Write what the steps in a folder found, and copy their pictures beside it.
+
+    Parameters
+    ----------
+    folder, file : Path
+        Of all steps, and of the document.
+    quick : bool
+        Whether the steps are those of the quick variant.
+    overrides : sequence of str
+        What was added to every step, such as another model.
+    """
     results = Results(folder)
     done = [step for step in STEPS if results.has(step.name)]
     pictures = file.parent / "images" / "replication"
@@ -45,13 +59,35 @@ def write_document(folder: Path, file: Path, quick: bool) -> None:
     n_neurons = _n_neurons(folder)
     minutes = sum(results.seconds(step.name) for step in done) / 60
     made = "make paper-quick" if quick else "make paper"
-    head = HEAD.read_text(encoding="utf-8").format(made=made, minutes=minutes, n_neurons=f"{n_neurons:,}")
+    if overrides:
+        made += f" with {' '.join(overrides)}"
+    head = HEAD.read_text(encoding="utf-8").format(
+        made=made,
+        minutes=minutes,
+        model="the one of these overrides" if overrides else "SmolLM2-135M-Instruct",
+        n_neurons=f"{n_neurons:,}",
+    )
     parts = [head, *([QUICK] if quick else []), _claims(all_findings(results, n_neurons))]
+    if results.has("networks") and "method/starts_converged" in results.metrics("networks"):
+        parts.append(_convergence(results.metrics("networks")))
     missing = [step.name for step in STEPS if step not in done and (step.in_quick or not quick)]
     if missing:
         parts.append(f"Steps that were not run for this document: {', '.join(missing)}.\n")
     parts += [_section(results, step, pictures) for step in done if step.name in TITLES]
     file.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _convergence(metrics: Mapping[str, float]) -> str:
+    """How far ICA got on the base model's signals."""
+    starts, steps, turned = (
+        metrics[f"method/{name}"] for name in ("starts_converged", "n_iterations", "last_change")
+    )
+    return (
+        f"ICA of the base model's signals: {starts:.0f} starts converged; the one that was kept took "
+        f"{steps:.0f} iterations, the last of which turned a network by 1 − |cosine| = {turned:.2g}. Where "
+        "none has converged, most networks hold other neurons on another machine or from other starts: what "
+        "is said of a single one is said of that run ([results.md](results.md) has their reliability).\n"
+    )
 
 
 def _n_neurons(folder: Path) -> int:
@@ -151,6 +187,7 @@ def _forgotten(results: Results) -> str:
     ]
     said = (
         "Nats per token (smaller is better). `inside` trains only the weights of the networks' neurons, "
-        "`inside activation control` those of as many random neurons in the same blocks and about as active."
+        "`inside activation control` those of as many random neurons in the same blocks and nearest in "
+        "activity, one draw of them; intervals are over texts, not over draws or runs."
     )
     return f"{said}\n\n{markdown(shown[names].round(3))}"

@@ -35,6 +35,11 @@ class Results:
         """Tidy table of a sweep that repeats the paper."""
         return pd.read_csv(self.folder / step / "sweep" / "paper.csv", dtype={"networks": str})
 
+    def items(self, step: str) -> pd.DataFrame:
+        """Values of single items, of all jobs of a sweep."""
+        files = sorted((self.folder / step).glob("*/tables/items.csv"))
+        return pd.concat([pd.read_csv(file).assign(job=int(file.parts[-3])) for file in files])
+
     def metrics(self, step: str) -> dict[str, float]:
         """Numbers of a single run."""
         content = json.loads((self.folder / step / "result.json").read_text(encoding="utf-8"))

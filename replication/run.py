@@ -3,11 +3,13 @@
 python replication/run.py [--quick] [--only STEP,…] [override …]
 
 A step that was run to its end with the same command is not run again; scores and networks of one that was
-stopped come from the cache. Overrides, such as model=tiny, are added to every step.
+stopped come from the cache. Overrides, such as model=tiny, are added to every step. Only the whole of it,
+without overrides, is written to docs/; anything less stays beside its runs.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -23,10 +25,13 @@ def run_step(step: Step, folder: str, quick: bool, more: tuple[str, ...]) -> boo
     """Run one step, unless it is done; whether it is done now."""
     arguments = step.arguments(folder, quick, more)
     typed = f"python {step.script} {'-m ' if step.sweep else ''}{' '.join(map(_quoted, arguments))}"
-    done = ROOT / folder / step.name / "done.json"
+    place = ROOT / folder / step.name
+    done = place / "done.json"
     if done.is_file() and json.loads(done.read_text(encoding="utf-8"))["command"] == typed:
         print(f"== {step.name}: done before", flush=True)
         return True
+    # jobs of another command, or of one that failed, must not be taken for this one's
+    shutil.rmtree(place, ignore_errors=True)
     print(f"== {step.name}: {typed}", flush=True)
     started = time.perf_counter()
     mode = ["-m"] if step.sweep else []
@@ -66,9 +71,10 @@ def main() -> None:
         for step in steps
         if step.name in chosen.only and not run_step(step, folder, chosen.quick, tuple(overrides))
     ]
-    default = ROOT / folder / "replication.md" if chosen.quick else ROOT / "docs" / "replication.md"
+    partial = chosen.quick or overrides or set(chosen.only) != set(names)
+    default = ROOT / folder / "replication.md" if partial else ROOT / "docs" / "replication.md"
     file = Path(chosen.document) if chosen.document else default
-    write_document(ROOT / folder, file, chosen.quick)
+    write_document(ROOT / folder, file, chosen.quick, overrides)
     print(f"== {file}")
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

@@ -64,6 +64,20 @@ STEPS = (
         ("experiment=paper/lesion",),
         ("benchmark=probes", "benchmark.limit=12", "controls.repeats=1"),
     ),
+    # what is left of it where neither first tokens nor single neurons dominate the signals
+    Step(
+        "consistency_stable",
+        "evaluate.py",
+        ("experiment=paper/consistency", "dataset=wiki", "signals=stable"),
+        in_quick=False,
+    ),
+    # the same subspace, rotated at random
+    Step(
+        "lesion_rotation",
+        "evaluate.py",
+        ("experiment=paper/lesion", "method=random", "benchmark=perplexity"),
+        in_quick=False,
+    ),
     Step(
         "lesion_stable",
         "evaluate.py",
@@ -112,11 +126,17 @@ STEPS = (
         ("trainer.max_steps=20", "trainer.batch_size=8", "task.dev_texts=40", "task.test_texts=60"),
         sweep=False,
     ),
+    Step(
+        "tuned_consistency",
+        "evaluate.py",
+        ("experiment=paper/consistency", "model.name={folder}/train/checkpoint", "dataset=wiki"),
+        in_quick=False,
+    ),
     Step("tuned_lesion", "evaluate.py", ("experiment=paper/lesion", *TUNED), FEW),
     Step(
         "tuned_lesion_single",
         "evaluate.py",
-        ("experiment=paper/lesion_single", *TUNED, "controls.repeats=1"),
+        ("experiment=paper/lesion_single", *TUNED),
         (*FEW, "intervention.networks=[0],[1],[2]"),
     ),
     Step(
@@ -128,8 +148,8 @@ STEPS = (
     Step(
         "tuned_amplification",
         "evaluate.py",
-        ("experiment=paper/amplification", *TUNED, "controls.repeats=2", "intervention.networks=all"),
-        (*FEW, "factors=[1,1.1,1.5]"),
+        ("experiment=paper/amplification", *TUNED, "controls.repeats=2", "intervention.networks=all,[0]"),
+        (*FEW, "factors=[1,1.1,1.5]", "intervention.networks=all"),
     ),
     Step("networks", "extract.py", ("dataset=wiki",), ("dataset.n_texts=40",), sweep=False),
     Step(

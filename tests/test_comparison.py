@@ -39,6 +39,7 @@ def test_names_are_these_and_no_others():
         "delta/agreement/accuracy": -0.5,
         "delta/agreement/accuracy/ci_low": delta.ci_low,
         "delta/agreement/accuracy/ci_high": delta.ci_high,
+        "delta/agreement/accuracy/p_value": 0.5,  # both signs of two items that differ
     }
     for kind in ("random", "per_block", "activation", "share"):
         expected[f"control/{kind}/agreement/accuracy"] = 0.75

@@ -152,6 +152,16 @@ def test_activation_matched_neurons_are_about_as_active_where_block_matched_ones
     assert distance(ControlKind.activation) < 0.5 * distance(ControlKind.per_block)
 
 
+def test_the_activity_ratio_tells_that_the_most_active_neuron_has_no_match():
+    # one neuron with half of all activity, which is the network
+    keystone = target_of([OUTSIDE] * 9 + [0], [10], torch.tensor([1.0] * 9 + [9.0]))
+    (alone,) = draw_controls(keystone, 1, seed=0)[ControlKind.activation]
+    assert alone.activity_ratio == pytest.approx(1 / 9)
+    both = target_of([OUTSIDE] * 8 + [0, 0], [10], torch.tensor([1.0] * 8 + [1.0, 9.0]))
+    (pair,) = draw_controls(both, 1, seed=0)[ControlKind.activation]
+    assert pair.activity_ratio == pytest.approx(2 / 10)
+
+
 def test_neurons_without_any_activity_are_matched_too():
     labels = torch.full((40,), OUTSIDE)
     labels[:5] = 0

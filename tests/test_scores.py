@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fbn_exp.errors import BenchmarkError
-from fbn_exp.scores import Score, difference, mean_score
+from fbn_exp.scores import Score, difference, mean_score, sign_flip_p_value
 
 finite = st.floats(-1e3, 1e3)
 
@@ -111,6 +111,27 @@ def test_pairing_narrows_the_interval():
     assert 5 * (paired.ci_high - paired.ci_low) < shuffled.ci_high - shuffled.ci_low
 
 
+@given(gained=st.integers(0, 13), lost=st.integers(0, 13))
+def test_of_right_and_wrong_items_the_p_value_is_mcnemars(gained, lost):
+    before = np.repeat([0.0, 1.0, 1.0], [gained, lost, 14])
+    after = np.repeat([1.0, 0.0, 1.0], [gained, lost, 14])
+    found = difference(score_of(after), score_of(before)).p_value
+    expected = scipy.stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    assert found == pytest.approx(expected, abs=1e-12 if gained + lost <= 13 else 0.03)
+
+
+def test_half_of_the_p_values_are_below_a_half_where_nothing_has_changed():
+    rng = np.random.default_rng(0)
+    found = np.array([sign_flip_p_value(rng.normal(size=25), seed) for seed in range(300)])
+    assert scipy.stats.kstest(found, "uniform").pvalue > 0.01
+
+
+def test_a_shift_of_many_items_has_the_smallest_p_value_that_there_is():
+    assert sign_flip_p_value(np.full(50, 0.1)) == 1e-4
+    assert sign_flip_p_value(np.full(6, 0.1)) == 2 * 0.5**6
+    assert sign_flip_p_value(np.zeros(6)) == 1
+
+
 def test_the_same_seed_gives_the_same_interval():
     rng = np.random.default_rng(0)
     after, before = score_of(rng.normal(size=30)), score_of(rng.normal(size=30))
@@ -121,6 +142,7 @@ def test_the_same_seed_gives_the_same_interval():
 def test_scores_without_items_get_the_interval_of_independent_ones():
     delta = difference(without_items(0.7, 0.03), without_items(0.6, 0.04))
     assert (delta.value, delta.ci_low, delta.ci_high) == pytest.approx((0.1, 0.1 - 0.098, 0.1 + 0.098))
+    assert delta.p_value == pytest.approx(2 * scipy.stats.norm.sf(2))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +168,7 @@ def test_items_that_are_not_finite_give_no_interval(broken):
         delta = difference(score_of(after), score_of(before))
         assert math.isnan(delta.ci_low)
         assert math.isnan(delta.ci_high)
+        assert math.isnan(delta.p_value)
         assert not math.isfinite(delta.value)
 
 

@@ -44,6 +44,7 @@ class Comparison:
             f"delta/{name}": self.delta.value,
             f"delta/{name}/ci_low": self.delta.ci_low,
             f"delta/{name}/ci_high": self.delta.ci_high,
+            f"delta/{name}/p_value": self.delta.p_value,
         }
         if self.score.chance is not None:
             values[f"{name}/chance"] = self.score.chance
@@ -77,6 +78,7 @@ class Comparison:
             "delta": self.delta.value,
             "ci_low": self.delta.ci_low,
             "ci_high": self.delta.ci_high,
+            "p_value": self.delta.p_value,
             "n": self.score.n,
             "chance": self.score.chance,
             "higher_is_better": str(self.score.higher_is_better),

@@ -26,10 +26,14 @@ class Control:
         The drawn neurons in the place of the real ones.
     same_block : float
         Share of them that lie in the block of the neuron that they stand for.
+    activity_ratio : float
+        Their mean absolute activations, summed, over those of the neurons that they stand for. Below 1 where
+        the networks hold a block's most active neurons: nothing outside is as active.
     """
 
     target: Target
     same_block: float
+    activity_ratio: float
 
 
 # where a share of all neurons is larger, the networks may leave too few to draw from
@@ -56,7 +60,8 @@ def draw_controls(
     """Controls of every kind.
 
     ``random``: anywhere in the layout. ``per_block``: for each neuron one in its block. ``activation``:
-    for each neuron one in its block with a mean |activation| among the nearest ones. Where the networks
+    for each neuron one in its block with a mean |activation| among the nearest ones that are free, which is
+    no match for the most active neuron of a block: ``activity_ratio`` tells. Where the networks
     hold more than half of a block, its free neurons do not suffice, and what other members leave free in
     the nearest block stands in; ``same_block`` tells how often. ``share``, if asked for: that share of all
     neurons, anywhere, each standing for a member drawn at random.
@@ -102,7 +107,9 @@ def _draw(target: Target, kind: ControlKind, generator: torch.Generator, share: 
     labels = torch.full_like(target.labels, OUTSIDE)
     labels[chosen] = target.labels[members]
     same = float((block_of[chosen] == block_of[members]).double().mean())
-    return Control(target.with_labels(labels), same)
+    activity = target.mean_absolute.double()
+    ratio = float(activity[chosen].sum() / activity[members].sum().clamp_min(1e-300))
+    return Control(target.with_labels(labels), same, ratio)
 
 
 def _block_of(target: Target) -> Tensor:

@@ -27,6 +27,8 @@ def score(task="grammar", metric="acc", delta=-0.3, half=0.1, controls=0.8, base
         "delta": delta,
         "ci_low": delta - half,
         "ci_high": delta + half,
+        "p_value": 0.01,
+        "activity_ratio": 0.8,
         "n": 100,
         "chance": 0.5,
         "higher_is_better": str(metric == "acc"),

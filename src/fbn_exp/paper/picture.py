@@ -18,7 +18,7 @@ ACCENT = "#1f4e79"
 CONTROL_LABELS = {
     ControlKind.random: "random, as many",
     ControlKind.per_block: "in the same blocks",
-    ControlKind.activation: "as active",
+    ControlKind.activation: "nearest in activity",
     ControlKind.share: "a share of all, at random",
 }
 # GPT-2 on AGNews, before anything is done to it

@@ -38,10 +38,12 @@ def _scored(scores: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     rows = scores[scores["metric"].isin(SHOWN) & (scores["intervention"] != "none")].reset_index(drop=True)
     sign = np.where(rows["higher_is_better"].astype(str) == "True", 1.0, -1.0)
-    found = rows[["task", "metric", "networks", "neurons", "factor", "n", "chance", "value"]].copy()
+    found = rows[["job", "task", "metric", "networks", "neurons", "factor", "n", "chance", "value"]].copy()
     if COMPONENTS in rows and rows[COMPONENTS].notna().any():
         found["components"] = pd.to_numeric(rows[COMPONENTS]).astype("Int64")
     found["untouched"] = rows["baseline"]
+    found["p_value"] = rows["p_value"]
+    found["activity_ratio"] = rows["activity_ratio"]
     found["low"] = rows["baseline"] + rows["ci_low"]
     found["high"] = rows["baseline"] + rows["ci_high"]
     for control in ControlKind:
@@ -114,10 +116,12 @@ def _shown_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, objec
         "share": "share at random",
         "random": "random",
         "per_block": "same blocks",
-        "activation": "as active",
+        "activation": "nearest in activity",
     }
     for control, name in names.items():
         cells[name] = between(row[f"control_{control}_low"], row[f"control_{control}_high"])
+    cells["their activity"] = "–" if np.isnan(row["activity_ratio"]) else f"{row['activity_ratio']:.0%}"
+    cells["p"] = p_value(row["p_value"])
     verdict = {PaperTable.preservation: "keeps more than every control", PaperTable.amplification: "gain"}
     cells[verdict.get(kind, "harm beyond every control")] = verdicts.get(kind, harmed)
     return cells
@@ -156,6 +160,11 @@ def number(value: object) -> str:
     if np.isnan(found):
         return "–"
     return f"{found:z.3f}" if abs(found) < 10 else f"{found:,.1f}"
+
+
+def p_value(value: float) -> str:
+    """A p value with as many digits as are read, ``–`` for none."""
+    return "–" if np.isnan(value) else "< .001" if value < 0.001 else f"{value:.3f}"
 
 
 def between(low: object, high: object) -> str:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark, NetworkBenchmark
 from fbn_exp.comparison import Comparison
-from fbn_exp.config.choices import Split
+from fbn_exp.config.choices import ControlKind, Split
 from fbn_exp.config.scoring import ControlsConfig
 from fbn_exp.controls import check, draw_controls
 from fbn_exp.errors import ConfigError
@@ -185,6 +185,7 @@ def _report(
             "factor": factor,
             "networks": "all" if intervention.networks == "all" else ",".join(map(str, target.networks)),
             "neurons": target.size,
+            "activity_ratio": _likeness(drawn).get(f"control/{ControlKind.activation.value}/activity_ratio"),
         }
         rows.append(head | each.row())
     folder.add_table("scores", pd.DataFrame(rows))
@@ -192,11 +193,17 @@ def _report(
     written = _written(comparisons)
     if not written.empty:
         folder.add_table("texts", written)
-    same_block = {
-        f"control/{kind.value}/same_block": float(np.mean([each.same_block for each in controls]))
-        for kind, controls in drawn.items()
-    }
-    folder.add_metrics({"neurons": target.size, **same_block})
+    folder.add_metrics({"neurons": target.size, **_likeness(drawn)})
+
+
+def _likeness(drawn: Controls) -> dict[str, float]:
+    """How like the networks the controls are, mean over the draws of each kind."""
+    found = {}
+    for kind, controls in drawn.items():
+        found[f"control/{kind.value}/same_block"] = float(np.mean([each.same_block for each in controls]))
+        ratios = [each.activity_ratio for each in controls]
+        found[f"control/{kind.value}/activity_ratio"] = float(np.mean(ratios))
+    return found
 
 
 def _items(comparisons: list[Comparison]) -> pd.DataFrame:
