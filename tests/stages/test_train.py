@@ -12,6 +12,7 @@ from zoo import TINY
 from fbn_exp.config.choices import Precision, Site
 from fbn_exp.config.options import ModelConfig
 from fbn_exp.errors import ConfigError, ModelError, NetworksError, TrainingError
+from fbn_exp.lesions import lesion_folder
 from fbn_exp.models import take
 from fbn_exp.networks import FunctionalNetworks
 from fbn_exp.neuron_weights import neuron_weights
@@ -193,6 +194,29 @@ def test_texts_that_are_scored_are_not_learnt(world, tmp_path):
     part = ["forgetting.wiki.dataset.split=train", "forgetting.wiki.dataset.n_texts=3"]
     with pytest.raises(TrainingError, match=r"texts of forgetting\.wiki are among those that are trained on"):
         run_stage("train", tmp_path, *QUICK, *texts, *STEPS, *benchmark, *part)
+
+
+def test_the_neurons_that_were_trained_can_be_lesioned_in_the_checkpoint(world, tmp_path):
+    folder, texts, networks = world
+    language = (*QUICK, *texts, *LANGUAGE, networks, "trainable=inside")
+    run_stage("train", tmp_path / "trained", *language)
+    lesion = (
+        f"model.name={tmp_path / 'trained' / 'checkpoint'}",
+        networks,
+        "intervention=inhibit",
+        "intervention.networks=[0]",
+        "benchmark.dataset.n_texts=2",
+        "controls.repeats=1",
+        texts[-1],
+    )
+    with pytest.raises(NetworksError, match="same_weights=false"):
+        run_stage("evaluate", tmp_path / "refused", *lesion)
+    metrics = run_stage("evaluate", tmp_path / "lesion", *lesion, "same_weights=false")
+    members = FunctionalNetworks.load(folder / "found" / "networks").masks(ZThreshold())[0]
+    assert metrics["neurons"] == members.sum()
+    # a report on the networks does not take the lesion for one of the model that they are of
+    networks = FunctionalNetworks.load(folder / "found" / "networks")
+    assert not lesion_folder(networks, folder / "cache").exists()
 
 
 def test_networks_of_other_weights_are_refused(world, tmp_path):

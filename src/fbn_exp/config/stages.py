@@ -56,6 +56,8 @@ class EvaluateConfig(ExtractConfig):
     """
 
     networks: str | None = None
+    # false takes networks of other weights too, such as those of the model before it was trained
+    same_weights: bool = True
     intervention: InterventionConfig = MISSING
     benchmark: BenchmarkConfig = MISSING
     controls: ControlsConfig = field(default_factory=ControlsConfig)

@@ -80,7 +80,7 @@ def _evaluate(
     info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
         lm = load(parts.model, parts.cache)
-        target, networks = _target(cfg.networks, intervention, parts, lm, folder)
+        target, networks = _target(cfg, intervention, parts, lm, folder)
         provenance = {"text_digests": []} if networks is None else networks.provenance
         if networks is not None:
             folder.add_metrics(mask_metrics(networks.masks(parts.threshold)))
@@ -98,7 +98,8 @@ def _evaluate(
             scorer.announce(2 + sum(map(len, drawn.values())) if drawn else 1)
             comparisons = scorer.compare(intervention, target, drawn)
         _report(folder, comparisons, intervention, target, drawn)
-        if networks is not None and intervention.single_factor == 0 and len(target.networks) == 1:
+        own = networks is not None and networks.provenance.get("weight_digest") == lm.weight_digest
+        if networks is not None and own and intervention.single_factor == 0 and len(target.networks) == 1:
             keep_lesion(comparisons, networks, target, parts, benchmark.key(), cfg.networks)
         _track(tracked, folder, provenance)
     print_verdict(comparisons, intervention, target)
@@ -117,16 +118,12 @@ def _check(
 
 
 def _target(
-    networks_folder: str | None,
-    intervention: Intervention,
-    parts: Parts,
-    lm: LanguageModel,
-    folder: RunFolder,
+    cfg: DictConfig, intervention: Intervention, parts: Parts, lm: LanguageModel, folder: RunFolder
 ) -> tuple[Target, FunctionalNetworks | None]:
     """The neurons to intervene on, and their networks; neither for an untouched model."""
     if isinstance(intervention, NoIntervention):
         return no_target(lm.layout(parts.site)), None
-    networks = obtain_networks(networks_folder, parts, lm, folder.path)
+    networks = obtain_networks(cfg.networks, parts, lm, folder.path, cfg.same_weights)
     return choose_target(networks, parts.threshold, intervention.networks), networks
 
 

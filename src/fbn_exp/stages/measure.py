@@ -43,7 +43,7 @@ def measure(cfg: DictConfig, parts: Parts, benchmark: NetworkBenchmark) -> float
     info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
         log.info("networks of the untouched model are measured: the configured intervention is not applied")
-        networks, recording = _prepared(cfg.networks, parts, benchmark, folder)
+        networks, recording = _prepared(cfg, parts, benchmark, folder)
         found = benchmark.measure(networks, parts.threshold, recording)
         _keep(found, folder, parts.figures.dpi)
         _track(tracked, folder, networks)
@@ -52,14 +52,14 @@ def measure(cfg: DictConfig, parts: Parts, benchmark: NetworkBenchmark) -> float
 
 
 def _prepared(
-    networks_folder: str | None, parts: Parts, benchmark: NetworkBenchmark, folder: RunFolder
+    cfg: DictConfig, parts: Parts, benchmark: NetworkBenchmark, folder: RunFolder
 ) -> tuple[FunctionalNetworks, Recording | None]:
     """Networks, and what is needed to record them; without recording, those of a folder need no model."""
-    if networks_folder is not None and not benchmark.records:
-        return FunctionalNetworks.load(Path(networks_folder)), None
+    if cfg.networks is not None and not benchmark.records:
+        return FunctionalNetworks.load(Path(cfg.networks)), None
     lm = load(parts.model, parts.cache)
     benchmark.prepare(lm)
-    networks = obtain_networks(networks_folder, parts, lm, folder.path)
+    networks = obtain_networks(cfg.networks, parts, lm, folder.path, cfg.same_weights)
     require_disjoint(networks.provenance, benchmark.text_digests())
     if not benchmark.records:
         return networks, None

@@ -29,7 +29,9 @@ def keep_networks(networks: FunctionalNetworks, entry: Path, threshold: Threshol
             _save(networks, entry, threshold)
 
 
-def obtain_networks(folder: str | None, parts: Parts, lm: LanguageModel, scratch: Path) -> FunctionalNetworks:
+def obtain_networks(
+    folder: str | None, parts: Parts, lm: LanguageModel, scratch: Path, same_weights: bool = True
+) -> FunctionalNetworks:
     """Networks from ``folder``, or those that the config describes.
 
     Parameters
@@ -43,16 +45,19 @@ def obtain_networks(folder: str | None, parts: Parts, lm: LanguageModel, scratch
         The model that they are for.
     scratch : Path
         Folder for signals beyond the memory budget.
+    same_weights : bool
+        Whether networks in ``folder`` must be of the model's very weights.
 
     Raises
     ------
     LayoutError, NetworksError
-        If the networks in ``folder`` belong to another model, site or weights.
+        If the networks in ``folder`` belong to another model or site, or to other weights.
     """
     if folder is not None:
         networks = FunctionalNetworks.load(Path(folder))
         networks.require_layout(lm.layout(networks.layout.site), lm.name)
-        networks.require_weights(lm.weight_digest, lm.name)
+        if same_weights:
+            networks.require_weights(lm.weight_digest, lm.name)
         return networks
     recipe = parts.recipe(lm)
     texts = recipe.texts(lm)
