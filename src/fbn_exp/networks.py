@@ -115,7 +115,7 @@ class FunctionalNetworks:
         if digest != self.provenance.get("weight_digest"):
             raise NetworksError(
                 f"networks were extracted from {self.provenance.get('model', 'another model')} with other "
-                f"weights than those of {model_name}: extract again, or take same_weights=false of evaluate.py"
+                f"weights than those of {model_name}: extract again, or take same_weights=false"
             )
 
     def save(self, folder: Path, threshold: Threshold) -> None:

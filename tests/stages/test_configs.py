@@ -56,6 +56,16 @@ def test_every_model_composes(composed, option):
     assert typed(composed(f"model={option}").model, ModelConfig).name
 
 
+@pytest.mark.parametrize("model", ["gpt2", "qwen2.5-3b", "chatglm3", "llama3"])
+@pytest.mark.parametrize("experiment", options("experiment/paper"))
+def test_every_experiment_of_the_paper_takes_another_model_by_one_override(composed, experiment, model):
+    by_default = composed(f"experiment=paper/{experiment}", script="evaluate")
+    cfg = composed(f"experiment=paper/{experiment}", f"model={model}", script="evaluate")
+    assert typed(cfg.model, ModelConfig) == typed(composed(f"model={model}").model, ModelConfig)
+    assert isinstance(built(cfg.intervention, Intervention), Intervention)
+    assert {each for each in cfg if cfg[each] != by_default[each]} == {"model"}
+
+
 @pytest.mark.parametrize(("option", "excluded", "how"), [("paper", 0, "none"), ("stable", 1, "zscore")])
 def test_signal_presets_are_what_their_comments_say(composed, option, excluded, how):
     signals = typed(composed(f"signals={option}").signals, SignalsConfig)
@@ -68,7 +78,7 @@ def test_no_preset_is_left_without_a_test():
 
 
 def test_default_figure_settings_are_in_range(composed):
-    figures.check(typed(composed().figures, FiguresConfig))
+    assert figures.check(typed(composed().figures, FiguresConfig)) is None  # it raises where they are not
 
 
 def test_the_error_of_a_constructor_arrives_without_hydras_wrapping(composed):
