@@ -140,7 +140,7 @@ def launched(main: Callable[[DictConfig], R]) -> Callable[[DictConfig], R]:
 
     @functools.wraps(main)
     def wrapped(config: DictConfig) -> R:
-        from fbn_exp.launch.command import wants_processes
+        from fbn_exp.launch.settings import wants_processes
 
         if in_rank() or not wants_processes(config):
             return main(config)

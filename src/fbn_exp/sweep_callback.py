@@ -13,19 +13,32 @@ from omegaconf.errors import InterpolationResolutionError
 
 from fbn_exp.errors import FbnError
 from fbn_exp.files import full_disk
+from fbn_exp.launch.settings import machine_rank
 from fbn_exp.script import report_failed_jobs, report_failed_summary
 
 log = logging.getLogger(__name__)
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+SUBMITIT = "hydra_plugins.hydra_submitit_launcher."
 
 
 class SweepSummary(Callback):
-    """Write down why a job failed, let the others go on, and summarise the sweep when all have ended."""
+    """Write down why a job failed, let the others go on, and summarise the sweep when all have ended.
+
+    Of the machines that share a job, each says what failed there, and the first alone writes.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Let a job that submitit lost be a failed one: else its exception would end the sweep."""
+        if str(config.hydra.launcher._target_).startswith(SUBMITIT):
+            from fbn_exp.launch.submitted import take_over
+
+            take_over()
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Forget why an earlier attempt at the same job failed."""
-        (Path(config.hydra.runtime.output_dir) / "failed.txt").unlink(missing_ok=True)
+        if machine_rank(config) == 0:
+            (Path(config.hydra.runtime.output_dir) / "failed.txt").unlink(missing_ok=True)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Keep a failed job's error in its folder; the plain sweeper then goes on.
@@ -39,8 +52,9 @@ class SweepSummary(Callback):
         text = str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
         # in memory too: the disk of the job's folder can be full
         report_failed_jobs({str(config.hydra.job.num): text})
-        with contextlib.suppress(OSError):
-            (Path(config.hydra.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
+        if machine_rank(config) == 0:
+            with contextlib.suppress(OSError):
+                (Path(config.hydra.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
         log.error(
             "job %s failed: %s", config.hydra.job.num, str(error).splitlines()[0] if str(error) else error
         )
@@ -52,6 +66,8 @@ class SweepSummary(Callback):
 
         Hydra would make a warning of an error here, and end with exit status 0.
         """
+        if machine_rank(config) > 0:
+            return
         try:
             self._summarise(config)
         except Exception as error:

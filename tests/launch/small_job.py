@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def main(cfg: DictConfig) -> float | None:
 
     if cfg.number == 1:
         raise ConfigError(f"number is {cfg.number}, which this test does not like")
+    if cfg.number == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
     folder = cfg.run.folder
     found = ranks.led(lambda: ranks.together(on_rank, {}, folder, cfg.seconds), lambda name: None)
     if ranks.is_first():

@@ -8,11 +8,15 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 from accelerate.commands.config.config_args import ClusterConfig
+from hydra import compose, initialize_config_dir
 from scripts import REPOSITORY
 from stand_in_slurm import install
+
+from fbn_exp.config import register
 
 HERE = Path(__file__).parent
 
@@ -170,6 +174,33 @@ def test_a_job_of_submitit_starts_its_ranks_where_it_runs(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_job_of_submitit_that_is_killed_is_a_failed_one(tmp_path):
+    pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
+    # the first kills itself, with the process that submitit waits for
+    sweep = started("-m", "launch=submitit_local", "number=9,1,2", f"hydra.sweep.dir={tmp_path}")
+    said, _ = sweep.communicate(timeout=300)
+    assert sweep.returncode == 1
+    assert "Traceback" not in said
+    assert "job 0 failed: submitit's job" in said
+    assert "job 1 failed: number is 1, which this test does not like" in said
+    assert "error: 2 jobs failed, the others are kept" in said
+    assert "ended without a result" in (tmp_path / "0" / "failed.txt").read_text()
+    table = pd.read_csv(tmp_path / "sweep" / "jobs.csv")
+    assert table["ranks"].notna().tolist() == [False, False, True]
+    assert table["error"].notna().tolist() == [True, True, False]
+
+
+def test_gpus_of_a_job_are_asked_of_submitit_on_this_machine_too():
+    pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
+    register()
+    asked = ["launch=submitit_local", "launch.gpus_per_node=2"]
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        launcher = compose("extract", overrides=asked, return_hydra_config=True).hydra.launcher
+    # else it hides all from the job
+    assert launcher.gpus_per_node == 2
+
+
+@pytest.mark.slow
 def test_a_sweep_goes_to_slurm_with_what_was_asked_for(tmp_path):
     pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
     commands = install(tmp_path / "bin")
@@ -224,6 +255,10 @@ def test_a_sweep_runs_through_ray_where_that_is_installed(tmp_path):
         (["launch.config_file=/nowhere.yaml"], "launch.config_file: there is no file /nowhere.yaml"),
         (["launch.config_file=pyproject.toml"], "launch.config_file pyproject.toml cannot be read"),
         (["launch.num_machines=2"], "set launch.main_process_ip and launch.main_process_port"),
+        (
+            ["launch=submitit_local", "launch.nodes=2"],
+            "launch.num_processes is 1, and the job has 2 machines",
+        ),
         (["launch=ray"], "launch=ray needs Ray: pip install hydra-ray-launcher"),
     ],
 )

@@ -2,68 +2,17 @@
 
 import os
 import sys
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from fbn_exp.config.launch import AccelerateConfig, ClusterConfig, LaunchConfig, ProcessesConfig
+from fbn_exp.config.launch import ClusterConfig, ProcessesConfig
 from fbn_exp.errors import ConfigError, LaunchError
+from fbn_exp.files import new_file
 from fbn_exp.launch.jobs import JOB, STARTER, Job
-
-# written out in full: a job must not depend on what `accelerate config` once left on this machine
-DEFAULTS: dict[str, Any] = {
-    "compute_environment": "LOCAL_MACHINE",
-    "debug": False,
-    "mixed_precision": "no",
-    "machine_rank": 0,
-    "num_machines": 1,
-    "main_process_port": 0,
-    "rdzv_backend": "static",
-    "same_network": True,
-    "gpu_ids": "all",
-}
-
-
-def wants_processes(config: DictConfig) -> bool:
-    """Whether a job runs in processes of its own."""
-    settings = OmegaConf.select(config, "launch")
-    if settings is None:
-        return False
-    kind = OmegaConf.get_type(settings)
-    if kind is None or not issubclass(kind, ProcessesConfig):
-        return False
-    alone = settings.num_processes == 1 and settings.config_file is None
-    return kind is AccelerateConfig or not alone
-
-
-def settings_of(config: DictConfig) -> ProcessesConfig:
-    """The launch settings of a job, checked.
-
-    Raises
-    ------
-    ConfigError
-        Naming the setting and the value received.
-    """
-    settings = OmegaConf.to_object(config.launch)
-    assert isinstance(settings, ProcessesConfig)
-    for name in ("num_processes", "jobs_at_once", "num_machines", "timeout_minutes", "nodes"):
-        value = getattr(settings, name, None)
-        if value is not None and not value > 0:
-            raise ConfigError(f"launch.{name} is {value}, must be positive")
-    if settings.config_file is not None and not Path(settings.config_file).expanduser().is_file():
-        raise ConfigError(f"launch.config_file: there is no file {settings.config_file}")
-    if isinstance(settings, AccelerateConfig) and settings.num_machines > 1:
-        if settings.main_process_ip is None or settings.main_process_port == 0:
-            raise ConfigError(
-                f"launch.num_machines is {settings.num_machines}: set launch.main_process_ip and "
-                "launch.main_process_port, the same on all machines"
-            )
-        if settings.machine_rank not in range(settings.num_machines):
-            raise ConfigError(f"launch.machine_rank is {settings.machine_rank}, the first machine's is 0")
-    return settings
+from fbn_exp.launch.settings import check_division, described
 
 
 def visible_devices() -> list[str]:
@@ -74,6 +23,28 @@ def visible_devices() -> list[str]:
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def usable_devices(settings: ProcessesConfig) -> list[str]:
+    """Visible CUDA devices, or those of them that ``config_file`` names as ``gpu_ids``.
+
+    Raises
+    ------
+    ConfigError
+        If devices are visible, but none that is named.
+    """
+    visible = visible_devices()
+    named = str(described(settings)["gpu_ids"])
+    if named == "all" or not visible:
+        return visible
+    wanted = {each.strip() for each in named.split(",")}
+    found = [each for each in visible if each in wanted]
+    if not found:
+        raise ConfigError(
+            f"launch.config_file {settings.config_file} has gpu_ids {named}, but the visible CUDA devices "
+            f"are {', '.join(visible)}: name some of these, or leave gpu_ids out"
+        )
+    return found
 
 
 def devices_of_slot(devices: list[str], slot: int, slots: int) -> list[str]:
@@ -89,11 +60,12 @@ def devices_of_slot(devices: list[str], slot: int, slots: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Start:
-    """What to run for one job: command, environment, and the number of its ranks on all machines."""
+    """What to run for one job: command, environment, and how many ranks and machines it has in all."""
 
     command: list[str]
     environment: dict[str, str]
     processes: int
+    machines: int
 
 
 def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int) -> Start:
@@ -102,77 +74,61 @@ def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int
     Raises
     ------
     ConfigError
-        If there are more ranks than CUDA devices, or ``config_file`` cannot be read.
+        If there are more ranks than CUDA devices, machines cannot divide them, or ``config_file`` cannot
+        be read.
+    DiskError
+        If there is no room for the accelerate config.
     """
-    described = DEFAULTS | _from_file(settings) | _machines(settings)
+    told = described(settings)
+    machines = int(told["num_machines"])
     asked_device = OmegaConf.select(job.config, "model.device")
-    on_cpu = not devices or asked_device == "cpu" or bool(described.get("use_cpu"))
-    asked = settings.num_processes or described.get("num_processes")
-    processes = int(asked or (1 if on_cpu else len(devices) * described["num_machines"]))
-    here = -(-processes // described["num_machines"])
+    on_cpu = not devices or asked_device == "cpu" or bool(told.get("use_cpu"))
+    asked = settings.num_processes or told.get("num_processes")
+    processes = int(asked or (machines if on_cpu else len(devices) * machines))
+    check_division(processes, machines)
+    here = processes // machines
     if not on_cpu and here > len(devices):
         raise ConfigError(
             f"launch.num_processes is {processes}, but a job has {len(devices)} CUDA devices here: take "
             "fewer processes or jobs at once, or model.device=cpu"
         )
-    described["num_processes"] = processes
-    if str(described.get("distributed_type", "NO")) in ("NO", "MULTI_GPU", "MULTI_CPU"):
-        # what accelerate calls MULTI_CPU starts a single process; the ranks are told by their environment
-        described["distributed_type"] = "MULTI_GPU" if processes > 1 else "NO"
-    described["use_cpu"] = on_cpu and processes == 1
-    file = job.logs / f"accelerate{described['machine_rank'] or ''}.yaml"
-    file.write_text(yaml.safe_dump(described), encoding="utf-8")
+    told |= _meeting_place(settings, machines) | _kind_of_start(told, processes, on_cpu)
+    file = job.logs / f"accelerate{job.machine or ''}.yaml"
+    with new_file(file) as partial:
+        partial.write_text(yaml.safe_dump(told), encoding="utf-8")
     # on several machines accelerate counts the ranks of all of them
     threads = os.environ.get("OMP_NUM_THREADS") or max(1, _cores() // (slots * here))
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
     command += ["--num_cpu_threads_per_process", str(threads), str(job.script)]
-    return Start(command, _environment(job, devices, on_cpu), processes)
+    return Start(command, _environment(job, devices, on_cpu), processes, machines)
+
+
+def _kind_of_start(told: dict[str, Any], processes: int, on_cpu: bool) -> dict[str, Any]:
+    """What accelerate decides by; the ranks themselves are told by their environment."""
+    kind = str(told.get("distributed_type", "NO"))
+    if kind in ("NO", "MULTI_GPU", "MULTI_CPU"):
+        # what accelerate calls MULTI_CPU starts a single process
+        kind = "MULTI_GPU" if processes > 1 else "NO"
+    return {
+        "num_processes": processes,
+        "distributed_type": kind,
+        "use_cpu": on_cpu and processes == 1,
+        # ids would take the place of the devices that the environment gives this job
+        "gpu_ids": "all",
+    }
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _from_file(settings: ProcessesConfig) -> dict[str, Any]:
-    if settings.config_file is None:
+def _meeting_place(settings: ProcessesConfig, machines: int) -> dict[str, Any]:
+    """Where the nodes of a SLURM job meet: its first one, at a port that no other job there has."""
+    if not isinstance(settings, ClusterConfig) or machines == 1 or "SLURM_JOB_ID" not in os.environ:
         return {}
-    try:
-        read = yaml.safe_load(Path(settings.config_file).expanduser().read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"launch.config_file {settings.config_file} cannot be read: {error}") from error
-    if not isinstance(read, dict):
-        raise ConfigError(f"launch.config_file {settings.config_file} is no file of `accelerate config`")
-    from accelerate.commands.config.config_args import ClusterConfig as Known
-
-    if unknown := sorted(map(str, read.keys() - {each.name for each in fields(Known)})):
-        raise ConfigError(
-            f"launch.config_file {settings.config_file} has {', '.join(unknown)}, which this accelerate does "
-            "not know: leave that out, or write the file anew by `accelerate config`"
-        )
-    return {name: value for name, value in read.items() if value is not None}
-
-
-def _machines(settings: ProcessesConfig) -> dict[str, Any]:
-    """Place of this machine among those of the job, from the settings or from SLURM."""
-    if isinstance(settings, AccelerateConfig):
-        if settings.num_machines == 1:
-            return {}
-        return {
-            "num_machines": settings.num_machines,
-            "machine_rank": settings.machine_rank,
-            "main_process_ip": settings.main_process_ip,
-            "main_process_port": settings.main_process_port,
-        }
-    nodes = int(os.environ.get("SLURM_JOB_NUM_NODES", "1"))
-    if not isinstance(settings, ClusterConfig) or nodes == 1:
-        return {}
-    return {
-        "num_machines": nodes,
-        "machine_rank": int(os.environ["SLURM_NODEID"]),
-        "main_process_ip": _first_host(),
-        # jobs on one node differ by their ids
-        "main_process_port": 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000,
-    }
+    # jobs on one node differ by their ids
+    port = 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000
+    return {"main_process_ip": _first_host(), "main_process_port": port}
 
 
 def _first_host() -> str:
@@ -193,8 +149,3 @@ def _environment(job: Job, devices: list[str], on_cpu: bool) -> dict[str, str]:
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         made.pop(name, None)
     return made
-
-
-def slots_of(settings: LaunchConfig) -> int:
-    """Jobs that run side by side in this process's hands."""
-    return settings.jobs_at_once if isinstance(settings, AccelerateConfig) else 1

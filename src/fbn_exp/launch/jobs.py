@@ -5,6 +5,8 @@ import importlib
 import inspect
 import json
 import os
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
+from fbn_exp import ranks
 from fbn_exp.errors import DiskError, FbnError, LaunchError
 from fbn_exp.files import REMEDY, free_bytes, in_words, write_json
+from fbn_exp.launch.settings import machine_rank
 
 # in the environment of a job's processes: the job's file
 JOB = "FBN_EXP_JOB"
@@ -36,11 +40,14 @@ class Job:
         Entry script whose main function the processes call.
     config : DictConfig
         Everything resolved.
+    machine : int
+        Which of the job's machines this is; rank 0 is on the first, 0.
     """
 
     folder: Path
     script: Path
     config: DictConfig
+    machine: int = 0
 
     @property
     def file(self) -> Path:
@@ -55,7 +62,7 @@ class Job:
     @property
     def launcher_log(self) -> Path:
         """What ``accelerate launch`` itself says on this machine."""
-        return self.logs / f"launcher{machine_rank(self.config) or ''}.log"
+        return self.logs / f"launcher{self.machine or ''}.log"
 
 
 @dataclass(frozen=True)
@@ -84,13 +91,11 @@ def write_job(
     """
     logs = folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
-    if machine_rank(config) == 0:
-        for stale in (*logs.glob("error*.json"), *logs.glob("*.log"), logs / "returned.json"):
-            stale.unlink(missing_ok=True)
     plain = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
     logging = None if hydra is None else OmegaConf.to_container(hydra.job_logging, resolve=True)
     restored = typed_config(plain, dict(_types(config)))
-    job = Job(folder, Path(inspect.getfile(inspect.unwrap(task_function))).resolve(), restored)
+    script = Path(inspect.getfile(inspect.unwrap(task_function))).resolve()
+    job = Job(folder, script, restored, machine_rank(restored))
     write_json(
         job.file,
         {
@@ -103,9 +108,34 @@ def write_job(
     return job
 
 
-def machine_rank(config: DictConfig) -> int:
-    """Which of the job's machines this is."""
-    return int(OmegaConf.select(config, "launch.machine_rank") or os.environ.get("SLURM_NODEID", "0"))
+def clear(job: Job, processes: int, machines: int) -> None:
+    """Remove what an earlier attempt at a job left, as far as this machine is the one to write it.
+
+    Parameters
+    ----------
+    job : Job
+        None of its processes runs yet on this machine; on others some may.
+    processes, machines : int
+        That the job has in all.
+    """
+    for stale in (*job.logs.glob("error*.json"), *job.logs.glob("*.log"), job.logs / "returned.json"):
+        if _writer(stale.name, processes // machines, machines) == job.machine:
+            stale.unlink(missing_ok=True)
+    if job.machine == 0:
+        remove_scratch(job.folder)
+
+
+def _writer(name: str, ranks_each: int, machines: int) -> int:
+    """Machine that writes a file of this name; the first one where none does any more."""
+    by_rank, by_machine = re.search(r"rank(\d+)\.", name), re.search(r"launcher(\d+)\.", name)
+    machine = int(by_rank[1]) // ranks_each if by_rank else int(by_machine[1]) if by_machine else 0
+    return machine if machine < machines else 0
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove what the ranks of a job in this folder share for a while, which is as large as its signals."""
+    for left in folder.glob(f"{ranks.SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _plain(value: Any) -> Any:
@@ -171,6 +201,9 @@ def write_error(logs: Path, rank: int, text: str, known: bool) -> None:
 def outcome(job: Job, exit_code: int, processes: int) -> Outcome:
     """How a job ended, from what its ranks wrote."""
     if exit_code == 0:
+        if job.machine > 0:
+            # rank 0, on the first machine, may be at work for long
+            return Outcome()
         with contextlib.suppress(OSError, ValueError):
             return Outcome(json.loads((job.logs / "returned.json").read_text(encoding="utf-8")))
         return Outcome(error=LaunchError(f"the job ended without a result; its logs: {job.logs}"))

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import IO
 
 import psutil
 
-from fbn_exp import ranks
-from fbn_exp.errors import FbnError
-from fbn_exp.launch.command import devices_of_slot, settings_of, slots_of, start_of, visible_devices
-from fbn_exp.launch.jobs import Job, Outcome, outcome
+from fbn_exp.errors import FbnError, LaunchError
+from fbn_exp.files import full_disk
+from fbn_exp.launch.command import devices_of_slot, start_of, usable_devices
+from fbn_exp.launch.jobs import Job, Outcome, clear, outcome, remove_scratch
+from fbn_exp.launch.settings import settings_of, slots_of
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,6 @@ class _Running:
     slot: int
     processes: int
     popen: subprocess.Popen[bytes]
-    launcher_log: IO[bytes]
     started: float = field(default_factory=time.monotonic)
     shown: int = 0
 
@@ -69,8 +67,9 @@ def run_jobs(jobs: Sequence[Job], ended: Callable[[int, Outcome], None]) -> None
     """
     if not jobs:
         return
-    slots = min(slots_of(settings_of(jobs[0].config)), len(jobs))
-    devices = visible_devices()
+    settings = settings_of(jobs[0].config)
+    slots = min(slots_of(settings), len(jobs))
+    devices = usable_devices(settings)
     waiting = list(enumerate(jobs))
     free = list(range(slots))
     running: list[_Running] = []
@@ -82,9 +81,9 @@ def run_jobs(jobs: Sequence[Job], ended: Callable[[int, Outcome], None]) -> None
                     slot = free.pop(0)
                     try:
                         running.append(_started(place, job, slot, slots, devices))
-                    except FbnError as error:
+                    except (FbnError, OSError) as error:
                         free.append(slot)
-                        ended(place, Outcome(error=error))
+                        ended(place, Outcome(error=_not_started(job, error)))
                 time.sleep(INTERVAL)
                 for each in list(running):
                     if slots == 1:
@@ -100,24 +99,34 @@ def run_jobs(jobs: Sequence[Job], ended: Callable[[int, Outcome], None]) -> None
 def _started(place: int, job: Job, slot: int, slots: int, devices: list[str]) -> _Running:
     settings = settings_of(job.config)
     start = start_of(job, settings, devices_of_slot(devices, slot, slots), slots)
-    launcher_log = job.launcher_log.open("wb")
-    popen = subprocess.Popen(
-        start.command,
-        env=start.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=launcher_log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    clear(job, start.processes, start.machines)
+    with job.launcher_log.open("wb") as launcher_log:
+        popen = subprocess.Popen(
+            start.command,
+            env=start.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=launcher_log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     if slots > 1:
         log.info("started %s", os.path.relpath(job.folder))
-    return _Running(place, job, slot, start.processes, popen, launcher_log)
+    return _Running(place, job, slot, start.processes, popen)
+
+
+def _not_started(job: Job, error: FbnError | OSError) -> FbnError:
+    """Why a job has no processes: as its own error, so that the jobs beside it go on."""
+    if isinstance(error, FbnError):
+        return error
+    return full_disk(error) or LaunchError(
+        f"the processes of {job.folder} could not be started: {error}; run the same again when this is "
+        "mended, or take fewer launch.jobs_at_once"
+    )
 
 
 def _finished(running: _Running, shown: bool) -> Outcome:
     if shown:
         running.show()
-    running.launcher_log.close()
     found = outcome(running.job, running.popen.returncode, running.processes)
     if not shown:
         verb = "ended" if found.error is None else "failed"
@@ -125,8 +134,7 @@ def _finished(running: _Running, shown: bool) -> Outcome:
         log.info("%s %s after %.0f s", verb, os.path.relpath(running.job.folder), seconds)
     # a launcher that was killed leaves its ranks, and a rank that was killed its files
     _end(_of_job(running.job))
-    for left in running.job.folder.glob(f"{ranks.SCRATCH}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    remove_scratch(running.job.folder)
     return found
 
 
@@ -171,7 +179,6 @@ def _stop(running: Sequence[_Running]) -> None:
         _end([process for each in running for process in _of_job(each.job)])
         for each in running:
             each.popen.wait()
-            each.launcher_log.close()
             # what was started while the others were being ended
             _end(_of_job(each.job))
     finally:

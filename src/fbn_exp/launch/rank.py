@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from fbn_exp.errors import FbnError
 from fbn_exp.files import full_disk
-from fbn_exp.launch.jobs import JOB, STARTER, read_job, write_error, write_returned
+from fbn_exp.launch.jobs import JOB, STARTER, read_job, remove_scratch, write_error, write_returned
 
 # seconds between two looks at whether the starter still lives
 WATCH = 1.0
@@ -29,7 +29,7 @@ def run_rank(main: Callable[..., Any]) -> NoReturn:
     file = Path(os.environ[JOB])
     rank = int(os.environ.get("RANK", "0"))
     _redirect(file.parent / f"rank{rank}.log")
-    _watch(int(os.environ[STARTER]))
+    watch_starter(int(os.environ[STARTER]), file.parents[1])
     if rank == 0:
         # ends in exceptions, so that scratch files are removed
         signal.signal(signal.SIGTERM, _terminated)
@@ -90,7 +90,7 @@ def _redirect(file: Path) -> None:
     os.close(opened)
 
 
-def _watch(starter: int) -> None:
+def watch_starter(starter: int, folder: Path) -> None:
     """End this process soon after the one that started the job, however that ended."""
 
     def watch() -> None:
@@ -101,6 +101,8 @@ def _watch(starter: int) -> None:
             except ProcessLookupError:
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(WATCH)
+                # the starter, which else does this, is gone
+                remove_scratch(folder)
                 os._exit(1)
 
     threading.Thread(target=watch, name="watch-starter", daemon=True).start()

@@ -1,0 +1,162 @@
+"""Settings of ``launch``, checked: whether a job has processes of its own, and on which machines."""
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fbn_exp.config.launch import AccelerateConfig, ClusterConfig, LaunchConfig, ProcessesConfig
+from fbn_exp.errors import ConfigError
+
+# written out in full: a job must not depend on what `accelerate config` once left on this machine
+DEFAULTS: dict[str, Any] = {
+    "compute_environment": "LOCAL_MACHINE",
+    "debug": False,
+    "mixed_precision": "no",
+    "machine_rank": 0,
+    "num_machines": 1,
+    "main_process_port": 0,
+    "rdzv_backend": "static",
+    "same_network": True,
+    "gpu_ids": "all",
+}
+
+
+def _has_processes(config: DictConfig) -> bool:
+    settings = OmegaConf.select(config, "launch")
+    kind = None if settings is None else OmegaConf.get_type(settings)
+    return kind is not None and issubclass(kind, ProcessesConfig)
+
+
+def wants_processes(config: DictConfig) -> bool:
+    """Whether a job runs in processes of its own."""
+    if not _has_processes(config):
+        return False
+    settings = config.launch
+    # each node would do all of a job that has no processes to divide
+    nodes = OmegaConf.select(settings, "nodes") or 1
+    alone = settings.num_processes == 1 and settings.config_file is None and nodes == 1
+    return OmegaConf.get_type(settings) is AccelerateConfig or not alone
+
+
+def settings_of(config: DictConfig) -> ProcessesConfig:
+    """The launch settings of a job, checked.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting and the value received.
+    """
+    settings = OmegaConf.to_object(config.launch)
+    assert isinstance(settings, ProcessesConfig)
+    for name in ("num_processes", "jobs_at_once", "num_machines", "timeout_minutes", "nodes"):
+        value = getattr(settings, name, None)
+        if value is not None and not value > 0:
+            raise ConfigError(f"launch.{name} is {value}, must be positive")
+    if settings.config_file is not None and not Path(settings.config_file).expanduser().is_file():
+        raise ConfigError(f"launch.config_file: there is no file {settings.config_file}")
+    if isinstance(settings, AccelerateConfig):
+        _check_machines(settings)
+    if settings.num_processes is not None:
+        machines = getattr(settings, "nodes", getattr(settings, "num_machines", 1))
+        check_division(settings.num_processes, machines)
+    return settings
+
+
+def _check_machines(settings: AccelerateConfig) -> None:
+    if settings.num_machines == 1:
+        return
+    if settings.main_process_ip is None or settings.main_process_port == 0:
+        raise ConfigError(
+            f"launch.num_machines is {settings.num_machines}: set launch.main_process_ip and "
+            "launch.main_process_port, the same on all machines"
+        )
+
+
+def check_division(processes: int, machines: int) -> None:
+    """Refuse ranks that machines cannot divide evenly: accelerate would start fewer of them.
+
+    Raises
+    ------
+    ConfigError
+        Naming both numbers.
+    """
+    if processes % machines:
+        raise ConfigError(
+            f"launch.num_processes is {processes}, and the job has {machines} machines or nodes: each runs "
+            f"as many ranks as the others, at least one: take launch.num_processes={machines} or a multiple"
+        )
+
+
+def described(settings: ProcessesConfig) -> dict[str, Any]:
+    """What accelerate is told: ``config_file``, and above it what ``launch`` or SLURM say.
+
+    Raises
+    ------
+    ConfigError
+        If ``config_file`` cannot be read, or this machine is none of the job's.
+    """
+    told = DEFAULTS | _from_file(settings) | _machines(settings)
+    rank, machines = told["machine_rank"], told["num_machines"]
+    if rank not in range(machines):
+        raise ConfigError(
+            f"launch.machine_rank (or machine_rank of launch.config_file) is {rank}, and there are "
+            f"{machines} machines: the first one's is 0, the last one's is one less than launch.num_machines"
+        )
+    return told
+
+
+def machine_rank(config: DictConfig) -> int:
+    """Which of its job's machines this is; 0 also where the settings are wrong, which is said elsewhere."""
+    if not _has_processes(config):
+        return 0
+    try:
+        return int(described(settings_of(config))["machine_rank"])
+    except (ConfigError, OmegaConfBaseException):
+        return 0
+
+
+def slots_of(settings: LaunchConfig) -> int:
+    """Jobs that run side by side in this process's hands."""
+    return settings.jobs_at_once if isinstance(settings, AccelerateConfig) else 1
+
+
+def _from_file(settings: ProcessesConfig) -> dict[str, Any]:
+    if settings.config_file is None:
+        return {}
+    try:
+        read = yaml.safe_load(Path(settings.config_file).expanduser().read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"launch.config_file {settings.config_file} cannot be read: {error}") from error
+    if not isinstance(read, dict):
+        raise ConfigError(f"launch.config_file {settings.config_file} is no file of `accelerate config`")
+    from accelerate.commands.config.config_args import ClusterConfig as Known
+
+    if unknown := sorted(map(str, read.keys() - {each.name for each in fields(Known)})):
+        raise ConfigError(
+            f"launch.config_file {settings.config_file} has {', '.join(unknown)}, which this accelerate does "
+            "not know: leave that out, or write the file anew by `accelerate config`"
+        )
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def _machines(settings: ProcessesConfig) -> dict[str, Any]:
+    """Place of this machine among those of the job, from the settings or from SLURM."""
+    if isinstance(settings, AccelerateConfig):
+        if settings.num_machines == 1:
+            return {}
+        return {
+            "num_machines": settings.num_machines,
+            "machine_rank": settings.machine_rank,
+            "main_process_ip": settings.main_process_ip,
+            "main_process_port": settings.main_process_port,
+        }
+    nodes = int(os.environ.get("SLURM_JOB_NUM_NODES", "1"))
+    if not isinstance(settings, ClusterConfig) or nodes == 1:
+        return {}
+    # a script that submits from within an allocation of several nodes is on none of its job's
+    return {"num_machines": nodes, "machine_rank": int(os.environ.get("SLURM_NODEID", "0"))}
