@@ -95,11 +95,18 @@ def test_two_ranks_train_as_one_process_does_with_batches_twice_as_large(tmp_pat
         "task.test_texts=16",
         "trainer.max_steps=4",
         "trainer.evaluation_interval=2",
-        f"cache={tmp_path}",
+        # scored before training, by both ranks, and after it
+        "forgetting=corpora",
+        "~forgetting.math",
+        "~forgetting.code",
+        "forgetting.wiki.dataset.n_texts=3",
+        "forgetting.news.dataset.n_texts=3",
     )
     one, two = tmp_path / "one", tmp_path / "two"
-    finished("train.py", *training, "trainer.batch_size=8", "tracking=none", f"hydra.run.dir={one}")
-    finished("train.py", *training, "trainer.batch_size=4", *TWO, f"hydra.run.dir={two}")
+    alone = ("trainer.batch_size=8", "tracking=none", f"hydra.run.dir={one}", f"cache={one / 'cache'}")
+    finished("train.py", *training, *alone)
+    shared = ("trainer.batch_size=4", f"hydra.run.dir={two}", f"cache={two / 'cache'}")
+    finished("train.py", *training, *TWO, *shared, "launch.timeout_minutes=3")
     first, second = (load_file(run / "checkpoint" / "model.safetensors") for run in (one, two))
     for name, weight in first.items():
         torch.testing.assert_close(second[name], weight, atol=1e-4, rtol=1e-3)
@@ -107,3 +114,7 @@ def test_two_ranks_train_as_one_process_does_with_batches_twice_as_large(tmp_pat
     trained, again = (result_of(run)["metrics"] for run in (one, two))
     assert again[task] == pytest.approx(trained[task], rel=1e-4)
     assert trained[task] != pytest.approx(trained[f"baseline/{task}"], rel=1e-3)
+    for name in ("tables/forgetting.csv", "tables/training.csv"):
+        first, second = (pd.read_csv(run / name).select_dtypes("number") for run in (one, two))
+        assert len(first) > 1
+        pd.testing.assert_frame_equal(second, first, rtol=2e-3, atol=1e-4)
