@@ -222,7 +222,6 @@ def amplification(found: pd.DataFrame, model: str) -> list[Finding]:
 def texts(found: pd.DataFrame) -> Finding:
     """What is written, by how much of it repeats itself."""
     rows = found[found["metric"] == "repetition"]
-    # of so few prompts an interval says little
     clear = rows["harms"] & (rows["p_value"] < SIGNIFICANT)
     beyond = clear & (rows["value"] > rows["control_share_high"])
     values = ", ".join(f"{row.networks}: {row.value:.2f}" for row in rows.itertuples())
@@ -230,10 +229,12 @@ def texts(found: pd.DataFrame) -> Finding:
         "Texts fall apart with a network at 0, and not with 15% of all neurons at random (base model).",
         "more of the text repeats itself than untouched (p < .05 by sign flips), and than with 15% at "
         "random, for each network",
-        verdict(int(beyond.sum()), len(rows)),
+        verdict(int(beyond.sum()), len(rows)) if beyond.any() else "not shown",
         f"share of repeated trigrams: untouched {rows['untouched'].iloc[0]:.2f}, 15% at random "
         f"{rows['control_share_low'].min():.2f} … {rows['control_share_high'].max():.2f}, networks {values}; "
-        f"{int(clear.sum())} of {len(rows)} differ from untouched",
+        f"{int(clear.sum())} of {len(rows)} differ from untouched, {int(rows['harms'].sum())} by the "
+        "interval alone, which so few prompts make too narrow; p cannot be below "
+        f"{2 * 0.5 ** rows['n'].min():.2g} with {rows['n'].min()}",
     )
 
 

@@ -203,10 +203,13 @@ def test_recurrence_is_judged_on_every_corpus():
 
 def test_texts_have_to_repeat_themselves_more_than_with_random_neurons_at_zero():
     def written(share, value=0.6, p_value=0.01):
-        more = {"metric": "repetition", "untouched": 0.1, "share": share, "chance": np.nan}
+        more = {"n": 8, "metric": "repetition", "untouched": 0.1, "share": share, "chance": np.nan}
         return row("generation", value=value, harms=value > 0.2, p_value=p_value, **more)
 
     assert texts(pd.DataFrame([written(0.15), written(0.2)])).verdict == "holds"
     assert texts(pd.DataFrame([written(0.15), written(0.7)])).verdict == "holds in part (1 of 2)"
-    assert texts(pd.DataFrame([written(0.05, value=0.15)])).verdict == "does not hold"
-    assert texts(pd.DataFrame([written(0.05, p_value=0.06)])).verdict == "does not hold"
+    assert texts(pd.DataFrame([written(0.05, value=0.15)])).verdict == "not shown"
+    unclear = texts(pd.DataFrame([written(0.05, p_value=0.06)]))
+    assert unclear.verdict == "not shown"
+    assert "0 of 1 differ from untouched, 1 by the interval alone" in unclear.numbers
+    assert "p cannot be below 0.0078 with 8" in unclear.numbers
