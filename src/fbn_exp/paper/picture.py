@@ -169,7 +169,7 @@ def _paper_panel(axes: Axes, label: str) -> None:
 
 def _consistency(found: pd.DataFrame) -> Figure:
     """Counts of each template by corpus, beside the larger chance level per template."""
-    figure = Figure(figsize=(1.6 + 1.9 * len(found), 3.8), layout="constrained")
+    figure = Figure(figsize=(max(NARROWEST, 1.6 + 1.9 * len(found)), 3.8), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(found.to_dict("records")):
         counts = [int(each) for each in str(row["counts"]).split()]
@@ -179,7 +179,7 @@ def _consistency(found: pd.DataFrame) -> Figure:
             counts,
             0.5 / len(counts),
             color=ACCENT,
-            label="" if place else "templates",
+            label="" if place else "each template",
         )
         chance = max(row["chance_masks"], row["chance_shift"]) / len(counts)
         label = "" if place else "by chance, mean of a template"
@@ -192,5 +192,5 @@ def _consistency(found: pd.DataFrame) -> Figure:
     axes.set_xticks(range(len(found)), names)
     axes.set_ylabel("individual networks with IoU > .2")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(0, 1.18), ncols=2)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return figure
