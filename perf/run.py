@@ -39,7 +39,7 @@ of Wikipedia, 17,280 neurons, k = 64, one start a round, unless said otherwise. 
 round, of as many of ours as of the other side.
 
 Where a target is missed or just met, this was measured. From text to ten networks took 1.21 to 1.33 times
-the forward pass of so small a model in four runs of `perf/recording.py`: recording, the range finder, and
+the forward pass of so small a model in five runs of `perf/recording.py`: recording, the range finder, and
 ICA, which on raw signals takes all of its 3 × 400 iterations, cost about as much each. In the sweep of tiny
 jobs 12 s of 49 are imports, folders, tables and pictures. scikit-learn's FastICA as the authors call it took
 264 to 296 s here, 385 s where its target was set.
