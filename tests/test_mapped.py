@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from planted import matched_correlation, plant
+from resident import resident_kib
 from test_activations import draw_texts, shared
 
 from fbn_exp.activations import recorded
@@ -26,11 +27,6 @@ def mapped_copy(values, folder):
     copy = map_file(folder / "values.f32", tuple(values.shape))
     assert not copy.any()
     return copy.copy_(values)
-
-
-def resident_kib(kind):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(kind))
 
 
 def test_what_is_let_go_of_is_kept_in_the_file(tmp_path):

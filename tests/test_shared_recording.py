@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from resident import resident_kib
 
 from fbn_exp import shared_recording
 from fbn_exp.config.choices import Site
@@ -15,11 +16,6 @@ from fbn_exp.shared_recording import fill_together, share_of_texts
 
 LENGTHS = [40, 700, 1, 300, 41, 700, 5, 800, 9, 1500]
 WIDTH = 4096
-
-
-def resident_kib(kind):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(kind))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")

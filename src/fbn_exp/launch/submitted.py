@@ -8,7 +8,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
@@ -19,6 +18,7 @@ from hydra_plugins.hydra_submitit_launcher import submitit_launcher
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fbn_exp.errors import LaunchError
+from fbn_exp.launch.hydra_config import as_hydra_config
 from fbn_exp.launch.settings import settings_of, wants_processes
 
 log = logging.getLogger(__name__)
@@ -79,9 +79,7 @@ class _Patient(submitit_launcher.BaseSubmititLauncher):  # type: ignore[misc, un
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id, config.hydra.job.num = f"job_id_for_{number}", number
-        kept = HydraConfig.instance().cfg
-        try:
-            HydraConfig.instance().set_config(config)
+        with as_hydra_config(config):
             folder = Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir)).absolute()
             with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
                 config.hydra.runtime.output_dir = str(folder)
@@ -89,8 +87,6 @@ class _Patient(submitit_launcher.BaseSubmititLauncher):  # type: ignore[misc, un
             made = JobReturn(overrides=list(config.hydra.overrides.task), working_dir=str(Path.cwd()))
             made.status, made.return_value = JobStatus.FAILED, error
             self.hydra_context.callbacks.on_job_end(config=config, job_return=made)
-        finally:
-            HydraConfig.instance().cfg = kept
         return made
 
 

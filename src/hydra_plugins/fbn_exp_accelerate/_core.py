@@ -3,15 +3,14 @@
 import copy
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from fbn_exp.launch.hydra_config import as_hydra_config
 from fbn_exp.launch.jobs import Job, Outcome, write_job
 from fbn_exp.launch.processes import run_jobs
 
@@ -41,7 +40,7 @@ def launch(
 
     def ended(place: int, outcome: Outcome) -> None:
         # at once, so that a later interruption leaves it known why this job failed
-        with _as_hydra_config(configs[place]):
+        with as_hydra_config(configs[place]):
             returns[place] = _job_return(configs[place], outcome)
             launcher.hydra_context.callbacks.on_job_end(config=configs[place], job_return=returns[place])
 
@@ -57,24 +56,13 @@ def _sweep_config(launcher: "AccelerateLauncher", overrides: Sequence[str], numb
     return config
 
 
-@contextmanager
-def _as_hydra_config(config: DictConfig) -> Iterator[None]:
-    """Let ``${hydra:…}`` mean this job while the context is open."""
-    kept = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)
-    try:
-        yield
-    finally:
-        HydraConfig.instance().cfg = kept
-
-
 def _prepared(launcher: "AccelerateLauncher", config: DictConfig) -> Job:
     """Write what Hydra leaves in a job's folder, and the resolved job that its processes read."""
-    with _as_hydra_config(config):
+    with as_hydra_config(config):
         folder = Path(os.path.abspath(os.path.join(config.hydra.sweep.dir, config.hydra.sweep.subdir)))  # noqa: PTH100, PTH118
     with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = str(folder)
-    with _as_hydra_config(config):
+    with as_hydra_config(config):
         task, own = _parts(config)
         about = folder / str(config.hydra.output_subdir or ".hydra")
         about.mkdir(parents=True, exist_ok=True)
