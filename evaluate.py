@@ -3,8 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from fbn_exp.config import register
-from fbn_exp.script import launched, reported
+from fbn_exp.config.register import register
+from fbn_exp.stages.cli import launched, reported
 
 register()
 

@@ -17,15 +17,16 @@ import torch
 from measure import Row, save
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from fbn_exp.activations import recorded
-from fbn_exp.config.choices import Site
-from fbn_exp.config.options import ModelConfig, SignalsConfig
+from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.datasets.batches import length_batches
-from fbn_exp.edits import Edit, applied
+from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.methods.fastica import FastICA
-from fbn_exp.models import LanguageModel
-from fbn_exp.random_model import byte_tokenizer
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.random import byte_tokenizer
+from fbn_exp.signals.config import SignalsConfig
+from fbn_exp.signals.recording import recorded
 
 ROUNDS = 3
 LENGTH = 1024

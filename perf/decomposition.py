@@ -22,9 +22,9 @@ from sklearn.decomposition import PCA
 from sklearn.decomposition import FastICA as SklearnFastICA
 from torch import Tensor
 
-from fbn_exp.config.choices import Contrast
+from fbn_exp.methods.config import Contrast
 from fbn_exp.methods.fastica import FastICA, negentropy
-from fbn_exp.subspace import KrylovSpace, leading_subspace
+from fbn_exp.methods.subspace import KrylovSpace, leading_subspace
 
 K = 64
 BLOCK = slice(15 * 576, 16 * 576)

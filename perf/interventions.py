@@ -8,9 +8,9 @@ import sys
 import torch
 from measure import Cost, Row, bare, peaked, ratio, save, smollm2, texts, timed
 
-from fbn_exp.config.choices import Site
-from fbn_exp.edits import Edit, applied
-from fbn_exp.models import LanguageModel
+from fbn_exp.core.layout import Site
+from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.models.load import LanguageModel
 
 
 def write(lm: LanguageModel, ids: torch.Tensor) -> None:

@@ -17,14 +17,15 @@ import torch
 from measure import Cost, Row, matched, median, peaked, save, smollm2, smollm2_signals, texts, timed
 from torch import Tensor
 
-from fbn_exp.activations import recorded
-from fbn_exp.config.choices import Site, Split, Storage
-from fbn_exp.config.options import SignalsConfig
+from fbn_exp.core.layout import Site
+from fbn_exp.core.memmap import map_file, release
+from fbn_exp.core.moments import row_chunks
 from fbn_exp.datasets.base import Texts
-from fbn_exp.mapped import map_file, release
+from fbn_exp.datasets.config import Split
 from fbn_exp.methods.fastica import FastICA
-from fbn_exp.models import LanguageModel
-from fbn_exp.statistics import row_chunks
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.signals.config import SignalsConfig, Storage
+from fbn_exp.signals.recording import recorded
 
 K = 64
 

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from fbn_exp.activations import recorded
-from fbn_exp.config.choices import Site, Split
-from fbn_exp.config.options import ModelConfig, SignalsConfig
-from fbn_exp.datasets import EmbeddedDataset
+from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches, pad
-from fbn_exp.models import LanguageModel, load
+from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.embedded import EmbeddedDataset
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.signals.config import SignalsConfig
+from fbn_exp.signals.recording import recorded
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "outputs" / "cache"

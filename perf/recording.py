@@ -16,13 +16,13 @@ import torch
 from measure import Cost, Row, bare, median, peaked, ratio, save, smollm2, texts, timed
 from torch import Tensor
 
-from fbn_exp.activations import recorded
-from fbn_exp.config.choices import Site
-from fbn_exp.config.options import SignalsConfig
+from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Texts
 from fbn_exp.methods.fastica import FastICA
-from fbn_exp.models import LanguageModel
-from fbn_exp.subspace import leading_subspace
+from fbn_exp.methods.subspace import leading_subspace
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.signals.config import SignalsConfig
+from fbn_exp.signals.recording import recorded
 
 NETWORKS = 10
 

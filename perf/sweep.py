@@ -48,8 +48,8 @@ def sweep(n_texts: str, overrides: list[str]) -> Row:
             (cache / "models").symlink_to((CACHE / "models").resolve())
         shared = (f"cache={cache}", "tracking=none", "dataset.n_texts=8", *overrides)
         script("extract.py", *shared, f"hydra.run.dir={folder}/extract")
-        from fbn_exp import models
         from fbn_exp.benchmarks.perplexity import Perplexity
+        from fbn_exp.models import load as models
 
         models._kept.clear()
         stack.enter_context(patch.object(Perplexity, "score", timing(scoring, Perplexity.score)))

@@ -20,7 +20,7 @@ from rules import (
     verdict,
 )
 
-from fbn_exp.scores import sign_flip_p_value
+from fbn_exp.benchmarks.inference import sign_flip_p_value
 
 # share of the untouched score above chance that counts as preserved
 PRESERVED = 0.95

@@ -10,7 +10,7 @@ from claims import Finding, all_findings
 from results import Results
 from steps import STEPS, Step
 
-from fbn_exp.paper.tables import markdown
+from fbn_exp.experiments.paper.tables import markdown
 
 # longer tables are folded
 LONG = 14

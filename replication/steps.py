@@ -163,9 +163,9 @@ STEPS = (
         "tuned_overlap",
         "evaluate.py",
         (
-            "benchmark=overlap",
+            "analysis=overlap",
             "networks={folder}/networks/networks",
-            "benchmark.other={folder}/tuned_networks/networks",
+            "analysis.other={folder}/tuned_networks/networks",
         ),
         sweep=False,
     ),

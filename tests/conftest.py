@@ -12,10 +12,9 @@ import pytest
 import torch
 from zoo import EMBEDDED, REPOSITORY, TINY
 
-from fbn_exp.config.choices import Precision
-from fbn_exp.config.options import ModelConfig
-from fbn_exp.models import LanguageModel, load
-from fbn_exp.random_model import byte_tokenizer, random_model
+from fbn_exp.models.config import ModelConfig, Precision
+from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.models.random import byte_tokenizer, random_model
 
 # models are tiny, and threads that wait for each other on a busy machine make them a hundred times slower
 torch.set_num_threads(1)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
-import fbn_exp.script  # noqa: F401 - registers the resolver that conf/common.yaml uses
-from fbn_exp.config import register
+import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
+from fbn_exp.config.register import register
 
 QUICK = ("tracking=none", "figures.max_networks=0", "figures.dpi=30")
 CONF = Path(__file__).parents[1] / "conf"

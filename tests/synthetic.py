@@ -5,18 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fbn_exp.activations import Signals
-from fbn_exp.config.choices import Site
-from fbn_exp.config.options import ModelConfig
+from fbn_exp.analysis.drivers import drivers
+from fbn_exp.analysis.strongest_tokens import strongest_tokens
+from fbn_exp.core.layout import NeuronLayout, Site
+from fbn_exp.core.moments import NeuronStatistics, RowNorms
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
-from fbn_exp.drivers import drivers
-from fbn_exp.layout import NeuronLayout
-from fbn_exp.models import LanguageModel
-from fbn_exp.networks import FunctionalNetworks
-from fbn_exp.report import ReportInput, report_content
-from fbn_exp.statistics import NeuronStatistics, RowNorms
-from fbn_exp.strongest_tokens import strongest_tokens
-from fbn_exp.thresholds import ZThreshold
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.report.html.content import ReportInput, report_content
+from fbn_exp.signals.recording import Signals
+from fbn_exp.thresholds.z import ZThreshold
 
 
 class Words:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fbn_exp.config.choices import Site
-from fbn_exp.random_model import random_model
+from fbn_exp.core.layout import Site
+from fbn_exp.models.random import random_model
 
 REPOSITORY = Path(__file__).parent.parent
 # the real model: SmolLM2-135M, inside a Python package

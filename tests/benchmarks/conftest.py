@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fbn_exp.datasets import FilesDataset
+from fbn_exp.datasets.files import FilesDataset
 
 
 @pytest.fixture

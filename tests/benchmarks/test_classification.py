@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from fbn_exp.benchmarks.classification import Classification
-from fbn_exp.config.choices import Split
-from fbn_exp.errors import BenchmarkError, ConfigError, DatasetError
+from fbn_exp.core.errors import BenchmarkError, ConfigError, DatasetError
+from fbn_exp.datasets.config import Split
 from fbn_exp.training.classifier import classifier
 
 YES, NO = 259, 260

@@ -5,13 +5,13 @@ import pytest
 import torch
 from zoo import ZOO
 
+from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.generation import Generation, distinct, end_ids, repetition
-from fbn_exp.config.choices import Precision, Split
-from fbn_exp.config.options import ModelConfig
-from fbn_exp.errors import BenchmarkError, ConfigError
-from fbn_exp.models import LanguageModel
-from fbn_exp.random_model import byte_tokenizer
-from fbn_exp.score_cache import ScoreCache
+from fbn_exp.core.errors import BenchmarkError, ConfigError
+from fbn_exp.datasets.config import Split
+from fbn_exp.models.config import ModelConfig, Precision
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.random import byte_tokenizer
 
 PROMPTS = ["a", "a longer prompt of many bytes", "hello there", "middling"]
 

@@ -11,11 +11,10 @@ import torch
 from zoo import TINY
 
 from fbn_exp.benchmarks.harness import Harness
-from fbn_exp.config.choices import Precision
-from fbn_exp.config.options import ModelConfig
-from fbn_exp.errors import BenchmarkError, ConfigError
-from fbn_exp.models import LanguageModel
-from fbn_exp.random_model import byte_tokenizer, random_model
+from fbn_exp.core.errors import BenchmarkError, ConfigError
+from fbn_exp.models.config import ModelConfig, Precision
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.random import byte_tokenizer, random_model
 
 CHOICE = """
 task: fbn_test_choice

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fbn_exp.benchmarks.perplexity import Perplexity
-from fbn_exp.config.choices import Split
-from fbn_exp.datasets import EmbeddedDataset
-from fbn_exp.errors import ConfigError
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.embedded import EmbeddedDataset
 
 TEXTS = [
     "A short one.",

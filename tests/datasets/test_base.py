@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fbn_exp.config.choices import Split
-from fbn_exp.datasets import Document, TextDataset
-from fbn_exp.errors import ConfigError, DatasetError
+from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.datasets.base import Document, TextDataset
+from fbn_exp.datasets.config import Split
 
 
 class Listed(TextDataset):

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.batches import length_batches, pad
-from fbn_exp.errors import ConfigError
 
 LENGTHS = st.lists(st.integers(1, 200), max_size=60)
 

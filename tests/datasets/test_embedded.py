@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
-from fbn_exp.config.choices import Split
+from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import CORPORA, MATH_INSTRUCTION, EmbeddedDataset, package_file
-from fbn_exp.errors import ConfigError, DatasetError
 
 
 def whole(corpus, split=Split.all):

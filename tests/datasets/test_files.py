@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fbn_exp.config.choices import Split
+from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.files import FilesDataset
-from fbn_exp.errors import ConfigError, DatasetError
 
 TEXTS = ["first text,\nover two lines", 'second "text"', "third: Zürich"]
 

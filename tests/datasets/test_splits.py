@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbn_exp.config.choices import Split
+from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.splits import in_split, split_of
 
 PARTS = (Split.train, Split.dev, Split.test)

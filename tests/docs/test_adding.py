@@ -13,8 +13,8 @@ from scripts import REPOSITORY, finished, result_of
 from zoo import OPT
 
 from fbn_exp.datasets.embedded import EmbeddedDataset
-from fbn_exp.networks import FunctionalNetworks
-from fbn_exp.random_model import byte_tokenizer, random_model
+from fbn_exp.models.random import byte_tokenizer, random_model
+from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.reliability.split_half import subspace_cosines
 
 QUICK = (

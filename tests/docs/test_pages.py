@@ -10,8 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from pages import DOCS, commands_on
 from scripts import REPOSITORY
 
-import fbn_exp.script  # noqa: F401 - registers the resolver that conf/common.yaml uses
-from fbn_exp.config import register
+import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
+from fbn_exp.config.register import register
 
 CONF = REPOSITORY / "conf"
 README = REPOSITORY / "README.md"

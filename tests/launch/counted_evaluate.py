@@ -6,8 +6,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from fbn_exp.config import register
-from fbn_exp.script import launched, reported
+from fbn_exp.config.register import register
+from fbn_exp.stages.cli import launched, reported
 
 CONF = Path(__file__).parents[2] / "conf"
 register()
@@ -18,7 +18,8 @@ def count_passes_into(folder: Path) -> None:
     import torch
     from transformers import PreTrainedModel
 
-    from fbn_exp import ranks, scorer
+    from fbn_exp.benchmarks import evaluator as scorer
+    from fbn_exp.core import ranks
 
     passes = 0
     score_under = scorer.score_under

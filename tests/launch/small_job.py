@@ -9,15 +9,15 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from fbn_exp.config import register
-from fbn_exp.script import launched, reported
+from fbn_exp.config.register import register
+from fbn_exp.stages.cli import launched, reported
 
 register()
 
 
 def on_rank(folder: str, seconds: float) -> list[int]:
     """Say who is here; the last rank takes the given time."""
-    from fbn_exp import ranks
+    from fbn_exp.core import ranks
 
     rank, size = ranks.rank_and_size()
     (Path(folder) / f"process{rank}").write_text(str(os.getpid()))
@@ -30,8 +30,8 @@ def on_rank(folder: str, seconds: float) -> list[int]:
 @hydra.main(version_base="1.3", config_path=None, config_name="small")
 @launched
 def main(cfg: DictConfig) -> float | None:
-    from fbn_exp import ranks
-    from fbn_exp.errors import ConfigError
+    from fbn_exp.core import ranks
+    from fbn_exp.core.errors import ConfigError
 
     if cfg.number == 1:
         raise ConfigError(f"number is {cfg.number}, which this test does not like")

@@ -4,9 +4,9 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from fbn_exp.config.launch import AccelerateConfig, ClusterConfig, SlurmConfig
-from fbn_exp.errors import ConfigError
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.launch.command import devices_of_slot, start_of, usable_devices
+from fbn_exp.launch.config import AccelerateConfig, ClusterConfig, SlurmConfig
 from fbn_exp.launch.jobs import Job
 from fbn_exp.launch.settings import machine_rank, settings_of, wants_processes
 

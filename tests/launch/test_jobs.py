@@ -9,11 +9,11 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from fbn_exp.config.launch import AccelerateConfig
-from fbn_exp.errors import DiskError, LaunchError
+from fbn_exp.core.errors import DiskError, LaunchError
+from fbn_exp.launch.config import AccelerateConfig
 from fbn_exp.launch.jobs import Job, clear, outcome, write_job
 from fbn_exp.launch.processes import run_jobs
-from fbn_exp.sweep_callback import SweepSummary
+from fbn_exp.stages.sweep_callback import SweepSummary
 
 
 def config_of(**settings):
@@ -80,7 +80,7 @@ def test_the_first_machine_alone_judges_whether_there_is_a_result(tmp_path):
 
 @pytest.mark.parametrize("machine", [0, 1])
 def test_the_first_machine_alone_writes_why_a_job_failed(machine, tmp_path, monkeypatch):
-    monkeypatch.setattr("fbn_exp.script._failed_jobs", {})
+    monkeypatch.setattr("fbn_exp.stages.cli._failed_jobs", {})
     hydra = {"mode": RunMode.MULTIRUN, "job": {"num": 0}, "runtime": {"output_dir": str(tmp_path)}}
     hydra["sweeper"] = {"_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"}
     config = OmegaConf.merge(on_machine(machine), {"hydra": hydra})

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from scripts import REPOSITORY
 from stand_in_slurm import install
 
-from fbn_exp.config import register
+from fbn_exp.config.register import register
 
 HERE = Path(__file__).parent
 

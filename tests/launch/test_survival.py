@@ -12,7 +12,7 @@ import pytest
 from scripts import REPOSITORY, TINY, result_of
 from test_launched_jobs import living
 
-from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.networks.artifact import FunctionalNetworks
 
 # each scoring takes a while, so that there is something to interrupt
 LONG = (*TINY, "benchmark.dataset.n_texts=60", "benchmark.batch_tokens=64", "controls.repeats=3")

@@ -7,7 +7,7 @@ from nibabel import Nifti1Image
 from nilearn.decomposition import CanICA as NilearnCanICA
 from planted import matched_correlation, plant_maps
 
-from fbn_exp.errors import ConfigError, MethodError
+from fbn_exp.core.errors import ConfigError, MethodError
 from fbn_exp.methods.canica import CanICA
 
 GRID = (10, 15, 20)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from planted import plant
 
-from fbn_exp.config.choices import Independence
-from fbn_exp.errors import ConfigError, MethodError
+from fbn_exp.core.errors import ConfigError, MethodError
 from fbn_exp.methods.canica import CanICA
+from fbn_exp.methods.config import Independence
 from fbn_exp.methods.dictionary import DictionaryLearning
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.pca import PCA

@@ -2,7 +2,7 @@ import pytest
 import torch
 from planted import matched_correlation, plant_maps
 
-from fbn_exp.errors import ConfigError, MethodError
+from fbn_exp.core.errors import ConfigError, MethodError
 from fbn_exp.methods.dictionary import DictionaryLearning
 from fbn_exp.methods.pca import PCA
 

@@ -10,8 +10,8 @@ from planted import matched_correlation, plant
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from fbn_exp.config.choices import Contrast
-from fbn_exp.errors import ConfigError
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.methods.config import Contrast
 from fbn_exp.methods.fastica import (
     DERIVATIVES,
     GAUSSIAN_EXPECTATION,
@@ -20,7 +20,7 @@ from fbn_exp.methods.fastica import (
     negentropy,
     symmetric_decorrelation,
 )
-from fbn_exp.subspace import leading_subspace
+from fbn_exp.methods.subspace import leading_subspace
 
 every_contrast = pytest.mark.parametrize("contrast", list(Contrast))
 

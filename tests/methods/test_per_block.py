@@ -6,10 +6,10 @@ import pytest
 import torch
 from planted import matched_correlation, plant, plant_maps
 
-from fbn_exp.config.choices import Independence, Site
-from fbn_exp.errors import MethodError
-from fbn_exp.layout import NeuronLayout
+from fbn_exp.core.errors import MethodError
+from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.methods.canica import CanICA
+from fbn_exp.methods.config import Independence
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.per_block import PerBlock

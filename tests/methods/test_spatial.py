@@ -6,12 +6,12 @@ import sklearn.decomposition
 import torch
 from planted import matched_correlation, plant, plant_maps
 
-from fbn_exp.config.choices import Independence
-from fbn_exp.errors import MethodError
+from fbn_exp.core.errors import MethodError
+from fbn_exp.methods.config import Independence
 from fbn_exp.methods.fastica import FastICA, negentropy
 from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.spatial import NeuronWhitening
-from fbn_exp.subspace import leading_subspace
+from fbn_exp.methods.subspace import leading_subspace
 
 
 def spatial(n_components, **options):

@@ -5,16 +5,16 @@ from planted import matched_correlation, plant
 from scipy.stats import kstest
 from typing_extensions import override
 
-from fbn_exp.config.choices import Resample, Surrogate
-from fbn_exp.errors import ConfigError, MethodError
+from fbn_exp.core.errors import ConfigError, MethodError
 from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.random import RandomRotation
+from fbn_exp.reliability.config import Resample, Surrogate
 from fbn_exp.reliability.icasso import Icasso, mean_overlap, unusual
 from fbn_exp.reliability.nulls import DESCRIPTIONS
 from fbn_exp.reliability.split_half import aligned
-from fbn_exp.thresholds import ZThreshold
+from fbn_exp.thresholds.z import ZThreshold
 
 TEXTS = torch.arange(20).repeat_interleave(100)
 RULE = ZThreshold(1.96)

@@ -2,8 +2,8 @@ import pytest
 import torch
 from planted import plant
 
-from fbn_exp.config.choices import Surrogate
 from fbn_exp.methods.pca import PCA
+from fbn_exp.reliability.config import Surrogate
 from fbn_exp.reliability.nulls import column_chunks, fits_of, p_values, phase_randomiser, shifted, surrogate
 from fbn_exp.reliability.runs import WholeFits
 

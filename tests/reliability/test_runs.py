@@ -2,7 +2,7 @@ import pytest
 import torch
 from planted import matched_correlation, plant
 
-from fbn_exp.errors import MethodError
+from fbn_exp.core.errors import MethodError
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.reliability.clusters import similarity

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-import fbn_exp.script  # noqa: F401 - registers the resolver that conf/common.yaml uses
-from fbn_exp.config import register
+import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
+from fbn_exp.config.register import register
 
 CONF = Path(__file__).parents[2] / "conf"
 

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from fbn_exp import activations, figures
-from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
-from fbn_exp.datasets import TextDataset
-from fbn_exp.errors import ConfigError
-from fbn_exp.interventions import Intervention
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.datasets.base import TextDataset
+from fbn_exp.interventions.rules import Intervention
 from fbn_exp.methods.base import Decomposition
+from fbn_exp.models.config import ModelConfig
 from fbn_exp.reliability.base import Reliability
+from fbn_exp.report.config import FiguresConfig
+from fbn_exp.report.figures import networks as figures
+from fbn_exp.signals import recording as activations
+from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.stages.build import built, plain, typed
-from fbn_exp.thresholds import Threshold
-from fbn_exp.tracking import Tracker
+from fbn_exp.thresholds.base import Threshold
+from fbn_exp.tracking.base import Tracker
 
 CONF = Path(__file__).parents[2] / "conf"
 KINDS = {

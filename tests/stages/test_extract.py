@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from fbn_exp.errors import ConfigError, DatasetError, MethodError, ModelError
-from fbn_exp.networks import FunctionalNetworks, block_shares
+from fbn_exp.core.errors import ConfigError, DatasetError, MethodError, ModelError
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.masks import block_shares
 from fbn_exp.stages.extract import run
-from fbn_exp.thresholds import ZThreshold
+from fbn_exp.thresholds.z import ZThreshold
 
 SAYING = "the rain in Spain stays mainly on a plain where seven old foxes jump over lazy dogs"
 WORDS = SAYING.split()

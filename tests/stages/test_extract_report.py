@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
-from fbn_exp.report.page import content_of
+from fbn_exp.report.html.page import content_of
 from fbn_exp.stages import evaluate, extract
 
 CONF = Path(__file__).parents[2] / "conf"

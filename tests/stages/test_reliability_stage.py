@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fbn_exp.errors import ConfigError
-from fbn_exp.models import load
-from fbn_exp.networks import FunctionalNetworks
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.models.load import load
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.cache import cache_entry, obtain_networks
+from fbn_exp.report.reliability import reliability_lines
 from fbn_exp.stages.build import extraction_parts
 from fbn_exp.stages.extract import run
-from fbn_exp.stages.obtain import cache_entry, obtain_networks
-from fbn_exp.stages.reliability import reliability_lines
 
 ICASSO = ("reliability=icasso", "reliability.runs=4", "reliability.surrogates=2", "method.max_iterations=20")
 

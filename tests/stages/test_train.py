@@ -9,15 +9,15 @@ from in_process import marked_texts, run_stage
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from zoo import TINY
 
-from fbn_exp.config.choices import Precision, Site
-from fbn_exp.config.options import ModelConfig
-from fbn_exp.errors import ConfigError, ModelError, NetworksError, TrainingError
-from fbn_exp.lesions import lesion_folder
-from fbn_exp.models import take
-from fbn_exp.networks import FunctionalNetworks
-from fbn_exp.neuron_weights import neuron_weights
-from fbn_exp.targets import choose_target
-from fbn_exp.thresholds import ZThreshold
+from fbn_exp.benchmarks.lesions import lesion_folder
+from fbn_exp.core.errors import ConfigError, ModelError, NetworksError, TrainingError
+from fbn_exp.core.layout import Site
+from fbn_exp.interventions.target import choose_target
+from fbn_exp.models.config import ModelConfig, Precision
+from fbn_exp.models.load import take
+from fbn_exp.models.neuron_weights import neuron_weights
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.thresholds.z import ZThreshold
 
 QUICK = ("model=tiny", "task.dev_texts=10", "task.test_texts=40", "trainer.evaluation_interval=4")
 STEPS = ("trainer.max_steps=4", "trainer.learning_rate=1e-2")
@@ -134,8 +134,8 @@ def test_networks_before_and_after_training_are_compared(task, world, tmp_path):
     )
     assert before.layout == after.layout
     assert before.provenance["weight_digest"] != after.provenance["weight_digest"]
-    other = f"benchmark.other={tmp_path / 'after' / 'networks'}"
-    compared = run_stage("evaluate", tmp_path / "compared", texts[-1], "benchmark=overlap", networks, other)
+    other = f"analysis.other={tmp_path / 'after' / 'networks'}"
+    compared = run_stage("evaluate", tmp_path / "compared", texts[-1], "analysis=overlap", networks, other)
     # the networks themselves are what is compared: the same comparison by hand
     masks = [each.masks(ZThreshold()).double() for each in (before, after)]
     shared = masks[0] @ masks[1].T

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from fbn_exp.datasets import FilesDataset
+from fbn_exp.datasets.files import FilesDataset
 from fbn_exp.training.tasks import LanguageModelingTask
 
 

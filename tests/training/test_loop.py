@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from fbn_exp.config.choices import Precision
-from fbn_exp.config.training import TrainerConfig
-from fbn_exp.errors import ConfigError, TrainingError
-from fbn_exp.models import LanguageModel
-from fbn_exp.random_model import random_model
+from fbn_exp.core.errors import ConfigError, TrainingError
+from fbn_exp.models.config import Precision
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.random import random_model
+from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.loop import check, fit, last_checkpoint
 from fbn_exp.training.tasks import ClassificationTask, LanguageModelingTask
 from fbn_exp.training.trainable import TrainAll, TrainLora

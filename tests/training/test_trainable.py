@@ -7,14 +7,14 @@ import torch
 from transformers import TrainerCallback
 from zoo import ZOO
 
-from fbn_exp.config.choices import Site
-from fbn_exp.config.options import ModelConfig
-from fbn_exp.config.training import TrainerConfig
-from fbn_exp.errors import ConfigError, TrainingError
-from fbn_exp.models import LanguageModel
-from fbn_exp.neuron_weights import neuron_weights
-from fbn_exp.random_model import byte_tokenizer
-from fbn_exp.targets import OUTSIDE, Target
+from fbn_exp.core.errors import ConfigError, TrainingError
+from fbn_exp.core.layout import Site
+from fbn_exp.interventions.target import OUTSIDE, Target
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.neuron_weights import neuron_weights
+from fbn_exp.models.random import byte_tokenizer
+from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.loop import fit, trained_parameters
 from fbn_exp.training.tasks import ClassificationTask, LanguageModelingTask
 from fbn_exp.training.trainable import TrainAll, TrainInside, TrainLora, TrainOutside

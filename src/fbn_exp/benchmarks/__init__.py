@@ -1,1 +1,1 @@
-"""Benchmarks: what a model is scored on, one per file."""
+"""Score a model, and compare scores with a baseline and controls."""

@@ -1,20 +1,12 @@
 """What every benchmark offers: scores of a model that may be intervened on, or measures of its networks."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import pandas as pd
-from matplotlib.figure import Figure
-
-from fbn_exp.config.choices import Split
-from fbn_exp.errors import BenchmarkError
-from fbn_exp.extraction import Recipe
-from fbn_exp.models import LanguageModel
-from fbn_exp.networks import FunctionalNetworks
-from fbn_exp.scores import Score
-from fbn_exp.thresholds import Threshold
+from fbn_exp.benchmarks.score import Score
+from fbn_exp.core.errors import BenchmarkError
+from fbn_exp.datasets.config import Split
+from fbn_exp.models.load import LanguageModel
 
 
 class Benchmark(ABC):
@@ -56,68 +48,3 @@ class Benchmark(ABC):
     def text_digests(self) -> frozenset[str] | None:
         """Digests of the texts that are scored, None if that cannot be told."""
         return None
-
-
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """How a benchmark records signals of its own: the model untouched, the networks' layout and settings."""
-
-    lm: LanguageModel
-    recipe: Recipe
-    scratch: Path
-
-
-@dataclass(frozen=True, eq=False)
-class Measurement:
-    """What was found about networks.
-
-    Attributes
-    ----------
-    metrics : dict of str to float
-        Flat numbers under stable names.
-    tables : dict of str to DataFrame
-        By name.
-    figures : dict of str to Figure
-        By name; drawn, not yet saved.
-    title : str
-        Of the table on the console.
-    rows : DataFrame
-        What the console shows, numbers already as text.
-    lines : list of str
-        The result in words.
-    remarks : list of str
-        What a reader must know before believing it.
-    """
-
-    metrics: dict[str, float]
-    tables: dict[str, pd.DataFrame]
-    figures: dict[str, Figure]
-    title: str
-    rows: pd.DataFrame
-    lines: list[str]
-    remarks: list[str] = field(default_factory=list)
-
-
-class NetworkBenchmark(ABC):
-    """Measures networks of a model that nothing is done to.
-
-    Attributes
-    ----------
-    records : bool
-        Whether it runs the model; without that, networks from a folder need no model at all.
-    """
-
-    records: ClassVar[bool] = True
-
-    def prepare(self, lm: LanguageModel) -> None:  # noqa: B027 - nothing to prepare is a case
-        """Load and tokenise what is needed."""
-
-    def text_digests(self) -> frozenset[str]:
-        """Digests of the texts that are recorded, after ``prepare``; networks must not come from them."""
-        return frozenset()
-
-    @abstractmethod
-    def measure(
-        self, networks: FunctionalNetworks, threshold: Threshold, recording: Recording | None
-    ) -> Measurement:
-        """Measure networks; ``recording`` is None where the benchmark does not record."""

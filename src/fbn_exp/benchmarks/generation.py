@@ -9,11 +9,11 @@ import torch
 from transformers import GenerationConfig
 from typing_extensions import override
 
-from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
-from fbn_exp.errors import ConfigError
-from fbn_exp.models import LanguageModel
-from fbn_exp.scores import Score, mean_score
+from fbn_exp.benchmarks.score import Score, mean_score
+from fbn_exp.core import ranks
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.models.load import LanguageModel
 
 NGRAM = 3
 

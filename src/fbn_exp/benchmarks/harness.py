@@ -17,9 +17,9 @@ from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.harness_model import harness_model
-from fbn_exp.errors import BenchmarkError, ConfigError, FbnError
-from fbn_exp.models import LanguageModel
-from fbn_exp.scores import Score, mean_score
+from fbn_exp.benchmarks.score import Score, mean_score
+from fbn_exp.core.errors import BenchmarkError, ConfigError, FbnError
+from fbn_exp.models.load import LanguageModel
 
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager

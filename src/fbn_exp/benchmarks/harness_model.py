@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fbn_exp import ranks
-from fbn_exp.models import LanguageModel
+from fbn_exp.core import ranks
+from fbn_exp.models.load import LanguageModel
 
 if TYPE_CHECKING:
     from lm_eval.models.huggingface import HFLM

@@ -10,14 +10,14 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp import ranks
 from fbn_exp.benchmarks.base import Benchmark
-from fbn_exp.config.choices import Split
+from fbn_exp.benchmarks.score import Score, mean_score
+from fbn_exp.core import ranks
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
-from fbn_exp.errors import ConfigError
-from fbn_exp.models import LanguageModel
-from fbn_exp.scores import Score, mean_score
+from fbn_exp.datasets.config import Split
+from fbn_exp.models.load import LanguageModel
 
 NATS_TO_BITS = 1 / math.log(2)
 

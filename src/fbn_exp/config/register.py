@@ -3,45 +3,57 @@
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from fbn_exp.config import launch, measuring, options, reliability, scoring, stages, training
+from fbn_exp.analysis import config as analysis
+from fbn_exp.benchmarks import config as benchmarks
+from fbn_exp.config import root
+from fbn_exp.datasets import config as datasets
+from fbn_exp.interventions import config as interventions
+from fbn_exp.launch import config as launch
+from fbn_exp.methods import config as methods
+from fbn_exp.models import config as models
+from fbn_exp.reliability import config as reliability
+from fbn_exp.signals import config as signals
+from fbn_exp.thresholds import config as thresholds
+from fbn_exp.tracking import config as tracking
+from fbn_exp.training import config as training
 
 # one group for all of them, so that the choices of the real groups are only what a user can pick
 SCHEMAS: dict[str, type] = {
-    "extract": stages.ExtractConfig,
-    "evaluate": stages.EvaluateConfig,
-    "model": options.ModelConfig,
-    "embedded": options.EmbeddedDatasetConfig,
-    "hub": options.HubDatasetConfig,
-    "files": options.FilesDatasetConfig,
-    "signals": options.SignalsConfig,
-    "fastica": options.FastICAConfig,
-    "canica": options.CanICAConfig,
-    "dictionary": options.DictionaryConfig,
-    "pca": options.PCAConfig,
-    "random": options.RandomConfig,
+    "extract": root.ExtractConfig,
+    "evaluate": root.EvaluateConfig,
+    "model": models.ModelConfig,
+    "embedded": datasets.EmbeddedDatasetConfig,
+    "hub": datasets.HubDatasetConfig,
+    "files": datasets.FilesDatasetConfig,
+    "signals": signals.SignalsConfig,
+    "fastica": methods.FastICAConfig,
+    "canica": methods.CanICAConfig,
+    "dictionary": methods.DictionaryConfig,
+    "pca": methods.PCAConfig,
+    "random": methods.RandomConfig,
     "no_reliability": reliability.NoReliabilityConfig,
     "icasso": reliability.IcassoConfig,
-    "z": options.ZThresholdConfig,
-    "top": options.TopThresholdConfig,
-    "fdr": options.FDRThresholdConfig,
-    "wandb": options.WandbConfig,
-    "none": options.NoTrackingConfig,
-    "untouched": scoring.InterventionConfig,
-    "inhibit": scoring.InhibitConfig,
-    "scale": scoring.ScaleConfig,
-    "amplify": scoring.AmplifyConfig,
-    "shift": scoring.ShiftConfig,
-    "mean": scoring.MeanConfig,
-    "preserve": scoring.PreserveConfig,
-    "perplexity": scoring.PerplexityConfig,
-    "probes": scoring.ProbesConfig,
-    "lm_eval": scoring.HarnessConfig,
-    "classification": scoring.ClassificationConfig,
-    "generation": scoring.GenerationConfig,
-    "consistency": measuring.ConsistencyConfig,
-    "overlap": measuring.OverlapConfig,
-    "connectivity": measuring.ConnectivityConfig,
-    "train": training.TrainConfig,
+    "z": thresholds.ZThresholdConfig,
+    "top": thresholds.TopThresholdConfig,
+    "fdr": thresholds.FDRThresholdConfig,
+    "wandb": tracking.WandbConfig,
+    "none": tracking.NoTrackingConfig,
+    "untouched": interventions.InterventionConfig,
+    "inhibit": interventions.InhibitConfig,
+    "scale": interventions.ScaleConfig,
+    "amplify": interventions.AmplifyConfig,
+    "shift": interventions.ShiftConfig,
+    "mean": interventions.MeanConfig,
+    "preserve": interventions.PreserveConfig,
+    "perplexity": benchmarks.PerplexityConfig,
+    "probes": benchmarks.ProbesConfig,
+    "lm_eval": benchmarks.HarnessConfig,
+    "classification": benchmarks.ClassificationConfig,
+    "generation": benchmarks.GenerationConfig,
+    "consistency": analysis.ConsistencyConfig,
+    "overlap": analysis.OverlapConfig,
+    "connectivity": analysis.ConnectivityConfig,
+    "train": root.TrainConfig,
     "task_classification": training.ClassificationTaskConfig,
     "task_language_modeling": training.LanguageModelingTaskConfig,
     "train_all": training.TrainAllConfig,
@@ -57,11 +69,12 @@ SCHEMAS: dict[str, type] = {
 
 # bases for classes from outside this package: their yaml may add fields, which their constructor checks
 OWN_SCHEMAS: dict[str, type] = {
-    "own_dataset": options.DatasetConfig,
-    "own_method": options.MethodConfig,
-    "own_threshold": options.ThresholdConfig,
-    "own_intervention": scoring.InterventionConfig,
-    "own_benchmark": scoring.BenchmarkConfig,
+    "own_dataset": datasets.DatasetConfig,
+    "own_method": methods.MethodConfig,
+    "own_threshold": thresholds.ThresholdConfig,
+    "own_intervention": interventions.InterventionConfig,
+    "own_benchmark": benchmarks.BenchmarkConfig,
+    "own_analysis": analysis.AnalysisConfig,
 }
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fbn_exp.config.choices import Split
-from fbn_exp.errors import ConfigError, DatasetError
+from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.datasets.config import Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

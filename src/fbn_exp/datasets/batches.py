@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fbn_exp.errors import ConfigError
+from fbn_exp.core.errors import ConfigError
 
 
 def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:

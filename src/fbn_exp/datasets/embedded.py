@@ -8,10 +8,10 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fbn_exp.config.choices import Split
+from fbn_exp.core.errors import ConfigError, DatasetError
 from fbn_exp.datasets.base import Document, TextDataset
+from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.splits import in_split
-from fbn_exp.errors import ConfigError, DatasetError
 
 NO_DEPS = "pip install --no-deps -r requirements/no-deps.txt"
 EXTRA = "pip install 'fbn_exp[embedded]'"

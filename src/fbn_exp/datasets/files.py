@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from fbn_exp.config.choices import Split
+from fbn_exp.core.errors import ConfigError, DatasetError
 from fbn_exp.datasets.base import Document, TextDataset, label_text
+from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.splits import in_split
-from fbn_exp.errors import ConfigError, DatasetError
 
 LONGEST_CELL = 2**31 - 1
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fbn_exp.config.choices import Split
+from fbn_exp.core.errors import ConfigError, DatasetError
 from fbn_exp.datasets.base import Document, TextDataset, label_text
-from fbn_exp.errors import ConfigError, DatasetError
+from fbn_exp.datasets.config import Split
 
 if TYPE_CHECKING:
     import datasets

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from fbn_exp.config.choices import Split
+from fbn_exp.datasets.config import Split
 
 # of ten digests, six are train, two are dev, two are test
 PARTS = (Split.train,) * 6 + (Split.dev,) * 2 + (Split.test,) * 2

@@ -1,1 +1,1 @@
-"""Jobs in processes of their own: written down, started through accelerate, followed, and stopped."""
+"""Processes that jobs run in: one, many, or those of a cluster."""

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from fbn_exp.config.launch import ClusterConfig, ProcessesConfig
-from fbn_exp.errors import ConfigError, LaunchError
-from fbn_exp.files import new_file
+from fbn_exp.core.errors import ConfigError, LaunchError
+from fbn_exp.core.files import new_file
+from fbn_exp.launch.config import ClusterConfig, ProcessesConfig
 from fbn_exp.launch.jobs import JOB, STARTER, Job
 from fbn_exp.launch.settings import check_division, described
 

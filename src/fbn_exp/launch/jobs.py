@@ -14,9 +14,9 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from fbn_exp import ranks
-from fbn_exp.errors import DiskError, FbnError, LaunchError
-from fbn_exp.files import REMEDY, free_bytes, in_words, write_json
+from fbn_exp.core import ranks
+from fbn_exp.core.errors import DiskError, FbnError, LaunchError
+from fbn_exp.core.files import REMEDY, free_bytes, in_words, write_json
 from fbn_exp.launch.settings import machine_rank
 
 # in the environment of a job's processes: the job's file

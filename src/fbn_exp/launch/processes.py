@@ -14,8 +14,8 @@ from types import FrameType
 
 import psutil
 
-from fbn_exp.errors import FbnError, LaunchError
-from fbn_exp.files import full_disk
+from fbn_exp.core.errors import FbnError, LaunchError
+from fbn_exp.core.files import full_disk
 from fbn_exp.launch.command import devices_of_slot, start_of, usable_devices
 from fbn_exp.launch.jobs import Job, Outcome, clear, outcome, remove_scratch
 from fbn_exp.launch.settings import settings_of, slots_of

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fbn_exp.errors import FbnError
-from fbn_exp.files import full_disk
+from fbn_exp.core.errors import FbnError
+from fbn_exp.core.files import full_disk
 from fbn_exp.launch.jobs import JOB, STARTER, read_job, remove_scratch, write_error, write_returned
 
 # seconds between two looks at whether the starter still lives
@@ -66,7 +66,7 @@ def _tell(error: Exception, logs: Path, rank: int) -> None:
 
 
 def _run(main: Callable[..., Any], config: Any, logs: Path, rank: int) -> None:
-    from fbn_exp import ranks
+    from fbn_exp.core import ranks
 
     ranks.join(60 * config.launch.timeout_minutes)
     value = main(config)

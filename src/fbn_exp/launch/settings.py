@@ -9,8 +9,8 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fbn_exp.config.launch import AccelerateConfig, ClusterConfig, LaunchConfig, ProcessesConfig
-from fbn_exp.errors import ConfigError
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.launch.config import AccelerateConfig, ClusterConfig, LaunchConfig, ProcessesConfig
 
 # written out in full: a job must not depend on what `accelerate config` once left on this machine
 DEFAULTS: dict[str, Any] = {

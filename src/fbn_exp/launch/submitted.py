@@ -17,7 +17,7 @@ from hydra_plugins.hydra_submitit_launcher import (  # type: ignore[import-untyp
 from hydra_plugins.hydra_submitit_launcher import submitit_launcher
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from fbn_exp.errors import LaunchError
+from fbn_exp.core.errors import LaunchError
 from fbn_exp.launch.hydra_config import as_hydra_config
 from fbn_exp.launch.settings import settings_of, wants_processes
 

@@ -1,1 +1,1 @@
-"""Decompositions of signals into networks, one per file."""
+"""Decompositions of signals into networks: ICA and relatives."""

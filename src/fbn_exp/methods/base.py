@@ -1,15 +1,17 @@
 """What every decomposition shares: checks of its input, order, scale and sign of its networks."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.errors import ConfigError, MethodError
-from fbn_exp.subspace import Subspace, leading_subspace
+from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.methods.subspace import Subspace, leading_subspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,10 @@ class Decomposition(ABC):
         Share of the signals' variance that all networks explain together.
     metrics_ : dict of str to float
         What the method reports of its fit, such as iterations and convergence.
+    statistics_ : dict of str to Tensor of shape (K,)
+        Numbers per network that the method knows beside the variance; empty for most.
+    block_of_network_ : tuple of int, of length K, or None
+        Index of the block that each network was sought in; None for networks of the whole model.
 
     Raises
     ------
@@ -72,6 +78,8 @@ class Decomposition(ABC):
     explained_variance_ratio_: Tensor
     explained_variance_: float
     metrics_: dict[str, float]
+    statistics_: Mapping[str, Tensor] = MappingProxyType({})
+    block_of_network_: tuple[int, ...] | None = None
 
     def __init__(self, n_components: int, seed: int = 0, per_block: bool = False) -> None:
         if n_components < 1:

@@ -5,14 +5,14 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.config.choices import Contrast
-from fbn_exp.errors import MethodError
+from fbn_exp.core.errors import MethodError
+from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.methods.base import Components, Decomposition
+from fbn_exp.methods.config import Contrast
 from fbn_exp.methods.fastica import Rotation, check_iterations, fixed_point
-from fbn_exp.methods.regression import least_squares_courses
+from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.methods.spatial import NeuronWhitening
-from fbn_exp.statistics import neuron_statistics
-from fbn_exp.subspace import leading_subspace
+from fbn_exp.methods.subspace import leading_subspace
 
 
 class CanICA(Decomposition):

@@ -13,12 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.config.choices import Independence
-from fbn_exp.errors import ConfigError, MethodError
+from fbn_exp.core.errors import ConfigError, MethodError
 from fbn_exp.methods.base import Components, Decomposition, principal_subspace
+from fbn_exp.methods.config import Independence
 from fbn_exp.methods.fastica import FastICA
-from fbn_exp.methods.regression import least_squares_courses
-from fbn_exp.subspace import Subspace
+from fbn_exp.methods.least_squares import least_squares_courses
+from fbn_exp.methods.subspace import Subspace
 
 
 class DictionaryLearning(Decomposition):

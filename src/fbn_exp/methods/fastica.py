@@ -9,11 +9,11 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.config.choices import Contrast, Independence
-from fbn_exp.errors import ConfigError
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.methods.base import SubspaceDecomposition
+from fbn_exp.methods.config import Contrast, Independence
 from fbn_exp.methods.spatial import NeuronWhitening
-from fbn_exp.subspace import Subspace
+from fbn_exp.methods.subspace import Subspace
 
 # E G(ν) of a standard normal ν: what a Gaussian source reaches
 GAUSSIAN_EXPECTATION = {Contrast.logcosh: 0.37456720749, Contrast.exp: -1 / math.sqrt(2), Contrast.cube: 0.75}

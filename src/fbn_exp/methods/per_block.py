@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.errors import MethodError
-from fbn_exp.layout import Block, NeuronLayout
+from fbn_exp.core.errors import MethodError
+from fbn_exp.core.layout import Block, NeuronLayout
+from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.methods.base import Components, Decomposition
-from fbn_exp.statistics import neuron_statistics
-from fbn_exp.subspace import RANK_TOLERANCE
+from fbn_exp.methods.subspace import RANK_TOLERANCE
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,6 @@ class PerBlock(Decomposition):
     block_of_network_ : tuple of int, of length K × B
         Index of each network's block in the layout.
     """
-
-    block_of_network_: tuple[int, ...]
 
     def __init__(self, method: Decomposition, layout: NeuronLayout) -> None:
         super().__init__(method.n_components, method.seed, per_block=True)
@@ -92,6 +90,7 @@ class PerBlock(Decomposition):
 
     @override
     def _arrange(self, order: Tensor) -> None:
+        assert self.block_of_network_ is not None
         self.block_of_network_ = tuple(self.block_of_network_[place] for place in order.tolist())
 
     @override

@@ -5,7 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.methods.base import SubspaceDecomposition
-from fbn_exp.subspace import Subspace
+from fbn_exp.methods.subspace import Subspace
 
 
 class RandomRotation(SubspaceDecomposition):

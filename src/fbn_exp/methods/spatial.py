@@ -6,8 +6,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from fbn_exp.errors import MethodError
-from fbn_exp.statistics import row_chunks
+from fbn_exp.core.errors import MethodError
+from fbn_exp.core.moments import row_chunks
 
 # variance over neurons, of a direction of norm 1: below lies what float32 rounds away
 CONSTANT_DIRECTION = 1e-6

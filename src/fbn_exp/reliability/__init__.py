@@ -1,1 +1,1 @@
-"""How far networks depend on the random start, on the sample of texts, and on chance."""
+"""Reproducibility of networks over starts, resampled texts and null signals."""

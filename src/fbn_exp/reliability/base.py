@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.methods.base import Decomposition
-from fbn_exp.thresholds import Threshold
+from fbn_exp.thresholds.base import Threshold
 
 
 @dataclass(frozen=True, eq=False)

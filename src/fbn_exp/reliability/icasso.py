@@ -10,17 +10,17 @@ from scipy.stats import false_discovery_control
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.config.choices import Resample, Surrogate
-from fbn_exp.errors import ConfigError, MethodError
+from fbn_exp.core.errors import ConfigError, MethodError
 from fbn_exp.methods.base import Components, Decomposition, peak_signs
-from fbn_exp.networks import intersection_over_union
+from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.reliability.base import Reliability, ReliabilityReport
 from fbn_exp.reliability.clusters import Clusters, cluster, quality
+from fbn_exp.reliability.config import Resample, Surrogate
 from fbn_exp.reliability.model_order import fits_at, model_order_curve
 from fbn_exp.reliability.nulls import DESCRIPTIONS, fits_of, null_reproducibility, p_values
 from fbn_exp.reliability.runs import AnyFits, Fits, Run, changed
 from fbn_exp.reliability.split_half import aligned, split_half
-from fbn_exp.thresholds import Threshold
+from fbn_exp.thresholds.base import Threshold
 
 # a p value cannot be smaller than one in this many
 NULL_NETWORKS = 100
@@ -232,6 +232,7 @@ class Centrotypes(Decomposition):
         report = self.report_
         statistics = {name: values[order] for name, values in report.statistics.items()}
         self.report_ = replace(report, statistics=statistics, labels=order.argsort()[report.labels])
+        self.statistics_ = statistics
 
 
 def unusual(estimates: Tensor, n_runs: int) -> dict[str, float]:

@@ -7,9 +7,9 @@ import torch
 from tqdm import tqdm
 
 from fbn_exp.methods.base import SubspaceDecomposition
+from fbn_exp.methods.subspace import Subspace
 from fbn_exp.reliability.clusters import Clusters, cluster
 from fbn_exp.reliability.runs import AnyFits, Method, SubspaceFits, WholeFits, changed
-from fbn_exp.subspace import Subspace
 
 
 def truncated(subspace: Subspace, n_components: int) -> Subspace:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from fbn_exp.config.choices import Surrogate
+from fbn_exp.core.moments import CHUNK_VALUES
 from fbn_exp.methods.base import Decomposition, SubspaceDecomposition
 from fbn_exp.reliability.clusters import cluster
+from fbn_exp.reliability.config import Surrogate
 from fbn_exp.reliability.runs import AnyFits, SubspaceFits, WholeFits
-from fbn_exp.statistics import CHUNK_VALUES
 
 DESCRIPTIONS = {
     Surrogate.phase: "phase-randomised signals",

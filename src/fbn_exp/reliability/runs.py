@@ -11,11 +11,11 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.errors import MethodError
-from fbn_exp.mapped import times, transposed_times
+from fbn_exp.core.errors import MethodError
+from fbn_exp.core.memmap import times, transposed_times
+from fbn_exp.core.moments import neuron_statistics, row_chunks
 from fbn_exp.methods.base import Components, Decomposition, SubspaceDecomposition
-from fbn_exp.statistics import neuron_statistics, row_chunks
-from fbn_exp.subspace import Subspace
+from fbn_exp.methods.subspace import Subspace
 
 Method = TypeVar("Method", bound=Decomposition)
 # a direction of resampled signals below this share of the largest is rounding error

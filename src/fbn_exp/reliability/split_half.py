@@ -7,11 +7,11 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from fbn_exp.errors import MethodError
+from fbn_exp.core.errors import MethodError
 from fbn_exp.methods.base import Decomposition
-from fbn_exp.networks import intersection_over_union
+from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.reliability.runs import rows_of_texts, unit_maps
-from fbn_exp.thresholds import Threshold
+from fbn_exp.thresholds.base import Threshold
 
 
 @dataclass(frozen=True, eq=False)

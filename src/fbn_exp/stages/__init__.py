@@ -1,1 +1,1 @@
-"""The whole run of each entry script, callable without Hydra's command line."""
+"""The entry scripts' work: extract, evaluate, train, and the sweeps over them."""

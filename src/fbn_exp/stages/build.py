@@ -8,17 +8,22 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fbn_exp import activations, figures
-from fbn_exp.config.choices import Site
-from fbn_exp.config.options import FiguresConfig, ModelConfig, SignalsConfig
+from fbn_exp.core.errors import ConfigError, FbnError
+from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset
-from fbn_exp.errors import ConfigError, FbnError
-from fbn_exp.extraction import Recipe
 from fbn_exp.methods.base import Decomposition
-from fbn_exp.models import LanguageModel
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.cache import obtain_networks
+from fbn_exp.networks.extractor import Extractor
 from fbn_exp.reliability.base import NoReliability, Reliability
-from fbn_exp.thresholds import Threshold
-from fbn_exp.tracking import Tracker
+from fbn_exp.report.config import FiguresConfig
+from fbn_exp.report.figures import networks as figures
+from fbn_exp.signals import recording as activations
+from fbn_exp.signals.config import SignalsConfig
+from fbn_exp.thresholds.base import Threshold
+from fbn_exp.tracking.base import Tracker
 
 T = TypeVar("T")
 
@@ -71,11 +76,17 @@ class Parts:
     reliability: Reliability
     config: dict[str, Any]
 
-    def recipe(self, lm: LanguageModel) -> Recipe:
-        """How networks come about from this model."""
-        layout = lm.layout(self.site)
-        return Recipe(
-            self.dataset, layout, self.signals, self.method, self.config, self.reliability, self.threshold
+    def extractor(self) -> Extractor:
+        """Text to networks, by the method and the reliability analysis around it."""
+        method = self.reliability.around(self.method, self.threshold)
+        return Extractor(self.site, self.dataset, self.signals, method, self.config)
+
+    def networks(
+        self, folder: str | None, lm: LanguageModel, scratch: Path, same_weights: bool
+    ) -> FunctionalNetworks:
+        """Networks of ``folder``, or those that the config describes; see ``obtain_networks``."""
+        return obtain_networks(
+            folder, self.extractor(), lm, self.cache, self.threshold, scratch, same_weights
         )
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fbn_exp.errors import BenchmarkError, ConfigError
+from fbn_exp.core.errors import BenchmarkError, ConfigError
 
 log = logging.getLogger(__name__)
 

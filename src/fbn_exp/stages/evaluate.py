@@ -1,37 +1,37 @@
 """Networks + intervention + benchmark → scores, beside the baseline and matched controls."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from fbn_exp import ranks
-from fbn_exp.benchmarks.base import Benchmark, NetworkBenchmark
-from fbn_exp.comparison import Comparison
-from fbn_exp.config.choices import ControlKind, Split
-from fbn_exp.config.scoring import ControlsConfig
-from fbn_exp.controls import check, draw_controls
-from fbn_exp.errors import ConfigError
-from fbn_exp.fold import export
-from fbn_exp.interventions import Inhibit, Intervention, NoIntervention, Scale
-from fbn_exp.models import LanguageModel, load
-from fbn_exp.networks import FunctionalNetworks, mask_metrics
-from fbn_exp.score_cache import ScoreCache
-from fbn_exp.scorer import Controls, Scorer, select_factors
+from fbn_exp.analysis.base import Analysis
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.cache import ScoreCache
+from fbn_exp.benchmarks.comparison import Comparison
+from fbn_exp.benchmarks.evaluator import Controls, Scorer, select_factors
+from fbn_exp.core import ranks
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.run_folder import RunFolder
+from fbn_exp.datasets.config import Split
+from fbn_exp.interventions.config import ControlKind, ControlsConfig
+from fbn_exp.interventions.controls import check, draw_controls
+from fbn_exp.interventions.fold import export
+from fbn_exp.interventions.rules import Inhibit, Intervention, NoIntervention, Scale
+from fbn_exp.interventions.target import Target, choose_target, no_target
+from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.masks import mask_metrics
+from fbn_exp.report.lesions import keep_lesion
+from fbn_exp.report.verdict import print_verdict
+from fbn_exp.stages.analyse import analyse
 from fbn_exp.stages.build import Parts, built, extraction_parts, plain, typed
 from fbn_exp.stages.checks import objective_of, require_disjoint
-from fbn_exp.stages.help import own_of
-from fbn_exp.stages.keep_lesion import keep_lesion
-from fbn_exp.stages.measure import measure
-from fbn_exp.stages.obtain import obtain_networks
-from fbn_exp.stages.run_folder import RunFolder
-from fbn_exp.stages.verdict import print_verdict
-from fbn_exp.targets import Target, choose_target, no_target
-from fbn_exp.tracking import RunInfo, TrackedRun
+from fbn_exp.stages.rank_resources import own_of
+from fbn_exp.stages.track import track
+from fbn_exp.tracking.base import RunInfo
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +56,13 @@ def run(cfg: DictConfig) -> float | None:
     """
     parts = extraction_parts(cfg)
     intervention = built(cfg.intervention, Intervention)  # type: ignore[type-abstract]
-    benchmark = built(cfg.benchmark, object)
-    if isinstance(benchmark, NetworkBenchmark):
-        measured = benchmark
-        return ranks.led(lambda: measure(cfg, parts, measured), own_of(parts))
-    assert isinstance(benchmark, Benchmark)
-    scored = benchmark
+    if cfg.analysis is not None:
+        analysis = built(cfg.analysis, Analysis)  # type: ignore[type-abstract]
+        return ranks.led(lambda: analyse(cfg, parts, analysis), own_of(parts))
+    benchmark = built(cfg.benchmark, Benchmark)  # type: ignore[type-abstract]
     controls = typed(cfg.controls, ControlsConfig)
     _check(cfg, intervention, benchmark, controls)
-    work = lambda: _evaluate(cfg, parts, intervention, scored, controls)  # noqa: E731
+    work = lambda: _evaluate(cfg, parts, intervention, benchmark, controls)  # noqa: E731
     return ranks.led(work, own_of(parts, benchmark))
 
 
@@ -100,8 +98,10 @@ def _evaluate(
         _report(folder, comparisons, intervention, target, drawn)
         own = networks is not None and networks.provenance.get("weight_digest") == lm.weight_digest
         if networks is not None and own and intervention.single_factor == 0 and len(target.networks) == 1:
-            keep_lesion(comparisons, networks, target, parts, benchmark.key(), cfg.networks)
-        _track(tracked, folder, provenance)
+            keep_lesion(
+                comparisons, networks, target, parts.threshold, parts.cache, benchmark.key(), cfg.networks
+            )
+        track(tracked, folder, provenance)
     print_verdict(comparisons, intervention, target)
     return objective_of(cfg.objective, folder.metrics)
 
@@ -123,7 +123,7 @@ def _target(
     """The neurons to intervene on, and their networks; neither for an untouched model."""
     if isinstance(intervention, NoIntervention):
         return no_target(lm.layout(parts.site)), None
-    networks = obtain_networks(cfg.networks, parts, lm, folder.path, cfg.same_weights)
+    networks = parts.networks(cfg.networks, lm, folder.path, cfg.same_weights)
     return choose_target(networks, parts.threshold, intervention.networks), networks
 
 
@@ -231,8 +231,3 @@ def _written(comparisons: list[Comparison]) -> pd.DataFrame:
             columns |= {f"{kind.value} control": scores[0].texts for kind, scores in each.controls.items()}
             return pd.DataFrame(columns)
     return pd.DataFrame()
-
-
-def _track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any]) -> None:
-    folder.track(tracked)
-    tracked.lineage(provenance)

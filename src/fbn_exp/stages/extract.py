@@ -6,22 +6,25 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from fbn_exp import figures, ranks
-from fbn_exp.activations import Signals
-from fbn_exp.extraction import Extraction, extracted
-from fbn_exp.models import LanguageModel, load
-from fbn_exp.networks import FunctionalNetworks, block_shares, mask_metrics
+from fbn_exp.analysis.strongest_tokens import strongest_tokens
+from fbn_exp.core import ranks
+from fbn_exp.core.run_folder import RunFolder
+from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.cache import cache_entry, keep_networks
+from fbn_exp.networks.extractor import Extraction
+from fbn_exp.networks.masks import block_shares, mask_metrics
 from fbn_exp.reliability.icasso import Centrotypes
+from fbn_exp.report.console import print_summary
+from fbn_exp.report.extraction import describe_drivers
+from fbn_exp.report.figures import networks as figures
+from fbn_exp.report.reliability import describe_reliability
+from fbn_exp.signals.recording import Signals
 from fbn_exp.stages.build import Parts, extraction_parts, plain
-from fbn_exp.stages.describe_drivers import describe_drivers
-from fbn_exp.stages.help import own_of
-from fbn_exp.stages.obtain import cache_entry, keep_networks
-from fbn_exp.stages.reliability import describe_reliability
-from fbn_exp.stages.run_folder import RunFolder
-from fbn_exp.stages.summary import print_summary
-from fbn_exp.strongest_tokens import strongest_tokens
-from fbn_exp.thresholds import Threshold
-from fbn_exp.tracking import RunInfo, TrackedRun
+from fbn_exp.stages.rank_resources import own_of
+from fbn_exp.stages.track import track
+from fbn_exp.thresholds.base import Threshold
+from fbn_exp.tracking.base import RunInfo
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -52,17 +55,19 @@ def _extract(cfg: DictConfig, parts: Parts) -> float:
     info = RunInfo("extract", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
         lm = load(parts.model, parts.cache)
-        recipe = parts.recipe(lm)
-        texts = recipe.texts(lm)
-        with extracted(recipe, lm, texts, folder.path) as extraction:
+        extractor = parts.extractor()
+        texts = extractor.texts(lm)
+        with extractor.extracted(lm, texts, folder.path) as extraction:
             try:
                 _save(extraction, parts, folder)
             finally:
                 # the cache may have room where the run folder has none
-                entry = cache_entry(recipe, lm, texts, parts.cache)
+                entry = cache_entry(extractor, lm, texts, parts.cache)
                 keep_networks(extraction.networks, entry, parts.threshold)
             _describe(parts, lm, extraction, folder)
-        _track(tracked, folder, extraction.networks)
+        track(tracked, folder)
+        provenance = extraction.networks.provenance
+        tracked.networks(str(provenance["model"]), folder.artifacts["networks"], provenance)
     print_summary(folder, extraction.networks, parts.threshold)
     return folder.metrics["explained_variance"]
 
@@ -115,7 +120,7 @@ def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: R
         folder.add_metrics({"size": size, "explained_variance": explained}, prefix=f"network/{index}/")
     if isinstance(extraction.method, Centrotypes):
         describe_reliability(extraction.method.report_, networks, folder, wanted.dpi)
-    describe_drivers(parts, lm, extraction, folder)
+    describe_drivers(lm, extraction, parts.threshold, wanted, parts.cache, folder)
 
 
 def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.DataFrame:
@@ -135,8 +140,3 @@ def network_table(networks: FunctionalNetworks, threshold: Threshold) -> pd.Data
         }
     )
     return table.join(pd.DataFrame(shares.numpy()).add_prefix("share_in_block_"))
-
-
-def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks) -> None:
-    folder.track(tracked)
-    tracked.networks(str(networks.provenance["model"]), folder.artifacts["networks"], networks.provenance)

@@ -17,26 +17,27 @@ from rich.markup import escape
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
-from fbn_exp import ranks
-from fbn_exp.config.choices import Precision
-from fbn_exp.config.options import ModelConfig
-from fbn_exp.console import console
-from fbn_exp.edits import Edit, applied
-from fbn_exp.files import new_folder
-from fbn_exp.fold import export
-from fbn_exp.interventions import NoIntervention
-from fbn_exp.models import LanguageModel, take
-from fbn_exp.networks import FunctionalNetworks
-from fbn_exp.scores import Score
+from fbn_exp.benchmarks.score import Score
+from fbn_exp.core import ranks
+from fbn_exp.core.console import console
+from fbn_exp.core.files import new_folder
+from fbn_exp.core.run_folder import RunFolder
+from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.fold import export
+from fbn_exp.interventions.rules import NoIntervention
+from fbn_exp.interventions.target import Target, choose_target
+from fbn_exp.models.config import ModelConfig, Precision
+from fbn_exp.models.load import LanguageModel, take
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.report.forgetting import print_forgetting
 from fbn_exp.stages.build import plain
 from fbn_exp.stages.checks import objective_of
-from fbn_exp.stages.forgetting import Memory, print_forgetting
-from fbn_exp.stages.run_folder import RunFolder
+from fbn_exp.stages.track import track
 from fbn_exp.stages.training_parts import TrainingParts, training_parts
-from fbn_exp.targets import Target, choose_target
-from fbn_exp.tracking import RunInfo, TrackedRun
+from fbn_exp.tracking.base import RunInfo, TrackedRun
+from fbn_exp.training.forgetting import Memory
+from fbn_exp.training.history import draw_history, history_table
 from fbn_exp.training.loop import fit, trained_parameters
-from fbn_exp.training.report import draw_history, history_table
 from fbn_exp.training.tasks import Lesson
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def run(cfg: DictConfig) -> float | None:
             after = plan.lesson.test.score(plan.lesson.lm)
             table = plan.memory.compared(plan.lm, before, after, folder)
         folder.add_metrics({"memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20})
-        _track(tracked, folder, plan.networks)
+        track(tracked, folder, None if plan.networks is None else plan.networks.provenance)
     print_forgetting(table)
     console.print(
         f"Model: {escape(os.path.relpath(folder.path / 'checkpoint'))}", soft_wrap=True, highlight=False
@@ -239,9 +240,3 @@ class _Stream(TrainerCallback):
             if isinstance(value, int | float)
         }
         self.tracked.metrics({"training/step": state.global_step, **numbers})
-
-
-def _track(tracked: TrackedRun, folder: RunFolder, networks: FunctionalNetworks | None) -> None:
-    folder.track(tracked)
-    if networks is not None:
-        tracked.lineage(networks.provenance)

@@ -5,17 +5,19 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fbn_exp import figures
 from fbn_exp.benchmarks.base import Benchmark
-from fbn_exp.config.choices import Site, Split
-from fbn_exp.config.options import FiguresConfig, ModelConfig
-from fbn_exp.config.training import TrainerConfig
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset
-from fbn_exp.errors import ConfigError
-from fbn_exp.interventions import Intervention, NoIntervention
+from fbn_exp.datasets.config import Split
+from fbn_exp.interventions.rules import Intervention, NoIntervention
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.report.config import FiguresConfig
+from fbn_exp.report.figures import networks as figures
 from fbn_exp.stages.build import built, typed
-from fbn_exp.thresholds import Threshold
-from fbn_exp.tracking import Tracker
+from fbn_exp.thresholds.base import Threshold
+from fbn_exp.tracking.base import Tracker
+from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.loop import check, last_checkpoint
 from fbn_exp.training.tasks import Task
 from fbn_exp.training.trainable import Trainable

@@ -1,1 +1,1 @@
-"""Fine-tuning: what is trained for, which parameters move, and the loop around both."""
+"""Fine-tune a model, whole or only inside or outside its networks."""

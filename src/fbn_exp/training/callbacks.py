@@ -7,7 +7,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
-from fbn_exp.errors import TrainingError
+from fbn_exp.core.errors import TrainingError
 
 
 class EndExactly(TrainerCallback):

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
-from fbn_exp.errors import TrainingError
-from fbn_exp.models import LanguageModel
+from fbn_exp.core.errors import TrainingError
+from fbn_exp.models.load import LanguageModel
 
 
 def classifier(lm: LanguageModel, labels: Sequence[str], seed: int) -> LanguageModel:

@@ -17,12 +17,12 @@ from transformers import Trainer, TrainerCallback, TrainerState, TrainingArgumen
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from typing_extensions import override
 
-from fbn_exp.config.choices import Precision
-from fbn_exp.config.training import TrainerConfig
-from fbn_exp.errors import ConfigError, TrainingError
-from fbn_exp.files import full_disk_named
-from fbn_exp.placement import choose_dtype
+from fbn_exp.core.errors import ConfigError, TrainingError
+from fbn_exp.core.files import full_disk_named
+from fbn_exp.models.config import Precision
+from fbn_exp.models.precision import choose_dtype
 from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
+from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.tasks import Lesson
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from fbn_exp.errors import TrainingError
-from fbn_exp.neuron_weights import WeightSlice
+from fbn_exp.core.errors import TrainingError
+from fbn_exp.models.neuron_weights import WeightSlice
 
 Finish = Callable[[], None]
 """Makes a trained model an ordinary one again: what was split up or added is merged into its weights."""

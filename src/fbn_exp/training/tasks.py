@@ -13,11 +13,11 @@ from typing_extensions import override
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.classification import Classification
 from fbn_exp.benchmarks.perplexity import Perplexity
-from fbn_exp.config.choices import Split
+from fbn_exp.core.errors import ConfigError, TrainingError
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import pad
-from fbn_exp.errors import ConfigError, TrainingError
-from fbn_exp.models import LanguageModel
+from fbn_exp.datasets.config import Split
+from fbn_exp.models.load import LanguageModel
 from fbn_exp.training.classifier import classifier
 
 Example = Mapping[str, Any]

@@ -10,13 +10,13 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 from typing_extensions import override
 
-from fbn_exp.config.choices import ControlKind
-from fbn_exp.controls import draw_controls
-from fbn_exp.errors import ConfigError, TrainingError
-from fbn_exp.interventions import NoIntervention, Selection
-from fbn_exp.neuron_weights import neuron_weights
-from fbn_exp.sites import decoder_blocks
-from fbn_exp.targets import Target
+from fbn_exp.core.errors import ConfigError, TrainingError
+from fbn_exp.interventions.config import ControlKind
+from fbn_exp.interventions.controls import draw_controls
+from fbn_exp.interventions.rules import NoIntervention, Selection
+from fbn_exp.interventions.target import Target
+from fbn_exp.models.neuron_weights import neuron_weights
+from fbn_exp.models.sites import decoder_blocks
 from fbn_exp.training.classifier import head_parameters
 from fbn_exp.training.partial import Finish, train_all_but, train_only
 

@@ -1,0 +1,1 @@
+"""Measures of networks themselves: recurrence, connectivity, overlap, drivers. No model is scored."""

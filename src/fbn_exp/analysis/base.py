@@ -1,0 +1,76 @@
+"""Interface of analyses: measures of networks of a model that nothing is done to."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.signals.config import SignalsConfig
+from fbn_exp.thresholds.base import Threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Everything that an analysis needs to record signals of its own.
+
+    Attributes
+    ----------
+    lm : LanguageModel
+        The model, untouched.
+    layout : NeuronLayout
+        The networks' neurons.
+    signals : SignalsConfig
+        How activations become signals; the same as when the networks were found.
+    method : Decomposition
+        Decomposes them where an analysis looks for networks in other texts.
+    scratch : Path
+        Folder for signals beyond the memory budget.
+    """
+
+    lm: LanguageModel
+    layout: NeuronLayout
+    signals: SignalsConfig
+    method: Decomposition
+    scratch: Path
+
+
+class Analysis(ABC):
+    """Measures networks of a model that nothing is done to.
+
+    Attributes
+    ----------
+    records : bool
+        Whether it runs the model; without that, networks from a folder need no model at all.
+    """
+
+    records: ClassVar[bool] = True
+
+    def prepare(self, lm: LanguageModel) -> None:  # noqa: B027 - nothing to prepare is a case
+        """Load and tokenise what is needed."""
+
+    def text_digests(self) -> frozenset[str]:
+        """Digests of the texts that are recorded, after ``prepare``; networks must not come from them."""
+        return frozenset()
+
+    @abstractmethod
+    def measure(self, networks: FunctionalNetworks, threshold: Threshold, recording: Recording | None) -> Any:
+        """Measure networks.
+
+        Parameters
+        ----------
+        networks : FunctionalNetworks
+            What is measured.
+        threshold : Threshold
+            Which neurons are members.
+        recording : Recording or None
+            None where the analysis does not record.
+
+        Returns
+        -------
+        dataclass
+            Findings of a type that ``fbn_exp.report.presentation.present`` knows.
+        """

@@ -1,0 +1,235 @@
+"""Connectivity of networks: how their time courses go together, text by text, and on average."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+from sklearn.covariance import ledoit_wolf
+from tqdm import tqdm
+from typing_extensions import override
+
+from fbn_exp.analysis.base import Analysis, Recording
+from fbn_exp.analysis.retest import time_courses
+from fbn_exp.core.errors import ConfigError, SignalError
+from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.signals.recording import recorded
+from fbn_exp.thresholds.base import Threshold
+
+Array = NDArray[np.float64]
+
+# with fewer tokens a text's correlation is decided by its degrees of freedom
+LEAST_TOKENS = 8
+# atanh of a correlation of 1 is infinite
+LARGEST = 1 - 1e-9
+# bootstrap draws × pairs held at once
+CHUNK_VALUES = 2**23
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """Averages over texts with 95% bootstrap intervals, each a symmetric matrix (K, K).
+
+    The diagonal of ``mean``, ``low`` and ``high`` is 1. A pair that is defined in no text is NaN.
+    """
+
+    mean: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Connectivity:
+    """How networks go together.
+
+    Attributes
+    ----------
+    correlation : Interval
+        Pearson correlation of time courses within a text, averaged over texts by Fisher's z.
+    partial : Interval
+        Partial correlation given all other networks, from the precision matrix of the shrunk correlation
+        of each text (Ledoit & Wolf 2004, towards the identity), averaged likewise.
+    order : tuple of int
+        Networks in the order of a clustering: average linkage of 1 − correlation, optimal leaf order.
+    n_texts : int
+        Texts that were long enough to count.
+    shrinkage : float
+        Mean weight of the identity in the shrunk correlation of a text, from 0 to 1; partial correlations
+        are biased towards 0 by it.
+    texts : str
+        Where the texts come from.
+    """
+
+    correlation: Interval
+    partial: Interval
+    order: tuple[int, ...]
+    n_texts: int
+    shrinkage: float
+    texts: str = ""
+
+
+def connectivity(
+    courses: Array, text_of_row: NDArray[np.int64], seed: int = 0, draws: int = 1_000
+) -> Connectivity:
+    """Correlation and partial correlation of networks within texts, averaged over texts.
+
+    Correlations are taken within each text, so that differences between texts do not pass as
+    connectivity, and the interval comes from resampling texts, since tokens of a text are not independent.
+
+    Parameters
+    ----------
+    courses : array of shape (T, K)
+        Time courses of K networks over all tokens.
+    text_of_row : array of shape (T,), int64
+        Index of the text of each token.
+    seed : int
+        Seed of the bootstrap.
+    draws : int
+        Bootstrap draws of texts.
+
+    Raises
+    ------
+    SignalError
+        If shapes disagree, a value is not finite, or fewer than two texts have ``LEAST_TOKENS`` tokens.
+    """
+    if courses.ndim != 2 or text_of_row.shape != courses.shape[:1]:
+        raise SignalError(
+            f"time courses have shape {courses.shape} and texts of rows {text_of_row.shape}, "
+            "need (T, K) and (T,)"
+        )
+    if not np.isfinite(courses).all():
+        raise SignalError("time courses hold a value that is not finite")
+    parts = [courses[text_of_row == text] for text in np.unique(text_of_row)]
+    parts = [part for part in parts if len(part) >= LEAST_TOKENS]
+    if len(parts) < 2:
+        raise SignalError(
+            f"connectivity needs at least 2 texts of {LEAST_TOKENS} tokens or more, here are {len(parts)}: "
+            "take more or longer texts"
+        )
+    full, partial, shrinkage = [], [], []
+    for part in tqdm(parts, desc="connectivity", unit=" text", leave=False, delay=1):
+        correlation = _correlation(part)
+        conditional, weight = _partial_correlation(part, np.isnan(np.diag(correlation)))
+        full.append(correlation)
+        partial.append(conditional)
+        shrinkage.append(weight)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=draws).astype(np.float64)
+    correlation_over_texts = _average(np.stack(full), counts)
+    return Connectivity(
+        correlation_over_texts,
+        _average(np.stack(partial), counts),
+        cluster_order(correlation_over_texts.mean),
+        len(parts),
+        float(np.mean(shrinkage)),
+    )
+
+
+def _correlation(part: Array) -> Array:
+    """Pearson correlation of columns (T, K); NaN where a column is constant."""
+    centred = part - part.mean(axis=0)
+    norm = np.sqrt(np.square(centred).sum(axis=0))
+    # what is left of a constant after centring is rounding
+    flat = norm <= 1e-12 * np.sqrt(np.square(part).sum(axis=0))
+    scaled = centred / np.where(flat, 1.0, norm)
+    found: Array = np.clip(scaled.T @ scaled, -1, 1)
+    found[flat] = found[:, flat] = np.nan
+    return found
+
+
+def _partial_correlation(part: Array, flat: NDArray[np.bool_]) -> tuple[Array, float]:
+    """Partial correlation of columns given all others, and the weight of the identity; NaN where flat."""
+    kept = part[:, ~flat]
+    found = np.full((part.shape[1],) * 2, np.nan)
+    if kept.shape[1] == 0:
+        return found, 0.0
+    standardised = (kept - kept.mean(axis=0)) / kept.std(axis=0)
+    shrunk, weight = ledoit_wolf(standardised, assume_centered=True)
+    precision = np.linalg.pinv(shrunk, hermitian=True)
+    scale = np.sqrt(np.diag(precision))
+    inside = -precision / np.outer(scale, scale)
+    np.fill_diagonal(inside, 1.0)
+    found[np.ix_(~flat, ~flat)] = inside
+    return found, float(weight)
+
+
+def _average(per_text: Array, counts: Array) -> Interval:
+    """Fisher-z mean over texts of (texts, K, K), with percentiles over bootstrap counts (draws, texts)."""
+    n_networks = per_text.shape[1]
+    rows, columns = np.triu_indices(n_networks, k=1)
+    pairs = per_text[:, rows, columns]
+    known = ~np.isnan(pairs)
+    z = np.arctanh(np.clip(np.where(known, pairs, 0.0), -LARGEST, LARGEST))
+    found = np.empty((3, len(rows)))
+    step = max(1, CHUNK_VALUES // len(counts))
+    with np.errstate(invalid="ignore"):
+        found[0] = z.sum(axis=0) / known.sum(axis=0)
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            drawn = (counts @ z[:, part]) / (counts @ known[:, part])
+            found[1:, part] = np.nanpercentile(drawn, [2.5, 97.5], axis=0) if drawn.size else 0
+    matrices = []
+    for values in np.tanh(found):
+        matrix = np.eye(n_networks)
+        matrix[rows, columns] = matrix[columns, rows] = values
+        matrices.append(matrix)
+    return Interval(*matrices)
+
+
+def cluster_order(correlation: Array) -> tuple[int, ...]:
+    """Order of networks in which those that go together are neighbours, from a correlation (K, K)."""
+    if len(correlation) < 3:
+        return tuple(range(len(correlation)))
+    distance = 1 - np.nan_to_num(correlation)
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), method="average", optimal_ordering=True)
+    return tuple(int(leaf) for leaf in leaves_list(tree))
+
+
+class ConnectivityOfNetworks(Analysis):
+    """Correlation and partial correlation of the networks' time courses within texts.
+
+    Parameters
+    ----------
+    dataset : TextDataset
+        Texts to record; time courses are least squares of their signals on the maps.
+    draws : int
+        Bootstrap draws of texts.
+    seed : int
+        Of the bootstrap.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    def __init__(self, dataset: TextDataset, draws: int = 1_000, seed: int = 0) -> None:
+        if draws < 1:
+            raise ConfigError(f"analysis.draws is {draws}, must be at least 1")
+        self.dataset = dataset
+        self.draws = draws
+        self.seed = seed
+
+    @override
+    def prepare(self, lm: LanguageModel) -> None:
+        self.texts: Texts = self.dataset.sample(lm.tokenizer)
+
+    @override
+    def text_digests(self) -> frozenset[str]:
+        return self.texts.text_digests
+
+    @override
+    def measure(
+        self, networks: FunctionalNetworks, threshold: Threshold, recording: Recording | None
+    ) -> Connectivity:
+        assert recording is not None
+        with recorded(
+            recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
+        ) as signals:
+            courses = time_courses(signals.values, networks.maps).numpy()
+            found = connectivity(courses, signals.token_of_row()[0], self.seed, self.draws)
+        return replace(found, texts=self.dataset.describe())

@@ -1,0 +1,159 @@
+"""Consistency: group networks looked for in other texts, beside two chance levels and test-retest numbers."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from fbn_exp.analysis import recurrence as core
+from fbn_exp.analysis.base import Analysis, Recording
+from fbn_exp.analysis.findings import Findings
+from fbn_exp.analysis.recurrence import Templates
+from fbn_exp.analysis.retest import Retest, retest
+from fbn_exp.core.errors import BenchmarkError, ConfigError, SignalError
+from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.signals.recording import Signals, recorded
+from fbn_exp.thresholds.base import Threshold
+
+# draws of tests that cost next to nothing
+CHEAP_DRAWS = 10_000
+
+
+class Consistency(Analysis):
+    """Networks of a group of texts looked for among the networks of single other texts, as in the paper.
+
+    Parameters
+    ----------
+    dataset : TextDataset
+        The other texts.
+    n_components : int
+        Individual networks of each text, by the method that found the templates.
+    minimum_iou : float
+        Networks with a larger IoU count as the same; at least 0 and below 1.
+    null_draws : int
+        Draws of random masks.
+    seed : int
+        Of both nulls.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: TextDataset,
+        n_components: int = 10,
+        minimum_iou: float = 0.2,
+        null_draws: int = 200,
+        seed: int = 0,
+    ) -> None:
+        if n_components < 1:
+            raise ConfigError(f"analysis.n_components is {n_components}, must be at least 1")
+        if not 0 <= minimum_iou < 1:
+            raise ConfigError(f"analysis.minimum_iou is {minimum_iou}, must be at least 0 and below 1")
+        if null_draws < 1:
+            raise ConfigError(f"analysis.null_draws is {null_draws}, must be at least 1")
+        if dataset.n_texts is not None and dataset.n_texts < 2:
+            raise ConfigError(f"analysis.dataset.n_texts is {dataset.n_texts}, must be at least 2")
+        self.dataset = dataset
+        self.n_components = n_components
+        self.minimum_iou = minimum_iou
+        self.null_draws = null_draws
+        self.seed = seed
+
+    @override
+    def prepare(self, lm: LanguageModel) -> None:
+        self.texts: Texts = self.dataset.sample(lm.tokenizer)
+        if len(self.texts) < 2:
+            raise BenchmarkError(
+                f"{self.dataset.describe()} has {len(self.texts)} usable text, consistency needs at least 2: "
+                "take another corpus or split (dataset@analysis.dataset, analysis.dataset.split)"
+            )
+
+    @override
+    def text_digests(self) -> frozenset[str]:
+        return self.texts.text_digests
+
+    @override
+    def measure(
+        self, networks: FunctionalNetworks, threshold: Threshold, recording: Recording | None
+    ) -> Findings:
+        assert recording is not None
+        if recording.method.per_block:
+            raise ConfigError(
+                "method.per_block is true: consistency decomposes single texts over the whole model; take "
+                "method.per_block=false"
+            )
+        templates = Templates(networks.maps, threshold, self.minimum_iou)
+        with recorded(
+            recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
+        ) as signals:
+            rows = _rows_of_texts(signals)
+            generator = torch.Generator().manual_seed(self.seed)
+            method = copy.copy(recording.method)
+            method.n_components = self.n_components
+
+            def decompose(text: Tensor) -> Tensor:
+                return method.fit(text).maps_
+
+            individual = core.individual_maps(signals.values, rows, decompose)
+            shifted = core.shifted_maps(signals.values, rows, decompose, generator)
+            try:
+                text_of_row = torch.from_numpy(signals.token_of_row()[0])
+                halves = retest(signals.values, text_of_row, networks.maps, templates.masks)
+            except SignalError:
+                halves = None  # the report says so
+        return self._findings(networks, templates, individual, shifted, halves)
+
+    def _findings(
+        self,
+        networks: FunctionalNetworks,
+        templates: Templates,
+        individual: list[Tensor],
+        shifted: list[Tensor],
+        halves: Retest | None,
+    ) -> Findings:
+        rng = np.random.default_rng(self.seed)
+        masks = core.mask_null(templates, networks.layout, individual, self.null_draws, rng)
+        found, null = core.matches(templates, individual), core.matches(templates, shifted)
+        sums, means = core.with_total, core.with_mean
+        return Findings(
+            found,
+            null,
+            count={
+                "masks": core.against_draws(sums(found.count.sum(axis=0)), sums(masks.count)),
+                "shift": core.against_texts(sums(found.count), sums(null.count), False, CHEAP_DRAWS, rng),
+            },
+            iou={
+                "masks": core.against_draws(means(found.iou.mean(axis=0)), means(masks.iou)),
+                "shift": core.against_texts(means(found.iou), means(null.iou), True, CHEAP_DRAWS, rng),
+            },
+            correlation=core.against_texts(
+                means(found.correlation), means(null.correlation), True, CHEAP_DRAWS, rng
+            ),
+            halves=halves,
+            sizes=templates.masks.sum(dim=1).numpy(),
+            individual_size=float(
+                np.median(
+                    [size for maps in individual for size in templates.threshold.masks(maps).sum(dim=1)]
+                )
+            ),
+            n_components=self.n_components,
+            minimum_iou=self.minimum_iou,
+            templates=str(networks.provenance.get("texts", "unknown texts")),
+            texts=self.dataset.describe(),
+            asked=self.dataset.n_texts,
+        )
+
+
+def _rows_of_texts(signals: Signals) -> list[slice]:
+    """Rows of each text that has any."""
+    text_of_row, _ = signals.token_of_row()
+    _, starts, counts = np.unique(text_of_row, return_index=True, return_counts=True)
+    return [slice(int(start), int(start + count)) for start, count in zip(starts, counts, strict=True)]

@@ -1,0 +1,140 @@
+"""Score a model under edits, each of them once, and put every result beside its controls."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import fbn_exp
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.cache import ScoreCache
+from fbn_exp.benchmarks.comparison import Comparison, compare
+from fbn_exp.benchmarks.score import Score
+from fbn_exp.core import ranks
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.datasets.config import Split
+from fbn_exp.interventions.config import ControlKind
+from fbn_exp.interventions.controls import Control
+from fbn_exp.interventions.edit import Edit, applied, no_edit
+from fbn_exp.interventions.rules import Intervention, NoIntervention, Scale
+from fbn_exp.interventions.target import Target
+from fbn_exp.models.load import LanguageModel
+
+log = logging.getLogger(__name__)
+
+Controls = Mapping[ControlKind, Sequence[Control]]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores of one model on one benchmark.
+
+    Attributes
+    ----------
+    lm : LanguageModel
+        The model; it is untouched between scorings.
+    layout : NeuronLayout
+        Where edits act.
+    benchmark : Benchmark
+        Prepared for this model.
+    cache : ScoreCache
+        What has been scored before.
+    part : Split or None
+        Part that the benchmark was asked for with ``on``, None as it was configured.
+    """
+
+    lm: LanguageModel
+    layout: NeuronLayout
+    benchmark: Benchmark
+    cache: ScoreCache
+    part: Split | None = None
+
+    def scores(self, edit: Edit) -> list[Score]:
+        """Scores under an edit, from the cache where they are known."""
+        touched = bool(edit.touched.any())
+        key = {
+            "weights": self.lm.weight_digest,
+            "dtype": self.lm.dtype,
+            "benchmark": self.benchmark.key(),
+            # the untouched model is the same whatever the site
+            "edit": edit.digest if touched else None,
+            "layout": self.layout.to_dict() if touched else None,
+            "version": fbn_exp.__version__,
+        }
+        return self.cache.scores(key, lambda: self._compute(edit))
+
+    def _compute(self, edit: Edit) -> list[Score]:
+        name = "benchmark" if self.part is None else f"benchmark/{self.part.value}"
+        own = {"lm": ranks.Own("lm", self.lm), "benchmark": ranks.Own(name, self.benchmark)}
+        return ranks.together(score_under, own, self.layout, edit)
+
+    def announce(self, runs: int) -> None:
+        """Say how much there is to do, and about how long it will take."""
+        tokens = self.benchmark.forward_tokens()
+        if tokens is None:
+            log.info("%d scorings (model untouched, intervened, controls)", runs)
+            return
+        rate = self.lm.forward_rate()
+        seconds = runs * tokens / rate
+        log.info("%d scorings × %s tokens: about %.0f s, less what is cached", runs, f"{tokens:,}", seconds)
+
+    def compare(self, intervention: Intervention, target: Target, controls: Controls) -> list[Comparison]:
+        """Scores under an intervention, beside the baseline and the same intervention on controls."""
+        started = time.perf_counter()
+        baseline = self.scores(no_edit(self.layout.n_neurons))
+        if isinstance(intervention, NoIntervention):
+            return compare(baseline, baseline, {})
+        scores = self.scores(intervention.edit(target))
+        beside = {
+            kind: [self.scores(intervention.edit(each.target)) for each in drawn]
+            for kind, drawn in controls.items()
+        }
+        seconds = time.perf_counter() - started
+        log.info("%d scorings in %.1f s, %d from the cache", self.cache.misses, seconds, self.cache.hits)
+        return compare(scores, baseline, beside)
+
+
+def score_under(layout: NeuronLayout, edit: Edit, lm: LanguageModel, benchmark: Benchmark) -> list[Score]:
+    """Scores of a model under an edit; on every rank where there are several, which divide the items."""
+    with applied(lm.model, layout, edit):
+        return benchmark.score(lm)
+
+
+def select_factors(
+    dev: Scorer, intervention: Scale, factors: Sequence[float], target: Target
+) -> dict[str, float]:
+    """Best factor of each task and metric on the dev part of a benchmark.
+
+    Parameters
+    ----------
+    dev : Scorer
+        On the dev part.
+    intervention : Scale
+        Says which networks.
+    factors : sequence of float
+        What is tried.
+    target : Target
+        The networks' neurons.
+
+    Returns
+    -------
+    dict of str to float
+        Factor by ``<task>/<metric>`` as named on the dev part. Among equals the one nearest to 1.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than two factors.
+    """
+    if len(set(factors)) < 2:
+        raise ConfigError(f"factors is {list(factors)}: select_factor needs at least two to choose from")
+    dev.announce(len(set(factors)))
+    gentle_first = sorted(set(factors), key=lambda factor: abs(factor - 1))
+    best: dict[str, tuple[float, float]] = {}
+    for factor in gentle_first:
+        for score in dev.scores(Scale(intervention.networks, factor).edit(target)):
+            gain = score.value if score.higher_is_better else -score.value
+            if score.name not in best or gain > best[score.name][0]:
+                best[score.name] = (gain, factor)
+    return {name: factor for name, (_, factor) in best.items()}

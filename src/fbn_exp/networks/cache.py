@@ -1,0 +1,95 @@
+"""Networks for a stage that does not extract them itself: from a folder, from the cache, or made now."""
+
+import logging
+from pathlib import Path
+
+from fbn_exp.core.digest import digest
+from fbn_exp.core.errors import DiskError, NetworksError
+from fbn_exp.core.locks import held
+from fbn_exp.datasets.base import Texts
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.extractor import Extractor
+from fbn_exp.thresholds.base import Threshold
+
+log = logging.getLogger(__name__)
+
+
+def cache_entry(extractor: Extractor, lm: LanguageModel, texts: Texts, cache: Path) -> Path:
+    """Folder in the cache for the networks of exactly this model, these texts, signals and method."""
+    return cache / "networks" / digest(extractor.key(lm, texts))
+
+
+def keep_networks(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
+    """Put networks into the cache, unless they are there; a cache without room for them is said."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with held(entry):
+        if not entry.is_dir():
+            _save(networks, entry, threshold)
+
+
+def obtain_networks(
+    folder: str | None,
+    extractor: Extractor,
+    lm: LanguageModel,
+    cache: Path,
+    threshold: Threshold,
+    scratch: Path,
+    same_weights: bool = True,
+) -> FunctionalNetworks:
+    """Networks from ``folder``, or those that the config describes.
+
+    Parameters
+    ----------
+    folder : str or None
+        What ``extract.py`` wrote; None takes the cache entry for exactly this model, these texts, signals
+        and method, and makes it if it is missing or broken.
+    extractor : Extractor
+        Makes them where they are missing.
+    lm : LanguageModel
+        The model that they are for.
+    cache : Path
+        Folder of the cache.
+    threshold : Threshold
+        Described in the cache entry, for readers of its json.
+    scratch : Path
+        Folder for signals beyond the memory budget.
+    same_weights : bool
+        Whether networks in ``folder`` must be of the model's very weights.
+
+    Raises
+    ------
+    LayoutError, NetworksError
+        If the networks in ``folder`` belong to another model or site, or to other weights.
+    """
+    if folder is not None:
+        networks = FunctionalNetworks.load(Path(folder))
+        networks.require_layout(lm.layout(networks.layout.site), lm.name)
+        if same_weights:
+            networks.require_weights(lm.weight_digest, lm.name)
+        return networks
+    texts = extractor.texts(lm)
+    entry = cache_entry(extractor, lm, texts, cache)
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with held(entry):
+        if entry.is_dir():
+            try:
+                found = FunctionalNetworks.load(entry)
+            except NetworksError as error:
+                log.warning("cached networks are broken and made again: %s", error)
+            else:
+                log.info("networks from the cache: %s", entry)
+                return found
+        with extractor.extracted(lm, texts, scratch) as extraction:
+            _save(extraction.networks, entry, threshold)
+            return extraction.networks
+
+
+def _save(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
+    """The run can go on with networks that the cache has no room for."""
+    try:
+        networks.save(entry, threshold)
+    except DiskError as error:
+        log.error("networks are used, but not kept for later runs: %s", error)
+    else:
+        log.info("networks are in the cache: %s", entry)

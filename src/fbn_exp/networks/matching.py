@@ -1,0 +1,36 @@
+"""Matching two sets of networks, and what random masks of the same sizes would give."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+Array = NDArray[np.float64]
+
+
+def absolute_correlation(maps: Tensor, others: Tensor) -> Tensor:
+    """|Pearson r| over neurons of every pair of maps (K, N) and (L, N), shape (K, L); a flat map has 0."""
+    return (_standardised(maps) @ _standardised(others).T).abs().clamp_max(1).double()
+
+
+def _standardised(maps: Tensor) -> Tensor:
+    centred = maps - maps.double().mean(dim=1, keepdim=True).float()
+    return centred / centred.double().square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-30).float()
+
+
+def partners(similarity: Array) -> NDArray[np.int64]:
+    """Partner of each row of a similarity matrix (K, L) by the best one-to-one matching, shape (K,).
+
+    The assignment with the largest sum (Hungarian method); −1 for rows that are left over where K > L.
+    """
+    found = np.full(len(similarity), -1, dtype=np.int64)
+    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    found[rows] = columns
+    return found
+
+
+def matched(similarity: Array) -> Array:
+    """Similarity of each row (K, L) to its partner, shape (K,); 0 for rows without a partner."""
+    partner = partners(similarity)
+    values = np.take_along_axis(similarity, np.maximum(partner, 0)[:, None], axis=1)[:, 0]
+    return np.where(partner >= 0, values, 0.0)

@@ -1,0 +1,113 @@
+"""Null models of networks: random masks of the same sizes, shifted signals, and their p values."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from scipy.stats import hypergeom
+from torch import Tensor
+
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.networks.matching import Array
+
+
+def chance_of_match(
+    sizes: Sequence[int], other_sizes: Sequence[int], widths: Sequence[int], minimum_iou: float
+) -> float:
+    """Probability that two independent random masks have an IoU above ``minimum_iou``.
+
+    Each mask is drawn uniformly among those with its number of neurons in each block, so the overlap in a
+    block is hypergeometric and blocks are independent. Masks without regard to blocks are the case of a
+    single block.
+
+    Parameters
+    ----------
+    sizes, other_sizes : sequence of int
+        Neurons of the two masks in each block.
+    widths : sequence of int
+        Neurons of each block.
+    minimum_iou : float
+        The IoU of a match exceeds it.
+    """
+    overlap = np.ones(1)
+    for size, other, width in zip(sizes, other_sizes, widths, strict=True):
+        overlap = np.convolve(overlap, hypergeom.pmf(np.arange(min(size, other) + 1), width, size, other))
+    shared = np.arange(len(overlap))
+    union = sum(sizes) + sum(other_sizes) - shared
+    return float(overlap[shared / np.maximum(union, 1) > minimum_iou].sum())
+
+
+class ShuffledMasks:
+    """IoU of fixed masks with random masks that have the sizes of given ones in every block.
+
+    The neurons of each block are permuted at random, one permutation for all masks of a set, so that
+    random masks also overlap one another as the given ones do.
+
+    Parameters
+    ----------
+    fixed : Tensor of shape (K, N), bool
+        Masks that stay.
+    layout : NeuronLayout
+        Where the blocks are.
+    """
+
+    def __init__(self, fixed: Tensor, layout: NeuronLayout) -> None:
+        self._fixed = np.ascontiguousarray(fixed.numpy().T, dtype=np.float64)
+        self._sizes = self._fixed.sum(axis=0)
+        self._blocks = [(block.offset, block.width) for block in layout.blocks]
+
+    def intersection_over_union(self, members: csr_matrix, rng: np.random.Generator) -> Array:
+        """IoU (K, L) of the fixed masks with one draw for masks (L, N), as ``sparse`` gives them."""
+        order = np.concatenate([offset + rng.permutation(width) for offset, width in self._blocks])
+        moved = csr_matrix((members.data, order[members.indices], members.indptr), shape=members.shape)
+        shared = (moved @ self._fixed).T
+        union = self._sizes[:, None] + np.diff(members.indptr)[None, :] - shared
+        found: Array = shared / np.maximum(union, 1)
+        return found
+
+
+def sparse(masks: Tensor) -> csr_matrix:
+    """Masks (L, N) as a sparse matrix of ones."""
+    return csr_matrix(masks.numpy().astype(np.float64))
+
+
+def upper_p_value(observed: Array, null: Array) -> Array:
+    """Share of draws (D, …) that reach an observed value (…), the observed one counted among them.
+
+    Never 0: (1 + number reached) / (1 + D), as of Phipson & Smyth (2010).
+    """
+    reached = (null >= observed - 1e-12).sum(axis=0)
+    return (1 + reached) / (1 + len(null))
+
+
+def swap_p_value(observed: Array, null: Array, draws: int, rng: np.random.Generator) -> Array:
+    """One-sided paired permutation test of sums over texts, shape (K,).
+
+    If the observed values were of the same kind as the null's, each text's pair could be swapped
+    without harm: the sum of differences is compared with its values under random swaps.
+
+    Parameters
+    ----------
+    observed, null : array of shape (n, K)
+        A value of each text and its counterpart.
+    draws : int
+        Random swaps.
+    rng : Generator
+        Source of the swaps.
+    """
+    difference = observed - null
+    signs = rng.choice([-1.0, 1.0], size=(draws, len(difference)))
+    return upper_p_value(difference.sum(axis=0), signs @ difference)
+
+
+def shift_each_neuron(signals: Tensor, generator: torch.Generator) -> Tensor:
+    """Signals (T, N) with every neuron's course shifted circularly by its own random lag.
+
+    Keeps each neuron's values and spectrum, and breaks what neurons have in common.
+    """
+    n_tokens, n_neurons = signals.shape
+    lags = torch.randint(n_tokens, (n_neurons,), generator=generator)
+    places = (torch.arange(n_tokens)[None, :] + lags[:, None]).remainder_(n_tokens)
+    # neuron by neuron, so that each gather stays in the cache
+    return signals.T.contiguous().gather(1, places).T.contiguous()

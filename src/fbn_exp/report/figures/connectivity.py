@@ -1,0 +1,55 @@
+"""Picture of the connectivity of networks."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from fbn_exp.analysis.connectivity import Connectivity, Interval
+
+NUMBERED_NETWORKS = 16
+TICKS = 64
+
+
+def connectivity_figure(found: Connectivity) -> Figure:
+    """Correlation and partial correlation side by side, networks in the order of the clustering.
+
+    Where the interval includes 0, a printed value is grey.
+    """
+    n_networks = len(found.order)
+    side = min(9.0, max(3.6, 1.6 + 0.38 * n_networks))
+    figure = Figure(figsize=(2 * side + 1.2, side + 0.7), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    image = _matrix(left, found.correlation, found.order, "Correlation")
+    _matrix(right, found.partial, found.order, "Partial correlation given the other networks")
+    figure.colorbar(image, ax=[left, right], label="r, mean over texts", pad=0.01)
+    figure.suptitle(
+        f"Connectivity of {n_networks} networks within {found.n_texts} texts, ordered by clustering "
+        f"(shrinkage of partial correlations {found.shrinkage:.2f})",
+        fontsize=10,
+    )
+    return figure
+
+
+def _matrix(axes: Axes, interval: Interval, order: tuple[int, ...], title: str) -> AxesImage:
+    shuffled = np.ix_(order, order)
+    values = interval.mean[shuffled].copy()
+    np.fill_diagonal(values, np.nan)  # always 1
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("network")
+    axes.set_ylabel("network")
+    every = -(-len(order) // TICKS)
+    places = range(0, len(order), every)
+    size = 9 if len(order) <= NUMBERED_NETWORKS else 6
+    labels = [str(order[place]) for place in places]
+    axes.set_xticks(places, labels, fontsize=size, rotation=0 if len(order) <= 2 * NUMBERED_NETWORKS else 90)
+    axes.set_yticks(places, labels, fontsize=size)
+    if len(order) <= NUMBERED_NETWORKS:
+        certain = (interval.low * interval.high > 0)[shuffled]
+        for (row, column), value in np.ndenumerate(values):
+            if not np.isnan(value):
+                strong = "white" if abs(value) > 0.55 else "black"
+                colour = strong if certain[row, column] else "gray"
+                axes.text(column, row, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour)
+    return image

@@ -1,0 +1,108 @@
+"""Picture of what models learnt and forgot: scores before and after, per choice of what is trained."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fbn_exp.core.files import save_figure
+
+ACCENT = "#1f4e79"
+CONTROLS = {"random": "tab:gray", "per_block": "tab:olive", "activation": "tab:pink"}
+NUMBERS = ("before", "after", "ci_low", "ci_high")
+MOST_COLUMNS = 5
+
+
+def draw_forgetting(forgetting: pd.DataFrame, folder: Path) -> dict[str, Path]:
+    """Draw the forgetting table of a sweep of ``train.py``.
+
+    Parameters
+    ----------
+    forgetting : DataFrame
+        One row per job, task and metric: ``trainable``, ``role``, ``before``, ``after``, ``delta`` and its
+        interval; empty for sweeps of other scripts.
+    folder : Path
+        Where the PNG file goes.
+
+    Returns
+    -------
+    dict of str to Path
+        ``forgetting``, if the table has rows.
+    """
+    if forgetting.empty:
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = before_and_after(forgetting)
+    file = folder / "forgetting.png"
+    save_figure(figure, file, 110)
+    return {"forgetting": file}
+
+
+def headlines(forgetting: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Title and rows of each task's first metric, what was trained first; ``choice`` names each job.
+
+    Parameters
+    ----------
+    forgetting : DataFrame
+        Of a sweep.
+    """
+    jobs = forgetting.drop_duplicates("job").set_index("job")["trainable"]
+    names = {
+        job: f"{name} (job {job})" if repeated else str(name)
+        for job, name, repeated in zip(jobs.index, jobs, jobs.duplicated(keep=False), strict=True)
+    }
+    named = forgetting.assign(choice=forgetting["job"].map(names))
+    trained_first = named.sort_values("role", ascending=False, kind="stable")
+    for (role, task), rows in trained_first.groupby(["role", "task"], sort=False):
+        metric = rows["metric"].iloc[0]
+        title = f"{task}: {str(metric).replace('_', ' ')}" + (" (trained)" if role == "trained" else "")
+        yield title, rows[rows["metric"] == metric]
+
+
+def before_and_after(forgetting: pd.DataFrame) -> Figure:
+    """One panel per task: arrows from the score before to the one after, with the interval of the change."""
+    panels = list(headlines(forgetting))
+    columns = min(MOST_COLUMNS, len(panels))
+    lines = -(-len(panels) // columns)
+    n_jobs = forgetting["job"].nunique()
+    figure = Figure(figsize=(2.9 * columns + 1.6, (0.34 * n_jobs + 1.1) * lines + 0.5), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    choices = list(dict.fromkeys(name for _, rows in panels for name in rows["choice"]))
+    for place, (axes, (title, rows)) in enumerate(zip(grid.flat, panels, strict=False)):
+        _panel(axes, rows, choices)
+        axes.set_title(title.replace(": ", "\n", 1), fontsize=9)
+        axes.set_yticks(range(len(choices)), choices)
+        axes.tick_params(left=place % columns == 0, labelleft=place % columns == 0)
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.set_visible(False)
+    chance = "; dotted: chance" if forgetting["chance"].notna().any() else ""
+    figure.supxlabel(
+        f"score after training, with the 95% interval of the change; dashed: before{chance}", fontsize=9
+    )
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, choices: list[str]) -> None:
+    for name, before, after, low, high in zip(
+        rows["choice"], *(rows[each].astype(float) for each in NUMBERS), strict=True
+    ):
+        place = choices.index(name)
+        colour = next((each for kind, each in CONTROLS.items() if f"{kind} control" in name), ACCENT)
+        axes.plot([before, after], [place, place], color=colour, lw=1, alpha=0.5)
+        interval = np.maximum([[after - (before + low)], [before + high - after]], 0)
+        axes.errorbar([after], [place], xerr=interval, fmt="o", ms=4.5, capsize=2.5, color=colour)
+    # every job of one sweep usually starts from the same model
+    for before in rows["before"].unique():
+        axes.axvline(before, color="black", lw=0.8, ls="--")
+    for chance in rows["chance"].dropna().unique():
+        axes.axvline(chance, color="black", lw=0.8, ls=":")
+    axes.set_ylim(len(choices) - 0.5, -0.5)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    if rows["higher_is_better"].iloc[0]:
+        axes.set_xlabel("better →", fontsize=8, loc="right")
+    else:
+        axes.set_xlabel("← better", fontsize=8, loc="left")

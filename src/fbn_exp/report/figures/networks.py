@@ -1,0 +1,224 @@
+"""Pictures of networks: where each lives in the model, how large they are, how much they overlap."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.files import save_figure
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.masks import block_shares, intersection_over_union
+from fbn_exp.report.config import FiguresConfig
+from fbn_exp.thresholds.base import Threshold
+
+Array = NDArray[np.float64]
+
+WIDEST = 1_024
+OVERVIEW_NETWORKS = 12
+NUMBERED_NETWORKS = 16
+CLIP = 5.0
+ACCENT = "#1f4e79"
+
+
+def check(config: FiguresConfig) -> None:
+    """Refuse settings that are out of range, before any model is loaded.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field and the value received.
+    """
+    least = {"max_networks": 0, "dpi": 1, "strongest_tokens": 0, "context_tokens": 0}
+    for name, limit in least.items():
+        if (value := getattr(config, name)) < limit:
+            raise ConfigError(f"figures.{name} is {value}, must be {limit} or more")
+
+
+def draw_all(
+    networks: FunctionalNetworks, threshold: Threshold, folder: Path, max_networks: int, dpi: int
+) -> dict[str, Path]:
+    """Draw every picture of a set of networks.
+
+    Parameters
+    ----------
+    networks : FunctionalNetworks
+        What to draw.
+    threshold : Threshold
+        Which neurons are members.
+    folder : Path
+        Where the PNG files go.
+    max_networks : int
+        Above this many networks, only the first ones (largest explained variance) get a map each.
+    dpi : int
+        Resolution.
+
+    Returns
+    -------
+    dict of str to Path
+        File of each picture by name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    masks = networks.masks(threshold)
+    scores = networks.z_scores()
+    rule = threshold.describe()
+    jobs: dict[str, Callable[[], Figure]] = {
+        "overview": lambda: overview(scores, masks, networks.layout, rule),
+        "sizes": lambda: sizes(masks, rule),
+        "overlap": lambda: overlap(masks, rule),
+        "block_shares": lambda: share_matrix(masks, networks.layout, rule),
+    }
+    explained = networks.statistics.get("explained_variance_ratio", [float("nan")] * len(networks))
+    for index in range(min(len(networks), max_networks)):
+        jobs[f"network_{index:03d}"] = lambda index=index: network_map(  # type: ignore[misc]
+            scores[index], masks[index], networks.layout, f"network {index}", explained[index], rule
+        )
+    files = {}
+    for name, draw in jobs.items():
+        figure = draw()
+        files[name] = folder / f"{name}.png"
+        save_figure(figure, files[name], dpi)
+    return files
+
+
+def blocks_by_neurons(values: Tensor, layout: NeuronLayout) -> Array:
+    """One row per block; narrower blocks end in NaN.
+
+    Blocks wider than ``WIDEST`` are pooled to the value of largest magnitude in each bin, so that a
+    single outstanding neuron stays visible.
+    """
+    widest = max(block.width for block in layout.blocks)
+    pool = -(-widest // WIDEST)
+    image = np.full((len(layout.blocks), -(-widest // pool)), np.nan)
+    for row, block in enumerate(layout.blocks):
+        part = values[block.columns].double().numpy()
+        bins = np.pad(part, (0, -len(part) % pool)).reshape(-1, pool)
+        image[row, : len(bins)] = np.take_along_axis(bins, np.abs(bins).argmax(axis=1)[:, None], axis=1)[:, 0]
+    return image
+
+
+def network_map(
+    scores: Tensor, mask: Tensor, layout: NeuronLayout, title: str, explained: float, rule: str
+) -> Figure:
+    """Map of one network over blocks and neurons, its members marked, with its share per block."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[4.2, 1], sharey=True)
+    image = _draw_map(left, scores, mask, layout, marker_size=9)
+    figure.colorbar(image, ax=left, label="weight, z-score over neurons", pad=0.01, extend="both")
+    left.set_xlabel("neuron within the block")
+    left.set_ylabel("block")
+    size, n_neurons = int(mask.sum()), layout.n_neurons
+    left.set_title(
+        f"{title}: {size:,} neurons ({size / n_neurons:.2%}), {explained:.1%} of the variance   [{rule}]",
+        fontsize=10,
+    )
+    shares = block_shares(mask[None], layout)[0].numpy()
+    right.barh(np.arange(len(shares)), 100 * shares, color=ACCENT)
+    right.set_xlabel("share of its neurons, %")
+    right.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _draw_map(axes: Axes, scores: Tensor, mask: Tensor, layout: NeuronLayout, marker_size: float):  # type: ignore[no-untyped-def]  # noqa: ANN202 - AxesImage
+    values = blocks_by_neurons(scores, layout)
+    widest = max(block.width for block in layout.blocks)
+    image = axes.imshow(
+        values,
+        aspect="auto",
+        interpolation="nearest",
+        cmap="RdBu_r",
+        norm=TwoSlopeNorm(0, -CLIP, CLIP),
+        extent=(-0.5, widest - 0.5, len(layout.blocks) - 0.5, -0.5),
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    places = [layout.locate(int(neuron)) for neuron in mask.nonzero()[:, 0]]
+    if places:
+        rows, columns = zip(*places, strict=True)
+        axes.scatter(columns, rows, s=marker_size, facecolors="none", edgecolors="black", linewidths=0.6)
+    return image
+
+
+def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
+    """Small maps of the first networks side by side."""
+    shown = min(len(scores), OVERVIEW_NETWORKS)
+    columns = min(shown, 5)
+    rows = -(-shown // columns)
+    figure = Figure(figsize=(2.9 * columns, 2.3 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for index, axes in enumerate(grid.flat):
+        if index >= shown:
+            axes.set_visible(False)
+            continue
+        _draw_map(axes, scores[index], masks[index], layout, marker_size=3)
+        axes.set_title(f"network {index}: {int(masks[index].sum()):,} neurons", fontsize=9)
+        axes.tick_params(labelsize=7)
+    figure.supxlabel("neuron within the block", fontsize=9)
+    figure.supylabel("block", fontsize=9)
+    more = f", the first {shown} of {len(scores)}" if shown < len(scores) else ""
+    figure.suptitle(f"Functional networks{more}: weights (colour) and members (circles, {rule})", fontsize=10)
+    return figure
+
+
+def sizes(masks: Tensor, rule: str) -> Figure:
+    """Number of neurons of every network."""
+    counts = masks.sum(dim=1).numpy()
+    figure = Figure(figsize=(min(14, 4 + 0.25 * len(counts)), 3.6), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.bar(np.arange(len(counts)), counts, color=ACCENT)
+    if len(counts) <= NUMBERED_NETWORKS:
+        axes.bar_label(bars, fontsize=8)
+        axes.set_xticks(np.arange(len(counts)))
+    axes.set_xlabel("network")
+    axes.set_ylabel("neurons")
+    union = int(masks.any(dim=0).sum())
+    axes.set_title(
+        f"Sizes [{rule}]; together {union:,} of {masks.shape[1]:,} neurons ({union / masks.shape[1]:.2%})",
+        fontsize=10,
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def overlap(masks: Tensor, rule: str) -> Figure:
+    """Intersection over union of every pair of networks; the diagonal, always 1, is left blank."""
+    values = intersection_over_union(masks, masks).numpy()
+    np.fill_diagonal(values, np.nan)
+    top = max(0.05, float(np.nanmax(values, initial=0.0)))
+    title = f"Overlap: intersection over union [{rule}]"
+    return _matrix(values, "network", "network", title, "IoU", top)
+
+
+def share_matrix(masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
+    """Share of each network's neurons in each block."""
+    values = 100 * block_shares(masks, layout).numpy()
+    title = f"Where the networks' neurons are [{rule}]"
+    return _matrix(values, "block", "network", title, "share of the network's neurons, %", None)
+
+
+def _matrix(values: Array, x: str, y: str, title: str, label: str, top: float | None) -> Figure:
+    rows, columns = values.shape
+    width, height = min(13, max(5.5, 3 + 0.35 * columns)), min(10, max(3.6, 1.8 + 0.3 * rows))
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, aspect="auto", cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
+    figure.colorbar(image, ax=axes, label=label)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title, fontsize=10)
+    if max(rows, columns) <= NUMBERED_NETWORKS:
+        axes.set_xticks(np.arange(columns))
+        axes.set_yticks(np.arange(rows))
+        middle = np.nanmax(values, initial=0.0) / 2
+        for (row, column), value in np.ndenumerate(values):
+            if not np.isnan(value):
+                colour = "white" if value < middle else "black"
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    return figure

@@ -1,0 +1,46 @@
+"""Picture of the overlap of two sets of networks."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fbn_exp.analysis.overlap import Overlaps
+
+Array = NDArray[np.float64]
+
+NUMBERED_NETWORKS = 16
+
+
+def overlap_figure(found: Overlaps) -> Figure:
+    """Both matrices with the others in the order of their partners: agreement is a diagonal."""
+    order = [int(each) for each in found.partner if each >= 0]
+    order += [each for each in range(found.iou.shape[1]) if each not in set(order)]
+    rows, columns = found.iou.shape
+    width = min(8.0, max(3.8, 2.2 + 0.34 * columns))
+    height = min(9.0, max(3.4, 1.6 + 0.34 * rows))
+    figure = Figure(figsize=(2 * width, height), layout="constrained")
+    axes = figure.subplots(1, 2)
+    panels = (
+        (axes[0], found.iou, f"IoU of masks [{found.threshold}]", max(0.05, float(found.iou.max()))),
+        (axes[1], found.correlation, "|r| of maps", 1.0),
+    )
+    for panel, values, title, top in panels:
+        _panel(panel, values[:, order], order, title, top)
+    figure.suptitle("Overlap of two sets of networks, the others ordered by the best matching", fontsize=10)
+    return figure
+
+
+def _panel(axes: Axes, values: Array, order: list[int], title: str, top: float) -> None:
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto", interpolation="nearest")
+    axes.figure.colorbar(image, ax=axes)
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel("network of the other set")
+    axes.set_ylabel("network")
+    if max(values.shape) > NUMBERED_NETWORKS:
+        return
+    axes.set_xticks(range(len(order)), [str(each) for each in order])
+    axes.set_yticks(range(len(values)))
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if value < top / 2 else "black"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)

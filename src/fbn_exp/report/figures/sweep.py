@@ -1,0 +1,206 @@
+"""Pictures of a sweep of evaluations: dose and response, harm of lesions, consistency over corpora."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from fbn_exp.core.files import save_figure
+from fbn_exp.report.style import CONTROL_COLOURS
+
+
+def draw_all(scores: pd.DataFrame, folder: Path) -> dict[str, Path]:
+    """Draw what the table of scores allows.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        One row per job, task and metric.
+    folder : Path
+        Where the PNG files go.
+
+    Returns
+    -------
+    dict of str to Path
+        File of each picture by name: ``dose_<task>_<metric>`` where several factors were scored,
+        ``lesion_map`` where several networks were lesioned one by one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, Figure] = {}
+    for (task, metric), rows in scores.groupby(["task", "metric"], sort=False):
+        if rows["factor"].nunique() > 1:
+            figures[f"dose_{task}_{metric}"] = dose_response(rows, f"{task}: {metric}")
+    lesions = single_lesions(scores)
+    if lesions["networks"].nunique() > 1:
+        figures["lesion_map"] = lesion_map(lesions)
+    files = {}
+    for name, figure in figures.items():
+        files[name] = folder / f"{name}.png"
+        save_figure(figure, files[name], 110)
+    return files
+
+
+def dose_response(rows: pd.DataFrame, title: str) -> Figure:
+    """Score over factor, one panel per choice of networks, with the range of each kind of control."""
+    panels = [(str(name), each.sort_values("factor")) for name, each in rows.groupby("networks", sort=False)]
+    columns = min(4, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.4 * columns + 1.2, 2.9 * lines + 0.6), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    for axes, (name, panel) in zip(grid.flat, panels, strict=False):
+        _dose_panel(axes, panel)
+        axes.set_title(f"networks {name}" if name == "all" else f"network {name}", fontsize=9)
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(title)
+    figure.supxlabel("factor on the networks' neurons", fontsize=9)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=2 * min(columns, 3), fontsize=8, frameon=False
+    )
+    return figure
+
+
+def _dose_panel(axes: Axes, panel: pd.DataFrame) -> None:
+    factor = panel["factor"].to_numpy(dtype=float)
+    for kind, colour in CONTROL_COLOURS.items():
+        low, high = panel.get(f"control_{kind}_low"), panel.get(f"control_{kind}_high")
+        if low is not None and high is not None and low.notna().any():
+            bounds = low.to_numpy(dtype=float), high.to_numpy(dtype=float)
+            axes.fill_between(factor, *bounds, color=colour, alpha=0.3, label=f"{kind} controls")
+    value = panel["value"].to_numpy(dtype=float)
+    baseline = panel["baseline"].to_numpy(dtype=float)
+    low, high = (panel[name].to_numpy(dtype=float) + baseline for name in ("ci_low", "ci_high"))
+    errors = np.abs(np.stack([value - low, high - value]))
+    axes.errorbar(
+        factor, value, yerr=errors, marker="o", ms=3.5, color="#1f4e79", capsize=2, label="networks"
+    )
+    axes.axhline(baseline[0], color="black", lw=0.8, ls="--", label="untouched")
+    chance = panel["chance"].iloc[0]
+    if not pd.isna(chance):
+        axes.axhline(chance, color="tab:red", lw=0.8, ls=":", label="chance")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def single_lesions(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rows in which one network alone was set to 0."""
+    alone = scores["networks"].astype(str).str.fullmatch(r"\d+")
+    lesioned = (scores["intervention"] == "inhibit") | (scores["factor"] == 0)
+    return scores[alone & lesioned]
+
+
+def lesion_map(lesions: pd.DataFrame) -> Figure:
+    """Harm of each network's lesion to each task, coloured per task: double dissociation is a diagonal.
+
+    Harm is the difference to the untouched model, signed so that positive is worse; each column's colours
+    run from none to the largest harm in it.
+    """
+    sign = np.where(lesions["higher_is_better"].astype(str) == "True", -1.0, 1.0)
+    table = lesions.assign(
+        harm=lesions["delta"] * sign, measure=lesions["task"] + "\n" + lesions["metric"]
+    ).pivot_table(index="networks", columns="measure", values="harm", sort=False)
+    table = table.loc[sorted(table.index, key=int)]
+    values = table.to_numpy(dtype=float)
+    shade = values / np.maximum(np.nanmax(np.abs(values), axis=0, keepdims=True), 1e-12)
+    figure = Figure(
+        figsize=(1.6 + 1.15 * values.shape[1], 1.6 + 0.36 * values.shape[0]), layout="constrained"
+    )
+    axes = figure.subplots()
+    axes.imshow(shade, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.set_xticks(range(values.shape[1]), table.columns, fontsize=7, rotation=30, ha="right")
+    axes.set_yticks(range(values.shape[0]), table.index)
+    axes.set_ylabel("network set to 0")
+    axes.set_title("Harm of each lesion (positive is worse)", fontsize=10)
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if abs(shade[row, column]) > 0.6 else "black"
+        axes.text(column, row, f"{value:+z.2f}", ha="center", va="center", fontsize=7, color=colour)
+    return figure
+
+
+TEXTS_OVERRIDE = "override/dataset@analysis.dataset"
+TEMPLATES_OVERRIDE = "override/dataset"
+
+
+def draw_measures(jobs: pd.DataFrame, folder: Path) -> dict[str, Path]:
+    """Draw what the metrics of jobs without scores allow.
+
+    Parameters
+    ----------
+    jobs : DataFrame
+        One row per job: its overrides and flat metrics.
+    folder : Path
+        Where the PNG files go.
+
+    Returns
+    -------
+    dict of str to Path
+        ``consistency`` where several consistency jobs differ in a corpus.
+    """
+    corpora = [name for name in (TEMPLATES_OVERRIDE, TEXTS_OVERRIDE) if name in jobs]
+    if "consistency/count_rate" not in jobs or not corpora:
+        return {}
+    finished = jobs[jobs["consistency/count_rate"].notna()]
+    if len(finished) < 2 or all(finished[name].nunique() < 2 for name in corpora):
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = corpus_pairs(finished)
+    file = folder / "consistency.png"
+    save_figure(figure, file, 110)
+    return {"consistency": file}
+
+
+def corpus_pairs(jobs: pd.DataFrame) -> Figure:
+    """Share of pairs of template and individual network that match, by corpus of either, beside chance.
+
+    Other settings that were swept get a panel each.
+    """
+    default = pd.Series("default", index=jobs.index)
+    templates = jobs.get(TEMPLATES_OVERRIDE, default)
+    frame = jobs.assign(templates=templates, texts=jobs.get(TEXTS_OVERRIDE, templates))
+    fixed = ("override/benchmark", TEMPLATES_OVERRIDE, TEXTS_OVERRIDE)
+    swept = [
+        name
+        for name in jobs
+        if str(name).startswith("override/") and name not in fixed and jobs[name].nunique(dropna=False) > 1
+    ]
+    panels = list(frame.groupby(swept, sort=False, dropna=False)) if swept else [((), frame)]
+    top = 100 * float(frame["consistency/count_rate"].max())
+    side = max(3.6, 1.5 + 0.95 * max(frame["templates"].nunique(), frame["texts"].nunique()))
+    figure = Figure(figsize=((side + 0.6) * len(panels), side), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)
+    for each, (values, rows) in zip(axes[0], panels, strict=True):
+        image = _pairs_panel(each, rows, max(top, 1e-9))
+        names = (str(name).removeprefix("override/") for name in swept)
+        each.set_title(
+            ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True)), fontsize=8
+        )
+    figure.colorbar(image, ax=list(axes[0]), label="matching pairs, %")
+    figure.suptitle(
+        "Consistency: matches of group and individual networks\n(in brackets: by chance)", fontsize=10
+    )
+    return figure
+
+
+def _pairs_panel(axes: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
+    """One heat map; where jobs share a pair of corpora, their mean."""
+    names = {"found": "consistency/count_rate", "chance": "consistency/count_rate/chance"}
+    found, chance = (
+        100 * rows.pivot_table(index="templates", columns="texts", values=name, sort=False)
+        for name in names.values()
+    )
+    values, expected = found.to_numpy(dtype=float), chance.to_numpy(dtype=float)
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
+    axes.set_xticks(range(values.shape[1]), found.columns)
+    axes.set_yticks(range(values.shape[0]), found.index)
+    axes.set_xlabel("individual networks of")
+    axes.set_ylabel("templates of")
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            colour = "white" if value < top / 2 else "black"
+            text = f"{value:.1f}\n({expected[row, column]:.2g})"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    return image

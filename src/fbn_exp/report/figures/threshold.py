@@ -1,0 +1,110 @@
+"""Picture of what a threshold does: to the networks' sizes, to their overlap, and to the harm of a lesion."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fbn_exp.core.files import save_figure
+from fbn_exp.report.style import CONTROL_COLOURS
+
+THRESHOLDS = ("override/threshold.value", "override/threshold.fraction", "override/threshold.rate")
+SIZES = {"largest": "largest network", "mean": "mean of the networks", "smallest": "smallest network"}
+ACCENT = "#1f4e79"
+# more than this many curves of lesions cannot be told apart
+MOST_CURVES = 4
+
+
+def draw_threshold(jobs: pd.DataFrame, scores: pd.DataFrame, folder: Path) -> dict[str, Path]:
+    """Draw the effect of a threshold where a sweep varied one.
+
+    Parameters
+    ----------
+    jobs : DataFrame
+        One row per job: its overrides and flat metrics.
+    scores : DataFrame
+        One row per job, task and metric; may be empty.
+    folder : Path
+        Where the PNG file goes.
+
+    Returns
+    -------
+    dict of str to Path
+        ``threshold``, if at least two jobs that differ in a threshold have finished.
+    """
+    swept = [name for name in THRESHOLDS if name in jobs and jobs[name].nunique() > 1]
+    if not swept or "networks/mean_size" not in jobs:
+        return {}
+    finished = jobs[jobs["networks/mean_size"].notna()]
+    if finished[swept[0]].nunique() < 2:
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = threshold_effect(finished, scores, swept[0])
+    file = folder / "threshold.png"
+    save_figure(figure, file, 110)
+    return {"threshold": file}
+
+
+def threshold_effect(jobs: pd.DataFrame, scores: pd.DataFrame, swept: str) -> Figure:
+    """Sizes, overlap and, where jobs scored something, the difference that the intervention makes."""
+    n_panels = 2 if scores.empty else 3
+    figure = Figure(figsize=(4.1 * n_panels, 3.6), layout="constrained")
+    panels = figure.subplots(1, n_panels)
+    curves = jobs.assign(threshold=pd.to_numeric(jobs[swept])).groupby("threshold").mean(numeric_only=True)
+    for name, label in SIZES.items():
+        panels[0].plot(curves.index, curves[f"networks/{name}_size"], marker="o", ms=3.5, label=label)
+    panels[0].plot(
+        curves.index, curves["networks/union_size"], marker="s", ms=3.5, color="black", label="all together"
+    )
+    panels[0].set_yscale("symlog", linthresh=1)
+    panels[0].set_ylim(0, 12 * max(1.0, float(curves["networks/union_size"].max())))  # room for the legend
+    panels[0].set_title("neurons", fontsize=10)
+    panels[0].legend(fontsize=7, frameon=False, loc="upper right", ncols=2)
+    for name, label in (("largest", "most alike pair"), ("mean", "mean over pairs")):
+        panels[1].plot(curves.index, curves[f"networks/{name}_iou"], marker="o", ms=3.5, label=label)
+    panels[1].set_ylim(bottom=0)
+    panels[1].set_title("overlap, intersection over union", fontsize=10)
+    panels[1].legend(fontsize=7, frameon=False)
+    if n_panels == 3:
+        _lesions(panels[2], scores.assign(threshold=pd.to_numeric(scores[swept])))
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(swept.removeprefix("override/"), fontsize=9)
+    return figure
+
+
+def _lesions(axes: Axes, scores: pd.DataFrame) -> None:
+    """Difference to the untouched model of the first metric, one curve per choice of networks."""
+    first = scores[["task", "metric"]].iloc[0]
+    rows = scores[(scores["task"] == first["task"]) & (scores["metric"] == first["metric"])]
+    chosen = list(rows.groupby("networks", sort=False))[:MOST_CURVES]
+    for place, (name, each) in enumerate(chosen):
+        curve = each.sort_values("threshold")
+        value = curve["delta"].to_numpy(dtype=float)
+        errors = np.abs(np.stack([value - curve["ci_low"], curve["ci_high"] - value]))
+        label = "networks" if name == "all" else f"network {name}"
+        colour = ACCENT if len(chosen) == 1 else f"C{place}"
+        axes.errorbar(
+            curve["threshold"], value, yerr=errors, marker="o", ms=3.5, capsize=2, color=colour, label=label
+        )
+        if len(chosen) == 1:
+            _controls(axes, curve)
+    axes.axhline(0, color="black", lw=0.8, ls="--")
+    axes.set_title(f"{first['task']}: {first['metric']},\ndifference to untouched", fontsize=10)
+    axes.legend(fontsize=7, frameon=False)
+
+
+def _controls(axes: Axes, curve: pd.DataFrame) -> None:
+    for kind, colour in CONTROL_COLOURS.items():
+        if f"control_{kind}_low" not in curve:
+            continue
+        low, high = (
+            (curve[f"control_{kind}_{side}"] - curve["baseline"]).to_numpy(dtype=float)
+            for side in ("low", "high")
+        )
+        if not np.isnan(low).all():
+            axes.fill_between(
+                curve["threshold"], low, high, color=colour, alpha=0.3, label=f"{kind} controls"
+            )

@@ -1,0 +1,1 @@
+"""One self-contained page about the networks of one extraction."""

@@ -1,0 +1,85 @@
+"""From content to one html file that asks for nothing and runs nothing but its own script."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fbn_exp.benchmarks.lesions import known_lesions
+from fbn_exp.core.errors import NetworksError
+from fbn_exp.core.files import new_file
+from fbn_exp.report.html.content import FORMAT
+
+TEMPLATE, STYLE, SCRIPT = "report.html", "report.css", "report.js"
+DATA = re.compile(r'<script type="application/json" id="content">(.*?)</script>', re.DOTALL)
+
+
+def write_report(content: dict[str, Any], file: Path) -> None:
+    """Write the page under a temporary name, then rename it."""
+    # the name of a file can hold half of a surrogate pair, which no encoding has
+    page = rendered(content).encode("utf-8", "xmlcharrefreplace")
+    with new_file(file, len(page)) as partial:
+        partial.write_bytes(page)
+
+
+def rendered(content: dict[str, Any]) -> str:
+    """The page. Whatever comes from a model or a text is escaped by the template."""
+    environment = Environment(
+        loader=PackageLoader("fbn_exp.report.html", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    style, script = (_source(environment, name) for name in (STYLE, SCRIPT))
+    return environment.get_template(TEMPLATE).render(
+        content=content,
+        # our own files, not content
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _hash(source: str) -> str:
+    """What a content security policy names the very text of an inline element by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
+
+
+def content_of(file: Path) -> dict[str, Any]:
+    """Content that a page was made of: it carries it.
+
+    Raises
+    ------
+    NetworksError
+        If the file is no report of this program.
+    """
+    found = DATA.search(file.read_text(encoding="utf-8"))
+    content = json.loads(found.group(1)) if found else None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise NetworksError(f"{file} is no report of this program (format {FORMAT!r} expected)")
+    return content
+
+
+def refresh_lesions(file: Path, cache: Path) -> None:
+    """Make a report again with the lesions that are known by now; needs no model and no signals.
+
+    Raises
+    ------
+    NetworksError
+        If the file is no report of this program.
+    """
+    content = content_of(file)
+    write_report({**content, "lesions": known_lesions(cache / "lesions" / content["digest"])}, file)

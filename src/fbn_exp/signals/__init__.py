@@ -1,0 +1,1 @@
+"""Record what neurons do over texts: a matrix of tokens by neurons."""

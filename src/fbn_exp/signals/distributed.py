@@ -1,0 +1,158 @@
+"""Recording by several ranks: each runs its batches and writes its rows, rank 0 puts them together."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbn_exp.core import ranks
+from fbn_exp.core.errors import SignalError
+from fbn_exp.core.files import free_bytes, in_words
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.memmap import release
+from fbn_exp.core.moments import CHUNK_VALUES
+from fbn_exp.datasets.base import Texts
+from fbn_exp.datasets.batches import length_batches
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.signals.config import SignalsConfig
+
+log = logging.getLogger(__name__)
+
+Fill = Callable[[Tensor, LanguageModel, Texts, NeuronLayout, SignalsConfig], float]
+
+
+def fill_together(
+    fill: Fill,
+    values: Tensor,
+    lm: LanguageModel,
+    texts: Texts,
+    layout: NeuronLayout,
+    config: SignalsConfig,
+    scratch: Path,
+) -> float:
+    """Fill all rows of ``values`` with the help of the other ranks.
+
+    The batches are those of a single process, so that the rows are the same to the last bit. The ranks'
+    files are in ``scratch``, which all of them must see, and need as much room as the signals.
+
+    Parameters
+    ----------
+    fill : callable
+        Function of a module that writes the rows of all texts that it is given, and returns the seconds
+        that the model took.
+    values : Tensor of shape (T, N), float32
+        Overwritten.
+    lm, texts, layout, config
+        As ``fill`` takes them.
+    scratch : Path
+        Run folder.
+
+    Returns
+    -------
+    float
+        Seconds of the slowest rank.
+
+    Raises
+    ------
+    LaunchError
+        If a rank does not deliver in time.
+    """
+    with _scratch_folder(scratch, values) as folder:
+        seconds = ranks.together(
+            record_share, {"lm": ranks.Own("lm", lm)}, fill, texts, layout, config, folder
+        )
+        # as many chunks as needed, so that no copy is as large as the signals
+        step = max(1, CHUNK_VALUES // layout.n_neurons)
+        for rank in range(ranks.count()):
+            rows = torch.from_numpy(_rows(texts, share_of_texts(texts, config, rank), config))
+            file = folder / f"rank{rank}.f32"
+            part = _mapped(file, (len(rows), layout.n_neurons), new=False)
+            for start in range(0, len(rows), step):
+                chunk = part[start : start + step]
+                values.index_copy_(0, rows[start : start + step].to(values.device), chunk.to(values.device))
+                release(chunk)
+                release(values)
+            del part
+            file.unlink()
+    return max(seconds)
+
+
+@contextmanager
+def _scratch_folder(scratch: Path, values: Tensor) -> Iterator[Path]:
+    scratch.mkdir(parents=True, exist_ok=True)
+    free, size = free_bytes(scratch), values.numel() * 4
+    log.info(
+        "ranks record into files: %s needed on the disk of %s, which has %s free",
+        in_words(size),
+        scratch,
+        in_words(free),
+    )
+    if size > free:
+        raise SignalError(_too_small(scratch, size, f"has {in_words(free)} free"))
+    with tempfile.TemporaryDirectory(prefix=ranks.SCRATCH, dir=scratch) as folder:
+        yield Path(folder).resolve()
+
+
+def _too_small(scratch: Path, size: int, reason: str) -> str:
+    return (
+        f"ranks record into files of {in_words(size)}, and {scratch} {reason}: write the run to another "
+        "disk (hydra.run.dir=FOLDER), or take launch.num_processes=1"
+    )
+
+
+def share_of_texts(texts: Texts, config: SignalsConfig, rank: int) -> list[int]:
+    """Indices of a rank's texts, ascending: whole batches of those that a single process would run.
+
+    Run by themselves they give the same batches again, since texts are sorted by length and ties by index.
+    """
+    batches = length_batches(texts.lengths, config.batch_tokens)
+    return sorted(text for batch in batches[rank :: ranks.count()] for text in batch)
+
+
+def _rows(
+    texts: Texts, chosen: list[int], config: SignalsConfig
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Rows that the tokens of some texts have among those of all."""
+    kept = np.array([max(0, length - config.first_tokens_excluded) for length in texts.lengths])
+    starts = np.concatenate([[0], np.cumsum(kept)])
+    found = [np.arange(starts[text], starts[text + 1], dtype=np.int64) for text in chosen]
+    return np.concatenate([np.empty(0, dtype=np.int64), *found])
+
+
+def record_share(
+    fill: Fill, texts: Texts, layout: NeuronLayout, config: SignalsConfig, folder: Path, lm: LanguageModel
+) -> list[float]:
+    """On every rank: write the rows of this rank's texts into its file; return the seconds of all ranks."""
+    rank, _ = ranks.rank_and_size()
+    chosen = share_of_texts(texts, config, rank)
+    rows = len(_rows(texts, chosen, config))
+    seconds = 0.0
+    values = _mapped(folder / f"rank{rank}.f32", (rows, layout.n_neurons), new=True)
+    if rows:
+        part = Texts(tuple(texts.items[text] for text in chosen))
+        seconds = fill(values, lm, part, layout, config)
+    del values
+    return ranks.gathered(seconds, "the recorded texts")
+
+
+def _mapped(file: Path, shape: tuple[int, int], new: bool) -> Tensor:
+    """A file as a matrix; it is on disk, for other machines too, when the tensor is gone."""
+    size = shape[0] * shape[1]
+    if new:
+        with file.open("wb") as opened:
+            # room is taken now: to find none while writing to a mapped file kills the process
+            try:
+                if size and hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(opened.fileno(), 0, 4 * size)
+            except OSError as error:
+                reason = f"refuses it ({error.strerror})"
+                raise SignalError(_too_small(file.parents[1], 4 * size, reason)) from error
+    if not size:
+        return torch.empty(shape)
+    return torch.from_file(str(file), shared=True, size=size, dtype=torch.float32).view(shape)

@@ -1,0 +1,166 @@
+"""What an entry script prints when something is wrong: one message that a person can act on."""
+
+import dataclasses
+import difflib
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import ParamSpec, TypeVar
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from fbn_exp.core.errors import FbnError
+from fbn_exp.core.files import full_disk
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+# what Hydra says where a launcher's package is missing -> what to do
+MISSING_PLUGINS = {
+    "hydra/launcher/submitit": "launch=slurm needs submitit: pip install 'fbn_exp[slurm]'",
+    "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
+}
+# what a launcher's package raises -> what to do
+FOREIGN_ERRORS = {
+    'Could not detect "srun"': "launch=slurm needs a SLURM cluster, and there is no srun here: start it "
+    "where jobs are submitted, or take launch=submitit_local or launch=accelerate",
+}
+
+
+def _sweep_name(mode: object, folder: str) -> str | None:
+    """Name of the sweep that a job belongs to, None for a single run."""
+    return folder if str(mode).rsplit(".", 1)[-1] == "MULTIRUN" else None
+
+
+OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
+
+
+def accepted_names(error: OmegaConfBaseException) -> list[str]:
+    """Keys that the config node, in which a wrong key was set, does accept."""
+    if dataclasses.is_dataclass(error.object_type):
+        return [each.name for each in dataclasses.fields(error.object_type) if each.name != "_target_"]
+    if isinstance(error.parent_node, DictConfig):
+        return [str(key) for key in error.parent_node]
+    return []
+
+
+def explain(error: Exception) -> str:
+    """Message for a config error, with the accepted names where a key was wrong."""
+    lines = [str(error).strip()]
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
+    if isinstance(cause, OmegaConfBaseException):
+        if cause is not error and str(cause).splitlines()[0] not in lines[0]:
+            lines.append(str(cause).splitlines()[0])
+        if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+            names = accepted_names(cause)
+            close = difflib.get_close_matches(str(cause.key), names, n=1)
+            lines += [f"did you mean {close[0]}?"] if close else []
+            lines += [f"accepted here: {', '.join(names)}"] if names else []
+        if isinstance(cause, MissingMandatoryValue):
+            lines.append(f"set it on the command line: {cause.full_key}=…")
+    lines += [hint for words, hint in MISSING_PLUGINS.items() if words in lines[0]]
+    return "\n".join(lines)
+
+
+ANALYSES = ("connectivity", "consistency", "overlap")
+
+
+def renamed(arguments: list[str]) -> list[str]:
+    """Arguments with names of version 0.1 in those of today: what measures networks was a benchmark."""
+    value = next((each.partition("=")[2] for each in arguments if each.startswith("benchmark=")), "")
+    if not value or not set(value.split(",")) <= set(ANALYSES):
+        return arguments
+    print(f"benchmark={value} is called analysis={value} now, and its fields analysis.…", file=sys.stderr)
+    return [re.sub(r"^([+~]*)(\S*?@)?benchmark(?=[.=])", r"\1\2analysis", each) for each in arguments]
+
+
+_failed_jobs: dict[str, str] = {}
+
+
+def report_failed_jobs(errors: Mapping[str, str]) -> None:
+    """Remember the jobs of a sweep that failed; the script names them at its end, with exit status 1."""
+    _failed_jobs.update(errors)
+
+
+_failed_summary: list[str] = []
+
+
+def report_failed_summary(reason: str) -> None:
+    """Remember why the jobs of a sweep could not be put together; the script ends with exit status 1."""
+    _failed_summary.append(reason)
+
+
+def reported(main: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a ``hydra.main`` function: errors made on purpose end in a message and exit status 1.
+
+    Anything else is a bug and keeps its traceback. Hydra's own report is switched off, since it
+    names neither the accepted keys nor, for errors inside a job, anything but a trimmed traceback.
+    """
+
+    @functools.wraps(main)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+        if in_rank():
+            from fbn_exp.launch.rank import run_rank
+
+            run_rank(main)
+        sys.argv[1:] = renamed(sys.argv[1:])
+        try:
+            returned = main(*args, **kwargs)
+        except (HydraException, OmegaConfBaseException, FbnError) as error:
+            print(f"error: {explain(error)}", file=sys.stderr)
+            sys.exit(1)
+        except Exception as error:
+            hints = [hint for words, hint in FOREIGN_ERRORS.items() if words in str(error)]
+            told = full_disk(error) or next(iter(hints), None)
+            if told is None:
+                raise
+            print(f"error: {told}", file=sys.stderr)
+            sys.exit(1)
+        if _failed_jobs or _failed_summary:
+            _report_failures()
+            sys.exit(1)
+        return returned
+
+    return wrapped
+
+
+def _report_failures() -> None:
+    for job, reason in _failed_jobs.items():
+        print(f"job {job} failed: {reason.strip().splitlines()[-1]}", file=sys.stderr)
+    if _failed_jobs:
+        print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
+    for reason in _failed_summary:
+        print(f"error: the jobs are kept, but the sweep is not summarised: {reason}", file=sys.stderr)
+
+
+def in_rank() -> bool:
+    """Whether this is a process of a job that another process has resolved and started."""
+    return "FBN_EXP_JOB" in os.environ
+
+
+def launched(main: Callable[[DictConfig], R]) -> Callable[[DictConfig], R]:
+    """Wrap a main function, below ``hydra.main``: it runs in the processes that ``launch`` asks for."""
+
+    @functools.wraps(main)
+    def wrapped(config: DictConfig) -> R:
+        from fbn_exp.launch.settings import wants_processes
+
+        if in_rank() or not wants_processes(config):
+            return main(config)
+        from fbn_exp.launch.single import run_single
+
+        found: R = run_single(main, config)
+        return found
+
+    return wrapped

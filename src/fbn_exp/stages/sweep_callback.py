@@ -1,0 +1,112 @@
+"""Hydra calls this at the end of each job and of a sweep: failures are kept apart, results put together."""
+
+import contextlib
+import logging
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
+
+from fbn_exp.core.errors import FbnError
+from fbn_exp.core.files import full_disk
+from fbn_exp.launch.settings import machine_rank
+from fbn_exp.stages.cli import report_failed_jobs, report_failed_summary
+
+log = logging.getLogger(__name__)
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+SUBMITIT = "hydra_plugins.hydra_submitit_launcher."
+
+
+class SweepSummary(Callback):
+    """Write down why a job failed, let the others go on, and summarise the sweep when all have ended.
+
+    Of the machines that share a job, each says what failed there, and the first alone writes.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Let a job that submitit lost be a failed one: else its exception would end the sweep."""
+        if str(config.hydra.launcher._target_).startswith(SUBMITIT):
+            from fbn_exp.launch.submitted import take_over
+
+            take_over()
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Forget why an earlier attempt at the same job failed."""
+        if machine_rank(config) == 0:
+            (Path(config.hydra.runtime.output_dir) / "failed.txt").unlink(missing_ok=True)
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Keep a failed job's error in its folder; the plain sweeper then goes on.
+
+        Optimising sweepers have rules of their own for failed trials, and see the error.
+        """
+        if job_return.status is not JobStatus.FAILED or config.hydra.mode.name != "MULTIRUN":
+            return
+        error = job_return._return_value
+        error = full_disk(error) or error
+        text = str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
+        # in memory too: the disk of the job's folder can be full
+        report_failed_jobs({str(config.hydra.job.num): text})
+        if machine_rank(config) == 0:
+            with contextlib.suppress(OSError):
+                (Path(config.hydra.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
+        log.error(
+            "job %s failed: %s", config.hydra.job.num, str(error).splitlines()[0] if str(error) else error
+        )
+        if config.hydra.sweeper._target_ == BASIC_SWEEPER:
+            job_return.status, job_return.return_value = JobStatus.COMPLETED, None
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write the sweep's tables and pictures, and log them as one run.
+
+        Hydra would make a warning of an error here, and end with exit status 0.
+        """
+        if machine_rank(config) > 0:
+            return
+        try:
+            self._summarise(config)
+        except Exception as error:
+            text = str(full_disk(error) or error)
+            report_failed_summary(f"{type(error).__name__}: {text}")
+            if not isinstance(error, FbnError) and full_disk(error) is None:
+                traceback.print_exc()
+
+    def _summarise(self, config: DictConfig) -> None:
+        from fbn_exp.report.forgetting import print_sweep
+        from fbn_exp.stages.build import built
+        from fbn_exp.stages.sweep import collect, summarise
+        from fbn_exp.tracking.base import Tracker
+
+        folder = Path(config.hydra.sweep.dir)
+        stage = str(config.hydra.job.name)
+        settings = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "run")])
+        sweep = collect(folder)
+        report_failed_jobs(sweep.failed)
+        figures = summarise(
+            sweep,
+            built(config.tracking, Tracker),  # type: ignore[type-abstract]
+            stage,
+            _described(settings),
+        )
+        if not sweep.forgetting.empty:
+            print_sweep(sweep.forgetting)
+        log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
+        for name, file in figures.items():
+            log.info("picture %s: %s", name, file)
+
+
+def _described(config: DictConfig) -> dict[str, Any]:
+    """Config in plain containers; what only a job can resolve, such as ${hydra:job.num}, stays as written."""
+    from fbn_exp.stages.build import plain
+
+    try:
+        return plain(config)
+    except InterpolationResolutionError:
+        written = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+        assert isinstance(written, dict)
+        return {str(key): value for key, value in written.items()}

@@ -1,0 +1,1 @@
+"""Rules that turn a map into a mask."""

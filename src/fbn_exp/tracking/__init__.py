@@ -1,0 +1,1 @@
+"""Log runs to an experiment tracker."""

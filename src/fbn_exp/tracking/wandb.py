@@ -1,0 +1,147 @@
+"""Experiment trackers: where the metrics, tables, pictures and networks of a run are logged."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fbn_exp.core.errors import TrackingError
+from fbn_exp.tracking.base import RunInfo, TrackedRun, Tracker
+from fbn_exp.tracking.config import WandbMode
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import wandb
+
+log = logging.getLogger(__name__)
+
+LONGEST_NAME = 128
+PRIVATE_LAST = (WandbMode.online, WandbMode.offline, WandbMode.disabled)
+OLD_MODE_NAMES = {"run": "online", "dryrun": "offline"}
+
+
+class WandbTracker(Tracker):
+    """Logs to Weights & Biases.
+
+    Each run has its files in ``<run folder>/wandb``, the stage as its job type and the sweep as its
+    group. The files of an offline run are sent later by ``wandb sync``.
+
+    ``WANDB_MODE`` in the environment can only make a run more private: of it and ``mode``, the one
+    that comes later in online, offline, disabled wins, and the log says so where they differ. For
+    the project, ``project`` wins over ``WANDB_PROJECT``; ``WANDB_ENTITY`` and ``WANDB_TAGS`` hold
+    where ``entity`` and ``tags`` are empty.
+
+    Parameters
+    ----------
+    mode : WandbMode
+        ``offline`` writes files, ``online`` sends, ``disabled`` does nothing.
+    project : str
+        Project that the runs belong to.
+    entity : str or None
+        User or team; None takes the account's default.
+    tags : Sequence of str
+        Tags of every run.
+    """
+
+    def __init__(self, mode: WandbMode, project: str, entity: str | None, tags: Sequence[str]) -> None:
+        self.mode = mode
+        self.project = project
+        self.entity = entity
+        self.tags = tags
+
+    @contextmanager
+    def run(self, info: RunInfo) -> Iterator[TrackedRun]:
+        """Open a wandb run.
+
+        Raises
+        ------
+        TrackingError
+            If wandb cannot start, as without a key or a network in mode online.
+        """
+        mode = more_private(self.mode, os.environ.get("WANDB_MODE"))
+        if mode is WandbMode.disabled:
+            yield TrackedRun()
+            return
+        opened = self._open(info, mode)
+        try:
+            yield _WandbRun(opened)
+        except BaseException:
+            opened.finish(exit_code=1)
+            raise
+        opened.finish(exit_code=0)
+
+    def _open(self, info: RunInfo, mode: WandbMode) -> "wandb.Run":
+        import wandb
+
+        try:
+            run = wandb.init(
+                project=self.project,
+                entity=self.entity,
+                tags=list(self.tags) or None,
+                dir=info.folder,
+                group=info.sweep,
+                job_type=info.stage,
+                name=info.name[:LONGEST_NAME] or "defaults",
+                config=dict(info.config),
+                mode=mode.value,
+                reinit="create_new",
+                settings=wandb.Settings(silent=True, console="off"),
+            )
+        except (wandb.Error, ValueError, OSError) as error:
+            choice = "tracking.mode=offline or tracking=none" if mode is WandbMode.online else "tracking=none"
+            raise TrackingError(
+                f"wandb cannot start with tracking.mode={mode.value}: choose {choice}, or mend this:\n{error}"
+            ) from error
+        log.info("wandb run: %s", run.url if mode is WandbMode.online else Path(run.dir).parent)
+        return run
+
+
+def more_private(asked: WandbMode, environment: str | None) -> WandbMode:
+    """Of two modes, the one that gives less away; a name that is none is left for wandb to refuse."""
+    environment = environment or ""
+    name = OLD_MODE_NAMES.get(environment, environment)
+    if name not in WandbMode.__members__:
+        return asked
+    wins = max(asked, WandbMode[name], key=PRIVATE_LAST.index)
+    if asked.value != name:
+        log.info("tracking.mode=%s and WANDB_MODE=%s: %s wins", asked.value, environment, wins.value)
+    return wins
+
+
+class _WandbRun(TrackedRun):
+    """Passes everything on to an open wandb run."""
+
+    def __init__(self, run: "wandb.Run") -> None:
+        self._run = run
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        self._run.log(dict(values))
+
+    def table(self, name: str, frame: "pd.DataFrame") -> None:
+        import wandb
+
+        cells = frame.astype(object).where(frame.notna(), None).to_numpy()
+        columns: list[str | int] = [str(column) for column in frame.columns]
+        self._run.log({name: wandb.Table(columns=columns, data=cells, allow_mixed_types=True)})
+
+    def figure(self, name: str, path: Path) -> None:
+        import wandb
+
+        self._run.log({name: wandb.Image(str(path))})
+
+    def networks(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
+        import wandb
+
+        allowed = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:LONGEST_NAME] or "networks"
+        artifact = wandb.Artifact(allowed, type="networks", metadata=dict(metadata))
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            # immutable: wandb would otherwise copy each file into its own data folder
+            artifact.add_file(str(path), name=path.relative_to(folder).as_posix(), policy="immutable")
+        self._run.log_artifact(artifact)
+
+    def lineage(self, provenance: Mapping[str, Any]) -> None:
+        # use_artifact would say this too, but raises offline
+        self._run.config.update({"networks_from": dict(provenance)}, allow_val_change=True)

@@ -1,0 +1,54 @@
+"""Every yaml of the group composes and gives the object that it names."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
+from fbn_exp.analysis.base import Analysis
+from fbn_exp.config.register import register
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.datasets.config import Split
+from fbn_exp.stages.build import built
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def analysis(*overrides):
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("evaluate", overrides=list(overrides))
+    cfg.run.folder, cfg.run.name, cfg.run.sweep = "nowhere", "test", None
+    return built(cfg.analysis, Analysis)
+
+
+@pytest.mark.parametrize("option", sorted(file.stem for file in (CONF / "analysis").glob("*.yaml")))
+def test_every_option_composes_and_builds_its_object(option):
+    more = {"overlap": ["analysis.other=nowhere"]}
+    assert isinstance(analysis(f"analysis={option}", *more.get(option, [])), Analysis)
+
+
+@pytest.mark.parametrize("option", ["consistency", "connectivity"])
+def test_networks_are_looked_for_in_the_test_part_of_their_own_corpus_unless_told(option):
+    own = analysis(f"analysis={option}", "dataset=news", "seed=7")
+    assert (own.dataset.name, own.dataset.split, own.dataset.seed, own.seed) == ("news", Split.test, 7, 7)
+    other = analysis(f"analysis={option}", "dataset=news", "dataset@analysis.dataset=code")
+    assert (other.dataset.name, other.dataset.split) == ("code", Split.test)
+    assert own.dataset.n_texts == other.dataset.n_texts
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["analysis=consistency", "analysis.minimum_iou=1"], r"minimum_iou is 1\.0"),
+        (["analysis=consistency", "analysis.n_components=0"], "n_components is 0"),
+        (["analysis=consistency", "analysis.null_draws=0"], "null_draws is 0"),
+        (["analysis=consistency", "analysis.dataset.n_texts=1"], r"dataset\.n_texts is 1"),
+        (["analysis=overlap", "analysis.other=x", "analysis.null_draws=0"], "null_draws is 0"),
+        (["analysis=connectivity", "analysis.draws=0"], r"analysis\.draws is 0"),
+    ],
+)
+def test_measures_refuse_what_is_out_of_range(overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        analysis(*overrides)

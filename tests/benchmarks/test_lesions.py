@@ -1,0 +1,65 @@
+import json
+
+import pytest
+import torch
+
+from fbn_exp.benchmarks.comparison import compare
+from fbn_exp.benchmarks.lesions import keep_lesions, known_lesions, lesion_folder, networks_digest
+from fbn_exp.benchmarks.score import Score
+from fbn_exp.core.layout import NeuronLayout, Site
+from fbn_exp.interventions.config import ControlKind
+from fbn_exp.networks.artifact import FunctionalNetworks
+
+LAYOUT = NeuronLayout.of(Site.mlp_output, ["a", "b"], [3, 3])
+
+
+def networks(maps=None, weights="w") -> FunctionalNetworks:
+    found = torch.arange(12.0).view(2, 6) if maps is None else maps
+    return FunctionalNetworks(found, LAYOUT, {}, {}, {"weight_digest": weights})
+
+
+def comparison(value: float, metric: str = "accuracy"):
+    def score(mean):
+        return Score("tales", metric, mean, 0.1, 4, True)
+
+    drawn = {ControlKind.random: [[score(0.6)], [score(0.8)]], ControlKind.per_block: [[score(0.7)]]}
+    return compare([score(value)], [score(0.9)], drawn)
+
+
+def test_a_lesion_is_found_again_with_its_difference_and_controls(tmp_path):
+    folder = lesion_folder(networks(), tmp_path)
+    keep_lesions(comparison(0.4), 1, 33, "z > 2", {"seed": 0}, folder)
+    (found,) = known_lesions(lesion_folder(networks(), tmp_path))
+    assert (found["network"], found["neurons"], found["threshold"]) == (1, 33, "z > 2")
+    assert (found["task"], found["metric"], found["n"], found["controls"]) == ("tales", "accuracy", 4, 3)
+    assert found["delta"] == pytest.approx(-0.5)
+    assert found["control_delta"] == pytest.approx(-0.2)
+
+
+def test_the_same_lesion_scored_again_replaces_it_and_another_is_added(tmp_path):
+    keep_lesions(comparison(0.4), 1, 33, "z > 2", {"seed": 0}, tmp_path)
+    keep_lesions(comparison(0.5), 1, 33, "z > 2", {"seed": 0}, tmp_path)
+    assert [each["value"] for each in known_lesions(tmp_path)] == [0.5]
+    keep_lesions(comparison(0.6), 0, 33, "z > 2", {"seed": 0}, tmp_path)
+    keep_lesions(comparison(0.7), 1, 40, "z > 1", {"seed": 0}, tmp_path)
+    keep_lesions(comparison(0.8, "f1"), 1, 33, "z > 2", {"seed": 0}, tmp_path)
+    keep_lesions(comparison(0.9), 1, 33, "z > 2", {"seed": 1}, tmp_path)
+    assert sorted(each["value"] for each in known_lesions(tmp_path)) == [0.5, 0.6, 0.7, 0.8, 0.9]
+
+
+def test_other_maps_or_weights_are_other_networks():
+    changed = torch.arange(12.0).view(2, 6)
+    changed[0, 0] = 1e-30
+    digests = {networks_digest(each) for each in (networks(), networks(changed), networks(weights="v"))}
+    assert len(digests) == 3
+    assert networks_digest(networks()) == networks_digest(networks(networks().maps.clone()))
+
+
+def test_what_is_no_record_is_passed_over_and_said(tmp_path, caplog):
+    keep_lesions(comparison(0.4), 1, 33, "z > 2", {}, tmp_path)
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "other.json").write_text(json.dumps({"network": 1}))
+    assert len(known_lesions(tmp_path)) == 1
+    assert "broken.json" in caplog.text
+    assert "other.json" in caplog.text
+    assert known_lesions(tmp_path / "nowhere") == []

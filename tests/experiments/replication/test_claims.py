@@ -1,0 +1,215 @@
+"""Verdicts on hand-made results: each rule is met, missed, and met in part."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from claims import amplification, functions, lesions, preservation, recurrence, single, texts
+from rules import holm, verdict
+
+
+def row(
+    task="a",
+    value=0.5,
+    untouched=0.9,
+    half=0.1,
+    networks="all",
+    metric="acc",
+    control=0.85,
+    share=0.8,
+    **more,
+):
+    """One line as ``fbn_exp.experiments.paper`` writes it."""
+    sign = -1 if metric == "nats_per_token" else 1
+    delta = sign * (value - untouched)
+    found = {
+        "task": task,
+        "metric": metric,
+        "networks": networks,
+        "neurons": 50,
+        "factor": 0.0,
+        "components": 10,
+        "chance": 0.5,
+        "value": value,
+        "untouched": untouched,
+        "low": value - half,
+        "high": value + half,
+        "p_value": 0.001 if abs(delta) > half else 0.2,
+        "activity_ratio": 0.8,
+        "control_share": share,
+        "control_share_low": share,
+        "control_share_high": share,
+        "harms": delta < -half,
+        "helps": delta > half,
+        "below_controls": sign * value < sign * control,
+        "above_controls": sign * value > sign * control,
+    }
+    for kind in ("random", "per_block", "activation"):
+        found |= {f"control_{kind}_low": control, f"control_{kind}_high": control}
+    return found | more
+
+
+def verdicts(findings):
+    return [each.verdict for each in findings]
+
+
+def test_a_rule_for_many_cases_holds_in_all_in_part_or_not():
+    assert [verdict(3, 3), verdict(1, 3), verdict(0, 3)] == [
+        "holds",
+        "holds in part (1 of 3)",
+        "does not hold",
+    ]
+
+
+def test_a_lesion_that_does_what_the_paper_says():
+    assert verdicts(lesions(pd.DataFrame([row(), row("b")]), "model")) == ["holds"] * 3
+
+
+def test_a_lesion_that_equally_active_neurons_do_as_well_is_no_more_than_theirs():
+    harm, more, share = lesions(pd.DataFrame([row(control=0.45)]), "model")
+    assert (harm.verdict, more.verdict, share.verdict) == ("holds", "does not hold", "holds")
+    one_kind = row(control_activation_low=0.45, below_controls=False)
+    _, more, _ = lesions(pd.DataFrame([one_kind]), "model")
+    assert more.verdict == "does not hold"
+    assert "beyond random neurons on 1 of 1" in more.numbers
+    assert "nearest in activity on 0; the latter have 80% of the networks" in more.numbers
+
+
+def test_random_neurons_that_cost_more_than_half_contradict_the_paper():
+    _, _, share = lesions(pd.DataFrame([row(share=0.6), row("b")]), "model")
+    assert share.verdict == "holds in part (1 of 2)"
+    # nor does it count that random neurons cost little where the networks cost nothing
+    _, _, share = lesions(pd.DataFrame([row(value=0.95)]), "model")
+    assert share.verdict == "does not hold"
+
+
+def test_what_may_be_no_harm_is_not_more_harm_than_that_of_others():
+    assert (
+        verdicts(lesions(pd.DataFrame([row(value=0.85, control=0.88, share=0.89)]), "model"))
+        == ["does not hold"] * 3
+    )
+
+
+def test_a_loss_that_rises_is_harm():
+    rows = [row(metric="nats_per_token", value=9.0, untouched=3.0, control=4.0, share=3.5, chance=np.nan)]
+    assert verdicts(lesions(pd.DataFrame(rows), "model")) == ["holds"] * 3
+
+
+def crossed(values, n_items=40):
+    """Four lesions, networks 0 and 1, tasks a and b; and the items, the first of which are right."""
+    names = [(network, task) for network in "01" for task in "ab"]
+    rows, items = [], []
+    for (network, task), value in zip(names, values, strict=True):
+        rows.append(row(task, value=value, networks=network, job=int(network)))
+        right = np.arange(n_items) < round(value * n_items)
+        one = {"job": int(network), "task": task, "metric": "acc", "item": range(n_items)}
+        items.append(pd.DataFrame({**one, "value": right.astype(float), "baseline": 1.0}))
+    return pd.DataFrame(rows), pd.concat(items)
+
+
+def test_two_networks_that_each_harm_another_task_are_a_double_dissociation():
+    found = functions(*crossed([0.4, 0.9, 0.9, 0.4]), "model")
+    assert found.verdict == "holds"
+    assert found.numbers.startswith("1 of 1 pairs, 1 without the correction")
+    # six items of fifteen: p = .5 ** 5, twice that for two comparisons
+    few = functions(*crossed([0.5, 0.9, 0.9, 0.5], n_items=15), "model")
+    assert few.verdict == "not shown"
+    assert few.numbers.startswith("0 of 1 pairs, 1 without the correction")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.4, 0.4, 0.4, 0.4],  # both harm everything alike
+        [0.4, 0.9, 0.9, 0.9],  # only one harms anything
+        [0.4, 0.9, 0.45, 0.4],  # a harms more on one task, by two items
+        [0.4, 0.3, 0.9, 0.9],  # one harms more on both
+    ],
+)
+def test_what_is_less_than_a_crossing_is_no_dissociation(values):
+    assert functions(*crossed(values), "model").verdict == "not shown"
+
+
+def test_single_networks_need_one_that_is_beyond_its_controls():
+    rows = [row(networks="0"), row(networks="1", value=0.88)]
+    assert single(pd.DataFrame(rows), "model").verdict == "holds"
+    assert single(pd.DataFrame([row(networks="0", control=0.4)]), "model").verdict == "not shown"
+    # of ten tries, one with p = .01 is none
+    tried = [row(networks=str(each), p_value=0.01 if each == 0 else 0.5) for each in range(10)]
+    assert single(pd.DataFrame(tried), "model").verdict == "not shown"
+
+
+def test_balanced_accuracy_stands_in_for_accuracy_where_there_is_one():
+    rows = [row(metric="acc", value=0.2), row(metric="balanced_acc", value=0.88)]
+    harm, *_ = lesions(pd.DataFrame(rows), "model")
+    assert harm.verdict == "does not hold"
+
+
+def test_preservation_asks_for_few_neurons_and_nearly_the_whole_score_above_chance():
+    kept = row(value=0.89, neurons=90, factor=np.nan)  # (.89 - .5) / (.9 - .5) = .975
+    many = row(value=0.89, neurons=200, factor=np.nan)
+    lost = row(value=0.87, neurons=90, factor=np.nan)  # .925
+    assert preservation(pd.DataFrame([kept]), 1_000, "model").verdict == "holds"
+    assert preservation(pd.DataFrame([many, lost]), 1_000, "model").verdict == "does not hold"
+    idle = row(value=0.5, untouched=0.5, neurons=90, factor=np.nan)
+    assert preservation(pd.DataFrame([idle]), 1_000, "model").verdict == "does not hold"
+    loss = {"metric": "nats_per_token", "chance": np.nan, "untouched": 3.0, "control": 9.0, "factor": np.nan}
+    assert preservation(pd.DataFrame([row(value=3.1, **loss)]), 1_000, "model").verdict == "holds"
+    assert preservation(pd.DataFrame([row(value=9.0, **loss)]), 1_000, "model").verdict == "does not hold"
+
+
+def test_an_overall_gain_is_that_of_the_mean_and_a_specific_one_is_beyond_every_control():
+    gain = row(value=1.05, half=0.1, factor=1.5)
+    none = row("b", value=0.9, half=0.05, factor=1.0, control=0.9)
+    alone = row("b", value=1.05, networks="0", factor=1.1, control=1.1, above_controls=False)
+    overall, specific = amplification(pd.DataFrame([gain, none, alone]), "model")
+    # .15 ± .1 and 0 ± .05: .075 ± .056
+    assert (overall.verdict, specific.verdict) == ("holds", "holds")
+    assert overall.numbers.startswith("+0.075 (+0.019 … +0.131)")
+    assert specific.numbers.startswith("1 gains; 2 with an interval above 0")
+    overall, specific = amplification(pd.DataFrame([none, alone]), "model")
+    assert (overall.verdict, specific.verdict) == ("not shown", "not shown")
+    loss = row("c", value=0.7, half=0.1, factor=1.5)
+    assert amplification(pd.DataFrame([gain, none, loss]), "model")[0].verdict == "not shown"
+    # an interval above 0 is not enough where many were tried
+    lucky = gain | {"p_value": 0.03}
+    _, specific = amplification(pd.DataFrame([lucky, none, alone | {"p_value": 0.2}]), "model")
+    assert specific.verdict == "not shown"
+    assert "1.05 (0.95 … 1.15; p = 0.03, corrected 0.09)" in specific.numbers
+
+
+def test_many_p_values_are_corrected_as_holm_does():
+    # the example of R's p.adjust(c(.01, .02, .03, .04), "holm")
+    assert holm(np.array([0.04, 0.01, np.nan, 0.03, 0.02])) == pytest.approx(
+        [0.06, 0.04, np.nan, 0.06, 0.06], nan_ok=True
+    )
+
+
+def test_recurrence_is_judged_on_every_corpus():
+    corpus = {
+        "corpus": "wiki",
+        "matches": 90,
+        "templates": 10,
+        "individual": 100,
+        "chance_masks": 0.1,
+        "chance_shift": 2.0,
+        "p_value": 0.005,
+        "above_chance": 9,
+    }
+    missed = corpus | {"corpus": "news", "p_value": 0.2}
+    assert recurrence(pd.DataFrame([corpus]), "model").verdict == "holds"
+    assert recurrence(pd.DataFrame([corpus, missed]), "model").verdict == "holds in part (1 of 2)"
+    assert "by chance 2.0" in recurrence(pd.DataFrame([corpus]), "model").numbers
+
+
+def test_texts_have_to_repeat_themselves_more_than_with_random_neurons_at_zero():
+    def written(share, value=0.6, p_value=0.01):
+        more = {"n": 8, "metric": "repetition", "untouched": 0.1, "share": share, "chance": np.nan}
+        return row("generation", value=value, harms=value > 0.2, p_value=p_value, **more)
+
+    assert texts(pd.DataFrame([written(0.15), written(0.2)])).verdict == "holds"
+    assert texts(pd.DataFrame([written(0.15), written(0.7)])).verdict == "holds in part (1 of 2)"
+    assert texts(pd.DataFrame([written(0.05, value=0.15)])).verdict == "not shown"
+    unclear = texts(pd.DataFrame([written(0.05, p_value=0.06)]))
+    assert unclear.verdict == "not shown"
+    assert "0 of 1 differ from untouched, 1 by the interval alone" in unclear.numbers
+    assert "p cannot be below 0.0078 with 8" in unclear.numbers

@@ -1,0 +1,153 @@
+"""Benchmarks that measure networks, through the whole stage; what Hydra adds, through the real script."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+from scripts import TINY, finished, result_of
+from wandb_files import recorded_runs
+
+import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
+from fbn_exp.config.register import register
+from fbn_exp.core.errors import BenchmarkError, ConfigError, LayoutError, MethodError
+from fbn_exp.stages import evaluate, extract
+
+CONF = Path(__file__).parents[2] / "conf"
+SMALL = (*TINY, "dataset.n_texts=12", "analysis.dataset.n_texts=5")
+CONSISTENCY = (
+    *SMALL,
+    "analysis=consistency",
+    "analysis.n_components=4",
+    "analysis.null_draws=20",
+)
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Run a stage in this process as the script would, on a config composed from overrides."""
+    register()
+
+    def run_stage(script: str, folder: Path, *overrides: str) -> dict[str, float]:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = compose(script, overrides=["tracking=none", f"cache={folder.parent / 'cache'}", *overrides])
+        cfg.run.folder, cfg.run.name, cfg.run.sweep = str(folder), "test", None
+        {"extract": extract, "evaluate": evaluate}[script].run(cfg)
+        return result_of(folder)["metrics"]
+
+    return run_stage
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Templates of one corpus in texts of two."""
+    folder = tmp_path_factory.mktemp("pairs")
+    texts = "dataset@analysis.dataset=wiki,math"
+    places = (f"cache={folder / 'cache'}", f"hydra.sweep.dir={folder / 'sweep'}")
+    return folder, finished("evaluate.py", "-m", *CONSISTENCY, texts, *places)
+
+
+def test_consistency_gives_counts_chance_levels_and_retest_of_every_template(pairs):
+    folder, done = pairs
+    result = result_of(folder / "sweep" / "0")
+    metrics = result["metrics"]
+    for name in ("count", "count_chance", "count_p_value", "matched_iou", "matched_r", "icc"):
+        assert f"network/3/{name}" in metrics
+    counts = sum(metrics[f"network/{index}/count"] for index in range(4))
+    assert counts == metrics["consistency/count_total"]
+    assert metrics["consistency/individual_networks"] == 20
+    assert 0 < metrics["consistency/count_total/p_value"] <= 1
+    assert {"tables/consistency", "tables/matches", "figures/consistency"} <= set(result["artifacts"])
+    matches = pd.read_csv(folder / "sweep" / "0" / "tables" / "matches.csv")
+    assert matches["count"].sum() == counts
+    assert "the configured intervention is not applied" in done.stderr
+    assert "5 texts, 20 individual networks" in done.stderr
+    assert (folder / "sweep" / "0" / "figures" / "consistency.png").stat().st_size > 5_000
+
+
+def test_consistency_reaches_the_tracker(pairs):
+    folder, _ = pairs
+    (tracked,) = recorded_runs(folder / "sweep" / "0")
+    metrics = result_of(folder / "sweep" / "0")["metrics"]
+    assert tracked.summary["consistency/count_total"] == metrics["consistency/count_total"]
+    assert tracked.media("consistency").is_file()
+
+
+def test_a_sweep_over_corpora_ends_in_a_table_of_jobs_and_a_heat_map(pairs):
+    folder, _ = pairs
+    jobs = pd.read_csv(folder / "sweep" / "sweep" / "jobs.csv")
+    assert len(jobs) == 2
+    assert jobs["error"].isna().all()
+    assert jobs["consistency/count_rate"].notna().all()
+    assert (folder / "sweep" / "sweep" / "figures" / "consistency.png").stat().st_size > 5_000
+    (tracked,) = recorded_runs(folder / "sweep" / "sweep")
+    assert tracked.summary["jobs"] == 2
+
+
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory, run):
+    """Networks of one layout from two corpora, and of another layout."""
+    folder = tmp_path_factory.mktemp("extracted")
+    for name, more in (("a", []), ("b", ["dataset=news"]), ("narrow", ["model.random.hidden_size=32"])):
+        run("extract", folder / name, *TINY, *more, "figures.max_networks=0")
+    return folder
+
+
+def test_overlap_compares_two_folders_without_a_model(extracted, tmp_path, run):
+    # the model is neither loaded nor asked for its weights
+    metrics = run(
+        "evaluate",
+        tmp_path / "run",
+        "model.name=/nowhere",
+        "analysis=overlap",
+        f"networks={extracted / 'a' / 'networks'}",
+        f"analysis.other={extracted / 'b' / 'networks'}",
+        "objective=overlap/matched_iou",
+    )
+    table = pd.read_csv(tmp_path / "run" / "tables" / "overlap.csv")
+    assert metrics["overlap/matched_iou"] == pytest.approx(table["matched_iou"].mean())
+    assert sorted(table["partner"]) == [0, 1, 2, 3]
+    assert (tmp_path / "run" / "figures" / "overlap_between.png").stat().st_size > 5_000
+
+
+def test_networks_overlap_wholly_with_themselves(extracted, tmp_path, run):
+    same = extracted / "a" / "networks"
+    metrics = run(
+        "evaluate", tmp_path / "run", "analysis=overlap", f"networks={same}", f"analysis.other={same}"
+    )
+    assert metrics["overlap/matched_iou"] == 1
+    assert metrics["overlap/matched_iou/p_value"] == pytest.approx(1 / 1001)
+    assert [metrics[f"network/{index}/partner"] for index in range(4)] == [0, 1, 2, 3]
+    assert metrics["overlap/matched_iou/chance_masks"] < 0.5
+
+
+def test_networks_of_other_layouts_do_not_overlap(extracted, tmp_path, run):
+    networks = f"networks={extracted / 'a' / 'networks'}"
+    other = f"analysis.other={extracted / 'narrow' / 'networks'}"
+    with pytest.raises(LayoutError, match=r"4 × 32 neurons.*4 × 64 neurons.*same neurons overlap"):
+        run("evaluate", tmp_path / "run", "analysis=overlap", networks, other)
+
+
+def test_connectivity_of_networks_in_a_folder(extracted, tmp_path, run):
+    networks = f"networks={extracted / 'a' / 'networks'}"
+    overrides = (*TINY, "analysis=connectivity", "analysis.dataset.n_texts=6", networks)
+    metrics = run("evaluate", tmp_path / "run", *overrides)
+    assert len(pd.read_csv(tmp_path / "run" / "tables" / "connectivity.csv")) == 6
+    assert metrics["connectivity/texts"] == 6
+    assert 0 <= metrics["network/0/connectivity"] <= 1
+    with pytest.raises(ConfigError, match=r"set signals\.first_tokens_excluded=0 signals\.standardise=none"):
+        run("evaluate", tmp_path / "run", *overrides, "signals=stable")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "said"),
+    [
+        (["analysis.dataset.split=train"], BenchmarkError, "among those that the networks"),
+        (["analysis.n_components=200"], MethodError, r"text 0 of 5.*analysis\.dataset\.min_tokens"),
+        (["export.path=x"], ConfigError, "applies no intervention: leave out select_factor and export"),
+        (["objective=nothing"], ConfigError, "objective is 'nothing'"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(overrides, error, said, tmp_path, run):
+    with pytest.raises(error, match=said):
+        run("evaluate", tmp_path / "run", *CONSISTENCY, *overrides)

@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import false_discovery_control
+
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.thresholds.base import z_scores
+from fbn_exp.thresholds.fdr import FalseDiscoveryRate, benjamini_hochberg
+from fbn_exp.thresholds.top import TopFraction
+from fbn_exp.thresholds.z import ZThreshold
+
+# numbers so small that a power of two rounds them are 0
+elements = st.floats(-100, 100, width=32).map(lambda value: value if abs(value) > 1e-20 else 0.0)
+weights = arrays(np.float32, (2, 12), elements=elements).map(torch.from_numpy)
+powers_of_two = st.integers(-20, 20).map(lambda exponent: 2.0**exponent)
+
+
+def gaussian(n_networks, n_neurons, seed=0):
+    return torch.randn(n_networks, n_neurons, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("rule", "members"),
+    [
+        (ZThreshold(2.61), [0]),
+        (ZThreshold(2.62), []),
+        (ZThreshold(1.74, two_sided=True), [0, 1]),
+        (ZThreshold(1.75, two_sided=True), [0]),
+        (TopFraction(0.1), [0]),
+        (TopFraction(0.2, two_sided=True), [0, 1]),
+        (TopFraction(0.01), [0]),
+        (TopFraction(1), list(range(10))),
+    ],
+)
+def test_members_by_hand(rule, members):
+    # mean 0, variance (36 + 16 + 8 / 16) / 10 = 5.25: z is 2.6186, -1.7457 and -0.1091
+    row = torch.tensor([[6.0, -4.0] + [-0.25] * 8])
+    assert rule.masks(row).nonzero()[:, 1].tolist() == members
+
+
+def test_false_discovery_members_by_hand():
+    # median 0, median absolute deviation 1, so that one spread is 1.4826
+    row = torch.tensor([[-1.0, 1.0] * 50 + [0.0] * 8 + [6.0, -6.0]])
+    assert FalseDiscoveryRate(0.05).masks(row).nonzero()[:, 1].tolist() == [108]
+    assert FalseDiscoveryRate(0.05, two_sided=True).masks(row).nonzero()[:, 1].tolist() == [108, 109]
+    # z = 4.05: p is 2.6e-5, of 110 weights the first line is at rate / 110
+    assert not FalseDiscoveryRate(0.0028).masks(row).any()
+    assert FalseDiscoveryRate(0.0029).masks(row).sum() == 1
+
+
+@given(weights)
+def test_z_scores_have_mean_0_and_spread_1_or_are_0(maps):
+    scores = z_scores(maps)
+    varied = (maps != maps[:, :1]).any(dim=1)
+    torch.testing.assert_close(scores.mean(dim=1), torch.zeros(2).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(scores.square().mean(dim=1), varied.double(), atol=1e-6, rtol=0)
+
+
+@given(weights, powers_of_two)
+def test_scale_changes_no_mask(maps, scale):
+    for two_sided in (False, True):
+        for rule in (
+            ZThreshold(1.5, two_sided),
+            FalseDiscoveryRate(0.2, two_sided),
+            TopFraction(0.3, two_sided),
+        ):
+            assert torch.equal(rule.masks(maps), rule.masks(maps * scale))
+
+
+@given(weights, st.floats(0.1, 4))
+def test_two_sided_z_adds_members_and_loses_none(maps, value):
+    one_sided, two_sided = (ZThreshold(value, side).masks(maps) for side in (False, True))
+    assert (two_sided >= one_sided).all()
+
+
+@given(weights, st.floats(0.1, 4))
+def test_two_sided_z_ignores_the_sign_of_a_map(maps, value):
+    rule = ZThreshold(value, two_sided=True)
+    assert torch.equal(rule.masks(maps), rule.masks(-maps))
+
+
+@given(weights, st.integers(1, 12), st.booleans())
+def test_top_fraction_gives_its_count_and_none_outside_is_larger(maps, count, two_sided):
+    masks = TopFraction(count / 12, two_sided).masks(maps)
+    ranked = maps.abs() if two_sided else maps
+    assert masks.sum(dim=1).tolist() == [count, count]
+    for row, mask in zip(ranked, masks, strict=True):
+        assert row[~mask].max() <= row[mask].min() if count < 12 else mask.all()
+
+
+@settings(max_examples=200)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.001, 0.999))
+def test_benjamini_hochberg_is_scipys(p, rate):
+    adjusted = false_discovery_control(p)
+    assume(np.abs(adjusted - rate).min() > 1e-12)
+    assert (
+        benjamini_hochberg(torch.tensor(p, dtype=torch.float64), rate).tolist() == (adjusted <= rate).tolist()
+    )
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_false_discovery_finds_next_to_nothing_in_noise(two_sided):
+    assert FalseDiscoveryRate(0.05, two_sided).masks(gaussian(40, 5000)).sum() <= 5
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_false_discovery_finds_planted_members_at_its_rate(two_sided):
+    maps = 0.01 * gaussian(20, 5000) + 3
+    sign = torch.where(torch.arange(100) % 2 == 0, 1, -1) if two_sided else torch.ones(100)
+    maps[:, :100] += 0.08 * sign
+    masks = FalseDiscoveryRate(0.05, two_sided).masks(maps)
+    assert masks[:, :100].float().mean() > 0.999
+    assert masks[:, 100:].sum() / masks.sum() < 0.06
+
+
+def test_false_discovery_takes_what_differs_in_a_sparse_map():
+    maps = torch.zeros(1, 1000)
+    maps[0, [3, 500]] = torch.tensor([0.5, 2.0])
+    maps[0, 7] = -1
+    assert FalseDiscoveryRate().masks(maps).nonzero()[:, 1].tolist() == [3, 500]
+    assert FalseDiscoveryRate(two_sided=True).masks(maps).nonzero()[:, 1].tolist() == [3, 7, 500]
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1e-30, 1e30])
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_a_flat_map_has_no_members(constant, two_sided):
+    maps = torch.full((1, 777), constant)
+    assert (z_scores(maps) == 0).all()
+    assert not ZThreshold(0.5, two_sided).masks(maps).any()
+    assert not FalseDiscoveryRate(0.4, two_sided).masks(maps).any()
+
+
+@pytest.mark.parametrize("rule", [ZThreshold(), TopFraction(), FalseDiscoveryRate()])
+def test_a_flat_map_beside_others_does_not_change_them(rule):
+    maps = gaussian(3, 500)
+    alone = rule.masks(maps[1:])
+    maps[0] = 1
+    assert torch.equal(rule.masks(maps)[1:], alone)
+
+
+@pytest.mark.parametrize("rule", [ZThreshold(), TopFraction(), FalseDiscoveryRate()])
+def test_large_maps_are_cut(rule):
+    maps = gaussian(64, 131_072)
+    maps[:, 1000] = 50
+    masks = rule.masks(maps)
+    assert masks.shape == maps.shape
+    assert masks.dtype == torch.bool
+    assert masks[:, 1000].all()
+    assert masks.float().mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (ZThreshold(1.96), "z > 1.96, one-sided"),
+        (ZThreshold(3.6, two_sided=True), "z > 3.6, two-sided"),
+        (TopFraction(0.02), "largest 2.00%, one-sided"),
+        (FalseDiscoveryRate(0.05, two_sided=True), "false-discovery rate 0.05, two-sided"),
+    ],
+)
+def test_a_rule_says_what_it_is(rule, words):
+    assert rule.describe() == words
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "field"),
+    [
+        (ZThreshold, 0, "threshold.value is 0"),
+        (ZThreshold, -1.96, "threshold.value is -1.96"),
+        (ZThreshold, float("nan"), "threshold.value is nan"),
+        (TopFraction, 0, "threshold.fraction is 0"),
+        (TopFraction, 1.01, "threshold.fraction is 1.01"),
+        (FalseDiscoveryRate, 0, "threshold.rate is 0"),
+        (FalseDiscoveryRate, 1, "threshold.rate is 1"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_and_named(rule, value, field):
+    with pytest.raises(ConfigError, match=field):
+        rule(value)
