@@ -22,7 +22,17 @@ PAGE = ROOT / "docs" / "configuration.md"
 SCRIPTS = ("extract", "evaluate", "train")
 # as data flows
 GROUPS = (
-    *("model", "dataset", "signals", "method", "reliability", "threshold", "intervention", "benchmark"),
+    *(
+        "model",
+        "dataset",
+        "signals",
+        "method",
+        "reliability",
+        "threshold",
+        "intervention",
+        "benchmark",
+        "analysis",
+    ),
     *("task", "trainable", "forgetting", "tracking", "launch", "experiment"),
 )
 # a longer default is cut

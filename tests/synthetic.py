@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from fbn_exp.analysis.drivers import drivers
-from fbn_exp.analysis.strongest_tokens import strongest_tokens
+from fbn_exp.analysis.tokens import strongest_tokens
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.moments import NeuronStatistics, RowNorms
 from fbn_exp.datasets.base import Document, Texts, TokenisedText

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from fbn_exp.analysis.connectivity import cluster_order, connectivity, connectivity_figure, connectivity_table
+from fbn_exp.analysis.connectivity import cluster_order, connectivity
 from fbn_exp.core.errors import SignalError
+from fbn_exp.report.analyses.connectivity import connectivity_table
+from fbn_exp.report.figures.connectivity import connectivity_figure
 
 N_TEXTS, LENGTH = 40, 200
 

@@ -14,8 +14,7 @@ from fbn_exp.analysis.drivers import (
     explained_by,
     massive_neurons,
 )
-from fbn_exp.analysis.token_features import corpus, is_punctuation, token_features
-from fbn_exp.analysis.tokens import token_pieces
+from fbn_exp.analysis.tokens import corpus, is_punctuation, token_features, token_pieces
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.moments import NeuronStatistics, neuron_statistics
 

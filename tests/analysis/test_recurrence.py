@@ -4,8 +4,8 @@ import torch
 
 from fbn_exp.analysis.recurrence import (
     Templates,
-    against_draws,
-    against_texts,
+    compared_with_draws,
+    compared_with_texts,
     individual_maps,
     mask_null,
     matches,
@@ -57,8 +57,8 @@ def compared(templates, signals, seed=0):
     shifted = shifted_maps(signals, ROWS, decompose, torch.Generator().manual_seed(seed))
     found, null = matches(templates, individual), matches(templates, shifted)
     masks = mask_null(templates, LAYOUT, individual, 50, rng)
-    by_masks = against_draws(with_total(found.count.sum(axis=0)), with_total(masks.count))
-    by_shift = against_texts(with_total(found.count), with_total(null.count), False, 500, rng)
+    by_masks = compared_with_draws(with_total(found.count.sum(axis=0)), with_total(masks.count))
+    by_shift = compared_with_texts(with_total(found.count), with_total(null.count), False, 500, rng)
     return found, by_masks, by_shift
 
 
@@ -117,7 +117,7 @@ def test_the_mask_null_keeps_sizes_by_blocks():
 
 def test_a_text_that_cannot_be_decomposed_is_named():
     signals = torch.randn(20, N_NEURONS, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(MethodError, match=r"text 1 of 2: .*benchmark\.dataset\.min_tokens"):
+    with pytest.raises(MethodError, match=r"text 1 of 2: .*analysis\.dataset\.min_tokens"):
         individual_maps(signals, [slice(0, 18), slice(18, 20)], decompose)
 
 

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbn_exp.analysis.strongest_tokens import strongest_tokens
+from fbn_exp.analysis.tokens import strongest_tokens
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.moments import NeuronStatistics, RowNorms
 from fbn_exp.datasets.base import Document, Texts, TokenisedText

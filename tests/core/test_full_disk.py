@@ -17,7 +17,7 @@ from scripts import TINY
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.score import mean_score
 from fbn_exp.core.errors import DiskError, TrainingError
-from fbn_exp.core.files import full_disk, in_words, new_file, new_folder, save_figure, write_json
+from fbn_exp.core.files import as_disk_error, in_words, new_file, new_folder, save_figure, write_json
 from fbn_exp.core.layout import Block, NeuronLayout, Site
 from fbn_exp.core.run_folder import RunFolder
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -75,10 +75,10 @@ def test_the_error_says_how_much_is_needed_and_what_was_there_stays(tmp_path):
 
 
 def test_other_errors_keep_their_names(tmp_path):
-    assert full_disk(OSError(errno.EACCES, "no")) is None
-    assert full_disk(ValueError("No space left on device")) is None
-    assert full_disk(DiskError("a disk is full (os error 28)")) is None
-    assert isinstance(full_disk(OSError(errno.EDQUOT, "no", "/a/b")), DiskError)
+    assert as_disk_error(OSError(errno.EACCES, "no")) is None
+    assert as_disk_error(ValueError("No space left on device")) is None
+    assert as_disk_error(DiskError("a disk is full (os error 28)")) is None
+    assert isinstance(as_disk_error(OSError(errno.EDQUOT, "no", "/a/b")), DiskError)
     with pytest.raises(FileNotFoundError), new_file(tmp_path / "nowhere" / "a") as partial:
         partial.write_text("a")
     with pytest.raises(PermissionError), new_folder(tmp_path / "a"):

@@ -38,7 +38,7 @@ def main(cfg: DictConfig) -> float | None:
     if cfg.number == 9:
         os.kill(os.getpid(), signal.SIGKILL)
     folder = cfg.run.folder
-    found = ranks.led(lambda: ranks.together(on_rank, {}, folder, cfg.seconds), lambda name: None)
+    found = ranks.run_on_leader(lambda: ranks.together(on_rank, {}, folder, cfg.seconds), lambda name: None)
     if ranks.is_first():
         (Path(folder) / "result.json").write_text(json.dumps({"metrics": {"ranks": len(found)}}))
     return float(len(found))

@@ -11,7 +11,7 @@ from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.interventions.fold import folded
 from fbn_exp.models.config import ModelConfig, Precision, Quantization
 from fbn_exp.models.load import load
-from fbn_exp.models.quantisation import check_quantization
+from fbn_exp.models.precision import check_quantization
 from fbn_exp.models.random import byte_tokenizer, random_model
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.recording import recorded

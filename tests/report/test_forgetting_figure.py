@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from fbn_exp.report.figures.forgetting import before_and_after, draw_forgetting, headlines
-from fbn_exp.training.forgetting import print_sweep
+from fbn_exp.report.forgetting import print_sweep
 
 CHOICES = ["all", "inside", "inside activation control", "outside"]
 TASKS = [

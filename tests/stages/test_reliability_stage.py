@@ -10,7 +10,7 @@ import pytest
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
-from fbn_exp.networks.cache import cache_entry, obtain_networks
+from fbn_exp.networks.cache import cache_entry
 from fbn_exp.report.reliability import reliability_lines
 from fbn_exp.stages.build import extraction_parts
 from fbn_exp.stages.extract import run
@@ -79,7 +79,7 @@ def test_the_cache_tells_networks_with_reliability_from_others(finished, tiny, t
     lm = load(parts.model, parts.cache)
     (kept,) = (path for path in (parts.cache / "networks").iterdir() if path.is_dir())
     saved = FunctionalNetworks.load(Path(finished.run.folder) / "networks")
-    assert (obtain_networks(None, parts, lm, tmp_path).maps == saved.maps).all()
+    assert (parts.networks(None, lm, tmp_path, same_weights=True).maps == saved.maps).all()
     assert saved.provenance["config"]["reliability"]["runs"] == 4
     entries = set()
     for change in (
@@ -89,8 +89,8 @@ def test_the_cache_tells_networks_with_reliability_from_others(finished, tiny, t
         ("reliability=none", "method.max_iterations=20"),
     ):
         other = extraction_parts(tiny(tmp_path, *change))
-        recipe = other.recipe(lm)
-        entries.add(cache_entry(recipe, lm, recipe.texts(lm), parts.cache))
+        extractor = other.extractor()
+        entries.add(cache_entry(extractor, lm, extractor.texts(lm), parts.cache))
     assert len(entries) == 4
     assert kept not in entries  # its model-order curve
 

@@ -45,9 +45,9 @@ def weights_after(fresh, dataset, folder, config, trainable, *callbacks, n_texts
     """All weights of a new model after training; the data are gone through more than once."""
     lm = fresh()
     dataset.n_texts = n_texts
-    lesson = LanguageModelingTask(dev_texts=4, test_texts=4).lesson(lm, dataset)
+    prepared = LanguageModelingTask(dev_texts=4, test_texts=4).prepare(lm, dataset)
     finish = trainable.prepare(lm.model, None)
-    fit(lesson, config, folder, callbacks)
+    fit(prepared, config, folder, callbacks)
     finish()
     return {name: each.detach().clone() for name, each in lm.model.named_parameters()}
 
@@ -148,16 +148,16 @@ def test_bfloat16_multiplies_in_it_over_weights_in_float32(fresh, separable, tmp
     half = dataclasses.replace(CONFIG, precision=Precision.bfloat16)
     lm = fresh()
     separable.n_texts = 20
-    lesson = LanguageModelingTask(dev_texts=4, test_texts=4).lesson(lm, separable)
+    prepared = LanguageModelingTask(dev_texts=4, test_texts=4).prepare(lm, separable)
     TrainAll().prepare(lm.model, None)
     seen = set()
     hook = lm.model.model.layers[0].mlp.down_proj.register_forward_hook(lambda *a: seen.add(a[2].dtype))
-    fit(lesson, half, tmp_path / "half")
+    fit(prepared, half, tmp_path / "half")
     assert seen == {torch.bfloat16}
     assert {each.dtype for each in lm.model.parameters()} == {torch.float32}
     # once trained, it is an ordinary model again
     seen.clear()
-    lesson.test.score(lm)
+    prepared.test.score(lm)
     assert seen == {torch.float32}
     hook.remove()
     in_half = dict(lm.model.named_parameters())
@@ -189,12 +189,12 @@ def test_a_run_in_bfloat16_resumes_to_the_very_same_weights_too(fresh, separable
 def test_weights_in_bfloat16_are_not_trained_in_float32(fresh, separable, tmp_path):
     lm = fresh()
     lm.model.to(torch.bfloat16)
-    lesson = LanguageModelingTask(dev_texts=4, test_texts=4).lesson(lm, separable)
+    prepared = LanguageModelingTask(dev_texts=4, test_texts=4).prepare(lm, separable)
     config = dataclasses.replace(CONFIG, precision=Precision.float32)
     with pytest.raises(
         TrainingError, match=r"trainer\.precision is float32, but the weights are loaded in bf"
     ):
-        fit(lesson, config, tmp_path)
+        fit(prepared, config, tmp_path)
 
 
 def test_a_half_written_checkpoint_is_passed_over(fresh, separable, tmp_path):
@@ -231,21 +231,21 @@ def test_no_checkpoint_is_said_with_the_folder(tmp_path):
 def test_the_best_weights_on_dev_are_kept_and_patience_ends_it(fresh, separable, tmp_path):
     lm = fresh()
     separable.n_texts = 6  # soon learnt by heart
-    lesson = LanguageModelingTask(dev_texts=20, test_texts=4).lesson(lm, separable)
+    prepared = LanguageModelingTask(dev_texts=20, test_texts=4).prepare(lm, separable)
     config = TrainerConfig(max_steps=200, learning_rate=2e-2, batch_size=6, evaluation_interval=5, patience=2)
     TrainAll().prepare(lm.model, None)
-    state = fit(lesson, config, tmp_path)
+    state = fit(prepared, config, tmp_path)
     seen = {each["step"]: each["eval_loss"] for each in state.log_history if "eval_loss" in each}
     assert state.global_step < 200
     assert state.global_step == state.best_global_step + 2 * 5
-    assert lesson.dev.score(lm)[0].value == pytest.approx(min(seen.values()), rel=1e-6)
+    assert prepared.dev.score(lm)[0].value == pytest.approx(min(seen.values()), rel=1e-6)
 
 
 def test_a_classifier_learns_what_the_last_token_tells(fresh, separable, tmp_path):
-    lesson = ClassificationTask(dev_texts=None, test_texts=None).lesson(fresh(), separable)
-    TrainAll().prepare(lesson.lm.model, None)
-    fit(lesson, TrainerConfig(max_steps=40, learning_rate=3e-3, evaluation_interval=20), tmp_path)
-    scores = {score.metric: score for score in lesson.test.score(lesson.lm)}
+    prepared = ClassificationTask(dev_texts=None, test_texts=None).prepare(fresh(), separable)
+    TrainAll().prepare(prepared.lm.model, None)
+    fit(prepared, TrainerConfig(max_steps=40, learning_rate=3e-3, evaluation_interval=20), tmp_path)
+    scores = {score.metric: score for score in prepared.test.score(prepared.lm)}
     assert scores["acc"].chance == pytest.approx(0.8, abs=0.12)
     assert scores["acc"].value > 0.97
     assert scores["nats_per_text"].value < 0.2
@@ -265,10 +265,10 @@ def test_loss_and_gradient_are_those_of_the_whole_update(task, choice, fresh, se
     separable.n_texts = 20  # the last update of an epoch is smaller
 
     def losses_and_gradients(batch_size):
-        lesson, logged = task(dev_texts=4, test_texts=4).lesson(fresh(), separable), Logged()
-        TrainAll().prepare(lesson.lm.model, None)
+        prepared, logged = task(dev_texts=4, test_texts=4).prepare(fresh(), separable), Logged()
+        TrainAll().prepare(prepared.lm.model, None)
         config = dataclasses.replace(CONFIG, batch_size=batch_size, gradient_accumulation=8 // batch_size)
-        fit(lesson, config, tmp_path / str(batch_size), [logged])
+        fit(prepared, config, tmp_path / str(batch_size), [logged])
         return np.array(logged.values)
 
     whole, divided = losses_and_gradients(8), losses_and_gradients(choice["batch_size"])

@@ -53,12 +53,12 @@ def language_model(name):
 def trained(lm, trainable, dataset, folder, task, site=None):
     """Weights by name before and after, and the optimiser."""
     target = None if site is None else target_of(lm, site)
-    lesson = task.lesson(lm, dataset)
-    model, optimiser = lesson.lm.model, Optimiser()
+    prepared = task.prepare(lm, dataset)
+    model, optimiser = prepared.lm.model, Optimiser()
     before = {name: each.detach().clone() for name, each in model.named_parameters()}
     finish = trainable.prepare(model, target)
     n_trained = sum(each.numel() for each in trained_parameters(model).values())
-    fit(lesson, HARSH, folder / "checkpoints", [optimiser])
+    fit(prepared, HARSH, folder / "checkpoints", [optimiser])
     finish()
     after = dict(model.named_parameters())
     assert list(after) == list(before) or set(after) == set(before)

@@ -1,16 +1,17 @@
 """Consistency: group networks looked for in other texts, beside two chance levels and test-retest numbers."""
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.analysis import recurrence as core
 from fbn_exp.analysis.base import Analysis, Recording
-from fbn_exp.analysis.findings import Findings
-from fbn_exp.analysis.recurrence import Templates
+from fbn_exp.analysis.recurrence import Matches, NullComparison, Templates, with_total
 from fbn_exp.analysis.retest import Retest, retest
 from fbn_exp.core.errors import BenchmarkError, ConfigError, SignalError
 from fbn_exp.datasets.base import TextDataset, Texts
@@ -18,6 +19,72 @@ from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.signals.recording import Signals, recorded
 from fbn_exp.thresholds.base import Threshold
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything that the report needs; see ``fbn_exp.analysis.recurrence`` and ``fbn_exp.analysis.retest``.
+
+    Attributes
+    ----------
+    found, shifted : Matches
+        Of the individual networks, and of those of shifted signals.
+    count, iou : dict of str to NullComparison
+        By null: ``masks`` and ``shift``.
+    correlation : NullComparison
+        Matched |r| beside that of shifted signals; masks have no maps to correlate.
+    halves : Retest or None
+        None if texts are too short for it.
+    sizes : array of shape (K,)
+        Neurons of the templates.
+    individual_size : float
+        Median neurons of an individual network.
+    n_components : int
+        Individual networks of a text.
+    minimum_iou : float
+        What a match exceeds.
+    templates, texts : str
+        Where the templates and the individual networks come from.
+    asked : int or None
+        Texts that were asked for.
+    """
+
+    found: Matches
+    shifted: Matches
+    count: dict[str, NullComparison]
+    iou: dict[str, NullComparison]
+    correlation: NullComparison
+    halves: Retest | None
+    sizes: NDArray[np.int64]
+    individual_size: float
+    n_components: int
+    minimum_iou: float
+    templates: str
+    texts: str
+    asked: int | None
+
+    @property
+    def totals(self) -> Array:
+        """Count of each template, and of all together, shape (K + 1,)."""
+        return with_total(self.found.count.sum(axis=0))
+
+    @property
+    def individual(self) -> int:
+        """Number of individual networks over all texts."""
+        return len(self.found.count) * self.n_components
+
+    @property
+    def chance(self) -> Array:
+        """Expected count of each template and of all, under the null that expects more, shape (K + 1,)."""
+        return np.maximum(self.count["masks"].expected, self.count["shift"].expected)
+
+    @property
+    def p_value(self) -> Array:
+        """Of each template's count and of the sum, under the null that is harder to beat, shape (K + 1,)."""
+        return np.maximum(self.count["masks"].p_value, self.count["shift"].p_value)
+
 
 # draws of tests that cost next to nothing
 CHEAP_DRAWS = 10_000
@@ -127,14 +194,16 @@ class Consistency(Analysis):
             found,
             null,
             count={
-                "masks": core.against_draws(sums(found.count.sum(axis=0)), sums(masks.count)),
-                "shift": core.against_texts(sums(found.count), sums(null.count), False, CHEAP_DRAWS, rng),
+                "masks": core.compared_with_draws(sums(found.count.sum(axis=0)), sums(masks.count)),
+                "shift": core.compared_with_texts(
+                    sums(found.count), sums(null.count), False, CHEAP_DRAWS, rng
+                ),
             },
             iou={
-                "masks": core.against_draws(means(found.iou.mean(axis=0)), means(masks.iou)),
-                "shift": core.against_texts(means(found.iou), means(null.iou), True, CHEAP_DRAWS, rng),
+                "masks": core.compared_with_draws(means(found.iou.mean(axis=0)), means(masks.iou)),
+                "shift": core.compared_with_texts(means(found.iou), means(null.iou), True, CHEAP_DRAWS, rng),
             },
-            correlation=core.against_texts(
+            correlation=core.compared_with_texts(
                 means(found.correlation), means(null.correlation), True, CHEAP_DRAWS, rng
             ),
             halves=halves,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from fbn_exp.analysis.token_features import Array, Codes, TokenFeatures, token_features
+from fbn_exp.analysis.tokens import Array, Codes, TokenFeatures, token_features
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import NeuronStatistics
 from fbn_exp.models.load import LanguageModel

@@ -148,7 +148,7 @@ def mask_null(
 
 
 @dataclass(frozen=True, eq=False)
-class Against:
+class NullComparison:
     """A number per template and its chance level; the last entry of each array is all templates together.
 
     Attributes
@@ -174,12 +174,16 @@ def with_mean(values: Array) -> Array:
     return np.concatenate([values, values.mean(axis=-1, keepdims=True)], axis=-1)
 
 
-def against_draws(observed: Array, draws: Array) -> Against:
+def compared_with_draws(observed: Array, draws: Array) -> NullComparison:
     """Compare values (K + 1,) with draws (D, K + 1) of them."""
-    return Against(draws.mean(axis=0), np.quantile(draws, 0.95, axis=0), upper_p_value(observed, draws))
+    return NullComparison(
+        draws.mean(axis=0), np.quantile(draws, 0.95, axis=0), upper_p_value(observed, draws)
+    )
 
 
-def against_texts(observed: Array, null: Array, mean: bool, draws: int, rng: np.random.Generator) -> Against:
+def compared_with_texts(
+    observed: Array, null: Array, mean: bool, draws: int, rng: np.random.Generator
+) -> NullComparison:
     """Compare values of texts (n, K + 1) with one null value of each; sums, or means over texts.
 
     The 95th percentile is over resampled texts, the p-value of a paired permutation test.
@@ -188,4 +192,4 @@ def against_texts(observed: Array, null: Array, mean: bool, draws: int, rng: np.
     scale = 1 / n if mean else 1.0
     resampled = scale * rng.multinomial(n, np.full(n, 1 / n), size=draws) @ null
     p_value = swap_p_value(observed, null, draws, rng)
-    return Against(scale * null.sum(axis=0), np.quantile(resampled, 0.95, axis=0), p_value)
+    return NullComparison(scale * null.sum(axis=0), np.quantile(resampled, 0.95, axis=0), p_value)

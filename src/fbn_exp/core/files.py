@@ -43,7 +43,7 @@ def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
     DiskError
         If the disk is full.
     """
-    with full_disk_named(folder, need):
+    with disk_errors(folder, need):
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
@@ -72,7 +72,7 @@ def new_file(path: Path, need: int | None = None) -> Iterator[Path]:
     """
     # a name of its own: two processes may write the same file
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    with full_disk_named(path, need):
+    with disk_errors(path, need):
         try:
             yield partial
             partial.replace(path)
@@ -94,7 +94,9 @@ def save_figure(figure: "Figure", path: Path, dpi: int) -> None:
         figure.savefig(partial, dpi=dpi)
 
 
-def full_disk(error: BaseException, path: Path | None = None, need: int | None = None) -> DiskError | None:
+def as_disk_error(
+    error: BaseException, path: Path | None = None, need: int | None = None
+) -> DiskError | None:
     """What a full disk is called, whichever library met it; None for other errors.
 
     Parameters
@@ -140,11 +142,11 @@ def in_words(size: int) -> str:
 
 
 @contextmanager
-def full_disk_named(path: Path, need: int | None = None) -> Iterator[None]:
+def disk_errors(path: Path, need: int | None = None) -> Iterator[None]:
     """Make a ``DiskError`` that names ``path`` of a full disk that is met while the context is open."""
     try:
         yield
     except Exception as error:
-        if (full := full_disk(error, path, need)) is None:
+        if (full := as_disk_error(error, path, need)) is None:
             raise
         raise full from error

@@ -159,7 +159,7 @@ def together(function: Callable[..., T], own: Mapping[str, Own], *args: Any) -> 
         return _joined(function, values, args)
 
 
-def led(work: Callable[[], T], own: Callable[[str], Any]) -> T | None:
+def run_on_leader(work: Callable[[], T], own: Callable[[str], Any]) -> T | None:
     """Let rank 0 do ``work`` and the other ranks help it; all return what it returned.
 
     Parameters

@@ -15,7 +15,7 @@ from types import FrameType
 import psutil
 
 from fbn_exp.core.errors import FbnError, LaunchError
-from fbn_exp.core.files import full_disk
+from fbn_exp.core.files import as_disk_error
 from fbn_exp.launch.command import devices_of_slot, start_of, usable_devices
 from fbn_exp.launch.jobs import Job, Outcome, clear, outcome, remove_scratch
 from fbn_exp.launch.settings import settings_of, slots_of
@@ -118,7 +118,7 @@ def _not_started(job: Job, error: FbnError | OSError) -> FbnError:
     """Why a job has no processes: as its own error, so that the jobs beside it go on."""
     if isinstance(error, FbnError):
         return error
-    return full_disk(error) or LaunchError(
+    return as_disk_error(error) or LaunchError(
         f"the processes of {job.folder} could not be started: {error}; run the same again when this is "
         "mended, or take fewer launch.jobs_at_once"
     )

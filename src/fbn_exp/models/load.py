@@ -28,8 +28,7 @@ from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.models.config import ModelConfig, Quantization
 from fbn_exp.models.gguf import converted, in_package
 from fbn_exp.models.offload import device_of, named_weights
-from fbn_exp.models.precision import choose_device, choose_dtype
-from fbn_exp.models.quantisation import check_quantization, quantization_config
+from fbn_exp.models.precision import check_quantization, choose_device, choose_dtype, quantization_config
 from fbn_exp.models.random import byte_tokenizer, random_model
 from fbn_exp.models.sites import resolve
 

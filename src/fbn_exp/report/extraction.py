@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fbn_exp.analysis.connectivity import connectivity
 from fbn_exp.analysis.drivers import FEATURES, drivers
-from fbn_exp.analysis.token_features import Array
+from fbn_exp.analysis.tokens import Array
 from fbn_exp.benchmarks.lesions import known_lesions, lesion_folder
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.run_folder import RunFolder

@@ -19,7 +19,7 @@ from omegaconf.errors import (
 )
 
 from fbn_exp.core.errors import FbnError
-from fbn_exp.core.files import full_disk
+from fbn_exp.core.files import as_disk_error
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,7 +122,7 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
             sys.exit(1)
         except Exception as error:
             hints = [hint for words, hint in FOREIGN_ERRORS.items() if words in str(error)]
-            told = full_disk(error) or next(iter(hints), None)
+            told = as_disk_error(error) or next(iter(hints), None)
             if told is None:
                 raise
             print(f"error: {told}", file=sys.stderr)

@@ -29,7 +29,7 @@ from fbn_exp.report.verdict import print_verdict
 from fbn_exp.stages.analyse import analyse
 from fbn_exp.stages.build import Parts, built, extraction_parts, plain, typed
 from fbn_exp.stages.checks import objective_of, require_disjoint
-from fbn_exp.stages.rank_resources import own_of
+from fbn_exp.stages.rank_resources import rank_resources
 from fbn_exp.stages.track import track
 from fbn_exp.tracking.base import RunInfo
 
@@ -58,12 +58,12 @@ def run(cfg: DictConfig) -> float | None:
     intervention = built(cfg.intervention, Intervention)  # type: ignore[type-abstract]
     if cfg.analysis is not None:
         analysis = built(cfg.analysis, Analysis)  # type: ignore[type-abstract]
-        return ranks.led(lambda: analyse(cfg, parts, analysis), own_of(parts))
+        return ranks.run_on_leader(lambda: analyse(cfg, parts, analysis), rank_resources(parts))
     benchmark = built(cfg.benchmark, Benchmark)  # type: ignore[type-abstract]
     controls = typed(cfg.controls, ControlsConfig)
     _check(cfg, intervention, benchmark, controls)
     work = lambda: _evaluate(cfg, parts, intervention, benchmark, controls)  # noqa: E731
-    return ranks.led(work, own_of(parts, benchmark))
+    return ranks.run_on_leader(work, rank_resources(parts, benchmark))
 
 
 def _evaluate(

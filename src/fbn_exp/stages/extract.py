@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from fbn_exp.analysis.strongest_tokens import strongest_tokens
+from fbn_exp.analysis.tokens import strongest_tokens
 from fbn_exp.core import ranks
 from fbn_exp.core.run_folder import RunFolder
 from fbn_exp.models.load import LanguageModel, load
@@ -21,7 +21,7 @@ from fbn_exp.report.figures import networks as figures
 from fbn_exp.report.reliability import describe_reliability
 from fbn_exp.signals.recording import Signals
 from fbn_exp.stages.build import Parts, extraction_parts, plain
-from fbn_exp.stages.rank_resources import own_of
+from fbn_exp.stages.rank_resources import rank_resources
 from fbn_exp.stages.track import track
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.tracking.base import RunInfo
@@ -46,7 +46,7 @@ def run(cfg: DictConfig) -> float | None:
         If a setting, the model, the texts or the signals cannot be used.
     """
     parts = extraction_parts(cfg)
-    return ranks.led(lambda: _extract(cfg, parts), own_of(parts))
+    return ranks.run_on_leader(lambda: _extract(cfg, parts), rank_resources(parts))
 
 
 def _extract(cfg: DictConfig, parts: Parts) -> float:

@@ -10,7 +10,7 @@ from fbn_exp.models.load import load
 from fbn_exp.stages.build import Parts
 
 
-def own_of(parts: Parts, benchmark: Benchmark | None = None) -> Callable[[str], Any]:
+def rank_resources(parts: Parts, benchmark: Benchmark | None = None) -> Callable[[str], Any]:
     """Give the model as ``lm``, and the prepared benchmark as ``benchmark`` or ``benchmark/<part>``."""
 
     @functools.cache

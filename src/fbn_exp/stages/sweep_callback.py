@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from fbn_exp.core.errors import FbnError
-from fbn_exp.core.files import full_disk
+from fbn_exp.core.files import as_disk_error
 from fbn_exp.launch.settings import machine_rank
 from fbn_exp.stages.cli import report_failed_jobs, report_failed_summary
 
@@ -48,7 +48,7 @@ class SweepSummary(Callback):
         if job_return.status is not JobStatus.FAILED or config.hydra.mode.name != "MULTIRUN":
             return
         error = job_return._return_value
-        error = full_disk(error) or error
+        error = as_disk_error(error) or error
         text = str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
         # in memory too: the disk of the job's folder can be full
         report_failed_jobs({str(config.hydra.job.num): text})
@@ -71,9 +71,9 @@ class SweepSummary(Callback):
         try:
             self._summarise(config)
         except Exception as error:
-            text = str(full_disk(error) or error)
+            text = str(as_disk_error(error) or error)
             report_failed_summary(f"{type(error).__name__}: {text}")
-            if not isinstance(error, FbnError) and full_disk(error) is None:
+            if not isinstance(error, FbnError) and as_disk_error(error) is None:
                 traceback.print_exc()
 
     def _summarise(self, config: DictConfig) -> None:

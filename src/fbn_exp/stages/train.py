@@ -38,7 +38,7 @@ from fbn_exp.tracking.base import RunInfo, TrackedRun
 from fbn_exp.training.forgetting import Memory
 from fbn_exp.training.history import draw_history, history_table
 from fbn_exp.training.loop import fit, trained_parameters
-from fbn_exp.training.tasks import Lesson
+from fbn_exp.training.tasks import PreparedTask
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def run(cfg: DictConfig) -> float | None:
         _save(parts, plan, folder)
         # scores are those of the model that is saved
         with plan.lesioned() if parts.fold else nullcontext():
-            after = plan.lesson.test.score(plan.lesson.lm)
+            after = plan.prepared.test.score(plan.prepared.lm)
             table = plan.memory.compared(plan.lm, before, after, folder)
         folder.add_metrics({"memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20})
         track(tracked, folder, None if plan.networks is None else plan.networks.provenance)
@@ -91,7 +91,7 @@ def _follow(parts: TrainingParts, folder: Path) -> None:
     _scores_before(plan)
     parts.trainable.prepare(plan.model, _trained_neurons(parts, plan.networks))
     with plan.lesioned():
-        fit(plan.lesson, parts.trainer, folder / "checkpoints")
+        fit(plan.prepared, parts.trainer, folder / "checkpoints")
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,13 @@ class _Plan:
     lm: LanguageModel
     networks: FunctionalNetworks | None
     memory: Memory
-    lesson: Lesson
+    prepared: PreparedTask
     edit: Edit | None
 
     @property
     def model(self) -> torch.nn.Module:
         """The model that is trained, of a classifier with its head."""
-        return self.lesson.lm.model
+        return self.prepared.lm.model
 
     @contextmanager
     def lesioned(self) -> Iterator[None]:
@@ -126,21 +126,21 @@ def _plan(parts: TrainingParts) -> _Plan:
     memory = Memory(parts.forgetting, parts.trainable.describe())
     # before a head takes the place of the output layer
     memory.score_before(lm, site, parts.cache)
-    lesson = parts.task.lesson(lm, parts.dataset)
-    memory.require_unseen(lesson.texts)
-    return _Plan(lm, networks, memory, lesson, _edit(parts, networks))
+    prepared = parts.task.prepare(lm, parts.dataset)
+    memory.require_unseen(prepared.texts)
+    return _Plan(lm, networks, memory, prepared, _edit(parts, networks))
 
 
 def _scores_before(plan: _Plan) -> tuple[list[Score], list[Score]]:
     """On test as the model is, on dev as it is trained, which is under the intervention."""
 
     def scored() -> tuple[list[Score], list[Score]]:
-        test = plan.lesson.test.score(plan.lesson.lm)
+        test = plan.prepared.test.score(plan.prepared.lm)
         with plan.lesioned():
-            return test, plan.lesson.dev.score(plan.lesson.lm)
+            return test, plan.prepared.dev.score(plan.prepared.lm)
 
     # the other ranks wait, and are told that rank 0 lives
-    found = ranks.led(scored, lambda name: None)
+    found = ranks.run_on_leader(scored, lambda name: None)
     assert found is not None
     return found
 
@@ -178,37 +178,37 @@ def _edit(parts: TrainingParts, networks: FunctionalNetworks | None) -> Edit | N
 def _train(
     parts: TrainingParts, plan: _Plan, dev_before: list[Score], folder: RunFolder, tracked: TrackedRun
 ) -> None:
-    target, lesson = _trained_neurons(parts, plan.networks), plan.lesson
+    target, prepared = _trained_neurons(parts, plan.networks), plan.prepared
     if target is not None:
         folder.add_metrics({"neurons": target.size})
     total = sum(each.numel() for each in plan.model.parameters())
-    finish = parts.trainable.prepare(lesson.lm.model, target)
+    finish = parts.trainable.prepare(prepared.lm.model, target)
     trained = sum(each.numel() for each in trained_parameters(plan.model).values())
     log.info("trainable=%s: %s of %s parameters", parts.trainable.describe(), f"{trained:,}", f"{total:,}")
-    if lesson.lm.labels is not None:
+    if prepared.lm.labels is not None:
         log.info("the classification head is among them")
-    folder.add_metrics({"parameters": total, "parameters/trainable": trained, "texts": len(lesson.texts)})
+    folder.add_metrics({"parameters": total, "parameters/trainable": trained, "texts": len(prepared.texts)})
     started = time.perf_counter()
     with plan.lesioned():
-        state = fit(lesson, parts.trainer, folder.path / "checkpoints", [_Stream(tracked)])
+        state = fit(prepared, parts.trainer, folder.path / "checkpoints", [_Stream(tracked)])
         if plan.edit is not None:
-            lesioned = {f"lesioned/{each.name}": each.value for each in lesson.test.score(lesson.lm)}
+            lesioned = {f"lesioned/{each.name}": each.value for each in prepared.test.score(prepared.lm)}
             folder.add_metrics(lesioned)
     finish()
     best = state.best_global_step
     seconds = time.perf_counter() - started
     folder.add_metrics({"steps": state.global_step, "best_step": best or 0, "training/seconds": seconds})
-    table = history_table(state.log_history, dev_before, lesson.loss)
+    table = history_table(state.log_history, dev_before, prepared.loss)
     folder.add_table("training", table)
     chance = next((each.chance for each in dev_before if each.metric == "acc"), None)
     picture = folder.path / "figures" / "training.png"
-    draw_history(table, lesson.loss, best, chance, picture, parts.figures.dpi)
+    draw_history(table, prepared.loss, best, chance, picture, parts.figures.dpi)
     folder.artifacts["figures/training"] = picture
 
 
 def _save(parts: TrainingParts, plan: _Plan, folder: RunFolder) -> None:
     """An ordinary checkpoint with its tokenizer; the intervention is in it only if ``fold`` asks for that."""
-    checkpoint, lm = folder.path / "checkpoint", plan.lesson.lm
+    checkpoint, lm = folder.path / "checkpoint", plan.prepared.lm
     if parts.fold and plan.networks is not None and plan.edit is not None:
         export(lm, plan.networks.layout, plan.edit, checkpoint)
     else:

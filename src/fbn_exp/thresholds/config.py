@@ -4,36 +4,86 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
+from fbn_exp.core.checks import require, require_positive, target
+
 
 @dataclass
 class ThresholdConfig:
     """Which neurons belong to a network."""
 
-    _target_: str = MISSING
+    _target_: str = target(MISSING)
 
 
 @dataclass
 class ZThresholdConfig(ThresholdConfig):
-    """Weights standardised over neurons exceed ``value``."""
+    """Members have a weight more than ``value`` standard deviations above the mean, as in the paper.
 
-    _target_: str = "fbn_exp.thresholds.z.ZThreshold"
+    Attributes
+    ----------
+    value : float
+        Cut on the z-score, positive; 1.96 and 3.6 in the authors' code.
+    two_sided : bool
+        Cut the magnitude of the z-score instead.
+
+    Raises
+    ------
+    ConfigError
+        If ``value`` is not positive.
+    """
+
+    _target_: str = target("fbn_exp.thresholds.z.ZThreshold")
     value: float = 1.96
     two_sided: bool = False
+
+    def __post_init__(self) -> None:
+        require_positive("threshold.value", self.value)
 
 
 @dataclass
 class TopThresholdConfig(ThresholdConfig):
-    """The given fraction of neurons with the largest weights."""
+    """The given fraction of all neurons, those with the largest weights: networks of equal size.
 
-    _target_: str = "fbn_exp.thresholds.top.TopFraction"
+    Attributes
+    ----------
+    fraction : float
+        Above 0 and at most 1; at least one neuron is taken.
+    two_sided : bool
+        Rank by magnitude instead.
+
+    Raises
+    ------
+    ConfigError
+        If ``fraction`` is out of range.
+    """
+
+    _target_: str = target("fbn_exp.thresholds.top.TopFraction")
     fraction: float = 0.02
     two_sided: bool = False
+
+    def __post_init__(self) -> None:
+        require(0 < self.fraction <= 1, "threshold.fraction", self.fraction, "be above 0 and at most 1")
 
 
 @dataclass
 class FDRThresholdConfig(ThresholdConfig):
-    """False-discovery rate against a robust normal null."""
+    """Members stand out of a robust normal null at a false-discovery rate (Benjamini & Hochberg 1995).
 
-    _target_: str = "fbn_exp.thresholds.fdr.FalseDiscoveryRate"
+    Attributes
+    ----------
+    rate : float
+        Expected share of false members, between 0 and 1.
+    two_sided : bool
+        Test both tails.
+
+    Raises
+    ------
+    ConfigError
+        If ``rate`` is out of range.
+    """
+
+    _target_: str = target("fbn_exp.thresholds.fdr.FalseDiscoveryRate")
     rate: float = 0.05
     two_sided: bool = False
+
+    def __post_init__(self) -> None:
+        require(0 < self.rate < 1, "threshold.rate", self.rate, "lie between 0 and 1")

@@ -61,7 +61,8 @@ class Memory:
             scorer = Scorer(lm, layout, benchmark, ScoreCache(cache / "scores"))
             own = {"lm": lm, "benchmark": benchmark}
             self.before += (
-                ranks.led(functools.partial(scorer.scores, no_edit(layout.n_neurons)), own.get) or []
+                ranks.run_on_leader(functools.partial(scorer.scores, no_edit(layout.n_neurons)), own.get)
+                or []
             )
 
     def require_unseen(self, learnt: Texts) -> None:

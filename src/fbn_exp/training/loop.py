@@ -18,12 +18,12 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from typing_extensions import override
 
 from fbn_exp.core.errors import ConfigError, TrainingError
-from fbn_exp.core.files import full_disk_named
+from fbn_exp.core.files import disk_errors
 from fbn_exp.models.config import Precision
 from fbn_exp.models.precision import choose_dtype
 from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
 from fbn_exp.training.config import TrainerConfig
-from fbn_exp.training.tasks import Lesson
+from fbn_exp.training.tasks import PreparedTask
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +56,13 @@ def check(config: TrainerConfig) -> None:
 
 
 def fit(
-    lesson: Lesson, config: TrainerConfig, folder: Path, callbacks: Sequence[TrainerCallback] = ()
+    prepared: PreparedTask, config: TrainerConfig, folder: Path, callbacks: Sequence[TrainerCallback] = ()
 ) -> TrainerState:
     """Train the parameters that require a gradient, and leave the model at its best on dev.
 
     Parameters
     ----------
-    lesson : Lesson
+    prepared : PreparedTask
         Model, examples and the dev benchmark; the model is changed in place.
     config : TrainerConfig
         How.
@@ -85,18 +85,18 @@ def fit(
         If there is no room for a checkpoint; ``resume`` goes on from the last complete one.
     """
     start = None if config.resume is None else last_checkpoint(Path(config.resume).expanduser())
-    more: list[TrainerCallback] = [FindBest(start), EndExactly(), Progress(lesson.loss)]
+    more: list[TrainerCallback] = [FindBest(start), EndExactly(), Progress(prepared.loss)]
     if config.patience is not None:
         more.append(Patience(config.patience))
     with own_random_numbers():
-        loop = _Loop(lesson, _arguments(lesson, config, folder), [*more, *callbacks])
+        loop = _Loop(prepared, _arguments(prepared, config, folder), [*more, *callbacks])
         loop.remove_callback(PrinterCallback)
         loop.remove_callback(ProgressCallback)
-        with full_disk_named(folder):
+        with disk_errors(folder):
             loop.train(resume_from_checkpoint=None if start is None else str(start))
         # mixed precision wraps the forward pass, and stays unless asked to go
-        loop.accelerator.unwrap_model(lesson.lm.model, keep_fp32_wrapper=False)
-    lesson.lm.model.eval()
+        loop.accelerator.unwrap_model(prepared.lm.model, keep_fp32_wrapper=False)
+    prepared.lm.model.eval()
     return loop.state
 
 
@@ -146,13 +146,13 @@ def own_random_numbers() -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-def _half(lesson: Lesson, asked: Precision) -> bool:
+def _half(prepared: PreparedTask, asked: Precision) -> bool:
     """Whether the forward pass multiplies in bfloat16, over weights that stay in float32."""
-    device, dtype = lesson.lm.device, lesson.lm.model.dtype
+    device, dtype = prepared.lm.device, prepared.lm.model.dtype
     if dtype != torch.float32:
         if asked is Precision.float32:
             raise TrainingError(
-                f"trainer.precision is float32, but the weights are loaded in {lesson.lm.dtype}: "
+                f"trainer.precision is float32, but the weights are loaded in {prepared.lm.dtype}: "
                 "leave model.dtype out, or take trainer.precision=auto"
             )
         return False  # the weights themselves are in half precision
@@ -166,8 +166,8 @@ def _half(lesson: Lesson, asked: Precision) -> bool:
     return half
 
 
-def _arguments(lesson: Lesson, config: TrainerConfig, folder: Path) -> TrainingArguments:
-    device = lesson.lm.device
+def _arguments(prepared: PreparedTask, config: TrainerConfig, folder: Path) -> TrainingArguments:
+    device = prepared.lm.device
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=-1 if config.max_steps is None else config.max_steps,
@@ -191,7 +191,7 @@ def _arguments(lesson: Lesson, config: TrainerConfig, folder: Path) -> TrainingA
         logging_steps=max(1, config.evaluation_interval // 5),
         report_to="none",
         seed=config.seed,
-        bf16=_half(lesson, config.precision),
+        bf16=_half(prepared, config.precision),
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type == "cuda",
         remove_unused_columns=False,
@@ -202,27 +202,27 @@ class _Loop(Trainer):
     """Evaluates by a benchmark, token by token exact; a checkpoint holds only what is trained."""
 
     def __init__(
-        self, lesson: Lesson, arguments: TrainingArguments, callbacks: list[TrainerCallback]
+        self, prepared: PreparedTask, arguments: TrainingArguments, callbacks: list[TrainerCallback]
     ) -> None:
-        self.lesson = lesson
-        examples: Any = lesson.examples
+        self.prepared = prepared
+        examples: Any = prepared.examples
         super().__init__(
-            model=lesson.lm.model,
+            model=prepared.lm.model,
             args=arguments,
             train_dataset=examples,
             eval_dataset=examples[:1],  # asked for, not used: see evaluate
-            data_collator=lesson.collate,
+            data_collator=prepared.collate,
             callbacks=callbacks,
         )
-        if lesson.lm.labels is not None:
+        if prepared.lm.labels is not None:
             # a head takes the mean over its own texts: transformers, which sees that it accepts the number of
             # items in an update and not that it ignores it, would add the means of all passes and ranks up
             self.model_accepts_loss_kwargs = False
 
     @override
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
-        self.lesson.lm.model.eval()
-        scores = self.lesson.dev.score(self.lesson.lm)
+        self.prepared.lm.model.eval()
+        scores = self.prepared.dev.score(self.prepared.lm)
         found = {f"{metric_key_prefix}_{score.metric}": score.value for score in scores}
         # the majority rate of an accuracy, under the name that the other stages use
         found |= {
@@ -230,7 +230,7 @@ class _Loop(Trainer):
             for score in scores
             if score.chance is not None
         }
-        found[f"{metric_key_prefix}_loss"] = found[f"{metric_key_prefix}_{self.lesson.loss}"]
+        found[f"{metric_key_prefix}_loss"] = found[f"{metric_key_prefix}_{self.prepared.loss}"]
         self.log(dict(found))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
@@ -248,13 +248,13 @@ class _Loop(Trainer):
         values = {
             name: each.detach().contiguous() for name, each in trained_parameters(self._trained).items()
         }
-        save_file(values, folder / TRAINED, metadata={"texts": self.lesson.texts.digest})
+        save_file(values, folder / TRAINED, metadata={"texts": self.prepared.texts.digest})
 
     @override
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         file = Path(resume_from_checkpoint) / TRAINED
         with safe_open(file, "pt") as content:
-            if content.metadata()["texts"] != self.lesson.texts.digest:
+            if content.metadata()["texts"] != self.prepared.texts.digest:
                 raise TrainingError(
                     f"{file} was trained on other texts: resume with the same dataset, model and task"
                 )
@@ -277,4 +277,4 @@ class _Loop(Trainer):
 
     @property
     def _trained(self) -> nn.Module:
-        return self.lesson.lm.model
+        return self.prepared.lm.model

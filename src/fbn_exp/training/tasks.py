@@ -27,7 +27,7 @@ IGNORED = -100
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class PreparedTask:
     """A task made ready for a model.
 
     Attributes
@@ -90,7 +90,7 @@ class Task(ABC):
         self.batch_tokens = batch_tokens
 
     @abstractmethod
-    def lesson(self, lm: LanguageModel, dataset: TextDataset) -> Lesson:
+    def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:
         """Sample train, dev and test texts, and make the model ready.
 
         Raises
@@ -130,7 +130,7 @@ class ClassificationTask(Task):
         self.seed = seed
 
     @override
-    def lesson(self, lm: LanguageModel, dataset: TextDataset) -> Lesson:
+    def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:
         texts = self._part(dataset, Split.train).sample(lm.tokenizer, self.labels)
         labels = self._labels(texts)
         model = classifier(lm, labels, self.seed)
@@ -148,7 +148,7 @@ class ClassificationTask(Task):
         )
         dev.prepare(model)
         test.prepare(model)
-        return Lesson(model, texts, examples, dev, test, "nats_per_text")
+        return PreparedTask(model, texts, examples, dev, test, "nats_per_text")
 
     @staticmethod
     def _labels(texts: Texts) -> list[str]:
@@ -174,7 +174,7 @@ class LanguageModelingTask(Task):
     """
 
     @override
-    def lesson(self, lm: LanguageModel, dataset: TextDataset) -> Lesson:
+    def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:
         lm.require_language_head("task=language_modeling")
         texts = self._part(dataset, Split.train).sample(lm.tokenizer)
         dev, test = (
@@ -182,4 +182,4 @@ class LanguageModelingTask(Task):
         )
         dev.prepare(lm)
         test.prepare(lm)
-        return Lesson(lm, texts, [{"ids": ids} for ids in texts.ids], dev, test, "nats_per_token")
+        return PreparedTask(lm, texts, [{"ids": ids} for ids in texts.ids], dev, test, "nats_per_token")

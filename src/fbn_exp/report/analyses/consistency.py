@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fbn_exp.analysis.findings import Findings
+from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.recurrence import Matches, with_mean
 from fbn_exp.report.figures.consistency import consistency_figure
 from fbn_exp.report.presentation import Presentation, present

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fbn_exp.analysis.findings import Findings
+from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.retest import Retest
 
 # more templates than this are not numbered one by one
