@@ -63,8 +63,8 @@ if __name__ != "__main__":
 import sys
 from pathlib import Path
 from fbn_exp.benchmarks.harness import Harness
-from fbn_exp.config.options import ModelConfig
-from fbn_exp.models import load
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.load import load
 
 folder, tasks = sys.argv[1:]
 lm = load(ModelConfig(name=folder, dtype="float32", device="cpu"), Path("cache"))

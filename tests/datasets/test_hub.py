@@ -181,7 +181,7 @@ def test_a_loading_script_is_refused_with_a_way_out(tmp_path):
 
 def test_an_unreachable_hub_is_one_error_that_asks_for_a_local_copy(tmp_path):
     code = (
-        "from fbn_exp.datasets import HubDataset\n"
+        "from fbn_exp.datasets.hub import HubDataset\n"
         "from fbn_exp.core.errors import DatasetError\n"
         "try: list(HubDataset('nobody/nothing', {'train': 'train'}).documents())\n"
         "except DatasetError as error: print(error)"

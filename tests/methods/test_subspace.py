@@ -185,7 +185,7 @@ def test_signals_may_lie_on_disk_and_are_not_changed(tmp_path, n_tokens):
 
 MEASURE = """
 import resource, sys, torch
-from fbn_exp.subspace import leading_subspace
+from fbn_exp.methods.subspace import leading_subspace
 
 torch.set_num_threads(1)
 n_tokens, n_neurons = int(sys.argv[1]), int(sys.argv[2])

@@ -162,9 +162,10 @@ def test_online_without_key_or_server_names_the_way_out(tmp_path, key):
     script = """
         import sys
         from pathlib import Path
-        from fbn_exp.config.choices import WandbMode
-        from fbn_exp.errors import TrackingError
-        from fbn_exp.tracking import RunInfo, WandbTracker
+        from fbn_exp.tracking.config import WandbMode
+        from fbn_exp.core.errors import TrackingError
+        from fbn_exp.tracking.base import RunInfo
+        from fbn_exp.tracking.wandb import WandbTracker
 
         tracker = WandbTracker(WandbMode.online, "networks", None, [])
         try:
