@@ -77,21 +77,34 @@ def texts(n_texts: int = 12, length: int = 20, more: tuple[str, ...] = ()):
     return [[words[each] for each in rng.integers(len(words), size=length)] for _ in range(n_texts)]
 
 
-def content(
-    n_networks: int, texts: list[list[str]], layout: NeuronLayout, max_networks: int = 32, lesions=()
-):
-    """Content of a report on random networks and time courses over the given texts."""
-    made = world(texts, layout=layout)
+def networks_of(n_networks: int, layout: NeuronLayout, blocks: tuple[int, ...] | None = None):
+    """Random networks, of the whole layout or inside the given blocks."""
     rng = np.random.default_rng(0)
-    n_rows = len(made.signals.values)
-    courses = made.courses(*rng.laplace(size=(n_networks, n_rows)))
     maps = torch.from_numpy(rng.normal(size=(n_networks, layout.n_neurons)) ** 3).float()
+    for row, block in zip(maps, blocks or (), strict=bool(blocks)):
+        inside = layout.blocks[block].columns
+        row[: inside.start] = row[inside.stop :] = 0
     statistics = {
         "explained_variance_ratio": (0.5 / np.arange(1, n_networks + 1)).tolist(),
         "iq": rng.uniform(size=n_networks).tolist(),
     }
     provenance = {"model": "planted & <b>bold</b>", "texts": "made up", "version": "0", "weight_digest": "1"}
-    networks = FunctionalNetworks(maps, layout, statistics, {}, provenance)
+    return FunctionalNetworks(maps, layout, statistics, {}, provenance, blocks)
+
+
+def content(
+    n_networks: int,
+    texts: list[list[str]],
+    layout: NeuronLayout,
+    max_networks: int = 32,
+    lesions=(),
+    blocks: tuple[int, ...] | None = None,
+):
+    """Content of a report on random networks and time courses over the given texts."""
+    made = world(texts, layout=layout)
+    n_rows = len(made.signals.values)
+    courses = made.courses(*np.random.default_rng(1).laplace(size=(n_networks, n_rows)))
+    networks = networks_of(n_networks, layout, blocks)
     threshold = ZThreshold(2.5)
     found = drivers(made.lm, made.signals, courses, networks.masks(threshold))
     correlations = np.corrcoef(courses.numpy().T)

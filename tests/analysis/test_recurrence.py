@@ -16,6 +16,7 @@ from fbn_exp.analysis.recurrence import (
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.methods.fastica import FastICA
+from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares
 from fbn_exp.networks.surrogates import chance_of_match
 from fbn_exp.thresholds.top import TopFraction
@@ -33,6 +34,10 @@ def planted_maps(rng):
     for network in range(N_NETWORKS):
         maps[network, network * WIDTH + rng.permutation(WIDTH)[:20]] = 1
     return maps
+
+
+def templates_of(maps, threshold, minimum_iou):
+    return Templates(FunctionalNetworks(maps, LAYOUT), threshold, minimum_iou)
 
 
 def texts_with(maps_of_text, rng):
@@ -56,7 +61,7 @@ def compared(templates, signals, seed=0):
     individual = individual_maps(signals, ROWS, decompose)
     shifted = shifted_maps(signals, ROWS, decompose, torch.Generator().manual_seed(seed))
     found, null = matches(templates, individual), matches(templates, shifted)
-    masks = mask_null(templates, LAYOUT, individual, 50, rng)
+    masks = mask_null(templates, individual, 50, rng)
     by_masks = compared_with_draws(with_total(found.count.sum(axis=0)), with_total(masks.count))
     by_shift = compared_with_texts(with_total(found.count), with_total(null.count), False, 500, rng)
     return found, by_masks, by_shift
@@ -65,7 +70,7 @@ def compared(templates, signals, seed=0):
 def test_networks_that_recur_in_every_text_are_counted_and_exceed_both_nulls():
     rng = np.random.default_rng(0)
     maps = planted_maps(rng)
-    templates = Templates(torch.from_numpy(maps).float(), ZThreshold(), 0.2)
+    templates = templates_of(torch.from_numpy(maps).float(), ZThreshold(), 0.2)
     signals = texts_with(lambda _: maps, rng)
     kept = signals.clone()
     found, by_masks, by_shift = compared(templates, signals)
@@ -81,7 +86,7 @@ def test_networks_that_recur_in_every_text_are_counted_and_exceed_both_nulls():
 
 def test_networks_of_each_text_alone_do_not_exceed_masks_of_their_sizes_and_blocks():
     rng = np.random.default_rng(1)
-    templates = Templates(torch.from_numpy(planted_maps(rng)).float(), ZThreshold(), 0.1)
+    templates = templates_of(torch.from_numpy(planted_maps(rng)).float(), ZThreshold(), 0.1)
     found, by_masks, _ = compared(templates, texts_with(lambda _: planted_maps(rng), rng))
     total = found.count.sum()
     # 20 of 100 neurons in the same block as the template, each by chance
@@ -98,7 +103,7 @@ def test_networks_of_large_variance_alone_do_not_exceed_shifted_signals():
     signals = torch.from_numpy(loud * rng.laplace(size=(N_TEXTS * LENGTH, N_NEURONS))).float()
     template = torch.zeros(1, N_NEURONS)
     template[0, :10] = 1
-    _, by_masks, by_shift = compared(Templates(template, ZThreshold(), 0.2), signals)
+    _, by_masks, by_shift = compared(templates_of(template, ZThreshold(), 0.2), signals)
     assert by_masks.p_value[0] < 0.02  # random masks would call this consistent
     assert by_shift.p_value[0] > 0.05
     assert by_shift.expected[0] > 10
@@ -108,9 +113,9 @@ def test_the_mask_null_keeps_sizes_by_blocks():
     rng = np.random.default_rng(3)
     maps = torch.rand(4, N_NEURONS, generator=torch.Generator().manual_seed(0))
     maps[:, WIDTH:] *= 0.1  # the largest weights are all in the first block
-    templates = Templates(maps[:2], TopFraction(0.1), 0.1)
+    templates = templates_of(maps[:2], TopFraction(0.1), 0.1)
     assert block_shares(templates.masks, LAYOUT)[:, 0].tolist() == [1, 1]
-    null = mask_null(templates, LAYOUT, [maps[2:]] * 30, 20, rng)
+    null = mask_null(templates, [maps[2:]] * 30, 20, rng)
     expected = 60 * chance_of_match([30, 0, 0], [30, 0, 0], [WIDTH] * 3, 0.1)
     assert null.count.mean(axis=0) == pytest.approx([expected] * 2, rel=0.1)
 

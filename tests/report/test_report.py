@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
-from synthetic import content, lay_out, texts
+from synthetic import content, lay_out, networks_of, texts
 
 from fbn_exp.benchmarks.lesions import keep_lesions
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.report.html.content import matrix, without_nan
 from fbn_exp.report.html.page import content_of, refresh_lesions, rendered, write_report
 from fbn_exp.report.html.pictures import NEGATIVE, POSITIVE, data_uri, map_uri
+from fbn_exp.thresholds.base import z_scores
 
 EVIL = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", " &amp;", "\u202e", "x\0"]
 
@@ -125,6 +126,17 @@ def test_a_single_strong_neuron_of_a_wide_block_survives_the_small_map():
     assert pixels.shape[1] <= 100
     assert (pixels[..., 3] > 0).sum() == 1
     assert pixels[1, :, 3].max() == 255
+
+
+def test_a_map_of_one_block_is_standardised_among_the_neurons_of_that_block():
+    blocks, layout = (2, 0), lay_out(3, 40)
+    shown = content(2, texts(), layout, blocks=blocks)["networks"]
+    maps = networks_of(2, layout, blocks).maps
+    for network, block in enumerate(blocks):
+        inside = layout.blocks[block].columns
+        scores = torch.zeros(layout.n_neurons, dtype=torch.float64)
+        scores[inside] = z_scores(maps[network : network + 1, inside])[0]
+        assert shown[network]["map"] == map_uri(scores, layout, widest=768)
 
 
 def pixels_of(uri: str):

@@ -152,12 +152,12 @@ class Consistency(Analysis):
         self, networks: FunctionalNetworks, threshold: Threshold, recording: Recording | None
     ) -> Findings:
         assert recording is not None
-        if recording.method.per_block:
-            raise ConfigError(
-                "method.per_block is true: consistency decomposes single texts over the whole model; take "
-                "method.per_block=false"
+        if networks.blocks is not None:
+            raise BenchmarkError(
+                "the networks were sought in each block by itself: consistency decomposes single texts over "
+                "the whole model; take networks of method.per_block=false"
             )
-        templates = Templates(networks.maps, threshold, self.minimum_iou)
+        templates = Templates(networks, threshold, self.minimum_iou)
         with recorded(
             recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
         ) as signals:
@@ -187,7 +187,7 @@ class Consistency(Analysis):
         halves: Retest | None,
     ) -> Findings:
         rng = np.random.default_rng(self.seed)
-        masks = core.mask_null(templates, networks.layout, individual, self.null_draws, rng)
+        masks = core.mask_null(templates, individual, self.null_draws, rng)
         found, null = core.matches(templates, individual), core.matches(templates, shifted)
         sums, means = core.with_total, core.with_mean
         return Findings(

@@ -7,6 +7,7 @@ against one another.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fbn_exp.core.errors import MethodError
-from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation, matched
 from fbn_exp.networks.surrogates import ShuffledMasks, shift_each_neuron, sparse, swap_p_value, upper_p_value
@@ -27,16 +28,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Templates:
-    """Group networks: maps (K, N), their masks (K, N) at a threshold, and the IoU that a match exceeds."""
+    """Group networks, the rule for their members, and the IoU that a match exceeds."""
 
-    maps: Tensor
+    networks: FunctionalNetworks
     threshold: Threshold
     minimum_iou: float
 
-    @property
+    @cached_property
     def masks(self) -> Tensor:
         """Members, bool of shape (K, N)."""
-        return self.threshold.masks(self.maps)
+        return self.networks.masks(self.threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def matches(templates: Templates, maps_of_texts: Sequence[Tensor]) -> Matches:
         count.append(same.sum(axis=1).astype(np.float64))
         recurring.append(float(same.any(axis=0).sum()))
         iou.append(matched(overlap))
-        correlation.append(matched(absolute_correlation(templates.maps, maps).numpy()))
+        correlation.append(matched(absolute_correlation(templates.networks.maps, maps).numpy()))
     return Matches(np.array(count), np.array(iou), np.array(correlation), np.array(recurring))
 
 
@@ -125,19 +126,15 @@ class MaskNull:
 
 
 def mask_null(
-    templates: Templates,
-    layout: NeuronLayout,
-    maps_of_texts: Sequence[Tensor],
-    draws: int,
-    rng: np.random.Generator,
+    templates: Templates, maps_of_texts: Sequence[Tensor], draws: int, rng: np.random.Generator
 ) -> MaskNull:
     """What masks of the same sizes in the same blocks, but of random neurons, would count and match.
 
     In each draw the neurons of every text are permuted within their blocks, anew for every text.
     """
-    shuffled = ShuffledMasks(templates.masks, layout)
+    shuffled = ShuffledMasks(templates.masks, templates.networks.layout)
     members: list[csr_matrix] = [sparse(templates.threshold.masks(maps)) for maps in maps_of_texts]
-    shape = (draws, len(templates.maps))
+    shape = (draws, len(templates.networks))
     count, iou = np.zeros(shape), np.zeros(shape)
     for draw in tqdm(range(draws), desc="random masks", unit=" draw", leave=False):
         for each in members:

@@ -16,7 +16,7 @@ from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares, intersection_over_union
 from fbn_exp.report.html.pictures import data_uri, map_uri
 from fbn_exp.signals.recording import Signals
-from fbn_exp.thresholds.base import Threshold, z_scores
+from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]
 
@@ -148,7 +148,7 @@ def _networks(
     given: ReportInput, masks: Tensor, courses: Array, first_row: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     networks, layout = given.networks, given.networks.layout
-    scores, shares = z_scores(networks.maps), block_shares(masks, layout)
+    scores, shares = networks.z_scores(), block_shares(masks, layout)
     rows = given.drivers.table.to_dict("records")
     tokens = dict(list(given.tokens.groupby("network")))
     texts = dict(list(given.drivers.texts.groupby("network")))
