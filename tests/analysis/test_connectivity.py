@@ -3,6 +3,7 @@ import pytest
 
 from fbn_exp.analysis.connectivity import cluster_order, connectivity
 from fbn_exp.core.errors import SignalError
+from fbn_exp.core.rows import Rows
 from fbn_exp.report.analyses.connectivity import connectivity_table
 from fbn_exp.report.figures.connectivity import connectivity_figure
 
@@ -13,9 +14,9 @@ def planted(correlation, n_texts=N_TEXTS, length=LENGTH, seed=0):
     """Gaussian courses with a known correlation within texts, and a large offset of each text."""
     rng = np.random.default_rng(seed)
     root = np.linalg.cholesky(np.array(correlation, dtype=float))
-    text_of_row = np.repeat(np.arange(n_texts), length)
+    rows = Rows((length,) * n_texts)
     courses = rng.standard_normal((n_texts * length, len(root))) @ root.T
-    return courses + 20 * rng.standard_normal(n_texts)[text_of_row, None], text_of_row
+    return courses + 20 * rng.standard_normal(n_texts)[rows.text, None], rows
 
 
 CHAIN = [[1, 0.6, 0.36], [0.6, 1, 0.6], [0.36, 0.6, 1]]
@@ -39,8 +40,8 @@ def test_partial_correlation_drops_what_a_third_network_explains():
 
 
 def test_shrinkage_keeps_partial_correlations_finite_with_more_networks_than_tokens():
-    courses, text_of_row = planted(np.eye(30), n_texts=10, length=20)
-    found = connectivity(courses, text_of_row)
+    courses, rows = planted(np.eye(30), n_texts=10, length=20)
+    found = connectivity(courses, rows)
     off_diagonal = found.partial.mean[np.triu_indices(30, 1)]
     assert np.abs(off_diagonal).max() < 0.35
     assert found.shrinkage > 0.5
@@ -55,10 +56,10 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 
 
 def test_a_course_that_is_flat_in_a_text_leaves_that_text_out_of_its_pairs():
-    courses, text_of_row = planted(CHAIN, n_texts=10)
-    whole = connectivity(courses[LENGTH:], text_of_row[LENGTH:])
-    courses[text_of_row == 0, 0] = 3.0
-    found = connectivity(courses, text_of_row)
+    courses, rows = planted(CHAIN, n_texts=10)
+    whole = connectivity(courses[LENGTH:], Rows(rows.lengths[1:]))
+    courses[rows.slices[0], 0] = 3.0
+    found = connectivity(courses, rows)
     assert found.correlation.mean[0, 1] == pytest.approx(whole.correlation.mean[0, 1])
     assert found.correlation.mean[1, 2] != whole.correlation.mean[1, 2]
 
@@ -89,6 +90,6 @@ def test_the_same_seed_gives_the_same_intervals():
 def test_too_few_texts_are_refused():
     courses, _ = planted(CHAIN, n_texts=3, length=10)
     with pytest.raises(SignalError, match="at least 2 texts of 8 tokens"):
-        connectivity(courses, np.repeat(np.arange(6), 5))
+        connectivity(courses, Rows((5,) * 6))
     with pytest.raises(SignalError, match=r"\(30, 3\)"):
-        connectivity(courses, np.arange(29))
+        connectivity(courses, Rows((29,)))

@@ -67,7 +67,7 @@ def test_planted_drivers_are_named(noise):
 
 def test_a_network_at_first_tokens_alone_is_one_whatever_their_signs(noise):
     made = world(sample())
-    text, position = made.signals.token_of_row()
+    text, position = made.signals.rows.text, made.signals.rows.position
     signs = np.where((position == 0) & (text % 2 == 0), 30.0, np.where(position == 0, -30.0, 0))
     table = labels_of(made, signs + noise(len(text)))
     assert abs(table["driver_first_token"][0]) < 0.05
@@ -76,7 +76,7 @@ def test_a_network_at_first_tokens_alone_is_one_whatever_their_signs(noise):
 
 def test_a_position_that_is_not_the_first_is_a_position_effect(noise):
     made = world(sample())
-    _, position = made.signals.token_of_row()
+    position = made.signals.rows.position
     table = labels_of(made, (position == 3) + 0.05 * noise(len(position)))
     assert abs(table["driver_position"][0]) < 0.3
     assert table["driver_position_any"][0] > 0.8
@@ -156,7 +156,7 @@ def test_the_largest_magnitude_of_every_neuron_is_recorded_over_chunks(monkeypat
 
 def test_texts_are_ranked_by_the_energy_of_their_tokens():
     made = world([["a"] * 4, ["b"] * 9, ["c"] * 4])
-    text, _ = made.signals.token_of_row()
+    text = made.signals.rows.text
     courses = torch.from_numpy(np.array([1.0, 0.5, -3.0])[text][:, None])
     masks = torch.zeros(1, 12, dtype=torch.bool)
     found = drivers(made.lm, made.signals, courses, masks).texts

@@ -4,6 +4,7 @@ import torch
 
 from fbn_exp.analysis.retest import intraclass_correlation, retest, text_maps, time_courses
 from fbn_exp.core.errors import SignalError
+from fbn_exp.core.rows import Rows
 
 # Shrout & Fleiss 1979, table 2: six targets, four judges
 RATINGS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]])
@@ -27,9 +28,8 @@ def planted(own_share, noise=0.3, seed=0):
             courses[half] /= courses[half].std(axis=0)
         rows.append(courses @ (amplitude * change * maps) + 5 * rng.standard_normal(N_NEURONS))
     signals = np.concatenate(rows) + noise * rng.standard_normal((N_TEXTS * LENGTH, N_NEURONS))
-    text_of_row = torch.arange(N_TEXTS).repeat_interleave(LENGTH)
     maps = torch.from_numpy(maps).float()
-    return torch.from_numpy(signals).float(), text_of_row, maps, maps > 0
+    return torch.from_numpy(signals).float(), Rows((LENGTH,) * N_TEXTS), maps, maps > 0
 
 
 def test_intraclass_correlations_are_those_of_shrout_and_fleiss():
@@ -74,17 +74,16 @@ def test_texts_that_do_not_differ_are_not_told_apart():
 
 
 def test_a_network_without_members_has_no_strength():
-    signals, text_of_row, maps, masks = planted(own_share=1)
+    signals, rows, maps, masks = planted(own_share=1)
     masks[1] = False
-    found = retest(signals, text_of_row, maps, masks)
+    found = retest(signals, rows, maps, masks)
     assert np.isnan(found.icc[1])
     assert np.isfinite(found.icc[[0, 2]]).all()
 
 
 def test_short_texts_are_left_out_and_too_few_refused():
     signals, _, maps, masks = planted(own_share=1)
-    lengths = torch.tensor([60] * 5 + [9] * 100)  # halves of 4 tokens cannot carry 3 courses
-    text_of_row = torch.arange(105).repeat_interleave(lengths)
-    assert retest(signals, text_of_row, maps, masks).n_texts == 5
+    rows = Rows([60] * 5 + [9] * 100)  # halves of 4 tokens cannot carry 3 courses
+    assert retest(signals, rows, maps, masks).n_texts == 5
     with pytest.raises(SignalError, match="at least 10 tokens for 3 networks, here are 0"):
-        retest(signals, torch.arange(133).repeat_interleave(9), maps, masks)
+        retest(signals, Rows((9,) * 133), maps, masks)

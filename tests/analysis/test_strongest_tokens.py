@@ -49,7 +49,7 @@ def signals_of(sentences, lm: LanguageModel, excluded: int) -> Signals:
 
 def plant(signals: Signals, strengths: dict[tuple[int, int, int], float], n_networks: int) -> torch.Tensor:
     """Time courses that are small but at (network, text, position)."""
-    text, position = signals.token_of_row()
+    text, position = signals.rows.text, signals.rows.position
     courses = 0.01 * torch.rand(len(text), n_networks, generator=torch.Generator().manual_seed(0)).double()
     for (network, *place), strength in strengths.items():
         row = [list(each) for each in zip(text, position, strict=True)].index(place)

@@ -53,15 +53,18 @@ def test_token_ids_spell_the_beginning_of_the_document(tokenizer):
     assert [tokenizer.decode(ids) for ids in texts.ids] == [each.text[:20] for each in texts.documents]
 
 
-def test_offsets_cut_the_rows_of_signals_into_texts(tokenizer):
+def test_every_token_that_is_not_skipped_has_a_row(tokenizer):
     texts = Listed(["a" * 7, "b" * 3, "c" * 50], n_texts=3, tokens_per_text=16, min_tokens=2).sample(
         tokenizer
     )
-    rows = [token for ids in texts.ids for token in ids]
-    pieces = [rows[start:stop] for start, stop in zip(texts.offsets, texts.offsets[1:], strict=False)]
-    assert pieces == texts.ids
-    assert texts.offsets[-1] == texts.n_tokens == 7 + 3 + 16
-    assert texts.offsets.dtype == np.int64
+    tokens = [token for ids in texts.ids for token in ids]
+    assert [tokens[own] for own in texts.rows().slices] == texts.ids
+    assert len(texts.rows()) == texts.n_tokens == 7 + 3 + 16
+    skipped = texts.rows(3)
+    assert len(skipped) == 4 + 0 + 13
+    assert [texts.ids[i][j] for i, j in zip(skipped.text, skipped.position, strict=True)] == [
+        token for ids in texts.ids for token in ids[3:]
+    ]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)

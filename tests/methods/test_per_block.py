@@ -8,6 +8,7 @@ from planted import matched_correlation, plant, plant_maps
 
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout, Site
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.canica import CanICA
 from fbn_exp.methods.config import Independence
 from fbn_exp.methods.fastica import FastICA
@@ -75,14 +76,14 @@ def test_networks_of_all_blocks_are_ordered_by_their_share_of_the_whole_models_v
 
 
 def test_texts_and_options_reach_the_method(worlds):
-    text = torch.arange(8).repeat_interleave(40)
+    rows = Rows((40,) * 8)
     parts = [plant_maps(320, width, 3, noise=0.1, seed=width) for width in WIDTHS]
     generator = torch.Generator().manual_seed(0)
-    offsets = [5 * torch.randn(8, width, generator=generator)[text] for width in WIDTHS]
+    offsets = [5 * torch.randn(8, width, generator=generator)[rows.text] for width in WIDTHS]
     mixed = torch.cat([part + offset for (part, _), offset in zip(parts, offsets, strict=True)], dim=1)
-    found = PerBlock(CanICA(3), LAYOUT).fit(mixed, text)
-    rows = [row for row, block in enumerate(found.block_of_network_) if block == 1]
-    own = found.maps_[rows][:, LAYOUT.blocks[1].columns]
+    found = PerBlock(CanICA(3), LAYOUT).fit(mixed, rows)
+    second = [network for network, block in enumerate(found.block_of_network_) if block == 1]
+    own = found.maps_[second][:, LAYOUT.blocks[1].columns]
     assert matched_correlation(own, parts[1][1]).min() > 0.95
     spatial = PerBlock(FastICA(3, independence=Independence.spatial), LAYOUT).fit(mixed)
     assert spatial.metrics_["spatial"] == 1

@@ -6,6 +6,7 @@ from scipy.stats import kstest
 from typing_extensions import override
 
 from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.pca import PCA
@@ -16,7 +17,7 @@ from fbn_exp.reliability.nulls import DESCRIPTIONS
 from fbn_exp.reliability.split_half import aligned
 from fbn_exp.thresholds.z import ZThreshold
 
-TEXTS = torch.arange(20).repeat_interleave(100)
+TEXTS = Rows((100,) * 20)
 RULE = ZThreshold(1.96)
 
 
@@ -34,8 +35,8 @@ class SameNetworks(Decomposition):
     """Finds by another way than the subspace's mixing what PCA finds."""
 
     @override
-    def _decompose(self, signals, text_of_row, generator):
-        assert len(text_of_row) == len(signals)
+    def _decompose(self, signals, rows, generator):
+        assert len(rows) == len(signals)
         found = PCA(self.n_components).fit(signals)
         return Components(found.maps_, found.time_courses_, float(signals.var(dim=0).sum()) * len(signals))
 
@@ -119,7 +120,7 @@ def test_noise_has_low_iq_and_uniform_p(null):
     p, iq = [], []
     for seed in range(14):
         noise = torch.randn(400, 60, generator=torch.Generator().manual_seed(seed))
-        texts = torch.arange(20).repeat_interleave(20)
+        texts = Rows((20,) * 20)
         # in noise the fixed point wanders on: few steps are as good as many, and cheap
         method = FastICA(6, seed=seed, max_iterations=15)
         statistics = assess(method, noise, texts, runs=4, surrogates=6, surrogate=null).report_.statistics
@@ -183,7 +184,7 @@ def test_one_kind_of_runs_has_one_iq(world):
 
 
 def test_one_text_cannot_be_resampled_or_split_but_has_starts(world):
-    one = torch.zeros(2000, dtype=torch.int64)
+    one = Rows((2000,))
     with pytest.raises(MethodError, match=r"draws texts, there is 1.*resample=starts"):
         assess(PCA(5), world[0], one)
     found = assess(PCA(5), world[0], one, resample=Resample.starts, surrogate=Surrogate.none)

@@ -2,12 +2,13 @@ import pytest
 import torch
 from planted import plant
 
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.pca import PCA
 from fbn_exp.reliability.config import Surrogate
 from fbn_exp.reliability.nulls import column_chunks, fits_of, p_values, phase_randomiser, shifted, surrogate
 from fbn_exp.reliability.runs import WholeFits
 
-TEXTS = torch.arange(10).repeat_interleave(50)
+TEXTS = Rows((50,) * 10)
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -3,6 +3,7 @@ import torch
 from planted import matched_correlation, plant
 
 from fbn_exp.core.errors import MethodError
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.reliability.clusters import similarity
@@ -13,11 +14,10 @@ from fbn_exp.reliability.runs import (
     changed,
     draw_texts,
     one_start,
-    rows_of_texts,
     span,
 )
 
-TEXTS = torch.arange(20).repeat_interleave(100)
+TEXTS = Rows((100,) * 20)
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,10 @@ def fits(method, signals):
     return fits_of(method, signals, TEXTS, torch.Generator().manual_seed(0))
 
 
-def test_drawn_texts_are_whole_and_as_many_as_there_are():
-    texts = torch.arange(4).repeat_interleave(torch.tensor([2, 1, 3, 2]))
-    rows, drawn = rows_of_texts(texts, torch.tensor([2, 0, 2]))
-    assert rows.tolist() == [3, 4, 5, 0, 1, 3, 4, 5]
-    assert drawn.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
-    rows, drawn = draw_texts(texts, torch.Generator().manual_seed(1))
-    assert drawn.unique_consecutive().tolist() == [0, 1, 2, 3]
-    assert len(rows) == len(drawn)
+def test_as_many_texts_are_drawn_as_have_rows():
+    drawn = draw_texts(Rows([2, 0, 3, 2]), torch.Generator().manual_seed(1))
+    assert len(drawn) == 3
+    assert 1 not in drawn
 
 
 @pytest.mark.parametrize("method", [FastICA(5, tolerance=1e-8), PCA(5)])
@@ -45,7 +41,7 @@ def test_a_resampled_run_is_a_refit_to_the_drawn_rows(low_rank, method):
     drawn = draw_texts(TEXTS, torch.Generator().manual_seed(3))
     inside = fits(method, low_rank)
     run = inside.run(drawn, seed=4)
-    refit = one_start(method).fit(low_rank[drawn[0]])
+    refit = one_start(method).fit(low_rank[TEXTS.of_texts(drawn)])
     assert matched_correlation(inside.maps(run.weights), refit.maps_).min() > 0.9999
     other = fits(method, low_rank).run(None, seed=4)
     assert matched_correlation(inside.maps(other.weights), refit.maps_).min() < 0.9999
@@ -98,8 +94,7 @@ def test_a_method_that_applies_another_changes_that_one_too():
 
 
 def test_too_few_drawn_tokens_are_refused(low_rank):
-    made = fits(PCA(5), low_rank)
+    made = fits_of(PCA(5), low_rank, Rows((1,) * 2000), torch.Generator().manual_seed(0))
     assert isinstance(made, SubspaceFits)
-    rows = torch.tensor([0, 1, 2, 3, 3, 3])
     with pytest.raises(MethodError, match=r"hold 3 independent tokens for 5 components.*resample=starts"):
-        made.run((rows, torch.zeros(6, dtype=torch.int64)), seed=0)
+        made.run([0, 1, 2, 3, 3, 3], seed=0)

@@ -5,6 +5,7 @@ import torch
 from planted import matched_correlation, plant
 
 from fbn_exp.core.layout import Site
+from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.methods.canica import CanICA
@@ -62,9 +63,9 @@ def test_every_method_finds_on_a_gpu_what_it_finds_on_the_processor(method):
     courses = torch.randn(900, 6, generator=rng) ** 3
     maps = torch.randn(6, 700, generator=rng) * (torch.rand(6, 700, generator=rng) < 0.1)
     signals = courses @ maps + 0.05 * torch.randn(900, 700, generator=rng)
-    text_of_row = torch.arange(900) // 90
-    expected = method.fit(signals, text_of_row).maps_
-    found = method.fit(signals.cuda(), text_of_row)
+    texts = Rows((90,) * 10)
+    expected = method.fit(signals, texts).maps_
+    found = method.fit(signals.cuda(), texts)
     assert found.maps_.device.type == found.time_courses_.device.type == "cpu"
     assert matched_correlation(found.maps_, expected).min() > 0.99
 

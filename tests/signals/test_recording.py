@@ -5,14 +5,11 @@ from contextlib import ExitStack
 import pytest
 import torch
 from drawn import LENGTHS, build, draw_texts, shared
-from hypothesis import given
-from hypothesis import strategies as st
 from zoo import DEPTH, WIDTH, ZOO, Place
 
 from fbn_exp.core.errors import ConfigError, SignalError
-from fbn_exp.core.layout import NeuronLayout, Site
+from fbn_exp.core.layout import Site
 from fbn_exp.core.memmap import is_mapped
-from fbn_exp.core.moments import NeuronStatistics, RowNorms
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.signals.config import SignalsConfig, Standardise, Storage
@@ -81,26 +78,9 @@ def test_first_tokens_are_left_out_also_of_texts_that_have_no_more(excluded, tmp
     full = record(lm, texts, tmp_path).values.split(list(LENGTHS))
     found = record(lm, texts, tmp_path, first_tokens_excluded=excluded)
     torch.testing.assert_close(found.values, torch.cat([each[excluded:] for each in full]))
-    text, position = found.token_of_row()
+    text, position = found.rows.text, found.rows.position
     looked_up = torch.stack([full[i][j] for i, j in zip(text, position, strict=True)])
     torch.testing.assert_close(found.values, looked_up)
-
-
-@given(st.lists(st.integers(1, 20), min_size=1, max_size=12), st.integers(0, 25))
-def test_every_row_belongs_to_one_token_in_text_order(lengths, excluded):
-    empty = torch.zeros(0)
-    signals = Signals(
-        torch.zeros(0, 1),
-        NeuronLayout.of(Site.mlp_output, ["a"], [1]),
-        draw_texts(lengths),
-        excluded,
-        NeuronStatistics(empty, empty, empty),
-        RowNorms(0, 0, 0, 0),
-        1,
-    )
-    text, position = signals.token_of_row()
-    expected = [(i, j) for i, length in enumerate(lengths) for j in range(length) if j >= excluded]
-    assert list(zip(text.tolist(), position.tolist(), strict=True)) == expected
 
 
 @pytest.mark.parametrize("how", Standardise)

@@ -13,6 +13,7 @@ from typing_extensions import override
 from fbn_exp.analysis.base import Analysis, Recording
 from fbn_exp.analysis.retest import time_courses
 from fbn_exp.core.errors import ConfigError, SignalError
+from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -71,9 +72,7 @@ class Connectivity:
     texts: str = ""
 
 
-def connectivity(
-    courses: Array, text_of_row: NDArray[np.int64], seed: int = 0, draws: int = 1_000
-) -> Connectivity:
+def connectivity(courses: Array, rows: Rows, seed: int = 0, draws: int = 1_000) -> Connectivity:
     """Correlation and partial correlation of networks within texts, averaged over texts.
 
     Correlations are taken within each text, so that differences between texts do not pass as
@@ -83,8 +82,8 @@ def connectivity(
     ----------
     courses : array of shape (T, K)
         Time courses of K networks over all tokens.
-    text_of_row : array of shape (T,), int64
-        Index of the text of each token.
+    rows : Rows
+        Text of each token.
     seed : int
         Seed of the bootstrap.
     draws : int
@@ -95,15 +94,13 @@ def connectivity(
     SignalError
         If shapes disagree, a value is not finite, or fewer than two texts have ``LEAST_TOKENS`` tokens.
     """
-    if courses.ndim != 2 or text_of_row.shape != courses.shape[:1]:
+    if courses.ndim != 2 or len(courses) != len(rows):
         raise SignalError(
-            f"time courses have shape {courses.shape} and texts of rows {text_of_row.shape}, "
-            "need (T, K) and (T,)"
+            f"time courses have shape {courses.shape} and texts {len(rows)} rows, need (T, K) and T"
         )
     if not np.isfinite(courses).all():
         raise SignalError("time courses hold a value that is not finite")
-    parts = [courses[text_of_row == text] for text in np.unique(text_of_row)]
-    parts = [part for part in parts if len(part) >= LEAST_TOKENS]
+    parts = [part for part in (courses[own] for own in rows.slices) if len(part) >= LEAST_TOKENS]
     if len(parts) < 2:
         raise SignalError(
             f"connectivity needs at least 2 texts of {LEAST_TOKENS} tokens or more, here are {len(parts)}: "
@@ -231,5 +228,5 @@ class ConnectivityOfNetworks(Analysis):
             recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
         ) as signals:
             courses = time_courses(signals.values, networks.maps).numpy()
-            found = connectivity(courses, signals.token_of_row()[0], self.seed, self.draws)
+            found = connectivity(courses, signals.rows, self.seed, self.draws)
         return replace(found, texts=self.dataset.describe())

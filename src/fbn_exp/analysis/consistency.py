@@ -17,7 +17,7 @@ from fbn_exp.core.errors import BenchmarkError, ConfigError, SignalError
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
-from fbn_exp.signals.recording import Signals, recorded
+from fbn_exp.signals.recording import recorded
 from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]
@@ -161,7 +161,7 @@ class Consistency(Analysis):
         with recorded(
             recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
         ) as signals:
-            rows = _rows_of_texts(signals)
+            rows = signals.rows.slices
             generator = torch.Generator().manual_seed(self.seed)
             method = copy.copy(recording.method)
             method.n_components = self.n_components
@@ -172,8 +172,7 @@ class Consistency(Analysis):
             individual = core.individual_maps(signals.values, rows, decompose)
             shifted = core.shifted_maps(signals.values, rows, decompose, generator)
             try:
-                text_of_row = torch.from_numpy(signals.token_of_row()[0])
-                halves = retest(signals.values, text_of_row, networks.maps, templates.masks)
+                halves = retest(signals.values, signals.rows, networks.maps, templates.masks)
             except SignalError:
                 halves = None  # the report says so
         return self._findings(networks, templates, individual, shifted, halves)
@@ -219,10 +218,3 @@ class Consistency(Analysis):
             texts=self.dataset.describe(),
             asked=self.dataset.n_texts,
         )
-
-
-def _rows_of_texts(signals: Signals) -> list[slice]:
-    """Rows of each text that has any."""
-    text_of_row, _ = signals.token_of_row()
-    _, starts, counts = np.unique(text_of_row, return_index=True, return_counts=True)
-    return [slice(int(start), int(start + count)) for start, count in zip(starts, counts, strict=True)]

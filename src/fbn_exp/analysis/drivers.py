@@ -239,13 +239,11 @@ def _top_token(features: TokenFeatures, rows: Codes) -> tuple[str, float]:
 
 def _strongest_texts(energy: Array, signals: Signals) -> pd.DataFrame:
     """Texts whose tokens have the largest mean energy."""
-    text, _ = signals.token_of_row()
-    n_texts = len(signals.texts)
-    counts = np.bincount(text, minlength=n_texts)
-    sums = np.zeros((n_texts, energy.shape[1]))
-    np.add.at(sums, text, energy)
-    strength = np.sqrt(sums / np.maximum(counts, 1)[:, None])
-    rows = [
+    rows = signals.rows
+    sums = np.zeros((len(signals.texts), energy.shape[1]))
+    np.add.at(sums, rows.text, energy)
+    strength = np.sqrt(sums / np.maximum(rows.lengths, 1)[:, None])
+    found = [
         {
             "network": network,
             "rank": rank,
@@ -256,4 +254,4 @@ def _strongest_texts(energy: Array, signals: Signals) -> pd.DataFrame:
         for network in range(energy.shape[1])
         for rank, place in enumerate(np.argsort(-strength[:, network], kind="stable")[:TEXTS], start=1)
     ]
-    return pd.DataFrame(rows, columns=["network", "rank", "text", "origin", "root_mean_square"])
+    return pd.DataFrame(found, columns=["network", "rank", "text", "origin", "root_mean_square"])

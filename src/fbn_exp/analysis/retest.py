@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.moments import row_chunks
+from fbn_exp.core.rows import Rows
 
 Array = NDArray[np.float64]
 
@@ -121,15 +122,15 @@ class Retest:
     n_texts: int
 
 
-def retest(signals: Tensor, text_of_row: Tensor, maps: Tensor, masks: Tensor) -> Retest:
+def retest(signals: Tensor, rows: Rows, maps: Tensor, masks: Tensor) -> Retest:
     """Dual regression of group maps onto both halves of every text.
 
     Parameters
     ----------
     signals : Tensor of shape (T, N), float32
         Of texts that the maps do not come from.
-    text_of_row : Tensor of shape (T,), int64
-        Index of the text of each token, ascending.
+    rows : Rows
+        Text of each token.
     maps : Tensor of shape (K, N)
         Group networks.
     masks : Tensor of shape (K, N), bool
@@ -140,7 +141,7 @@ def retest(signals: Tensor, text_of_row: Tensor, maps: Tensor, masks: Tensor) ->
     SignalError
         If fewer than ``LEAST_TEXTS`` texts have more than 2 (K + 2) tokens.
     """
-    halves = _halves(text_of_row, least=len(maps) + 2)
+    halves = rows.halves(least=len(maps) + 2)
     if len(halves) < LEAST_TEXTS:
         raise SignalError(
             f"test-retest needs {LEAST_TEXTS} texts of at least {2 * (len(maps) + 2)} tokens for {len(maps)} "
@@ -164,18 +165,6 @@ def retest(signals: Tensor, text_of_row: Tensor, maps: Tensor, masks: Tensor) ->
         found += [_recurrence(regressed[:, :, place], mask) for place, mask in enumerate(masks[part])]
     consistency, agreement, own, other, identification = np.array(found).T
     return Retest(consistency, agreement, own, other, identification, len(halves))
-
-
-def _halves(text_of_row: Tensor, least: int) -> list[tuple[slice, slice]]:
-    """Rows of the first and second half of every text whose halves have at least so many rows."""
-    lengths = torch.unique_consecutive(text_of_row, return_counts=True)[1].tolist()
-    halves, start = [], 0
-    for length in lengths:
-        middle = start + length // 2
-        if length // 2 >= least:
-            halves.append((slice(start, middle), slice(middle, start + length)))
-        start += length
-    return halves
 
 
 def _recurrence(regressed: Tensor, mask: Tensor) -> tuple[float, float, float, float, float]:

@@ -101,7 +101,7 @@ class TokenFeatures:
 def token_features(lm: LanguageModel, signals: Signals) -> TokenFeatures:
     """Features of every token of the signals."""
     texts = signals.texts
-    text, position = signals.token_of_row()
+    text, position = signals.rows.text, signals.rows.position
     bar = tqdm(texts.ids, desc="tokens as text", unit=" text", leave=False, delay=1)
     pieces = [token_pieces(lm.tokenizer, ids) for ids in bar]
     rows = list(zip(text.tolist(), position.tolist(), strict=True))
@@ -159,13 +159,13 @@ def strongest_tokens(
     DataFrame
         Columns network, rank, strength (signed), token, before, after, text, position, origin.
     """
-    text_of_row, position_of_row = signals.token_of_row()
+    where = signals.rows
     rows: list[dict[str, object]] = []
     for network in range(time_courses.shape[1]):
         course = time_courses[:, network].numpy()
         order = np.argsort(-np.abs(course), kind="stable")[:count]
         for rank, row in enumerate(order, start=1):
-            text, position = int(text_of_row[row]), int(position_of_row[row])
+            text, position = int(where.text[row]), int(where.position[row])
             ids = list(signals.texts.ids[text])
             rows.append(
                 {

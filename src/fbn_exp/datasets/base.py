@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.config import Split
 
 if TYPE_CHECKING:
@@ -76,10 +76,9 @@ class Texts:
         """Number of tokens of each text."""
         return [len(item.ids) for item in self.items]
 
-    @cached_property
-    def offsets(self) -> NDArray[np.int64]:
-        """Row where each text starts in signals, then the number of rows; shape (n + 1,)."""
-        return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+    def rows(self, skipped: int = 0) -> Rows:
+        """Rows of signals recorded from these texts, without the first ``skipped`` tokens of each."""
+        return Rows([max(0, length - skipped) for length in self.lengths], skipped)
 
     @cached_property
     def text_digests(self) -> frozenset[str]:
@@ -94,7 +93,7 @@ class Texts:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over token ids and text boundaries, in hexadecimal."""
-        boundaries = self.offsets.astype("<i8")
+        boundaries = self.rows().offsets.astype("<i8")
         tokens = np.array([token for item in self.items for token in item.ids], dtype="<i8")
         return hashlib.sha256(boundaries.tobytes() + tokens.tobytes()).hexdigest()
 

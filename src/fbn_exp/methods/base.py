@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.subspace import Subspace, leading_subspace
 
 
@@ -88,28 +89,28 @@ class Decomposition(ABC):
         self.seed = seed
         self.per_block = per_block
 
-    def fit(self, signals: Tensor, text_of_row: Tensor | None = None) -> Self:
+    def fit(self, signals: Tensor, rows: Rows | None = None) -> Self:
         """Decompose signals.
 
         Parameters
         ----------
         signals : Tensor of shape (T, N), float32
             Not changed.
-        text_of_row : Tensor of shape (T,), int64, optional
-            Index of the text of each token, in ascending order; None takes all tokens as one text.
+        rows : Rows, optional
+            Text of each token; None takes all tokens as one text.
 
         Raises
         ------
         MethodError
             If they hold a value that is not finite, or fewer independent tokens or neurons than K.
         """
-        if text_of_row is None:
-            text_of_row = torch.zeros(signals.shape[0], dtype=torch.int64)
+        if rows is None:
+            rows = Rows((len(signals),))
         generator = torch.Generator().manual_seed(self.seed)
-        self._learn(self.decompose(signals, text_of_row, generator))
+        self._learn(self.decompose(signals, rows, generator))
         return self
 
-    def decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+    def decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         """Find components, without their scale, sign and order; of what is learned, only metrics are kept.
 
         Raises
@@ -119,12 +120,12 @@ class Decomposition(ABC):
         """
         self._check(signals)
         self.metrics_ = {}
-        found = self._decompose(signals, text_of_row, generator)
+        found = self._decompose(signals, rows, generator)
         # wherever the signals are, what is found in them is small
         return Components(found.maps.cpu(), found.time_courses.cpu(), found.total_energy)
 
     @abstractmethod
-    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+    def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         """Find K components."""
 
     def _learn(self, found: Components) -> None:
@@ -173,7 +174,7 @@ class SubspaceDecomposition(Decomposition):
         return principal_subspace(signals, self.n_components, generator)
 
     @override
-    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+    def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         subspace = self.subspace(signals, generator)
         mixing = self.mixing(subspace, generator)
         maps = mixing.float() @ subspace.loadings

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.moments import neuron_statistics
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.config import Contrast
 from fbn_exp.methods.fastica import Rotation, check_iterations, fixed_point
@@ -75,17 +76,17 @@ class CanICA(Decomposition):
         self.restarts = restarts
 
     @override
-    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
-        loadings = self._group_loadings(signals, text_of_row, generator)
+    def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
+        loadings = self._group_loadings(signals, rows, generator)
         whitened = NeuronWhitening.of(loadings)
         rotation = self._sparsest(whitened.values, generator)
         maps = whitened.mixing(rotation).float() @ loadings
         total_energy = float(neuron_statistics(signals).standard_deviation.square().sum()) * len(signals)
         return Components(maps, least_squares_courses(signals, maps), total_energy)
 
-    def _group_loadings(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Tensor:
+    def _group_loadings(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Tensor:
         """Leading right singular vectors (K, N) of the texts' stacked loadings."""
-        stacked = self._stacked_loadings(signals, text_of_row, generator)
+        stacked = self._stacked_loadings(signals, rows, generator)
         # rows are principal components, not samples: their mean says nothing
         rank = len(stacked)
         if rank > 0:
@@ -99,14 +100,13 @@ class CanICA(Decomposition):
             )
         return group.loadings
 
-    def _stacked_loadings(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Tensor:
+    def _stacked_loadings(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Tensor:
         """Loadings (R, N) of the principal components of each text, the only copy of this size."""
-        _, lengths = torch.unique_consecutive(text_of_row, return_counts=True)
-        kept = torch.minimum(lengths - 1, torch.tensor(self.n_components)).clamp_max(signals.shape[1])
-        stacked = torch.empty(int(kept.sum()), signals.shape[1], device=signals.device)
+        texts = [signals[own] for own in rows.slices]
+        kept = [min(len(text) - 1, self.n_components, signals.shape[1]) for text in texts]
+        stacked = torch.empty(sum(kept), signals.shape[1], device=signals.device)
         n_rows = 0
-        texts = signals.split(lengths.tolist())
-        progress = tqdm(zip(texts, kept.tolist(), strict=True), "PCA of texts", len(texts), leave=False)
+        progress = tqdm(zip(texts, kept, strict=True), "PCA of texts", len(texts), leave=False)
         for text, most in progress:
             if most == 0:  # a single token has no variance
                 continue

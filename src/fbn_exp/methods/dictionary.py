@@ -14,6 +14,7 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, principal_subspace
 from fbn_exp.methods.config import Independence
 from fbn_exp.methods.fastica import FastICA
@@ -87,7 +88,7 @@ class DictionaryLearning(Decomposition):
         self.batch_size = batch_size
 
     @override
-    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+    def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         subspace = principal_subspace(signals, self.n_components, generator)
         reduced = subspace.singular_values[:, None] * subspace.loadings.double()
         norms = torch.linalg.vector_norm(reduced, dim=0)

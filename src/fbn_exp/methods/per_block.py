@@ -10,6 +10,7 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.core.moments import neuron_statistics
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.subspace import RANK_TOLERANCE
 
@@ -47,7 +48,7 @@ class PerBlock(Decomposition):
         self.layout = layout
 
     @override
-    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
+    def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         found: dict[int, Components] = {}
         metrics: dict[str, list[float]] = defaultdict(list)
         silent = 0
@@ -59,7 +60,7 @@ class PerBlock(Decomposition):
                 )
                 silent += 1
                 continue
-            found[index] = self._decompose_block(own, text_of_row, generator, index, block)
+            found[index] = self._decompose_block(own, rows, generator, index, block)
             for name, value in self.method.metrics_.items():
                 metrics[name].append(value)
         if not found:
@@ -69,10 +70,10 @@ class PerBlock(Decomposition):
         return self._together(found)
 
     def _decompose_block(
-        self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator, index: int, block: Block
+        self, signals: Tensor, rows: Rows, generator: torch.Generator, index: int, block: Block
     ) -> Components:
         try:
-            return self.method.decompose(signals, text_of_row, generator)
+            return self.method.decompose(signals, rows, generator)
         except MethodError as error:
             raise MethodError(f"method.per_block, block {index} ({block.path}): {error}") from error
 

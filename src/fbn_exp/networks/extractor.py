@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import fbn_exp
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset, Texts
@@ -90,8 +88,7 @@ class Extractor:
         method = PerBlock(self.method, layout) if self.method.per_block else self.method
         with recorded(lm, texts, layout, self.signals, scratch) as signals:
             started = time.perf_counter()
-            text_of_row, _ = signals.token_of_row()
-            method.fit(signals.values, torch.from_numpy(text_of_row))
+            method.fit(signals.values, signals.rows)
             seconds = time.perf_counter() - started
             yield Extraction(self._networks(lm, signals, method), signals, seconds, method)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, peak_signs
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.reliability.base import Reliability, ReliabilityReport
@@ -134,15 +135,15 @@ class Centrotypes(Decomposition):
         self.threshold = threshold
 
     @override
-    def _decompose(self, signals: Tensor, text_of_row: Tensor, generator: torch.Generator) -> Components:
-        n_texts = len(text_of_row.unique_consecutive())
+    def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
+        n_texts = len(rows.present)
         if any(self.plan.resampled) and n_texts < 2:
             raise MethodError(
                 f"reliability.resample={self.plan.resample} draws texts, there is {n_texts}: take more "
                 "(dataset.n_texts), or reliability.resample=starts"
             )
         started = time.perf_counter()
-        widest = fits_of(self._widest(signals), signals, text_of_row, generator)
+        widest = fits_of(self._widest(signals), signals, rows, generator)
         fits = fits_at(self.n_components, self.method, widest)
         runs = fits.runs(self.plan.resampled, generator, "Runs")
         clusters = cluster(runs)
@@ -161,7 +162,7 @@ class Centrotypes(Decomposition):
             statistics |= significance(clusters.reproducibility, null)
         if n_texts > 1:
             reported = found.maps * peak_signs(found.maps)[:, None]
-            halves = split_half(self.method, signals, text_of_row, reported, self.threshold, generator)
+            halves = split_half(self.method, signals, rows, reported, self.threshold, generator)
             statistics |= halves.statistics()
             metrics |= halves.metrics()
         self.report_ = ReliabilityReport(

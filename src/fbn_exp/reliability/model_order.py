@@ -27,8 +27,8 @@ def fits_at(n_components: int, method: Method, fits: AnyFits) -> AnyFits:
     other = changed(method, n_components=n_components)
     if isinstance(fits, SubspaceFits):
         assert isinstance(other, SubspaceDecomposition)
-        return SubspaceFits(other, truncated(fits.subspace, n_components), fits.text_of_row)
-    return WholeFits(other, fits.signals, fits.text_of_row)
+        return SubspaceFits(other, truncated(fits.subspace, n_components), fits.rows)
+    return WholeFits(other, fits.signals, fits.rows)
 
 
 def model_order_curve(

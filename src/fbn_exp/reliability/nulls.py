@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fbn_exp.core.moments import CHUNK_VALUES
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Decomposition, SubspaceDecomposition
 from fbn_exp.reliability.clusters import cluster
 from fbn_exp.reliability.config import Surrogate
@@ -21,13 +22,11 @@ DESCRIPTIONS = {
 }
 
 
-def fits_of(
-    method: Decomposition, signals: Tensor, text_of_row: Tensor, generator: torch.Generator
-) -> AnyFits:
+def fits_of(method: Decomposition, signals: Tensor, rows: Rows, generator: torch.Generator) -> AnyFits:
     """Fits of a method to signals, inside their principal subspace where the method allows it."""
     if isinstance(method, SubspaceDecomposition):
-        return SubspaceFits(method, method.subspace(signals, generator), text_of_row)
-    return WholeFits(method, signals, text_of_row)
+        return SubspaceFits(method, method.subspace(signals, generator), rows)
+    return WholeFits(method, signals, rows)
 
 
 def null_reproducibility(
@@ -78,10 +77,10 @@ def surrogate(
     kind: Surrogate, fits: AnyFits, signals: Tensor, generator: torch.Generator
 ) -> Iterator[AnyFits]:
     """Fits to one surrogate of the signals."""
-    method, texts = fits.method, fits.text_of_row
+    method, rows = fits.method, fits.rows
     if kind is Surrogate.shift:
         with shifted(signals, generator):
-            yield fits_of(method, signals, texts, generator)
+            yield fits_of(method, signals, rows, generator)
     elif isinstance(fits, SubspaceFits):
         # one linear map over tokens, orthogonal, mean kept: it commutes with the projection
         turn = phase_randomiser(len(signals), generator)
@@ -91,7 +90,7 @@ def surrogate(
         drawn = torch.empty_like(signals)
         for columns in column_chunks(signals):
             drawn[:, columns] = turn(signals[:, columns])
-        yield WholeFits(method, drawn, texts)
+        yield WholeFits(method, drawn, rows)
 
 
 def phase_randomiser(n_tokens: int, generator: torch.Generator) -> Callable[[Tensor], Tensor]:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.memmap import times, transposed_times
 from fbn_exp.core.moments import neuron_statistics, row_chunks
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, SubspaceDecomposition
 from fbn_exp.methods.subspace import Subspace
 
@@ -51,8 +52,8 @@ class Fits(ABC):
 
     method: Decomposition
 
-    def __init__(self, text_of_row: Tensor) -> None:
-        self.text_of_row = text_of_row
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
 
     def runs(self, resampled: Sequence[bool], generator: torch.Generator, progress: str) -> list[Run]:
         """One fit for each entry of ``resampled``, from a new random start each.
@@ -67,13 +68,13 @@ class Fits(ABC):
         found = []
         for resample in tqdm(resampled, desc=progress, unit=" run", leave=False):
             seed = int(torch.randint(SEEDS, (1,), generator=generator))
-            drawn = draw_texts(self.text_of_row, generator) if resample else None
+            drawn = draw_texts(self.rows, generator) if resample else None
             found.append(self.run(drawn, seed))
         return found
 
     @abstractmethod
-    def run(self, drawn: tuple[Tensor, Tensor] | None, seed: int) -> Run:
-        """One fit, to all tokens or to drawn rows with the text of each."""
+    def run(self, drawn: list[int] | None, seed: int) -> Run:
+        """One fit, to all tokens or to those of drawn texts."""
 
     @abstractmethod
     def maps(self, weights: Tensor) -> Tensor:
@@ -97,21 +98,21 @@ class SubspaceFits(Fits):
 
     method: SubspaceDecomposition
 
-    def __init__(self, method: SubspaceDecomposition, subspace: Subspace, text_of_row: Tensor) -> None:
-        super().__init__(text_of_row)
+    def __init__(self, method: SubspaceDecomposition, subspace: Subspace, rows: Rows) -> None:
+        super().__init__(rows)
         self.method = method
         self.subspace = subspace
         self.root = covariance_root(subspace.loadings)
 
     def with_scores(self, scores: Tensor) -> "SubspaceFits":
         """The same subspace with other time courses."""
-        return SubspaceFits(self.method, replace(self.subspace, scores=scores), self.text_of_row)
+        return SubspaceFits(self.method, replace(self.subspace, scores=scores), self.rows)
 
     @override
-    def run(self, drawn: tuple[Tensor, Tensor] | None, seed: int) -> Run:
+    def run(self, drawn: list[int] | None, seed: int) -> Run:
         subspace, turn = self.subspace, torch.eye(len(self.root), dtype=torch.float64)
         if drawn is not None:
-            subspace, turn = resampled_subspace(self.subspace, drawn[0])
+            subspace, turn = resampled_subspace(self.subspace, torch.from_numpy(self.rows.of_texts(drawn)))
         method = one_start(self.method)
         mixing = method.mixing(subspace, torch.Generator().manual_seed(seed)).cpu() @ turn.cpu()
         directions = torch.nn.functional.normalize(mixing @ self.root, dim=1)
@@ -143,19 +144,19 @@ class SubspaceFits(Fits):
 class WholeFits(Fits):
     """Fits of a method that needs the signals themselves; a resampled run copies its rows."""
 
-    def __init__(self, method: Decomposition, signals: Tensor, text_of_row: Tensor) -> None:
-        super().__init__(text_of_row)
+    def __init__(self, method: Decomposition, signals: Tensor, rows: Rows) -> None:
+        super().__init__(rows)
         self.method = method
         self.signals = signals
 
     @override
-    def run(self, drawn: tuple[Tensor, Tensor] | None, seed: int) -> Run:
+    def run(self, drawn: list[int] | None, seed: int) -> Run:
         method = changed(self.method, restarts=1, seed=seed)
         if drawn is None:
-            method.fit(self.signals, self.text_of_row)
+            method.fit(self.signals, self.rows)
         else:
-            rows, texts = drawn
-            method.fit(self.signals[rows.to(self.signals.device)], texts)
+            own = torch.from_numpy(self.rows.of_texts(drawn)).to(self.signals.device)
+            method.fit(self.signals[own], self.rows.subset(drawn))
         return Run(unit_maps(method.maps_), method.maps_, None, converged(method))
 
     @override
@@ -215,26 +216,11 @@ def converged(method: Decomposition) -> bool:
     return method.metrics_.get("converged", 1.0) == 1.0
 
 
-def draw_texts(text_of_row: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Bootstrap of texts: rows of as many texts as there are, drawn with replacement.
-
-    Returns
-    -------
-    rows, texts : Tensor of shape (T',), int64
-        Rows of the drawn texts, and the number of the draw that each belongs to: a text that is drawn
-        twice is two texts.
-    """
-    _, lengths = text_of_row.unique_consecutive(return_counts=True)
-    drawn = torch.randint(len(lengths), (len(lengths),), generator=generator)
-    return rows_of_texts(text_of_row, drawn)
-
-
-def rows_of_texts(text_of_row: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of chosen texts (positions among the texts), and the number of the choice of each row."""
-    _, lengths = text_of_row.unique_consecutive(return_counts=True)
-    parts = torch.arange(len(text_of_row)).split(lengths.tolist())
-    rows = torch.cat([parts[text] for text in chosen.tolist()])
-    return rows, torch.arange(len(chosen)).repeat_interleave(lengths[chosen])
+def draw_texts(rows: Rows, generator: torch.Generator) -> list[int]:
+    """Bootstrap of texts: as many as have rows, drawn with replacement."""
+    n_texts = len(rows.present)
+    drawn = torch.randint(n_texts, (n_texts,), generator=generator).numpy()
+    return [int(text) for text in rows.present[drawn]]
 
 
 def resampled_subspace(subspace: Subspace, rows: Tensor) -> tuple[Subspace, Tensor]:

@@ -3,14 +3,16 @@
 import copy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fbn_exp.core.errors import MethodError
+from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.networks.masks import intersection_over_union
-from fbn_exp.reliability.runs import rows_of_texts, unit_maps
+from fbn_exp.reliability.runs import unit_maps
 from fbn_exp.thresholds.base import Threshold
 
 
@@ -47,7 +49,7 @@ class SplitHalf:
 def split_half(
     method: Decomposition,
     signals: Tensor,
-    text_of_row: Tensor,
+    rows: Rows,
     maps: Tensor,
     threshold: Threshold,
     generator: torch.Generator,
@@ -66,8 +68,8 @@ def split_half(
         half at a time.
     signals : Tensor of shape (T, N), float32
         Not changed.
-    text_of_row : Tensor of shape (T,), int64
-        At least two texts.
+    rows : Rows
+        Text of each token, at least two texts.
     maps : Tensor of shape (K, N)
         The reported networks, each with its peak positive.
     threshold : Threshold
@@ -80,12 +82,9 @@ def split_half(
     MethodError
         If a half holds less independent tokens than components.
     """
-    n_texts = len(text_of_row.unique_consecutive())
-    order = torch.randperm(n_texts, generator=generator)
-    middle = n_texts // 2
+    order = rows.present[torch.randperm(len(rows.present), generator=generator).numpy()]
     first, second = (
-        _half(method, signals, text_of_row, chosen.sort().values)
-        for chosen in (order[:middle], order[middle:])
+        _half(method, signals, rows, sorted(chosen.tolist())) for chosen in np.split(order, [len(order) // 2])
     )
     first, second = (aligned(half[match(maps, half)], maps) for half in (first, second))
     return SplitHalf(
@@ -95,10 +94,10 @@ def split_half(
     )
 
 
-def _half(method: Decomposition, signals: Tensor, text_of_row: Tensor, chosen: Tensor) -> Tensor:
-    rows, texts = rows_of_texts(text_of_row, chosen)
+def _half(method: Decomposition, signals: Tensor, rows: Rows, chosen: list[int]) -> Tensor:
+    own = torch.from_numpy(rows.of_texts(chosen)).to(signals.device)
     try:
-        return copy.copy(method).fit(signals[rows.to(signals.device)], texts).maps_
+        return copy.copy(method).fit(signals[own], rows.subset(chosen)).maps_
     except MethodError as error:
         raise MethodError(f"in one half of the texts, for the split-half reliability: {error}") from error
 

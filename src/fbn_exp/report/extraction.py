@@ -83,10 +83,9 @@ def describe_drivers(
 
 def _connectivity(courses: Tensor, signals: Signals) -> tuple[Array, list[int], str] | None:
     """Correlations for the page; none where the texts are too few or too short for them."""
-    text_of_row, _ = signals.token_of_row()
     try:
         # the page shows no interval, so none is drawn: it costs as much as all the rest
-        found = connectivity(courses.double().numpy(), text_of_row, draws=1)
+        found = connectivity(courses.double().numpy(), signals.rows, draws=1)
     except SignalError as error:
         log.info("the report is without connectivity: %s", error)
         return None

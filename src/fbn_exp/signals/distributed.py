@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,8 +68,9 @@ def fill_together(
         )
         # as many chunks as needed, so that no copy is as large as the signals
         step = max(1, CHUNK_VALUES // layout.n_neurons)
+        of_all = texts.rows(config.first_tokens_excluded)
         for rank in range(ranks.count()):
-            rows = torch.from_numpy(_rows(texts, share_of_texts(texts, config, rank), config))
+            rows = torch.from_numpy(of_all.of_texts(share_of_texts(texts, config, rank)))
             file = folder / f"rank{rank}.f32"
             part = _mapped(file, (len(rows), layout.n_neurons), new=False)
             for start in range(0, len(rows), step):
@@ -115,27 +115,16 @@ def share_of_texts(texts: Texts, config: SignalsConfig, rank: int) -> list[int]:
     return sorted(text for batch in batches[rank :: ranks.count()] for text in batch)
 
 
-def _rows(
-    texts: Texts, chosen: list[int], config: SignalsConfig
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Rows that the tokens of some texts have among those of all."""
-    kept = np.array([max(0, length - config.first_tokens_excluded) for length in texts.lengths])
-    starts = np.concatenate([[0], np.cumsum(kept)])
-    found = [np.arange(starts[text], starts[text + 1], dtype=np.int64) for text in chosen]
-    return np.concatenate([np.empty(0, dtype=np.int64), *found])
-
-
 def record_share(
     fill: Fill, texts: Texts, layout: NeuronLayout, config: SignalsConfig, folder: Path, lm: LanguageModel
 ) -> list[float]:
     """On every rank: write the rows of this rank's texts into its file; return the seconds of all ranks."""
     rank, _ = ranks.rank_and_size()
-    chosen = share_of_texts(texts, config, rank)
-    rows = len(_rows(texts, chosen, config))
+    part = Texts(tuple(texts.items[text] for text in share_of_texts(texts, config, rank)))
+    rows = len(part.rows(config.first_tokens_excluded))
     seconds = 0.0
     values = _mapped(folder / f"rank{rank}.f32", (rows, layout.n_neurons), new=True)
     if rows:
-        part = Texts(tuple(texts.items[text] for text in chosen))
         seconds = fill(values, lm, part, layout, config)
     del values
     return ranks.gathered(seconds, "the recorded texts")

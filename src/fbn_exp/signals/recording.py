@@ -6,11 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -20,6 +19,7 @@ from fbn_exp.core.files import free_bytes, in_words
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.core.memmap import map_file, release
 from fbn_exp.core.moments import NeuronStatistics, RowNorms, neuron_statistics, row_norms
+from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.models.hooks import visited
@@ -65,12 +65,10 @@ class Signals:
     row_norms: RowNorms
     tokens_per_second: float
 
-    def token_of_row(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Text index and position within the text of every row, each of shape (T,)."""
-        lengths = self.texts.lengths
-        kept = [np.arange(self.first_tokens_excluded, length, dtype=np.int64) for length in lengths]
-        text = np.repeat(np.arange(len(kept), dtype=np.int64), [len(each) for each in kept])
-        return text, np.concatenate(kept)
+    @cached_property
+    def rows(self) -> Rows:
+        """Which token of which text every row is."""
+        return self.texts.rows(self.first_tokens_excluded)
 
 
 def check(config: SignalsConfig) -> None:
@@ -120,13 +118,13 @@ def recorded(
     SignalError
         If an activation is not finite, no token is left, or the disk is too small for the scratch file.
     """
-    kept = [max(0, length - config.first_tokens_excluded) for length in texts.lengths]
-    if sum(kept) == 0:
+    n_rows = len(texts.rows(config.first_tokens_excluded))
+    if n_rows == 0:
         raise SignalError(
-            f"no token is left: all {len(kept)} texts have at most {config.first_tokens_excluded} tokens "
+            f"no token is left: all {len(texts)} texts have at most {config.first_tokens_excluded} tokens "
             "and signals.first_tokens_excluded leaves that many out"
         )
-    with _storage((sum(kept), layout.n_neurons), config, lm.device, scratch) as values:
+    with _storage((n_rows, layout.n_neurons), config, lm.device, scratch) as values:
         if ranks.count() > 1:
             seconds = fill_together(_fill, values, lm, texts, layout, config, scratch)
         else:
@@ -218,15 +216,14 @@ def _fill(
     values: Tensor, lm: LanguageModel, texts: Texts, layout: NeuronLayout, config: SignalsConfig
 ) -> float:
     """Write every token's activations into its row; return the seconds that the passes took."""
-    skipped = config.first_tokens_excluded
-    row_of_text = np.concatenate([[0], np.cumsum([max(0, n - skipped) for n in texts.lengths])])
+    rows = texts.rows(config.first_tokens_excluded)
     base = lm.model.base_model
     bar = tqdm(total=sum(texts.lengths), unit=" tokens", unit_scale=True, desc="recording", mininterval=0.5)
     seconds = 0.0
     with bar, torch.inference_mode():
         for batch in length_batches(texts.lengths, config.batch_tokens):
             ids, mask = pad([texts.ids[text] for text in batch], lm.pad_id)
-            writer = _Writer(values, texts, batch, row_of_text, skipped, ids.shape)
+            writer = _Writer(values, texts, batch, rows, ids.shape)
             started = time.perf_counter()
             with visited(lm.model, layout, writer.write):
                 base(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False)
@@ -245,19 +242,14 @@ class _Writer:
         values: Tensor,
         texts: Texts,
         batch: list[int],
-        row_of_text: NDArray[np.int64],
-        skipped: int,
+        rows: Rows,
         shape: torch.Size,
     ) -> None:
         self.values, self.texts, self.batch, self.shape = values, texts, batch, shape
-        rows, kept = [], []
-        for place, text in enumerate(batch):
-            length = texts.lengths[text]
-            kept.append(place * shape[1] + np.arange(skipped, length))
-            rows.append(row_of_text[text] + np.arange(max(0, length - skipped)))
-        self.rows = torch.from_numpy(np.concatenate(rows)).to(values.device)
+        self.rows = torch.from_numpy(rows.of_texts(batch)).to(values.device)
+        own = rows.subset(batch)
         # by device: the blocks of a large model can be on several
-        kept_rows = torch.from_numpy(np.concatenate(kept))
+        kept_rows = torch.from_numpy(own.text * shape[1] + own.position)
         self.kept = {device: kept_rows.to(device) for device in (torch.device("cpu"), values.device)}
         self.sums: list[tuple[Block, Tensor]] = []
 

@@ -83,7 +83,7 @@ def report_content(given: ReportInput) -> dict[str, Any]:
     """Content of the page: plain json without NaN."""
     networks, masks = given.networks, given.networks.masks(given.threshold)
     courses = given.time_courses.double().numpy()
-    first_row = _first_rows(given.signals)
+    first_row = given.signals.rows.offsets
     shown = _networks(given, masks, courses, first_row)
     used = {each["text"] for network in shown for each in (*network["tokens"], *network["texts"])}
     iou = intersection_over_union(masks, masks).numpy()
@@ -180,12 +180,6 @@ def _networks(
 
 def _places(members: list[int], given: ReportInput) -> list[tuple[int, int]]:
     return [given.networks.layout.locate(neuron) for neuron in members]
-
-
-def _first_rows(signals: Signals) -> NDArray[np.int64]:
-    """Row of each text's first token that has one."""
-    text, _ = signals.token_of_row()
-    return np.searchsorted(text, np.arange(len(signals.texts)))
 
 
 def _strengths(

@@ -1,0 +1,72 @@
+"""Rows of signals: the coordinate system of tokens, as ``NeuronLayout`` is that of neurons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which token of which text every row of signals is; texts lie one after the other.
+
+    Attributes
+    ----------
+    lengths : sequence of int
+        Number of rows of each text; 0 for a text whose tokens were all left out.
+    skipped : int
+        Leading tokens of each text that have no row.
+    """
+
+    lengths: Sequence[int]
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    @cached_property
+    def offsets(self) -> Indices:
+        """First row of each text, then the number of rows, shape (texts + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+
+    @cached_property
+    def text(self) -> Indices:
+        """Text of each row, shape (T,)."""
+        return np.repeat(np.arange(len(self.lengths)), np.diff(self.offsets))
+
+    @cached_property
+    def position(self) -> Indices:
+        """Position of each row's token within its text, shape (T,)."""
+        return np.arange(len(self)) - self.offsets[self.text] + self.skipped
+
+    @cached_property
+    def present(self) -> Indices:
+        """Texts that have rows, in ascending order."""
+        return np.flatnonzero(self.lengths)
+
+    @cached_property
+    def slices(self) -> list[slice]:
+        """Rows of each text that has any."""
+        return [slice(*self.offsets[text : text + 2].tolist()) for text in self.present]
+
+    def halves(self, least: int) -> list[tuple[slice, slice]]:
+        """Rows of the first and second half of every text whose halves have at least so many rows."""
+        middles = [(rows.start + rows.stop) // 2 for rows in self.slices]
+        return [
+            (slice(rows.start, middle), slice(middle, rows.stop))
+            for rows, middle in zip(self.slices, middles, strict=True)
+            if middle - rows.start >= least
+        ]
+
+    def of_texts(self, chosen: Sequence[int]) -> Indices:
+        """Rows of chosen texts, one text after the other; a text can be chosen several times."""
+        parts = [np.arange(*self.offsets[text : text + 2]) for text in chosen]
+        return np.concatenate([np.empty(0, dtype=np.int64), *parts])
+
+    def subset(self, chosen: Sequence[int]) -> "Rows":
+        """What ``of_texts`` gives, as rows of their own: a text that is chosen twice is two texts."""
+        return Rows([self.lengths[text] for text in chosen], self.skipped)
