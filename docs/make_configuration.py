@@ -39,7 +39,7 @@ GROUPS = (
 LONGEST = 100
 INTRODUCTION = """# Configuration
 
-Made from the schemas in `src/fbn_exp/config/` and the files in `conf/`: `python docs/make_configuration.py`.
+Made from the schemas, `src/fbn_exp/<package>/config.py`, and `conf/`: `python docs/make_configuration.py`.
 
 `group=option` chooses a file of `conf/<group>/`, `group.field=value` sets a field; several values with `-m`
 are a sweep. `python extract.py --cfg job` prints the composed configuration and runs nothing. Names, types
@@ -103,6 +103,8 @@ def default(schema: type, name: str) -> Any:
     field = next(each for each in dataclasses.fields(schema) if each.name == name)
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
+    if field.default is dataclasses.MISSING:
+        return MISSING
     return field.default.value if isinstance(field.default, enum.Enum) else field.default
 
 

@@ -14,7 +14,7 @@ from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.html.content import ReportInput, report_content
-from fbn_exp.signals.recording import Signals
+from fbn_exp.signals.base import Signals
 from fbn_exp.thresholds.z import ZThreshold
 
 

@@ -10,7 +10,7 @@ from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.models.random import byte_tokenizer, random_model
-from fbn_exp.signals.recording import Signals
+from fbn_exp.signals.base import Signals
 
 SENTENCES = ("the cat sat on the mat", "a dog", "it rained in Zürich")
 COLUMNS = ["network", "rank", "strength", "token", "before", "after", "text", "position", "origin"]

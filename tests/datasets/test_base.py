@@ -1,6 +1,8 @@
 import logging
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,20 +14,20 @@ from fbn_exp.datasets.base import Document, TextDataset
 from fbn_exp.datasets.config import Split
 
 
+@dataclass
 class Listed(TextDataset):
     """Documents from a list."""
 
-    def __init__(self, texts, labels=None, **settings):
-        super().__init__(**settings)
-        self.texts = texts
-        self.labels = labels or [None] * len(texts)
+    texts: Sequence[str]
+    labels: Sequence[str | None] | None = None
 
     @property
     def name(self):
         return "list"
 
     def documents(self):
-        for number, (text, label) in enumerate(zip(self.texts, self.labels, strict=True), 1):
+        labels = self.labels or [None] * len(self.texts)
+        for number, (text, label) in enumerate(zip(self.texts, labels, strict=True), 1):
             yield Document(text, f"list item {number}", label)
 
     def describe(self):
@@ -182,12 +184,14 @@ def test_long_texts_are_cut_without_a_warning(tokenizer, caplog, capfd):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_texts": 0}, r"dataset\.n_texts: 0 is out of range; accepted: an integer of at least 1"),
-        ({"tokens_per_text": 1}, r"dataset\.tokens_per_text: 1 .* at least 2"),
-        ({"min_tokens": 0}, r"dataset\.min_tokens: 0 .* 1 to 128"),
-        ({"min_tokens": 129}, r"dataset\.min_tokens: 129 .* 1 to 128"),
-        ({"seed": -1}, r"dataset\.seed: -1 .* at least 0"),
-        ({"split": "val"}, r"dataset\.split: 'val' .* all, train, dev, test"),
+        ({"n_texts": 0}, r"dataset\.n_texts is 0, must be at least 1"),
+        ({"n_texts": -5}, r"dataset\.n_texts is -5, must be at least 1"),
+        ({"n_texts": float("nan")}, r"dataset\.n_texts is nan, must be at least 1"),
+        ({"tokens_per_text": 1}, r"dataset\.tokens_per_text is 1, must be at least 2"),
+        ({"min_tokens": 0}, r"dataset\.min_tokens is 0, must be from 1 to 128"),
+        ({"min_tokens": 129}, r"dataset\.min_tokens is 129, must be from 1 to 128"),
+        ({"seed": -1}, r"dataset\.seed is -1, must be at least 0"),
+        ({"split": "val"}, r"dataset\.split is 'val', must be one of all, train, dev, test"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_at_once(settings, message):
@@ -197,6 +201,15 @@ def test_a_setting_out_of_range_is_refused_at_once(settings, message):
 
 def test_a_split_may_be_given_by_name():
     assert Listed([], split="dev").split is Split.dev
+
+
+def test_a_copy_reads_another_split_and_is_checked_again():
+    source = Listed(["a"], n_texts=3)
+    copy = replace(source, split="test")
+    assert (copy.split, copy.n_texts, copy.texts) == (Split.test, 3, ["a"])
+    assert source.split is Split.train
+    with pytest.raises(ConfigError, match=r"dataset\.n_texts is 0"):
+        replace(source, n_texts=0)
 
 
 def test_importing_the_package_loads_nothing_heavy():

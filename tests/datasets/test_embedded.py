@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from fbn_exp.core.errors import ConfigError, DatasetError
-from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.config import Corpus, Split
 from fbn_exp.datasets.embedded import CORPORA, MATH_INSTRUCTION, EmbeddedDataset, package_file
 
 
@@ -87,10 +87,14 @@ def test_other_corpora_have_no_labels():
     assert {document.label for corpus in ("wiki", "news", "code") for document in whole(corpus)} == {None}
 
 
+def test_every_corpus_that_the_settings_accept_can_be_read():
+    assert set(CORPORA) == set(Corpus)
+
+
 def test_an_unknown_corpus_is_refused_with_the_known_ones():
     with pytest.raises(
         ConfigError,
-        match=r"dataset\.corpus: 'wikipedia' is unknown; accepted: wiki, news, math, code, tweets",
+        match=r"dataset\.corpus is 'wikipedia', must be one of wiki, news, math, code, tweets",
     ):
         EmbeddedDataset("wikipedia")
 

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fbn_exp.core.errors import ConfigError, DatasetError
-from fbn_exp.datasets.config import Split
-from fbn_exp.datasets.files import FilesDataset
+from fbn_exp.datasets.config import FILE_SUFFIXES, Split
+from fbn_exp.datasets.files import READERS, FilesDataset
 
 TEXTS = ["first text,\nover two lines", 'second "text"', "third: Zürich"]
 
@@ -245,3 +245,12 @@ def test_an_unknown_encoding_is_refused_at_once(encoding):
 def test_no_file_is_refused_at_once():
     with pytest.raises(ConfigError, match=r"dataset\.paths: no file"):
         FilesDataset([])
+
+
+def test_every_suffix_that_the_settings_accept_has_a_reader():
+    assert tuple(READERS) == FILE_SUFFIXES
+
+
+def test_one_path_may_be_given_by_itself(tmp_path):
+    path = write(tmp_path, "my.txt", "text")
+    assert FilesDataset(path).paths == [path]

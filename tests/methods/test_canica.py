@@ -100,7 +100,10 @@ def test_time_courses_are_the_least_squares_fit(world):
     torch.testing.assert_close(found.time_courses_, exact, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("field", "value"), [("tolerance", 0), ("max_iterations", 0), ("restarts", 0)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("tolerance", 0), ("tolerance", float("nan")), ("max_iterations", 0), ("restarts", 0)],
+)
 def test_a_parameter_out_of_range_is_refused_before_there_are_signals(field, value):
     with pytest.raises(ConfigError, match=f"method.{field} is {value}"):
         CanICA(n_components=3, **{field: value})

@@ -1,6 +1,7 @@
 """What every method promises."""
 
 import random
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -206,3 +207,11 @@ def test_signals_of_another_dimension_are_an_error_that_gives_their_shape(method
 def test_no_components_is_an_error_before_there_are_signals(method, n_components):
     with pytest.raises(ConfigError, match=f"method.n_components is {n_components}"):
         method(n_components=n_components)
+
+
+@every_method
+def test_a_copy_with_another_value_is_not_fitted(method):
+    fitted = method(n_components=2).fit(planted_signals(100))
+    copy = replace(fitted, seed=1)
+    assert (type(copy), copy.n_components, copy.seed) == (type(fitted), 2, 1)
+    assert not hasattr(copy, "maps_")

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from fbn_exp.core.errors import ConfigError
-from fbn_exp.methods.config import Contrast
+from fbn_exp.methods.config import Contrast, Independence
 from fbn_exp.methods.fastica import (
     DERIVATIVES,
     GAUSSIAN_EXPECTATION,
@@ -214,8 +214,22 @@ def test_more_starts_never_lower_negentropy_where_all_converge():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("tolerance", 0), ("tolerance", -1e-4), ("max_iterations", 0), ("restarts", 0)]
+    ("field", "value"),
+    [
+        ("tolerance", 0),
+        ("tolerance", -1e-4),
+        ("tolerance", float("nan")),
+        ("max_iterations", 0),
+        ("restarts", 0),
+        ("contrast", "'tanh'"),
+        ("independence", "'both'"),
+    ],
 )
 def test_a_parameter_out_of_range_is_refused_before_there_are_signals(field, value):
     with pytest.raises(ConfigError, match=f"method.{field} is {value}"):
-        FastICA(n_components=3, **{field: value})
+        FastICA(n_components=3, **{field: value.strip("'") if isinstance(value, str) else value})
+
+
+def test_choices_may_be_given_by_name():
+    method = FastICA(3, contrast="cube", independence="spatial")
+    assert (method.contrast, method.independence) == (Contrast.cube, Independence.spatial)

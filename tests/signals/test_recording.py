@@ -12,8 +12,10 @@ from fbn_exp.core.layout import Site
 from fbn_exp.core.memmap import is_mapped
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.models.load import LanguageModel
+from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig, Standardise, Storage
-from fbn_exp.signals.recording import GIB, Signals, _storage, check, choose_storage, recorded
+from fbn_exp.signals.recording import recorded
+from fbn_exp.signals.storage import GIB, allocated, choose_storage
 
 ARCHITECTURES = ("llama", "gemma2", "mixtral", "gpt2", "opt", "bloom", "chatglm")
 PLACES = [
@@ -122,7 +124,7 @@ def test_an_exception_in_the_body_removes_the_file(tmp_path):
 def test_signals_larger_than_the_disk_are_refused_not_begun(tmp_path):
     huge, cpu = (10**12, 10**4), torch.device("cpu")
     refused = pytest.raises(SignalError, match="free: raise the budget")
-    with refused, _storage(huge, SignalsConfig(), cpu, tmp_path):
+    with refused, allocated(huge, SignalsConfig(), cpu, tmp_path):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -191,9 +193,15 @@ def test_no_token_left_is_an_error(tmp_path):
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(field, value):
-    check(SignalsConfig())
     with pytest.raises(ConfigError, match=rf"signals\.{field} is {value}"):
-        check(SignalsConfig(**{field: value}))
+        SignalsConfig(**{field: value})
+
+
+def test_choices_may_be_given_by_name():
+    config = SignalsConfig(standardise="zscore", storage="disk")
+    assert (config.standardise, config.storage) == (Standardise.zscore, Storage.disk)
+    with pytest.raises(ConfigError, match=r"signals\.standardise is 'z', must be one of none, zscore"):
+        SignalsConfig(standardise="z")
 
 
 @pytest.mark.parametrize("how", Standardise)

@@ -1,7 +1,6 @@
 """Consistency: group networks looked for in other texts, beside two chance levels and test-retest numbers."""
 
-import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -163,8 +162,7 @@ class Consistency(Analysis):
         ) as signals:
             rows = signals.rows.slices
             generator = torch.Generator().manual_seed(self.seed)
-            method = copy.copy(recording.method)
-            method.n_components = self.n_components
+            method = replace(recording.method, n_components=self.n_components)
 
             def decompose(text: Tensor) -> Tensor:
                 return method.fit(text).maps_

@@ -17,7 +17,7 @@ from fbn_exp.analysis.tokens import Array, Codes, TokenFeatures, token_features
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import NeuronStatistics
 from fbn_exp.models.load import LanguageModel
-from fbn_exp.signals.recording import Signals
+from fbn_exp.signals.base import Signals
 
 # a correlation of a half, "large" in Cohen (1988): the driver tells a quarter of the time course's variance
 LARGE_SHARE = 0.25

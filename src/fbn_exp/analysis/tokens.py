@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fbn_exp.models.load import LanguageModel
-from fbn_exp.signals.recording import Signals
+from fbn_exp.signals.base import Signals
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

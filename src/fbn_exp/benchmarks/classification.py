@@ -1,8 +1,8 @@
 """Labelled texts, scored by the likelihood of label words after a prompt, or by a classification head."""
 
-import copy
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -154,8 +154,7 @@ class Classification(Benchmark):
 
     @override
     def on(self, part: Split) -> "Classification":
-        dataset = copy.copy(self.dataset)
-        dataset.split = part
+        dataset = replace(self.dataset, split=part)
         return Classification(dataset, self.prompt, self.words, self.asked, self.batch_tokens)
 
     @override

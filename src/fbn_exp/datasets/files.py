@@ -1,19 +1,18 @@
 """Local txt, jsonl, csv and parquet files."""
 
-import codecs
 import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.core.errors import DatasetError
 from fbn_exp.datasets.base import Document, TextDataset, label_text
-from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.config import FilesDatasetConfig, suffix_of
 from fbn_exp.datasets.splits import in_split
 
 LONGEST_CELL = 2**31 - 1
@@ -160,91 +159,14 @@ READERS: dict[str, Callable[[Path, Columns, str], Iterator[Document]]] = {
 }
 
 
-def _suffix(path: Path) -> str:
-    """Suffix that chooses the reader."""
-    for suffix in READERS:
-        if path.name.lower().endswith(suffix):
-            return suffix
-    raise DatasetError(
-        f"dataset.paths: {path} has the suffix {path.suffix or '(none)'}; accepted: {', '.join(READERS)}"
-    )
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what is missing, a folder, or of an unknown kind."""
-    if path.is_dir():
-        raise DatasetError(f"dataset.paths: {path} is a folder: name the files in it")
-    if not path.exists():
-        raise DatasetError(f"dataset.paths: there is no file {path}")
-    _suffix(path)
-
-
-def _reading_encoding(encoding: str) -> str:
-    """Name of the codec to read with: UTF-8 also without the mark that some programs put first."""
-    try:
-        "".encode(encoding)
-        name = codecs.lookup(encoding).name
-    except LookupError as error:
-        raise ConfigError(
-            f"dataset.encoding: {encoding!r} is unknown; accepted: a text encoding of Python, such as utf-8, "
-            "cp1252 or utf-16"
-        ) from error
-    return "utf-8-sig" if name == "utf-8" else name
-
-
-class FilesDataset(TextDataset):
-    """Local files: txt (one document each), jsonl (one per line), csv and parquet (one per row).
-
-    Parameters
-    ----------
-    paths : sequence of str
-        The files; suffixes ``.txt``, ``.jsonl``, ``.jsonl.gz``, ``.csv`` and ``.parquet``.
-    field : str
-        Column with the text, for all but txt; a null in it counts as an empty text.
-    label_field : str or None
-        Column with the label, if there is one: text or a number. A null or empty one counts as none.
-    encoding : str
-        Encoding of txt, jsonl and csv files.
-    n_texts, tokens_per_text, min_tokens, split, seed
-        As in :class:`TextDataset`. A text belongs to a split by its own digest.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
-    DatasetError
-        If a file is missing or of an unknown kind.
-    """
-
-    def __init__(
-        self,
-        paths: Sequence[str],
-        field: str = "text",
-        encoding: str = "utf-8",
-        n_texts: int | None = 100,
-        tokens_per_text: int = 128,
-        min_tokens: int = 16,
-        split: Split = Split.all,
-        seed: int = 0,
-        label_field: str | None = None,
-    ) -> None:
-        super().__init__(n_texts, tokens_per_text, min_tokens, split, seed)
-        self.paths = [paths] if isinstance(paths, str) else list(paths)
-        self.field = field
-        self.label_field = label_field
-        self.encoding = encoding
-        _reading_encoding(encoding)
-        if not self.paths:
-            raise ConfigError("dataset.paths: no file is given; accepted: one or more files")
-        for path in self._files():
-            _check_file(path)
+class FilesDataset(FilesDatasetConfig, TextDataset):
+    """Local files: txt (one document each), jsonl (one per line), csv and parquet (one per row)."""
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents of the split, file by file."""
-        encoding = _reading_encoding(self.encoding)
         columns = Columns(self.field, self.label_field)
         for path in self._files():
-            for document in READERS[_suffix(path)](path, columns, encoding):
+            for document in READERS[suffix_of(path)](path, columns, self._codec()):
                 if in_split(document.text, self.split):
                     yield document
 
@@ -258,7 +180,3 @@ class FilesDataset(TextDataset):
         first, *others = self.paths
         more = f" and {len(others)} more" if others else ""
         return f"{first}{more}, split {self.split.value}"
-
-    def _files(self) -> list[Path]:
-        """Paths with the home folder written out."""
-        return [Path(path).expanduser() for path in self.paths]

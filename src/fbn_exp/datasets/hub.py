@@ -1,80 +1,21 @@
 """Data sets of the Hugging Face hub, and local folders in the same format."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.core.errors import DatasetError
 from fbn_exp.datasets.base import Document, TextDataset, label_text
-from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.config import HubDatasetConfig, Split
 
 if TYPE_CHECKING:
     import datasets
 
-PARTS = (Split.train.value, Split.dev.value, Split.test.value)
 READ_ROWS = 1_000
 
 
-class HubDataset(TextDataset):
-    """A data set of the Hugging Face hub, or a local folder in the same format.
-
-    Parameters
-    ----------
-    path : str
-        Id of the data set, or a folder with files such as ``train.parquet`` and ``test.jsonl``.
-    hub_split : mapping of str to str
-        Which of the data set's own splits stands for ``train``, ``dev`` and ``test``; slices such
-        as ``train[:95%]`` are accepted. Those that the data set lacks are left out.
-    config : str or None
-        Name of the data set's configuration. A local folder that has no such configuration is read
-        from its subfolder of that name, or as it is.
-    revision : str or None
-        Branch, tag or commit of the data set.
-    field : str
-        Column with the text; a null in it counts as an empty text.
-    label_field : str or None
-        Column with the label, if there is one; the number of a class becomes its name. A null, or the
-        number -1 of a class, counts as none.
-    n_texts, tokens_per_text, min_tokens, split, seed
-        As in :class:`TextDataset`. ``Split.all`` is every split in ``hub_split``, one after another.
-
-    Raises
-    ------
-    ConfigError
-        If ``split`` is not in ``hub_split`` or another parameter is out of range.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        hub_split: Mapping[str, str],
-        config: str | None = None,
-        revision: str | None = None,
-        field: str = "text",
-        n_texts: int | None = 100,
-        tokens_per_text: int = 128,
-        min_tokens: int = 16,
-        split: Split = Split.train,
-        seed: int = 0,
-        label_field: str | None = None,
-    ) -> None:
-        super().__init__(n_texts, tokens_per_text, min_tokens, split, seed)
-        self.path = path
-        self.hub_split = dict(hub_split)
-        self.config = config
-        self.revision = revision
-        self.field = field
-        self.label_field = label_field
-        unknown = [name for name in self.hub_split if name not in PARTS]
-        if unknown or not self.hub_split:
-            raise ConfigError(
-                f"dataset.hub_split: {', '.join(unknown) or 'nothing'} is given; accepted: {', '.join(PARTS)}"
-            )
-        if self.split is not Split.all and self.split.value not in self.hub_split:
-            raise ConfigError(
-                f"dataset.split: dataset.hub_split has no {self.split.value!r} for {path}; "
-                f"accepted: {', '.join([*self.hub_split, Split.all.value])}"
-            )
+class HubDataset(HubDatasetConfig, TextDataset):
+    """A data set of the Hugging Face hub, or a local folder in the same format."""
 
     def documents(self) -> Iterator[Document]:
         """Yield one document per row of the split."""
@@ -165,8 +106,6 @@ def _resolved(path: str, config: str | None, revision: str | None) -> tuple[str,
 
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        if path.startswith((".", "~", "/")):
-            raise DatasetError(f"dataset.path: there is no folder {path}")
         return path, config
     if config is None or config in datasets.get_dataset_config_names(str(folder), revision=revision):
         return str(folder), config

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Rows
+from fbn_exp.methods.config import MethodConfig
 from fbn_exp.methods.subspace import Subspace, leading_subspace
 
 
@@ -34,21 +35,13 @@ class Components:
     total_energy: float
 
 
-class Decomposition(ABC):
+class Decomposition(MethodConfig, ABC):
     """A decomposition signals ≈ time_courses_ · maps_ + mean.
 
     Networks are ordered by the variance that they explain. The sign of each is fixed by its peak: the
-    weight of largest magnitude is positive (nilearn's rule), and the time course follows.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of networks K.
-    seed : int
-        Seed of every random choice; no global generator is touched.
-    per_block : bool
-        Decompose every block by itself, into K networks each. The layout is known only with the model:
-        ``fbn_exp.methods.per_block.PerBlock`` does it then, ``fit`` takes the signals as one block.
+    weight of largest magnitude is positive (nilearn's rule), and the time course follows. The layout, which
+    ``per_block`` needs, is known only with the model: ``fit`` takes the signals as one block, and
+    ``fbn_exp.methods.per_block.PerBlock`` fits each block.
 
     Attributes
     ----------
@@ -67,11 +60,6 @@ class Decomposition(ABC):
         Numbers per network that the method knows beside the variance; empty for most.
     block_of_network_ : tuple of int, of length K, or None
         Index of the block that each network was sought in; None for networks of the whole model.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
     """
 
     maps_: Tensor
@@ -81,13 +69,6 @@ class Decomposition(ABC):
     metrics_: dict[str, float]
     statistics_: Mapping[str, Tensor] = MappingProxyType({})
     block_of_network_: tuple[int, ...] | None = None
-
-    def __init__(self, n_components: int, seed: int = 0, per_block: bool = False) -> None:
-        if n_components < 1:
-            raise ConfigError(f"method.n_components is {n_components}, must be at least 1")
-        self.n_components = n_components
-        self.seed = seed
-        self.per_block = per_block
 
     def fit(self, signals: Tensor, rows: Rows | None = None) -> Self:
         """Decompose signals.
@@ -142,7 +123,7 @@ class Decomposition(ABC):
         self.explained_variance_ratio_ = energy[order] * len(found.time_courses) / found.total_energy
         self._arrange(order)
 
-    def _arrange(self, order: Tensor) -> None:  # noqa: B027 - nothing to arrange is the common case
+    def _arrange(self, order: Tensor) -> None:
         """Put learned values other than maps and time courses in the order of the networks."""
 
     def _check(self, signals: Tensor) -> None:

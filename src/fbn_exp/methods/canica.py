@@ -9,14 +9,14 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition
-from fbn_exp.methods.config import Contrast
-from fbn_exp.methods.fastica import Rotation, check_iterations, fixed_point
+from fbn_exp.methods.config import CanICAConfig, Contrast
+from fbn_exp.methods.fastica import Rotation, fixed_point
 from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.methods.subspace import leading_subspace
 
 
-class CanICA(Decomposition):
+class CanICA(CanICAConfig, Decomposition):
     """Canonical independent component analysis (Varoquaux et al. 2010), as nilearn 0.14 defines it.
 
     A text stands for a subject. Each text's signals, centred over its tokens, are reduced to K principal
@@ -28,52 +28,7 @@ class CanICA(Decomposition):
     Maps are centred over neurons to be found, and reported with their mean. Time courses are the
     least-squares fit of all signals to the maps. Standardising, which nilearn does here, is the signals'
     business: ``signals.standardise``.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of networks K, of each text and of the group.
-    seed : int
-        Seed of the range finder and of the starts.
-    cca : bool
-        Canonical correlation analysis across texts: loadings are stacked with norm 1, so that what recurs
-        leads. Otherwise they are stacked with their singular values, so that what is strong leads.
-    tolerance : float
-        Converged when no row of the rotation turns by more: largest 1 − |cosine|.
-    max_iterations : int
-        Most steps of each start.
-    restarts : int
-        Number of random starts.
-    per_block : bool
-        As in ``Decomposition``.
-
-    Attributes
-    ----------
-    maps_, time_courses_, explained_variance_ratio_, explained_variance_, metrics_
-        As in ``Decomposition``.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
     """
-
-    def __init__(
-        self,
-        n_components: int,
-        seed: int = 0,
-        cca: bool = True,
-        tolerance: float = 1e-4,
-        max_iterations: int = 400,
-        restarts: int = 10,
-        per_block: bool = False,
-    ) -> None:
-        super().__init__(n_components, seed, per_block)
-        check_iterations(tolerance, max_iterations, restarts)
-        self.cca = cca
-        self.tolerance = tolerance
-        self.max_iterations = max_iterations
-        self.restarts = restarts
 
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:

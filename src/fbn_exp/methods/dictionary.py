@@ -13,16 +13,16 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, principal_subspace
-from fbn_exp.methods.config import Independence
+from fbn_exp.methods.config import DictionaryConfig, Independence
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.methods.subspace import Subspace
 
 
-class DictionaryLearning(Decomposition):
+class DictionaryLearning(DictionaryConfig, Decomposition):
     """Sparse maps over neurons, dense time courses (Mensch et al. 2016; Mairal et al. 2009).
 
     As in nilearn's ``DictLearning``, signals are first reduced to K principal components: a neuron n is then
@@ -34,58 +34,11 @@ class DictionaryLearning(Decomposition):
     The dictionary starts from spatially independent components, as in nilearn: from principal ones the
     solver stays in a poor optimum, even on planted sparse maps.
 
-    Parameters
-    ----------
-    n_components : int
-        Number of networks K.
-    seed : int
-        Seed of the range finder, of the initial dictionary and of the order of neurons.
-    alpha : float
-        Penalty, in units of the median norm of y over neurons that are not silent, whatever the
-        signals' scale. A neuron with a norm below alpha is in no network.
-    tolerance : float
-        The solver stops after the first pass once a step moves an atom by no more, in the mean.
-    epochs : int
-        Most passes over all neurons.
-    batch_size : int
-        Neurons in each step of the solver.
-    per_block : bool
-        As in ``Decomposition``.
-
     Attributes
     ----------
     maps_, time_courses_, explained_variance_ratio_, explained_variance_, metrics_
         As in ``Decomposition``; a map may be 0 in all neurons.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
     """
-
-    def __init__(
-        self,
-        n_components: int,
-        seed: int = 0,
-        alpha: float = 1.0,
-        tolerance: float = 1e-4,
-        epochs: int = 5,
-        batch_size: int = 256,
-        per_block: bool = False,
-    ) -> None:
-        super().__init__(n_components, seed, per_block)
-        if not 0 < alpha < math.inf:  # nor nan
-            raise ConfigError(f"method.alpha is {alpha}, must be positive and finite")
-        if not tolerance > 0:
-            raise ConfigError(f"method.tolerance is {tolerance}, must be positive")
-        if epochs < 1:
-            raise ConfigError(f"method.epochs is {epochs}, must be at least 1")
-        if batch_size < 1:
-            raise ConfigError(f"method.batch_size is {batch_size}, must be at least 1")
-        self.alpha = alpha
-        self.tolerance = tolerance
-        self.epochs = epochs
-        self.batch_size = batch_size
 
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:

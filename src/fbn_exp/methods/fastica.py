@@ -9,9 +9,8 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError
 from fbn_exp.methods.base import SubspaceDecomposition
-from fbn_exp.methods.config import Contrast, Independence
+from fbn_exp.methods.config import Contrast, FastICAConfig, Independence
 from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.methods.subspace import Subspace
 
@@ -136,51 +135,14 @@ def fixed_point(
     return Rotation(weights.double(), iteration, change)
 
 
-def check_iterations(tolerance: float, max_iterations: int, restarts: int) -> None:
-    """Refuse parameters of the iterations that are out of range.
-
-    Raises
-    ------
-    ConfigError
-        Naming the field and the value received.
-    """
-    if tolerance <= 0:
-        raise ConfigError(f"method.tolerance is {tolerance}, must be positive")
-    if max_iterations < 1:
-        raise ConfigError(f"method.max_iterations is {max_iterations}, must be at least 1")
-    if restarts < 1:
-        raise ConfigError(f"method.restarts is {restarts}, must be at least 1")
-
-
-class FastICA(SubspaceDecomposition):
+class FastICA(FastICAConfig, SubspaceDecomposition):
     """Independent components of token-by-neuron signals (Hyvärinen & Oja 2000, symmetric fixed point).
 
-    ``temporal``, as in the paper: tokens are samples, time courses are as independent as can be, maps
-    are not constrained. ``spatial``, as usual for brains (McKeown et al. 1998): neurons are samples, maps
-    are as independent as can be, time courses in general correlated. Maps are centred over neurons to be
-    found, and reported with their mean, so that both kinds explain the same variance.
+    Spatially independent maps are centred over neurons to be found, and reported with their mean, so that
+    both kinds of independence explain the same variance.
 
     Signals are whitened to K dimensions once; all starts iterate there. The start with the largest
     negentropy is kept, converged ones first.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of networks K, at most min(T − 1, N).
-    seed : int
-        Seed of the range finder and of the starts.
-    contrast : Contrast
-        ``logcosh``, ``exp`` or ``cube``.
-    tolerance : float
-        Converged when no row of the rotation turns by more: largest 1 − |cosine|.
-    max_iterations : int
-        Most steps of each start.
-    restarts : int
-        Number of random starts.
-    independence : Independence
-        ``temporal`` or ``spatial``.
-    per_block : bool
-        As in ``Decomposition``.
 
     Attributes
     ----------
@@ -192,35 +154,11 @@ class FastICA(SubspaceDecomposition):
         Steps of the start that was kept.
     converged_ : bool
         Whether that start converged.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
     """
 
     negentropy_: Tensor
     n_iterations_: int
     converged_: bool
-
-    def __init__(
-        self,
-        n_components: int,
-        seed: int = 0,
-        contrast: Contrast = Contrast.logcosh,
-        tolerance: float = 1e-4,
-        max_iterations: int = 400,
-        restarts: int = 3,
-        independence: Independence = Independence.temporal,
-        per_block: bool = False,
-    ) -> None:
-        super().__init__(n_components, seed, per_block)
-        check_iterations(tolerance, max_iterations, restarts)
-        self.contrast = contrast
-        self.tolerance = tolerance
-        self.max_iterations = max_iterations
-        self.restarts = restarts
-        self.independence = independence
 
     @override
     def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:

@@ -5,10 +5,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.methods.base import SubspaceDecomposition
+from fbn_exp.methods.config import PCAConfig
 from fbn_exp.methods.subspace import Subspace
 
 
-class PCA(SubspaceDecomposition):
+class PCA(PCAConfig, SubspaceDecomposition):
     """Principal components of token-by-neuron signals; see ``Decomposition`` for attributes."""
 
     @override

@@ -43,7 +43,7 @@ class PerBlock(Decomposition):
     """
 
     def __init__(self, method: Decomposition, layout: NeuronLayout) -> None:
-        super().__init__(method.n_components, method.seed, per_block=True)
+        super().__init__(n_components=method.n_components, seed=method.seed, per_block=True)
         self.method = method
         self.layout = layout
 

@@ -5,10 +5,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.methods.base import SubspaceDecomposition
+from fbn_exp.methods.config import RandomConfig
 from fbn_exp.methods.subspace import Subspace
 
 
-class RandomRotation(SubspaceDecomposition):
+class RandomRotation(RandomConfig, SubspaceDecomposition):
     """Whitened signals turned by a rotation drawn uniformly; see ``Decomposition`` for attributes.
 
     Differs from ``FastICA`` only in that the rotation is not learned, so a result that it shares with

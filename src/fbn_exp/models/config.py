@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from omegaconf import MISSING
+from fbn_exp.core.checks import require, require_choice
 
 
 class Precision(StrEnum):
@@ -51,9 +51,14 @@ class ModelConfig:
         Module path of a site, with ``*`` for the block's index, for architectures that are not known.
     random : mapping
         Arguments of the model's configuration class, for ``name=random:<model_type>`` only.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
     """
 
-    name: str = MISSING
+    name: str
     revision: str | None = None
     dtype: Precision = Precision.auto
     device: str = "auto"
@@ -62,3 +67,8 @@ class ModelConfig:
     trust_remote_code: bool = False
     paths: dict[str, str] = field(default_factory=dict)
     random: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(bool(self.name), "model.name", repr(self.name), "name a model")
+        self.dtype = require_choice(Precision, "model.dtype", self.dtype)
+        self.quantization = require_choice(Quantization, "model.quantization", self.quantization)

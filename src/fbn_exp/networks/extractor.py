@@ -15,8 +15,9 @@ from fbn_exp.methods.base import Decomposition
 from fbn_exp.methods.per_block import PerBlock
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig
-from fbn_exp.signals.recording import Signals, recorded
+from fbn_exp.signals.recording import recorded
 
 log = logging.getLogger(__name__)
 

@@ -129,7 +129,7 @@ class Centrotypes(Decomposition):
     report_: ReliabilityReport
 
     def __init__(self, method: Decomposition, plan: Icasso, threshold: Threshold) -> None:
-        super().__init__(method.n_components, method.seed)
+        super().__init__(n_components=method.n_components, seed=method.seed)
         self.method = method
         self.plan = plan
         self.threshold = threshold

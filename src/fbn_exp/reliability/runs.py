@@ -1,10 +1,9 @@
 """Single fits of a method, from other random starts or to resampled texts."""
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -192,18 +191,10 @@ def span(time_courses: Tensor) -> Tensor:
     return left[:, values > RANK_TOLERANCE * values[:1]]
 
 
-def changed(method: Method, **values: object) -> Method:
-    """Copy of a method, not fitted, with other values of those parameters that it has.
-
-    Where the method applies another one, as to each block, that one is changed too.
-    """
-    other = copy.copy(method)
-    parameters = vars(other)
-    parameters["metrics_"] = {}
-    parameters.update({name: value for name, value in values.items() if name in parameters})
-    if isinstance(inner := parameters.get("method"), Decomposition):
-        parameters["method"] = changed(inner, **values)
-    return other
+def changed(method: Method, **values: Any) -> Method:
+    """Copy of a method, not fitted, with other values of those settings that it has."""
+    names = {each.name for each in fields(method)}
+    return replace(method, **{name: value for name, value in values.items() if name in names})
 
 
 def one_start(method: Method) -> Method:

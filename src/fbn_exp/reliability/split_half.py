@@ -1,7 +1,6 @@
 """Networks of two halves of the texts: how well they agree with each other."""
 
-import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -97,7 +96,7 @@ def split_half(
 def _half(method: Decomposition, signals: Tensor, rows: Rows, chosen: list[int]) -> Tensor:
     own = torch.from_numpy(rows.of_texts(chosen)).to(signals.device)
     try:
-        return copy.copy(method).fit(signals[own], rows.subset(chosen)).maps_
+        return replace(method).fit(signals[own], rows.subset(chosen)).maps_
     except MethodError as error:
         raise MethodError(f"in one half of the texts, for the split-half reliability: {error}") from error
 

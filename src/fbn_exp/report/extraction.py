@@ -18,7 +18,7 @@ from fbn_exp.report.config import FiguresConfig
 from fbn_exp.report.console import remarks
 from fbn_exp.report.html.content import ReportInput, report_content
 from fbn_exp.report.html.page import write_report
-from fbn_exp.signals.recording import Signals
+from fbn_exp.signals.base import Signals
 from fbn_exp.thresholds.base import Threshold
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fbn_exp.core.checks import require_at_least, require_choice, require_positive
+
 
 class Standardise(StrEnum):
     """What is done to recorded signals before decomposition."""
@@ -38,6 +40,11 @@ class SignalsConfig:
         mapped file in the run's folder); ``auto`` takes the first of these that has room.
     memory_budget_gb : float
         Largest signals that ``auto`` keeps in memory.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
     """
 
     first_tokens_excluded: int = 0
@@ -45,3 +52,10 @@ class SignalsConfig:
     batch_tokens: int = 2048
     storage: Storage = Storage.auto
     memory_budget_gb: float = 4.0
+
+    def __post_init__(self) -> None:
+        require_at_least("signals.first_tokens_excluded", self.first_tokens_excluded, 0)
+        self.standardise = require_choice(Standardise, "signals.standardise", self.standardise)
+        require_at_least("signals.batch_tokens", self.batch_tokens, 1)
+        self.storage = require_choice(Storage, "signals.storage", self.storage)
+        require_positive("signals.memory_budget_gb", self.memory_budget_gb)

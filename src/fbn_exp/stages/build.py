@@ -20,7 +20,6 @@ from fbn_exp.networks.extractor import Extractor
 from fbn_exp.reliability.base import NoReliability, Reliability
 from fbn_exp.report.config import FiguresConfig
 from fbn_exp.report.figures import networks as figures
-from fbn_exp.signals import recording as activations
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.tracking.base import Tracker
@@ -99,7 +98,6 @@ def extraction_parts(cfg: DictConfig) -> Parts:
         If any setting is out of range; nothing has been loaded by then.
     """
     signals = typed(cfg.signals, SignalsConfig)
-    activations.check(signals)
     pictures = typed(cfg.figures, FiguresConfig)
     figures.check(pictures)
     reliability = built(cfg.reliability, Reliability)  # type: ignore[type-abstract]

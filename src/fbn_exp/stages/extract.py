@@ -19,7 +19,7 @@ from fbn_exp.report.console import print_summary
 from fbn_exp.report.extraction import describe_drivers
 from fbn_exp.report.figures import networks as figures
 from fbn_exp.report.reliability import describe_reliability
-from fbn_exp.signals.recording import Signals
+from fbn_exp.signals.base import Signals
 from fbn_exp.stages.build import Parts, extraction_parts, plain
 from fbn_exp.stages.rank_resources import rank_resources
 from fbn_exp.stages.track import track

@@ -1,9 +1,8 @@
 """What a model is trained for: examples to learn from, and benchmarks on the other parts of the data."""
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -100,13 +99,8 @@ class Task(ABC):
         """
 
     def _part(self, dataset: TextDataset, split: Split) -> TextDataset:
-        part = copy.copy(dataset)
-        part.split = split
-        if split is Split.dev:
-            part.n_texts = self.dev_texts
-        elif split is Split.test:
-            part.n_texts = self.test_texts
-        return part
+        counts = {Split.dev: self.dev_texts, Split.test: self.test_texts}
+        return replace(dataset, split=split, n_texts=counts.get(split, dataset.n_texts))
 
 
 class ClassificationTask(Task):

@@ -15,7 +15,7 @@ from fbn_exp.benchmarks.lesions import networks_digest
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares, intersection_over_union
 from fbn_exp.report.html.pictures import data_uri, map_uri
-from fbn_exp.signals.recording import Signals
+from fbn_exp.signals.base import Signals
 from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]

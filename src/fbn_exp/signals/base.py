@@ -1,0 +1,48 @@
+"""Signals: what every neuron did at every token."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.moments import NeuronStatistics, RowNorms
+from fbn_exp.core.rows import Rows
+from fbn_exp.datasets.base import Texts
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """What every neuron did at every token.
+
+    Attributes
+    ----------
+    values : Tensor of shape (T, N), float32
+        Row t is a token, in the order of the texts; standardised if that was asked. In memory, on the
+        model's device, or mapped from a file.
+    layout : NeuronLayout
+        Order of the columns.
+    texts : Texts
+        The texts that were run.
+    first_tokens_excluded : int
+        Leading tokens of each text that have no row.
+    neurons : NeuronStatistics
+        Mean, standard deviation and mean absolute value of the raw activations.
+    row_norms : RowNorms
+        Norms of the raw rows: how much of the energy sits in a few outlier tokens.
+    tokens_per_second : float
+        Throughput of the recording, padding not counted.
+    """
+
+    values: Tensor
+    layout: NeuronLayout
+    texts: Texts
+    first_tokens_excluded: int
+    neurons: NeuronStatistics
+    row_norms: RowNorms
+    tokens_per_second: float
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Which token of which text every row is."""
+        return self.texts.rows(self.first_tokens_excluded)

@@ -1,0 +1,111 @@
+"""Where signals are kept: beside the model, in memory, or in a scratch file."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fbn_exp.core.errors import SignalError
+from fbn_exp.core.files import free_bytes, in_words
+from fbn_exp.core.memmap import map_file
+from fbn_exp.signals.config import SignalsConfig, Storage
+
+log = logging.getLogger(__name__)
+GIB = 2**30
+# room on an accelerator, beside the signals, for the forward pass and the products of a decomposition
+ACCELERATOR_RESERVE = 6 * GIB
+
+
+@contextmanager
+def allocated(
+    shape: tuple[int, int], config: SignalsConfig, device: torch.device, scratch: Path
+) -> Iterator[Tensor]:
+    """Yield room for signals, its values undefined; a scratch file is gone when the context closes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Numbers of tokens and neurons.
+    config : SignalsConfig
+        Where to keep them, and the memory budget.
+    device : torch.device
+        Where the model is.
+    scratch : Path
+        Folder for a scratch file, made if it is needed.
+
+    Raises
+    ------
+    SignalError
+        If there is too little room where they are to be kept.
+    """
+    size = shape[0] * shape[1] * 4
+    words = f"{shape[0]:,} tokens × {shape[1]:,} neurons, {in_words(size)}"
+    place = choose_storage(size, config, device)
+    if place is Storage.disk:
+        free = in_words(free_bytes(scratch))
+        log.info("signals: %s, needed on the disk of %s, which has %s free", words, scratch, free)
+        with _scratch_file(shape, scratch, words) as values:
+            yield values
+    else:
+        log.info("signals: %s, in %s", words, place)
+        yield torch.empty(shape, device=device if place is Storage.accelerator else "cpu")
+
+
+def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> Storage:
+    """Where signals of ``size`` bytes are kept.
+
+    Raises
+    ------
+    SignalError
+        If the accelerator was asked for, and there is none or it is too full.
+    """
+    free = _free_on(device)
+    fits = size + ACCELERATOR_RESERVE <= free
+    if config.storage is Storage.accelerator and not fits:
+        raise SignalError(
+            f"signals.storage is accelerator: {size / GIB:.2f} GiB of signals, and room for work, "
+            f"exceed the {free / GIB:.2f} GiB free on {device}: take signals.storage=auto"
+        )
+    if config.storage is not Storage.auto:
+        return config.storage
+    if fits:
+        return Storage.accelerator
+    return Storage.memory if size <= config.memory_budget_gb * GIB else Storage.disk
+
+
+def _free_on(device: torch.device) -> int:
+    """Bytes free on an accelerator, with those that torch holds but does not use; 0 on a processor."""
+    if device.type != "cuda":
+        return 0
+    idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + idle
+
+
+@contextmanager
+def _scratch_file(shape: tuple[int, int], scratch: Path, words: str) -> Iterator[Tensor]:
+    """Matrix mapped from a file, refused if the disk cannot hold it: writing to it would kill the process."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    free = free_bytes(scratch)
+    if shape[0] * shape[1] * 4 > free:
+        raise SignalError(_too_small(scratch, words, f"has {in_words(free)} free"))
+    # a network file system keeps a file without a name until it is let go of
+    with tempfile.TemporaryDirectory(prefix="signals-", dir=scratch, ignore_cleanup_errors=True) as folder:
+        file = Path(folder) / "signals.f32"
+        try:
+            values = map_file(file, shape)
+        except OSError as error:
+            raise SignalError(_too_small(scratch, words, f"refuses it ({error.strerror})")) from error
+        # without a name it takes no room after this process, however that ends
+        file.unlink()
+        yield values
+
+
+def _too_small(scratch: Path, words: str, reason: str) -> str:
+    return (
+        f"signals ({words}) are above signals.memory_budget_gb, and {scratch} {reason}: "
+        "raise the budget, take less text, or write the run to another disk"
+    )
