@@ -113,6 +113,7 @@ class SubspaceFits(Fits):
         if drawn is not None:
             subspace, turn = resampled_subspace(self.subspace, torch.from_numpy(self.rows.of_texts(drawn)))
         method = one_start(self.method)
+        method.metrics_ = {}  # a method without iterations tells nothing of them
         mixing = method.mixing(subspace, torch.Generator().manual_seed(seed)).cpu() @ turn.cpu()
         directions = torch.nn.functional.normalize(mixing @ self.root, dim=1)
         return Run(directions, mixing, torch.linalg.inv(mixing).T, converged(method))
