@@ -126,7 +126,7 @@ def test_as_many_neurons_as_llama_3_8b_fit_into_little_memory(tmp_path):
     script = Path(__file__).parent / "larger_than_memory.py"
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=300,
