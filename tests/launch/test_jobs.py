@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 
 from fbn_exp.core.errors import DiskError, LaunchError
 from fbn_exp.launch.config import AccelerateConfig
-from fbn_exp.launch.jobs import Job, clear, outcome, write_job
+from fbn_exp.launch.jobs import Job, clear, write_job
 from fbn_exp.launch.processes import run_jobs
+from fbn_exp.launch.results import outcome
 from fbn_exp.stages.sweep_callback import SweepSummary
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -45,6 +46,13 @@ def pid_in(file: Path, seconds: float = 120) -> int:
             return int(text)
         time.sleep(0.05)
     raise TimeoutError(f"{file} was not written")
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
 
 
 def living(folder: Path) -> list[int]:

@@ -5,12 +5,11 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 from scripts import REPOSITORY, TINY, result_of
-from test_launched_jobs import living
+from test_launched_jobs import living, wait_until
 
 from fbn_exp.networks.artifact import FunctionalNetworks
 
@@ -36,13 +35,6 @@ def started(*arguments, limit=None):
 
 def scored(cache):
     return {each.name for each in cache.glob("scores/*.json")}
-
-
-def wait_until(true, seconds=120):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.mark.slow

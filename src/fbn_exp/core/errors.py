@@ -57,5 +57,9 @@ class LaunchError(FbnError):
     """A job cannot be started, failed in a process of its own, or waited for another process in vain."""
 
 
+class AbsentRankError(LaunchError):
+    """Another rank of the job died, or did not answer in time."""
+
+
 class LockError(FbnError):
     """Another process holds an entry of the cache for too long."""

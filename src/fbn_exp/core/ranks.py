@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fbn_exp.core.errors import LaunchError
+from fbn_exp.core.errors import AbsentRankError, LaunchError
 
 T = TypeVar("T")
 Array = NDArray[np.float64]
@@ -51,7 +51,7 @@ def join(timeout_seconds: float) -> None:
 
     Raises
     ------
-    LaunchError
+    AbsentRankError
         If not all ranks come within the timeout.
     """
     global _team
@@ -69,7 +69,7 @@ def join(timeout_seconds: float) -> None:
             raise LaunchError(f"accelerate counts {state.num_processes} processes, {size} were started")
         group = dist.new_group(backend="gloo", timeout=timeout)
     except RuntimeError as error:
-        raise LaunchError(
+        raise AbsentRankError(
             f"rank {os.environ.get('RANK')} of {size} did not meet the others within "
             f"{timeout_seconds:.0f} s: {str(error).splitlines()[0]}"
         ) from error
@@ -147,7 +147,7 @@ def together(function: Callable[..., T], own: Mapping[str, Own], *args: Any) -> 
 
     Raises
     ------
-    LaunchError
+    AbsentRankError
         If a rank does not answer within the timeout; it is named.
     """
     values = {keyword: each.value for keyword, each in own.items()}
@@ -171,7 +171,7 @@ def run_on_leader(work: Callable[[], T], own: Callable[[str], Any]) -> T | None:
 
     Raises
     ------
-    LaunchError
+    AbsentRankError
         On a rank that hears nothing from rank 0 within the timeout.
     """
     if _team is None:
@@ -258,7 +258,7 @@ def _meet(what: str) -> None:
         )
     except RuntimeError as error:
         timed_out = time.monotonic() - started > 0.9 * _team.seconds
-        raise LaunchError(_missing(_team, what, str(error), timed_out)) from error
+        raise AbsentRankError(_missing(_team, what, str(error), timed_out)) from error
 
 
 def _missing(team: _Team, what: str, reason: str, timed_out: bool) -> str:

@@ -98,7 +98,7 @@ def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int
         partial.write_text(yaml.safe_dump(told), encoding="utf-8")
     # on several machines accelerate counts the ranks of all of them
     threads = os.environ.get("OMP_NUM_THREADS") or max(1, _cores() // (slots * here))
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
+    command = [sys.executable, "-m", "fbn_exp.launch.agent", str(job.deaths), "--config_file", str(file)]
     command += ["--num_cpu_threads_per_process", str(threads), str(job.script)]
     return Start(command, _environment(job, devices, on_cpu), processes, machines)
 

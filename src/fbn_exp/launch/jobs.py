@@ -1,10 +1,8 @@
-"""A resolved job as a file that its processes read, and what comes back from them."""
+"""A resolved job as a file that its processes read."""
 
-import contextlib
 import importlib
 import inspect
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,8 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from fbn_exp.core import ranks
-from fbn_exp.core.errors import DiskError, FbnError, LaunchError
-from fbn_exp.core.files import REMEDY, free_bytes, in_words, write_json
+from fbn_exp.core.errors import LaunchError
+from fbn_exp.core.files import write_json
 from fbn_exp.launch.settings import machine_rank
 
 # in the environment of a job's processes: the job's file
@@ -24,8 +22,6 @@ JOB = "FBN_EXP_JOB"
 # process that started the job: its ranks end when it is gone
 STARTER = "FBN_EXP_STARTER"
 LOGS = "logs"
-# bytes below which a disk counts as full
-LEAST_ROOM = 2**16
 
 
 @dataclass(frozen=True)
@@ -64,13 +60,10 @@ class Job:
         """What ``accelerate launch`` itself says on this machine."""
         return self.logs / f"launcher{self.machine or ''}.log"
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended: what rank 0 returned, or an error."""
-
-    value: Any = None
-    error: FbnError | None = None
+    @property
+    def deaths(self) -> Path:
+        """Which ranks ended on this machine without success, and how: see ``fbn_exp.launch.agent``."""
+        return self.logs / f"deaths{self.machine or ''}.json"
 
 
 def write_job(
@@ -118,7 +111,8 @@ def clear(job: Job, processes: int, machines: int) -> None:
     processes, machines : int
         That the job has in all.
     """
-    for stale in (*job.logs.glob("error*.json"), *job.logs.glob("*.log"), job.logs / "returned.json"):
+    left = [each for kind in ("error*.json", "deaths*.json", "*.log") for each in job.logs.glob(kind)]
+    for stale in (*left, job.logs / "returned.json"):
         if _writer(stale.name, processes // machines, machines) == job.machine:
             stale.unlink(missing_ok=True)
     if job.machine == 0:
@@ -127,7 +121,7 @@ def clear(job: Job, processes: int, machines: int) -> None:
 
 def _writer(name: str, ranks_each: int, machines: int) -> int:
     """Machine that writes a file of this name; the first one where none does any more."""
-    by_rank, by_machine = re.search(r"rank(\d+)\.", name), re.search(r"launcher(\d+)\.", name)
+    by_rank, by_machine = re.search(r"rank(\d+)\.", name), re.search(r"(?:launcher|deaths)(\d+)\.", name)
     machine = int(by_rank[1]) // ranks_each if by_rank else int(by_machine[1]) if by_machine else 0
     return machine if machine < machines else 0
 
@@ -185,46 +179,3 @@ def read_job(file: Path) -> tuple[DictConfig, dict[str, Any]]:
     """Config of a job, and the rest of its file."""
     content = json.loads(file.read_text(encoding="utf-8"))
     return typed_config(content["config"], content["types"]), content
-
-
-def write_returned(logs: Path, value: Any) -> None:
-    """Keep what rank 0 returned; what is no plain number or text is forgotten."""
-    write_json(logs / "returned.json", value if isinstance(value, float | int | str | None) else None)
-
-
-def write_error(logs: Path, rank: int, text: str, known: bool) -> None:
-    """Keep why a rank failed; of several, the first to be written is the job's."""
-    with contextlib.suppress(OSError, DiskError):
-        write_json(logs / f"error-rank{rank}.json", {"rank": rank, "text": text, "known": known})
-
-
-def outcome(job: Job, exit_code: int, processes: int) -> Outcome:
-    """How a job ended, from what its ranks wrote."""
-    if exit_code == 0:
-        if job.machine > 0:
-            # rank 0, on the first machine, may be at work for long
-            return Outcome()
-        with contextlib.suppress(OSError, ValueError):
-            return Outcome(json.loads((job.logs / "returned.json").read_text(encoding="utf-8")))
-        return Outcome(error=LaunchError(f"the job ended without a result; its logs: {job.logs}"))
-    errors = sorted(job.logs.glob("error-rank*.json"), key=lambda each: each.stat().st_mtime_ns)
-    where = f"logs: {os.path.relpath(job.logs)}"
-    if errors:
-        first = json.loads(errors[0].read_text(encoding="utf-8"))
-        text = first["text"].strip()
-        who = f"rank {first['rank']} of {processes}: " if processes > 1 else ""
-        return Outcome(error=LaunchError(text if first["known"] else f"{who}{text}\n{where}"))
-    return Outcome(error=LaunchError(f"{_died(job, exit_code)}; {where}"))
-
-
-def _died(job: Job, exit_code: int) -> str:
-    """A rank that was killed leaves no error of its own: torch's launcher says which it was."""
-    log = job.launcher_log
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    told = [line.strip() for line in lines if "local_rank:" in line or "died with" in line]
-    last = told[-1] if told else next((line for line in reversed(lines) if line.strip()), "")
-    reason = f" ({last})" if last else ""
-    # a rank that finds no room cannot say so in its log
-    if (free := free_bytes(job.logs)) < LEAST_ROOM:
-        reason += f"; the disk of {job.folder} has {in_words(free)} free: {REMEDY}"
-    return f"a process of the job died, exit status {exit_code}{reason}"

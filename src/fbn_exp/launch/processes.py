@@ -17,7 +17,8 @@ import psutil
 from fbn_exp.core.errors import FbnError, LaunchError
 from fbn_exp.core.files import as_disk_error
 from fbn_exp.launch.command import devices_of_slot, start_of, usable_devices
-from fbn_exp.launch.jobs import Job, Outcome, clear, outcome, remove_scratch
+from fbn_exp.launch.jobs import Job, clear, remove_scratch
+from fbn_exp.launch.results import Outcome, outcome
 from fbn_exp.launch.settings import settings_of, slots_of
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fbn_exp.core.errors import FbnError
-from fbn_exp.core.files import as_disk_error
-from fbn_exp.launch.jobs import JOB, STARTER, read_job, remove_scratch, write_error, write_returned
+from fbn_exp.launch.jobs import JOB, STARTER, read_job, remove_scratch
+from fbn_exp.launch.results import write_error, write_returned
 
 # seconds between two looks at whether the starter still lives
 WATCH = 1.0
@@ -55,9 +54,7 @@ def run_rank(main: Callable[..., Any]) -> NoReturn:
 
 def _tell(error: Exception, logs: Path, rank: int) -> None:
     """Leave word of an error: for the starter, and in the log of this rank."""
-    known = error if isinstance(error, FbnError) else as_disk_error(error)
-    text = f"{type(error).__name__}: {error}" if known is None else str(known)
-    write_error(logs, rank, text, known=known is not None)
+    known = write_error(logs, rank, error)
     with contextlib.suppress(OSError):
         if known is None:
             traceback.print_exc()

@@ -7,8 +7,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from fbn_exp.launch.jobs import Outcome, write_job
+from fbn_exp.launch.jobs import write_job
 from fbn_exp.launch.processes import run_jobs
+from fbn_exp.launch.results import Outcome
 
 
 def run_single(task_function: Callable[..., Any], config: DictConfig) -> Any:

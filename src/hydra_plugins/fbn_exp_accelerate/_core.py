@@ -11,8 +11,9 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fbn_exp.launch.hydra_config import as_hydra_config
-from fbn_exp.launch.jobs import Job, Outcome, write_job
+from fbn_exp.launch.jobs import Job, write_job
 from fbn_exp.launch.processes import run_jobs
+from fbn_exp.launch.results import Outcome
 
 if TYPE_CHECKING:
     from hydra_plugins.fbn_exp_accelerate.accelerate_launcher import AccelerateLauncher
