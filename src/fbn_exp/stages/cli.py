@@ -115,6 +115,10 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
 
             run_rank(main)
         sys.argv[1:] = renamed(sys.argv[1:])
+        if {"-h", "--help"} & {*sys.argv[1:]}:
+            from fbn_exp.stages.scripts.help import use_own_page
+
+            use_own_page()
         try:
             returned = main(*args, **kwargs)
         except (HydraException, OmegaConfBaseException, FbnError) as error:
