@@ -4,6 +4,8 @@ import pytest
 from scripts import REPOSITORY, run_script
 
 HEAVY = ("torch", "transformers", "wandb", "sklearn", "pandas", "matplotlib")
+COMMON = {"dataset", "launch", "model", "threshold", "tracking"}
+NETWORKS = {*COMMON, "method", "reliability", "signals"}
 
 
 def imported(stderr: str) -> set[str]:
@@ -19,6 +21,34 @@ def test_help_lists_every_choice_and_loads_nothing_heavy():
         names = sorted(path.stem for path in (REPOSITORY / "conf" / group).glob("*.yaml"))
         assert f"{group}: {', '.join(names)}" in done.stdout
     assert not imported(done.stderr) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("script", "groups"),
+    [
+        ("extract.py", NETWORKS),
+        ("evaluate.py", {*NETWORKS, "analysis", "benchmark", "experiment/paper", "intervention"}),
+        ("train.py", {*COMMON, "forgetting", "intervention", "task", "trainable"}),
+    ],
+)
+def test_help_lists_the_groups_that_its_script_chooses_from(script, groups):
+    page = run_script(script, "--help").stdout
+    listed = page.partition("(group=option):")[2].partition("The config as it stands:")[0]
+    assert [line.partition(":")[0] for line in listed.split("\n") if line] == sorted(groups)
+    assert "Any field can be set on the command line" in page
+
+
+def test_help_lists_options_and_experiments_of_ones_own(tmp_path):
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_text("defaults: [pca]\n")
+    (tmp_path / "experiment" / "deep").mkdir(parents=True)
+    (tmp_path / "experiment" / "fits.yaml").write_text("# @package _global_\nmethod:\n  n_components: 3\n")
+    foreign = "# @package _global_\ndefaults:\n  - override /task: classification\n"
+    (tmp_path / "experiment" / "deep" / "foreign.yaml").write_text(foreign)
+    page = run_script("extract.py", "--help", "--config-dir", str(tmp_path)).stdout
+    assert "\nmethod: canica, dictionary, ica, mine, pca, random, spatial_ica\n" in page
+    assert "\nexperiment: fits\n" in page
+    assert "foreign" not in page
 
 
 def test_a_config_error_loads_nothing_heavy():
