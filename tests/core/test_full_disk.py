@@ -22,7 +22,7 @@ from fbn_exp.core.layout import Block, NeuronLayout, Site
 from fbn_exp.core.run_folder import RunFolder
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.thresholds.z import ZThreshold
-from fbn_exp.training.loop import last_checkpoint
+from fbn_exp.training.checkpoints import last_checkpoint
 
 NUMBERS = torch.arange(10_000.0)
 

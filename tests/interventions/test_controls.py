@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import NeuronLayout, Site
-from fbn_exp.interventions.config import ControlKind
-from fbn_exp.interventions.controls import check, draw_controls
+from fbn_exp.interventions.config import ControlKind, ControlsConfig
+from fbn_exp.interventions.controls import draw_controls
 from fbn_exp.interventions.target import OUTSIDE, Target
 
 KINDS = [ControlKind.random, ControlKind.per_block, ControlKind.activation]
@@ -226,11 +226,16 @@ def test_a_share_of_all_neurons_is_drawn_anywhere_outside_whatever_the_networks_
 
 @pytest.mark.parametrize(
     ("repeats", "share", "said"),
-    [(0, None, "repeats is 0"), (1, 0, "share is 0"), (1, 0.6, r"share is 0\.6")],
+    [
+        (0, None, "repeats is 0"),
+        (1, 0, "share is 0"),
+        (1, 0.6, r"share is 0\.6"),
+        (1, float("nan"), "share is nan"),
+    ],
 )
 def test_settings_out_of_range_are_refused(repeats, share, said):
     with pytest.raises(ConfigError, match=said):
-        check(repeats, share)
+        ControlsConfig(repeats, share=share)
 
 
 def test_networks_with_more_than_half_of_all_neurons_have_no_control():

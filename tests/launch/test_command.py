@@ -18,7 +18,7 @@ def no_slurm(monkeypatch):
 
 
 def config_of(kind=AccelerateConfig, **settings):
-    return OmegaConf.create({"launch": OmegaConf.structured(kind(**settings))})
+    return OmegaConf.create({"launch": OmegaConf.merge(OmegaConf.structured(kind), settings)})
 
 
 def job_of(folder, config, machine=0):

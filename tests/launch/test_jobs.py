@@ -18,7 +18,7 @@ from fbn_exp.stages.sweep_callback import SweepSummary
 
 
 def config_of(**settings):
-    return OmegaConf.create({"launch": OmegaConf.structured(AccelerateConfig(**settings))})
+    return OmegaConf.create({"launch": OmegaConf.merge(OmegaConf.structured(AccelerateConfig), settings)})
 
 
 def on_machine(rank, **settings):

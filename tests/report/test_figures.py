@@ -9,7 +9,7 @@ from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.config import FiguresConfig
-from fbn_exp.report.figures.networks import WIDEST, blocks_by_neurons, check, draw_all, network_map
+from fbn_exp.report.figures.networks import WIDEST, blocks_by_neurons, draw_all, network_map
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.thresholds.top import TopFraction
 from fbn_exp.thresholds.z import ZThreshold
@@ -102,6 +102,6 @@ def test_one_outstanding_neuron_of_a_wide_block_stays_visible_where_it_is(width,
     [("max_networks", -1), ("dpi", 0), ("strongest_tokens", -1), ("context_tokens", -1)],
 )
 def test_settings_out_of_range_are_refused_by_name(field, value):
-    check(FiguresConfig(max_networks=0, dpi=1, strongest_tokens=0, context_tokens=0))
+    FiguresConfig(max_networks=0, dpi=1, strongest_tokens=0, context_tokens=0)
     with pytest.raises(ConfigError, match=rf"figures\.{field} is {value}"):
-        check(FiguresConfig(**{field: value}))
+        FiguresConfig(**{field: value})

@@ -12,8 +12,9 @@ from fbn_exp.core.errors import ConfigError, TrainingError
 from fbn_exp.models.config import Precision
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.models.random import random_model
+from fbn_exp.training.checkpoints import last_checkpoint
 from fbn_exp.training.config import TrainerConfig
-from fbn_exp.training.loop import check, fit, last_checkpoint
+from fbn_exp.training.loop import fit
 from fbn_exp.training.tasks import ClassificationTask, LanguageModelingTask
 from fbn_exp.training.trainable import TrainAll, TrainLora
 
@@ -296,4 +297,4 @@ def test_global_generators_are_left_as_they_were(fresh, separable, tmp_path):
 )
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(ConfigError, match=rf"trainer\.{name} is"):
-        check(dataclasses.replace(TrainerConfig(), **{name: value}))
+        dataclasses.replace(TrainerConfig(), **{name: value})

@@ -1,47 +1,117 @@
 """Options of analyses: what measures networks, not the model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from omegaconf import MISSING
 
+from fbn_exp.core.checks import require, require_at_least
 from fbn_exp.datasets.config import DatasetConfig
+from fbn_exp.networks.folder import description_in
 
 
 @dataclass
 class AnalysisConfig:
     """What is measured of networks."""
 
-    _target_: str = MISSING
-    _convert_: str = "all"
+    _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
 
 @dataclass
 class ConsistencyConfig(AnalysisConfig):
-    """Whether networks recur in other texts, and more often than by chance."""
+    """Networks of a group of texts looked for among the networks of single other texts, as in the paper.
 
-    _target_: str = "fbn_exp.analysis.consistency.Consistency"
-    dataset: DatasetConfig = MISSING
+    Attributes
+    ----------
+    dataset : DatasetConfig
+        The other texts.
+    n_components : int
+        Individual networks of each text, by the method that found the templates.
+    minimum_iou : float
+        Networks with a larger IoU count as the same; at least 0 and below 1.
+    null_draws : int
+        Draws of random masks.
+    seed : int
+        Of both nulls.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.analysis.consistency.Consistency", kw_only=True, repr=False)
+    dataset: DatasetConfig
     n_components: int = 10
     minimum_iou: float = 0.2
     null_draws: int = 200
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        require_at_least("analysis.n_components", self.n_components, 1)
+        rule = "be at least 0 and below 1"
+        require(0 <= self.minimum_iou < 1, "analysis.minimum_iou", self.minimum_iou, rule)
+        require_at_least("analysis.null_draws", self.null_draws, 1)
+        if self.dataset.n_texts is not None:
+            require_at_least("analysis.dataset.n_texts", self.dataset.n_texts, 2)
+
 
 @dataclass
 class OverlapConfig(AnalysisConfig):
-    """How much two sets of networks over the same neurons overlap; ``other`` is a folder of networks."""
+    """How much two sets of networks over the same neurons overlap; no model is run.
 
-    _target_: str = "fbn_exp.analysis.overlap.Overlap"
-    other: str = MISSING
+    Attributes
+    ----------
+    other : str
+        Folder of networks with the same layout; their weights may differ.
+    null_draws : int
+        Draws of random masks.
+    seed : int
+        Of the draws.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    NetworksError
+        If ``other`` holds no networks.
+    """
+
+    _target_: str = field(default="fbn_exp.analysis.overlap.Overlap", kw_only=True, repr=False)
+    other: str
     null_draws: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_at_least("analysis.null_draws", self.null_draws, 1)
+        description_in(Path(self.other).expanduser())
 
 
 @dataclass
 class ConnectivityConfig(AnalysisConfig):
-    """How the time courses of networks go together."""
+    """Correlation and partial correlation of the networks' time courses within texts.
 
-    _target_: str = "fbn_exp.analysis.connectivity.ConnectivityOfNetworks"
-    dataset: DatasetConfig = MISSING
+    Attributes
+    ----------
+    dataset : DatasetConfig
+        Texts to record; time courses are least squares of their signals on the maps.
+    draws : int
+        Bootstrap draws of texts.
+    seed : int
+        Of the bootstrap.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    _target_: str = field(
+        default="fbn_exp.analysis.connectivity.ConnectivityOfNetworks", kw_only=True, repr=False
+    )
+    dataset: DatasetConfig
     draws: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_at_least("analysis.draws", self.draws, 1)

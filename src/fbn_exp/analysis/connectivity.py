@@ -11,8 +11,9 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.analysis.base import Analysis, Recording
+from fbn_exp.analysis.config import ConnectivityConfig
 from fbn_exp.analysis.retest import time_courses
-from fbn_exp.core.errors import ConfigError, SignalError
+from fbn_exp.core.errors import SignalError
 from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.models.load import LanguageModel
@@ -186,30 +187,10 @@ def cluster_order(correlation: Array) -> tuple[int, ...]:
     return tuple(int(leaf) for leaf in leaves_list(tree))
 
 
-class ConnectivityOfNetworks(Analysis):
-    """Correlation and partial correlation of the networks' time courses within texts.
+class ConnectivityOfNetworks(ConnectivityConfig, Analysis):
+    """Correlation and partial correlation of the networks' time courses within texts."""
 
-    Parameters
-    ----------
-    dataset : TextDataset
-        Texts to record; time courses are least squares of their signals on the maps.
-    draws : int
-        Bootstrap draws of texts.
-    seed : int
-        Of the bootstrap.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
-    """
-
-    def __init__(self, dataset: TextDataset, draws: int = 1_000, seed: int = 0) -> None:
-        if draws < 1:
-            raise ConfigError(f"analysis.draws is {draws}, must be at least 1")
-        self.dataset = dataset
-        self.draws = draws
-        self.seed = seed
+    dataset: TextDataset
 
     @override
     def prepare(self, lm: LanguageModel) -> None:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from fbn_exp.analysis import recurrence as core
 from fbn_exp.analysis.base import Analysis, Recording
+from fbn_exp.analysis.config import ConsistencyConfig
 from fbn_exp.analysis.recurrence import Matches, NullComparison, Templates, with_total
 from fbn_exp.analysis.retest import Retest, retest
 from fbn_exp.core.errors import BenchmarkError, ConfigError, SignalError
@@ -89,49 +90,10 @@ class Findings:
 CHEAP_DRAWS = 10_000
 
 
-class Consistency(Analysis):
-    """Networks of a group of texts looked for among the networks of single other texts, as in the paper.
+class Consistency(ConsistencyConfig, Analysis):
+    """Networks of a group of texts looked for among the networks of single other texts, as in the paper."""
 
-    Parameters
-    ----------
-    dataset : TextDataset
-        The other texts.
-    n_components : int
-        Individual networks of each text, by the method that found the templates.
-    minimum_iou : float
-        Networks with a larger IoU count as the same; at least 0 and below 1.
-    null_draws : int
-        Draws of random masks.
-    seed : int
-        Of both nulls.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
-    """
-
-    def __init__(
-        self,
-        dataset: TextDataset,
-        n_components: int = 10,
-        minimum_iou: float = 0.2,
-        null_draws: int = 200,
-        seed: int = 0,
-    ) -> None:
-        if n_components < 1:
-            raise ConfigError(f"analysis.n_components is {n_components}, must be at least 1")
-        if not 0 <= minimum_iou < 1:
-            raise ConfigError(f"analysis.minimum_iou is {minimum_iou}, must be at least 0 and below 1")
-        if null_draws < 1:
-            raise ConfigError(f"analysis.null_draws is {null_draws}, must be at least 1")
-        if dataset.n_texts is not None and dataset.n_texts < 2:
-            raise ConfigError(f"analysis.dataset.n_texts is {dataset.n_texts}, must be at least 2")
-        self.dataset = dataset
-        self.n_components = n_components
-        self.minimum_iou = minimum_iou
-        self.null_draws = null_draws
-        self.seed = seed
+    dataset: TextDataset
 
     @override
     def prepare(self, lm: LanguageModel) -> None:

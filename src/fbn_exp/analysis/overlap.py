@@ -9,7 +9,8 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.analysis.base import Analysis, Recording
-from fbn_exp.core.errors import ConfigError, LayoutError
+from fbn_exp.analysis.config import OverlapConfig
+from fbn_exp.core.errors import LayoutError
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation, matched, partners
@@ -56,32 +57,10 @@ class Overlaps:
     threshold: str = ""
 
 
-class Overlap(Analysis):
-    """Compare networks with those of another folder; no model is run.
-
-    Parameters
-    ----------
-    other : str
-        Folder of networks with the same layout; their weights may differ.
-    null_draws : int
-        Draws of random masks.
-    seed : int
-        Of the draws.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter is out of range.
-    """
+class Overlap(OverlapConfig, Analysis):
+    """Compare networks with those of another folder; no model is run."""
 
     records = False
-
-    def __init__(self, other: str, null_draws: int = 1_000, seed: int = 0) -> None:
-        if null_draws < 1:
-            raise ConfigError(f"analysis.null_draws is {null_draws}, must be at least 1")
-        self.other = other
-        self.null_draws = null_draws
-        self.seed = seed
 
     @override
     def measure(

@@ -1,7 +1,7 @@
 """Labelled texts, scored by the likelihood of label words after a prompt, or by a classification head."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.config import ClassificationConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
-from fbn_exp.core.errors import BenchmarkError, ConfigError
+from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 
-class Classification(Benchmark):
+class Classification(ClassificationConfig, Benchmark):
     """Accuracy of the most likely label word, beside the rate of the most frequent label.
 
     The balanced accuracy is the mean over labels of the accuracy on their texts: what a model that always
@@ -39,52 +40,20 @@ class Classification(Benchmark):
     A model with a sequence-classification head is scored by the head's likelihood of each label instead:
     the prompt and the words are not used. ``nats_per_text`` is then its loss.
 
-    Parameters
+    Attributes
     ----------
-    dataset : TextDataset
-        Labelled texts; must not be those that networks were extracted from.
-    prompt : str
-        With ``{text}`` where the text goes; a space and the word follow it.
-    words : mapping of str to str
-        Word of a label, such as ``science`` of ``Sci/Tech``; of the others, the label itself. Words of labels
-        that no text has are not used, with a warning.
-    labels : sequence of str or None
-        Only texts with one of these labels are taken; empty takes all. None takes the labels that have a
-        word, and all of them for a model that has a head.
-    batch_tokens : int
-        Tokens of a batch, padding included.
-
-    Raises
-    ------
-    ConfigError
-        If the prompt has no place for the text, a word is empty, or a single label is named.
+    labels_ : list of str
+        Labels that are told apart, sorted; known after ``prepare``.
     """
 
-    def __init__(
-        self,
-        dataset: TextDataset,
-        prompt: str,
-        words: Mapping[str, str] | None = None,
-        labels: Sequence[str] | None = (),
-        batch_tokens: int = 1024,
-    ) -> None:
-        if "{text}" not in prompt:
-            raise ConfigError(f"benchmark.prompt is {prompt!r}: needs {{text}} where the text goes")
-        if labels is not None and len(set(labels)) == 1:
-            raise ConfigError(f"benchmark.labels is [{labels[0]}]: name at least two, or none to take all")
-        if words and not all(words.values()):
-            raise ConfigError("benchmark.words: no word may be empty")
-        self.dataset = dataset
-        self.prompt = prompt
-        self.words = dict(words or {})
-        self.asked = None if labels is None else list(labels)
-        self.batch_tokens = batch_tokens
+    dataset: TextDataset
+    labels_: list[str]
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
         self.head = lm.labels
         by_default = [] if self.head is not None else list(self.words)
-        self.chosen = by_default if self.asked is None else self.asked
+        self.chosen = by_default if self.labels is None else self.labels
         self.texts = self.dataset.sample(lm.tokenizer, self.chosen)
         for document in self.texts.documents:
             if document.label is None:
@@ -96,10 +65,10 @@ class Classification(Benchmark):
         if self.head is not None:
             self._prepare_head(self.head, gold)
             return
-        self.labels = sorted(set(self.chosen or gold))
-        if len(self.labels) < 2:
-            raise BenchmarkError(f"all texts of {self.dataset.describe()} are labelled {self.labels[0]}")
-        self.gold = np.array([self.labels.index(label) for label in gold])
+        self.labels_ = sorted(set(self.chosen or gold))
+        if len(self.labels_) < 2:
+            raise BenchmarkError(f"all texts of {self.dataset.describe()} are labelled {self.labels_[0]}")
+        self.gold = np.array([self.labels_.index(label) for label in gold])
         self.word_ids = self._word_ids(lm)
         # the text is cut to the dataset's tokens_per_text, so that every prompt keeps its question
         shown = lm.tokenizer.batch_decode(self.texts.ids, skip_special_tokens=True)
@@ -110,28 +79,28 @@ class Classification(Benchmark):
 
     def _prepare_head(self, head: Sequence[str], gold: Sequence[str]) -> None:
         """The head's outputs are the words, the bare texts the rows."""
-        self.labels = sorted(self.chosen or head)
-        if foreign := sorted({*gold, *self.labels} - set(head)):
+        self.labels_ = sorted(self.chosen or head)
+        if foreign := sorted({*gold, *self.labels_} - set(head)):
             raise BenchmarkError(
                 f"the model's head knows the labels {', '.join(head)}; {self.dataset.describe()} has "
                 f"{', '.join(foreign)}"
             )
-        if left_out := sorted(set(head) - set(self.labels)):
+        if left_out := sorted(set(head) - set(self.labels_)):
             log.info("benchmark.labels leaves out %s, which the head knows too", ", ".join(left_out))
-        self.gold = np.array([self.labels.index(label) for label in gold])
-        self.word_ids = [[list(head).index(label)] for label in self.labels]
+        self.gold = np.array([self.labels_.index(label) for label in gold])
+        self.word_ids = [[list(head).index(label)] for label in self.labels_]
         self.rows, self.single = self.texts.ids, True
 
     def _word_ids(self, lm: LanguageModel) -> list[list[int]]:
         """Token ids of each label's word."""
-        if unknown := [label for label in self.words if label not in self.labels]:
+        if unknown := [label for label in self.words if label not in self.labels_]:
             # no error: the default words are for the labels of the default data set
             log.warning(
                 "benchmark.words: there is no label %s; there are: %s",
                 ", ".join(unknown),
-                ", ".join(self.labels),
+                ", ".join(self.labels_),
             )
-        words = [f" {self.words.get(label, label)}" for label in self.labels]
+        words = [f" {self.words.get(label, label)}" for label in self.labels_]
         ids = [list(lm.tokenizer.encode(word, add_special_tokens=False)) for word in words]
         if len({tuple(word) for word in ids}) < len(ids):
             raise BenchmarkError(f"benchmark.words gives two labels the same word: {', '.join(words)}")
@@ -154,8 +123,7 @@ class Classification(Benchmark):
 
     @override
     def on(self, part: Split) -> "Classification":
-        dataset = replace(self.dataset, split=part)
-        return Classification(dataset, self.prompt, self.words, self.asked, self.batch_tokens)
+        return replace(self, dataset=replace(self.dataset, split=part))
 
     @override
     def text_digests(self) -> frozenset[str]:
@@ -166,18 +134,18 @@ class Classification(Benchmark):
         likelihood = self._likelihood(lm)
         decided: NDArray[np.bool_] = np.asarray(np.isfinite(likelihood).all(axis=1))
         right = decided & (np.where(decided[:, None], likelihood, 0).argmax(axis=1) == self.gold)
-        counts = np.bincount(self.gold, minlength=len(self.labels))
+        counts = np.bincount(self.gold, minlength=len(self.labels_))
         majority = float(counts.max() / counts.sum())
         task = f"classification_{self.dataset.name}"
         log.info(
-            "majority class %s: %.4f of %d texts", self.labels[int(counts.argmax())], majority, len(right)
+            "majority class %s: %.4f of %d texts", self.labels_[int(counts.argmax())], majority, len(right)
         )
         # each label weighs the same, however many of its texts are decided
-        per_label = np.bincount(self.gold[decided], minlength=len(self.labels)).clip(min=1)
+        per_label = np.bincount(self.gold[decided], minlength=len(self.labels_)).clip(min=1)
         items, weights = right.astype(np.float64), decided.astype(np.float64)
         scores = [
             _accuracy(task, "acc", items, weights, majority),
-            _accuracy(task, "balanced_acc", items, weights / per_label[self.gold], 1 / len(self.labels)),
+            _accuracy(task, "balanced_acc", items, weights / per_label[self.gold], 1 / len(self.labels_)),
             mean_score(task, "undecided", (~decided).astype(np.float64), higher_is_better=False),
         ]
         if self.head is not None:
@@ -207,7 +175,7 @@ class Classification(Benchmark):
                     found[row] = _log_likelihoods(logits[place, : lengths[row]], words[row])
                 bar.update(int(mask.sum()))
         found = ranks.summed(found, "scores of classification")
-        return found.reshape(len(self.gold), len(self.labels))
+        return found.reshape(len(self.gold), len(self.labels_))
 
 
 def _log_likelihoods(logits: Tensor, words: Sequence[Sequence[int]]) -> list[float]:

@@ -1,71 +1,216 @@
 """Options of the config group ``benchmark``."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
 
+from fbn_exp.benchmarks.probes import SHORT_NAMES
+from fbn_exp.core.checks import require, require_at_least
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.config import DatasetConfig
+
+# length of the n-grams whose repetition is measured
+NGRAM = 3
+PARTS = ("test", "dev")
 
 
 @dataclass
 class BenchmarkConfig:
     """What the model is scored on."""
 
-    _target_: str = MISSING
-    _convert_: str = "all"
+    _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
 
 @dataclass
 class PerplexityConfig(BenchmarkConfig):
-    """Loss on held-out text."""
+    """Loss on held-out text: negative log-likelihood of every token but the first of each text.
 
-    _target_: str = "fbn_exp.benchmarks.perplexity.Perplexity"
-    dataset: DatasetConfig = MISSING
+    Attributes
+    ----------
+    dataset : DatasetConfig
+        Texts to score; must not be those that networks were extracted from.
+    batch_tokens : int
+        Tokens of a batch, padding included.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, or a text may have a single token, which nothing predicts.
+    """
+
+    _target_: str = field(default="fbn_exp.benchmarks.perplexity.Perplexity", kw_only=True, repr=False)
+    dataset: DatasetConfig
     batch_tokens: int = 1024
+
+    def __post_init__(self) -> None:
+        least = self.dataset.min_tokens
+        rule = "be at least 2: a text's first token is not predicted"
+        require(least >= 2, "benchmark.dataset.min_tokens", least, rule)
+        require_at_least("benchmark.batch_tokens", self.batch_tokens, 1)
 
 
 @dataclass
 class ProbesConfig(BenchmarkConfig):
-    """The bundled battery of short tasks; an empty list of tasks takes all."""
+    """The bundled battery of short tasks.
 
-    _target_: str = "fbn_exp.benchmarks.probes.battery.Probes"
+    Attributes
+    ----------
+    tasks : list of str
+        Short names such as ``grammar``; empty takes all.
+    part : str
+        ``test``, or ``dev`` for choosing a factor or a threshold; the two share no item.
+    limit : int or None
+        Items per task; None takes all.
+    batch_size : int or str
+        As lm-eval takes it, also ``auto``.
+
+    Raises
+    ------
+    ConfigError
+        If a task or part is unknown, or a number is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.benchmarks.probes.battery.Probes", kw_only=True, repr=False)
     tasks: list[str] = field(default_factory=list)
     part: str = "test"
     limit: int | None = 100
     batch_size: Any = 32
 
+    def __post_init__(self) -> None:
+        if unknown := [task for task in self.tasks if task not in SHORT_NAMES]:
+            raise ConfigError(
+                f"benchmark.tasks: no probe {', '.join(unknown)}; there are {', '.join(SHORT_NAMES)}"
+            )
+        if self.part not in PARTS:
+            raise ConfigError(f"benchmark.part is {self.part!r}: one of {', '.join(PARTS)}")
+        _check_lm_eval(self.limit, self.batch_size)
+
 
 @dataclass
 class HarnessConfig(BenchmarkConfig):
-    """Tasks of lm-evaluation-harness."""
+    """Tasks of lm-evaluation-harness, scored by lm-eval itself on the model as it stands in memory.
 
-    _target_: str = "fbn_exp.benchmarks.harness.Harness"
-    tasks: list[str] = MISSING
+    Attributes
+    ----------
+    tasks : list of str
+        Names of tasks or groups.
+    include_path : str or None
+        Folder with further task yaml files.
+    num_fewshot : int or None
+        Examples in the prompt; None takes the task's own number.
+    limit : int or None
+        Items per task; None takes all.
+    batch_size : int or str
+        As lm-eval takes it, also ``auto``.
+    apply_chat_template : bool
+        Whether prompts are wrapped in the tokenizer's chat template.
+
+    Raises
+    ------
+    ConfigError
+        If no task is named, a number is out of range, or ``include_path`` is no folder.
+    """
+
+    _target_: str = field(default="fbn_exp.benchmarks.harness.Harness", kw_only=True, repr=False)
+    tasks: list[str]
     include_path: str | None = None
     num_fewshot: int | None = None
     limit: int | None = None
     batch_size: Any = 16
     apply_chat_template: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise ConfigError("benchmark.tasks is empty: name at least one task, as [hellaswag,arc_easy]")
+        _check_lm_eval(self.limit, self.batch_size)
+        if self.num_fewshot is not None:
+            require_at_least("benchmark.num_fewshot", self.num_fewshot, 0)
+        if self.include_path is not None and not Path(self.include_path).is_dir():
+            raise ConfigError(f"benchmark.include_path: no such folder: {self.include_path}")
+
+
+def _check_lm_eval(limit: int | None, batch_size: int | str) -> None:
+    if limit is not None:
+        require_at_least("benchmark.limit", limit, 1)
+    allowed = isinstance(batch_size, str) or batch_size >= 1
+    require(allowed, "benchmark.batch_size", batch_size, "be at least 1 or auto")
+
 
 @dataclass
 class ClassificationConfig(BenchmarkConfig):
-    """Labelled texts, scored by the likelihood of label words after a prompt."""
+    """Labelled texts, scored by the likelihood of label words after a prompt, or by a classification head.
 
-    _target_: str = "fbn_exp.benchmarks.classification.Classification"
-    dataset: DatasetConfig = MISSING
-    prompt: str = MISSING
+    Attributes
+    ----------
+    dataset : DatasetConfig
+        Labelled texts; must not be those that networks were extracted from.
+    prompt : str
+        With ``{text}`` where the text goes; a space and the word follow it.
+    words : mapping of str to str
+        Word of a label, such as ``science`` of ``Sci/Tech``; of the others, the label itself. Words of labels
+        that no text has are not used, with a warning.
+    labels : list of str or None
+        Only texts with one of these labels are taken; empty takes all. None takes the labels that have a
+        word, and all of them for a model that has a head.
+    batch_tokens : int
+        Tokens of a batch, padding included.
+
+    Raises
+    ------
+    ConfigError
+        If the prompt has no place for the text, a word is empty, a single label is named, or a number is out
+        of range.
+    """
+
+    _target_: str = field(
+        default="fbn_exp.benchmarks.classification.Classification", kw_only=True, repr=False
+    )
+    dataset: DatasetConfig
+    prompt: str
     words: dict[str, str] = field(default_factory=dict)
     labels: list[str] | None = None
     batch_tokens: int = 1024
 
+    def __post_init__(self) -> None:
+        if "{text}" not in self.prompt:
+            raise ConfigError(f"benchmark.prompt is {self.prompt!r}: needs {{text}} where the text goes")
+        if self.labels is not None and len(set(self.labels)) == 1:
+            raise ConfigError(
+                f"benchmark.labels is [{self.labels[0]}]: name at least two, or none to take all"
+            )
+        if not all(self.words.values()):
+            raise ConfigError("benchmark.words: no word may be empty")
+        require_at_least("benchmark.batch_tokens", self.batch_tokens, 1)
+
 
 @dataclass
 class GenerationConfig(BenchmarkConfig):
-    """Texts written by the model side by side, with measures of degeneration."""
+    """Texts written by the model side by side, with measures of degeneration.
 
-    _target_: str = "fbn_exp.benchmarks.generation.Generation"
-    prompts: list[str] = MISSING
+    Attributes
+    ----------
+    prompts : list of str
+        What to continue.
+    new_tokens : int
+        At most so many tokens are written; a token that ends a text is not counted.
+    batch_size : int
+        Prompts continued at once, padded on the left.
+
+    Raises
+    ------
+    ConfigError
+        If there is no prompt or a number is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.benchmarks.generation.Generation", kw_only=True, repr=False)
+    prompts: list[str]
     new_tokens: int = 48
     batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if not self.prompts or not all(self.prompts):
+            raise ConfigError("benchmark.prompts: name at least one prompt, none of them empty")
+        require_at_least("benchmark.new_tokens", self.new_tokens, NGRAM + 1)
+        require_at_least("benchmark.batch_size", self.batch_size, 1)

@@ -11,13 +11,12 @@ from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison, compare
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core import ranks
-from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls import Control
 from fbn_exp.interventions.edit import Edit, applied, no_edit
-from fbn_exp.interventions.rules import Intervention, NoIntervention, Scale
+from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.load import LanguageModel
 
@@ -102,7 +101,7 @@ def score_under(layout: NeuronLayout, edit: Edit, lm: LanguageModel, benchmark: 
 
 
 def select_factors(
-    dev: Scorer, intervention: Scale, factors: Sequence[float], target: Target
+    dev: Scorer, intervention: Intervention, factors: Sequence[float], target: Target
 ) -> dict[str, float]:
     """Best factor of each task and metric on the dev part of a benchmark.
 
@@ -110,8 +109,8 @@ def select_factors(
     ----------
     dev : Scorer
         On the dev part.
-    intervention : Scale
-        Says which networks.
+    intervention : Intervention
+        With a field ``factor``.
     factors : sequence of float
         What is tried.
     target : Target
@@ -121,19 +120,12 @@ def select_factors(
     -------
     dict of str to float
         Factor by ``<task>/<metric>`` as named on the dev part. Among equals the one nearest to 1.
-
-    Raises
-    ------
-    ConfigError
-        If there are fewer than two factors.
     """
-    if len(set(factors)) < 2:
-        raise ConfigError(f"factors is {list(factors)}: select_factor needs at least two to choose from")
     dev.announce(len(set(factors)))
     gentle_first = sorted(set(factors), key=lambda factor: abs(factor - 1))
     best: dict[str, tuple[float, float]] = {}
     for factor in gentle_first:
-        for score in dev.scores(Scale(intervention.networks, factor).edit(target)):
+        for score in dev.scores(intervention.with_factor(factor).edit(target)):
             gain = score.value if score.higher_is_better else -score.value
             if score.name not in best or gain > best[score.name][0]:
                 best[score.name] = (gain, factor)

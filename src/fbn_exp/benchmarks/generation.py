@@ -6,46 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import GenerationConfig
+import transformers
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.config import NGRAM, GenerationConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
-from fbn_exp.core.errors import ConfigError
 from fbn_exp.models.load import LanguageModel
 
-NGRAM = 3
 
-
-class Generation(Benchmark):
-    """Greedy continuations of prompts: the most likely token each time, whatever the model's own settings.
-
-    Parameters
-    ----------
-    prompts : sequence of str
-        What to continue.
-    new_tokens : int
-        At most so many tokens are written; a token that ends a text is not counted.
-    batch_size : int
-        Prompts continued at once, padded on the left.
-
-    Raises
-    ------
-    ConfigError
-        If there is no prompt or a number is out of range.
-    """
-
-    def __init__(self, prompts: Sequence[str], new_tokens: int = 48, batch_size: int = 8) -> None:
-        if not prompts or not all(prompts):
-            raise ConfigError("benchmark.prompts: name at least one prompt, none of them empty")
-        if new_tokens < NGRAM + 1:
-            raise ConfigError(f"benchmark.new_tokens is {new_tokens}, must be at least {NGRAM + 1}")
-        if batch_size < 1:
-            raise ConfigError(f"benchmark.batch_size is {batch_size}, must be at least 1")
-        self.prompts = list(prompts)
-        self.new_tokens = new_tokens
-        self.batch_size = batch_size
+class Generation(GenerationConfig, Benchmark):
+    """Greedy continuations of prompts: the most likely token each time, whatever the model's own settings."""
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
@@ -109,7 +81,7 @@ def end_ids(lm: LanguageModel) -> frozenset[int]:
 def _plainly_greedy(lm: LanguageModel, new_tokens: int, ends: frozenset[int]) -> Iterator[None]:
     """Put the model's own way to generate aside: it may punish repetition, which is measured here."""
     kept = lm.model.generation_config
-    lm.model.generation_config = GenerationConfig(
+    lm.model.generation_config = transformers.GenerationConfig(
         max_new_tokens=new_tokens,
         do_sample=False,
         use_cache=True,

@@ -16,9 +16,10 @@ import torch
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.config import HarnessConfig
 from fbn_exp.benchmarks.harness_model import harness_model
 from fbn_exp.benchmarks.score import Score, mean_score
-from fbn_exp.core.errors import BenchmarkError, ConfigError, FbnError
+from fbn_exp.core.errors import BenchmarkError, FbnError
 from fbn_exp.models.load import LanguageModel
 
 if TYPE_CHECKING:
@@ -71,62 +72,20 @@ def no_environment_report() -> Iterator[None]:
         evaluator.add_env_info = kept
 
 
-class Harness(Benchmark):
-    """Tasks scored by lm-eval itself, on the model as it stands in memory.
+class Harness(HarnessConfig, Benchmark):
+    """Tasks scored by lm-eval itself, on the model as it stands in memory."""
 
-    Parameters
-    ----------
-    tasks : list of str
-        Names of tasks or groups.
-    include_path : str or None
-        Folder with further task yaml files.
-    num_fewshot : int or None
-        Examples in the prompt; None takes the task's own number.
-    limit : int or None
-        Items per task; None takes all.
-    batch_size : int or str
-        As lm-eval takes it, also ``auto``.
-    apply_chat_template : bool
-        Whether prompts are wrapped in the tokenizer's chat template.
-
-    Raises
-    ------
-    ConfigError
-        If no task is named or a number is out of range.
-    """
-
-    def __init__(
-        self,
-        tasks: Sequence[str],
-        include_path: str | None = None,
-        num_fewshot: int | None = None,
-        limit: int | None = None,
-        batch_size: int | str = 16,
-        apply_chat_template: bool = False,
-    ) -> None:
-        if not tasks:
-            raise ConfigError("benchmark.tasks is empty: name at least one task, as [hellaswag,arc_easy]")
-        if limit is not None and limit < 1:
-            raise ConfigError(f"benchmark.limit is {limit}, must be at least 1")
-        if num_fewshot is not None and num_fewshot < 0:
-            raise ConfigError(f"benchmark.num_fewshot is {num_fewshot}, must be at least 0")
-        if isinstance(batch_size, int) and batch_size < 1:
-            raise ConfigError(f"benchmark.batch_size is {batch_size}, must be at least 1 or auto")
-        if include_path is not None and not Path(include_path).is_dir():
-            raise ConfigError(f"benchmark.include_path: no such folder: {include_path}")
-        self.tasks = list(tasks)
-        self.include_path = include_path
-        self.num_fewshot = num_fewshot
-        self.limit = limit
-        self.batch_size = batch_size
-        self.apply_chat_template = apply_chat_template
+    @property
+    def names(self) -> list[str]:
+        """The tasks under the names that lm-eval has for them."""
+        return self.tasks
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
         lm.require_language_head("benchmark=lm_eval")
         with installed_evaluate(), kept_random_state():
             self._manager = self._task_manager()
-            self._loaded = _load(self._manager, self.tasks)
+            self._loaded = _load(self._manager, self.names)
             self._harness_model = harness_model(lm, self.batch_size)
 
     def _task_manager(self) -> "TaskManager":
@@ -135,10 +94,10 @@ class Harness(Benchmark):
         if self.include_path is not None:
             local = _indexed(self.include_path, digest, with_defaults=False)
             # a group may be made up of lm-eval's own tasks
-            if set(self.tasks) <= set(local.all_subtasks):
+            if set(self.names) <= set(local.all_subtasks):
                 return local
         manager = _indexed(self.include_path, digest, with_defaults=True)
-        if unknown := [task for task in self.tasks if task not in set(manager.all_tasks)]:
+        if unknown := [task for task in self.names if task not in set(manager.all_tasks)]:
             raise BenchmarkError(
                 f"benchmark.tasks: lm-eval knows no {', '.join(unknown)}; `lm_eval ls tasks` lists "
                 "its names, benchmark.include_path=FOLDER adds local ones"
@@ -202,7 +161,7 @@ class Harness(Benchmark):
         return {
             "benchmark": "lm_eval",
             "version": lm_eval.__version__,
-            "tasks": self.tasks,
+            "tasks": self.names,
             "include_path": _folder_digest(self.include_path),
             "num_fewshot": self.num_fewshot,
             "limit": self.limit,

@@ -11,9 +11,9 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.config import PerplexityConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
-from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
@@ -22,30 +22,10 @@ from fbn_exp.models.load import LanguageModel
 NATS_TO_BITS = 1 / math.log(2)
 
 
-class Perplexity(Benchmark):
-    """Negative log-likelihood of every token but the first of each text.
+class Perplexity(PerplexityConfig, Benchmark):
+    """Negative log-likelihood of every token but the first of each text."""
 
-    Parameters
-    ----------
-    dataset : TextDataset
-        Texts to score; must not be those that networks were extracted from.
-    batch_tokens : int
-        Tokens of a batch, padding included.
-
-    Raises
-    ------
-    ConfigError
-        If a text may have a single token, which nothing predicts.
-    """
-
-    def __init__(self, dataset: TextDataset, batch_tokens: int = 1024) -> None:
-        if dataset.min_tokens < 2:
-            raise ConfigError(
-                f"benchmark.dataset.min_tokens is {dataset.min_tokens}, must be at least 2: a text's first "
-                "token is not predicted"
-            )
-        self.dataset = dataset
-        self.batch_tokens = batch_tokens
+    dataset: TextDataset
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
@@ -81,8 +61,7 @@ class Perplexity(Benchmark):
 
     @override
     def on(self, part: Split) -> "Perplexity":
-        dataset = replace(self.dataset, split=part)
-        return Perplexity(dataset, self.batch_tokens)
+        return replace(self, dataset=replace(self.dataset, split=part))
 
     @override
     def text_digests(self) -> frozenset[str]:

@@ -38,7 +38,7 @@ SCHEMAS: dict[str, type] = {
     "fdr": thresholds.FDRThresholdConfig,
     "wandb": tracking.WandbConfig,
     "none": tracking.NoTrackingConfig,
-    "untouched": interventions.InterventionConfig,
+    "untouched": interventions.NoInterventionConfig,
     "inhibit": interventions.InhibitConfig,
     "scale": interventions.ScaleConfig,
     "amplify": interventions.AmplifyConfig,

@@ -1,24 +1,32 @@
 """The root config of each entry script."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from omegaconf import MISSING
 
 from fbn_exp.analysis.config import AnalysisConfig
 from fbn_exp.benchmarks.config import BenchmarkConfig
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import Site
-from fbn_exp.datasets.config import DatasetConfig
+from fbn_exp.datasets.config import DatasetConfig, Split
 from fbn_exp.experiments.config import PaperTable
-from fbn_exp.interventions.config import ControlsConfig, ExportConfig, InterventionConfig
+from fbn_exp.interventions.config import (
+    ControlsConfig,
+    ExportConfig,
+    InterventionConfig,
+    NoInterventionConfig,
+)
 from fbn_exp.launch.config import LaunchConfig
 from fbn_exp.methods.config import MethodConfig
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.reliability.config import ReliabilityConfig
+from fbn_exp.networks.folder import description_in
+from fbn_exp.reliability.config import NoReliabilityConfig, ReliabilityConfig
 from fbn_exp.report.config import FiguresConfig
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.thresholds.config import ThresholdConfig
 from fbn_exp.tracking.config import TrackingConfig
-from fbn_exp.training.config import TaskConfig, TrainableConfig, TrainerConfig
+from fbn_exp.training.config import TaskConfig, TrainableConfig, TrainerConfig, TrainPartConfig
 
 
 @dataclass
@@ -32,7 +40,13 @@ class RunConfig:
 
 @dataclass
 class ExtractConfig:
-    """Everything ``extract.py`` reads."""
+    """Everything ``extract.py`` reads.
+
+    Raises
+    ------
+    ConfigError
+        If settings contradict each other.
+    """
 
     seed: int = 0
     site: Site = Site.mlp_output
@@ -48,6 +62,13 @@ class ExtractConfig:
     run: RunConfig = field(default_factory=RunConfig)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
 
+    def __post_init__(self) -> None:
+        if self.method.per_block and not isinstance(self.reliability, NoReliabilityConfig):
+            raise ConfigError(
+                "method.per_block is true and reliability is not none: networks of different blocks cannot "
+                "be matched over runs; take method.per_block=false or reliability=none"
+            )
+
 
 @dataclass
 class EvaluateConfig(ExtractConfig):
@@ -55,6 +76,13 @@ class EvaluateConfig(ExtractConfig):
 
     ``networks`` is a folder that ``extract.py`` wrote; without it the networks that the rest of the
     config describes are extracted, or taken from the cache.
+
+    Raises
+    ------
+    ConfigError
+        If settings contradict each other.
+    NetworksError
+        If ``networks`` holds none.
     """
 
     networks: str | None = None
@@ -74,6 +102,28 @@ class EvaluateConfig(ExtractConfig):
     # experiment of the paper that a sweep repeats, whose table is written at its end
     paper: PaperTable | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_networks(self.networks)
+        if self.analysis is not None and (self.select_factor or self.export.path is not None):
+            raise ConfigError(
+                "an analysis measures networks and applies no intervention: leave out select_factor and "
+                "export.path, or take analysis=null"
+            )
+        if self.select_factor:
+            # a class from outside has the fields that its yaml names
+            if not hasattr(self.intervention, "factor"):
+                raise ConfigError("select_factor=true chooses a factor: take intervention=scale or amplify")
+            if len(set(self.factors)) < 2:
+                raise ConfigError(
+                    f"factors is {self.factors}: select_factor needs at least two to choose from"
+                )
+
+
+def _check_networks(folder: str | None) -> None:
+    if folder is not None:
+        description_in(Path(folder).expanduser())
+
 
 @dataclass
 class TrainConfig:
@@ -88,6 +138,13 @@ class TrainConfig:
         Write that intervention into the weights that are saved, instead of taking it off before.
     forgetting : mapping of str to BenchmarkConfig
         Benchmarks that are scored before and after.
+
+    Raises
+    ------
+    ConfigError
+        If settings contradict each other.
+    NetworksError
+        If ``networks`` holds none.
     """
 
     seed: int = 0
@@ -109,3 +166,17 @@ class TrainConfig:
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        _check_networks(self.networks)
+        if self.dataset.split not in (Split.train, Split.all):
+            raise ConfigError(
+                f"dataset.split is {self.dataset.split}: training takes the train part, and dev and test "
+                "for scores, whatever is set here; leave it out"
+            )
+        lesioned = not isinstance(self.intervention, NoInterventionConfig)
+        if self.networks is None and (isinstance(self.trainable, TrainPartConfig) or lesioned):
+            why = "an intervention" if lesioned else f"trainable={self.trainable._target_.rpartition('.')[2]}"
+            raise ConfigError(f"{why} needs networks: networks=FOLDER, written by extract.py for this model")
+        if self.fold and not lesioned:
+            raise ConfigError("fold=true writes an intervention into the weights: there is none")

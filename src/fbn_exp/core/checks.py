@@ -1,18 +1,28 @@
 """Range checks of settings, and what the dataclasses of options share. Imports nothing heavy."""
 
 from collections.abc import Sequence
-from dataclasses import field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from omegaconf import DictConfig, OmegaConf
 
 from fbn_exp.core.errors import ConfigError
 
 E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
 
 
-def target(path: str) -> Any:
-    """Field ``_target_`` of a dataclass of options: the class that Hydra makes of it."""
-    return field(default=path, kw_only=True, repr=False)
+def typed(config: DictConfig, schema: type[T]) -> T:
+    """Dataclass that a config stands for; making it checks all settings in it.
+
+    Raises
+    ------
+    FbnError
+        If a setting is out of range or contradicts another one.
+    """
+    made = OmegaConf.to_object(config)
+    assert isinstance(made, schema)
+    return made
 
 
 def require(condition: bool, name: str, value: object, rule: str) -> None:

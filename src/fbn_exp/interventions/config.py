@@ -1,8 +1,19 @@
 """Options of the config group ``intervention``, and of controls and export."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from omegaconf import MISSING
+
+from fbn_exp.core.checks import require, require_at_least
+from fbn_exp.core.errors import ConfigError
+
+# where a share of all neurons is larger, the networks may leave too few to draw from
+LARGEST_SHARE = 0.5
+# what edits are made of, float32, holds no larger number
+FLOAT32_LIMIT = 2.0**128
 
 
 class ControlKind(StrEnum):
@@ -17,71 +28,200 @@ class ControlKind(StrEnum):
     share = "share"
 
 
+def require_selection(name: str, networks: object) -> None:
+    """Refuse what is neither ``all`` nor a list of indices."""
+    indices = networks if isinstance(networks, list) else []
+    if (networks != "all" and not indices) or any(type(each) is not int for each in indices):
+        raise ConfigError(f"{name} is {networks!r}: all, or a list of indices as [0,2]")
+
+
+def numbers_of(name: str, value: object) -> list[float]:
+    """Numbers of a setting that is one for all networks, or one for each of them in their order.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is no finite number, or there is none.
+    """
+    many = isinstance(value, Sequence) and not isinstance(value, str)
+    values: Any = value if many else [value]
+    try:
+        numbers = [float(each) for each in values if not isinstance(each, bool)]
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(f"{name} is {value!r}: a number, or a list with one number per network") from None
+    if not numbers or len(numbers) < len(values) or not all(abs(each) < FLOAT32_LIMIT for each in numbers):
+        raise ConfigError(f"{name} is {value!r}: needs finite numbers")
+    return numbers
+
+
+def require_one_or_each(name: str, numbers: Sequence[float], count: int) -> None:
+    """Refuse another count of numbers than one, or one for each network."""
+    if len(numbers) not in (1, count):
+        raise ConfigError(f"{name} has {len(numbers)} values for {count} networks: give one, or one for each")
+
+
 @dataclass
 class InterventionConfig:
-    """What is done to the neurons of networks: ``all`` of them, or a list of indices."""
+    """What is done to the neurons of networks.
 
-    _target_: str = "fbn_exp.interventions.rules.NoIntervention"
-    _convert_: str = "all"
+    Attributes
+    ----------
+    networks : "all" or list of int
+        Which networks.
+
+    Raises
+    ------
+    ConfigError
+        If ``networks`` is neither.
+    """
+
+    _target_: str = field(default=MISSING, kw_only=True, repr=False)
     networks: Any = "all"
+
+    def __post_init__(self) -> None:
+        require_selection("intervention.networks", self.networks)
+
+    def _require_one_or_each(self, name: str, numbers: Sequence[float]) -> None:
+        # of "all", the count is known only with the networks
+        if isinstance(self.networks, list):
+            require_one_or_each(name, numbers, len(set(self.networks)))
+
+
+@dataclass
+class NoInterventionConfig(InterventionConfig):
+    """The untouched model."""
+
+    _target_: str = field(default="fbn_exp.interventions.rules.NoIntervention", kw_only=True, repr=False)
 
 
 @dataclass
 class InhibitConfig(InterventionConfig):
-    """Members are 0."""
+    """Members are 0: the paper's lesion."""
 
-    _target_: str = "fbn_exp.interventions.rules.Inhibit"
+    _target_: str = field(default="fbn_exp.interventions.rules.Inhibit", kw_only=True, repr=False)
 
 
 @dataclass
 class ScaleConfig(InterventionConfig):
-    """Members are multiplied, by one factor or by one for each network."""
+    """Members are multiplied.
 
-    _target_: str = "fbn_exp.interventions.rules.Scale"
+    Attributes
+    ----------
+    factor : float or list of float
+        One factor for all, or one for each chosen network, in their order. 0 inhibits, 1 leaves as is.
+
+    Raises
+    ------
+    ConfigError
+        If a factor is not a finite number, or there are not as many as networks.
+    """
+
+    _target_: str = field(default="fbn_exp.interventions.rules.Scale", kw_only=True, repr=False)
     factor: Any = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_one_or_each("intervention.factor", self.factors)
+
+    @property
+    def factors(self) -> list[float]:
+        """The factors, one or as many as networks."""
+        return numbers_of("intervention.factor", self.factor)
 
 
 @dataclass
-class AmplifyConfig(InterventionConfig):
-    """Members are multiplied by more than 1."""
+class AmplifyConfig(ScaleConfig):
+    """Members are multiplied by more than 1.
 
-    _target_: str = "fbn_exp.interventions.rules.Amplify"
+    Raises
+    ------
+    ConfigError
+        If a factor is not above 1.
+    """
+
+    _target_: str = field(default="fbn_exp.interventions.rules.Amplify", kw_only=True, repr=False)
     factor: Any = 1.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.factors) <= 1:
+            raise ConfigError(
+                f"intervention.factor is {self.factor}, amplify needs more than 1: "
+                "intervention=scale takes any factor"
+            )
 
 
 @dataclass
 class ShiftConfig(InterventionConfig):
-    """A constant is added to members."""
+    """A constant is added to members: the additive variant of the paper's public code.
 
-    _target_: str = "fbn_exp.interventions.rules.Shift"
+    Attributes
+    ----------
+    value : float or list of float
+        In units of the activation; one for all or one for each chosen network.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not a finite number, or there are not as many as networks.
+    """
+
+    _target_: str = field(default="fbn_exp.interventions.rules.Shift", kw_only=True, repr=False)
     value: Any = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_one_or_each("intervention.value", self.values)
+
+    @property
+    def values(self) -> list[float]:
+        """The constants, one or as many as networks."""
+        return numbers_of("intervention.value", self.value)
 
 
 @dataclass
 class MeanConfig(InterventionConfig):
     """Members are replaced by their mean over the extraction texts."""
 
-    _target_: str = "fbn_exp.interventions.rules.Mean"
+    _target_: str = field(default="fbn_exp.interventions.rules.Mean", kw_only=True, repr=False)
 
 
 @dataclass
 class PreserveConfig(InterventionConfig):
     """Everything outside is 0."""
 
-    _target_: str = "fbn_exp.interventions.rules.Preserve"
+    _target_: str = field(default="fbn_exp.interventions.rules.Preserve", kw_only=True, repr=False)
 
 
 @dataclass
 class ControlsConfig:
-    """Random networks to compare with: draws of each kind.
+    """Random networks to compare with.
 
-    ``share`` adds a kind that is not of the networks' size: that share of all neurons, drawn at random (the
-    paper's control, 0.15); null for none.
+    Attributes
+    ----------
+    repeats : int
+        Draws of each kind.
+    seed : int
+        Of the draws.
+    share : float or None
+        Adds a kind that is not of the networks' size: this share of all neurons, drawn at random (the paper's
+        control, 0.15), at most half; None for none.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
     """
 
     repeats: int = 5
     seed: int = 0
     share: float | None = None
+
+    def __post_init__(self) -> None:
+        require_at_least("controls.repeats", self.repeats, 1)
+        if self.share is not None:
+            rule = f"be above 0 and at most {LARGEST_SHARE}, or null"
+            require(0 < self.share <= LARGEST_SHARE, "controls.share", self.share, rule)
 
 
 @dataclass

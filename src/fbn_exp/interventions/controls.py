@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import Block
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.target import OUTSIDE, Target
@@ -36,24 +35,6 @@ class Control:
     activity_ratio: float
 
 
-# where a share of all neurons is larger, the networks may leave too few to draw from
-LARGEST_SHARE = 0.5
-
-
-def check(repeats: int, share: float | None) -> None:
-    """Refuse what is out of range, before any model is loaded.
-
-    Raises
-    ------
-    ConfigError
-        Naming the field and the value received.
-    """
-    if repeats < 1:
-        raise ConfigError(f"controls.repeats is {repeats}, must be at least 1")
-    if share is not None and not 0 < share <= LARGEST_SHARE:
-        raise ConfigError(f"controls.share is {share}, must be above 0 and at most {LARGEST_SHARE}, or null")
-
-
 def draw_controls(
     target: Target, repeats: int, seed: int, share: float | None = None
 ) -> dict[ControlKind, list[Control]]:
@@ -75,7 +56,7 @@ def draw_controls(
     seed : int
         Each kind has a generator of its own.
     share : float, optional
-        Of all neurons, as accepted by ``check``.
+        Of all neurons, at most half.
 
     Returns
     -------

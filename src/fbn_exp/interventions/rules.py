@@ -2,37 +2,29 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError
+from fbn_exp.interventions.config import (
+    AmplifyConfig,
+    InhibitConfig,
+    InterventionConfig,
+    MeanConfig,
+    NoInterventionConfig,
+    PreserveConfig,
+    ScaleConfig,
+    ShiftConfig,
+    require_one_or_each,
+)
 from fbn_exp.interventions.edit import Edit, no_edit
 from fbn_exp.interventions.target import OUTSIDE, Target
 
-Selection = str | list[int]
 
-
-class Intervention(ABC):
-    """A rule that turns the neurons of chosen networks into an edit.
-
-    Parameters
-    ----------
-    networks : "all" or list of int
-        Which networks.
-
-    Raises
-    ------
-    ConfigError
-        If ``networks`` is neither.
-    """
-
-    def __init__(self, networks: Selection = "all") -> None:
-        indices = networks if isinstance(networks, list) else []
-        if (networks != "all" and not indices) or any(type(each) is not int for each in indices):
-            raise ConfigError(f"intervention.networks is {networks!r}: all, or a list of indices as [0,2]")
-        self.networks = networks
+class Intervention(InterventionConfig, ABC):
+    """A rule that turns the neurons of chosen networks into an edit."""
 
     @abstractmethod
     def edit(self, target: Target) -> Edit:
@@ -43,12 +35,16 @@ class Intervention(ABC):
         """The one factor on all networks, None where there is no such thing."""
         return None
 
+    def with_factor(self, factor: float) -> "Intervention":
+        """The same with another factor, of an intervention that has a field ``factor``."""
+        return replace(self, factor=factor)  # type: ignore[call-arg]
+
     @abstractmethod
     def describe(self) -> str:
         """A few words for captions."""
 
 
-class NoIntervention(Intervention):
+class NoIntervention(NoInterventionConfig, Intervention):
     """The untouched model."""
 
     @override
@@ -60,146 +56,84 @@ class NoIntervention(Intervention):
         return "untouched"
 
 
-class _OneEach:
-    """One number for all chosen networks, or one for each of them, in their order."""
-
-    def __init__(self, field: str, value: float | Sequence[float], networks: Selection) -> None:
-        many = isinstance(value, Sequence) and not isinstance(value, str)
-        values = list(value) if many else [value]  # type: ignore[arg-type]
-        try:
-            numbers = [float(each) for each in values if not isinstance(each, bool)]  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            raise ConfigError(
-                f"{field} is {value!r}: a number, or a list with one number per network"
-            ) from None
-        if not numbers or len(numbers) < len(values) or not torch.tensor(numbers).isfinite().all():
-            raise ConfigError(f"{field} is {value!r}: needs finite numbers")
-        self.field = field
-        self.numbers = numbers
-        if isinstance(networks, list):
-            # before a model is loaded; of "all", the count is known only then
-            self._require(len(set(networks)))
-
-    def _require(self, count: int) -> None:
-        if len(self.numbers) not in (1, count):
-            raise ConfigError(
-                f"{self.field} has {len(self.numbers)} values for {count} networks: give one, or one for each"
-            )
-
-    def of_members(self, target: Target) -> Tensor:
-        """Number of each member of the target, in the order of the neurons."""
-        count = len(target.networks)
-        self._require(count)
-        numbers = torch.tensor(self.numbers * (count if len(self.numbers) == 1 else 1))
-        return numbers[target.labels[target.members]]
-
-    def __str__(self) -> str:
-        return ", ".join(f"{each:g}" for each in self.numbers)
+def _of_members(name: str, numbers: Sequence[float], target: Target) -> Tensor:
+    """Number of each member of the target, in the order of the neurons."""
+    count = len(target.networks)
+    require_one_or_each(name, numbers, count)
+    each = torch.tensor(list(numbers) * (count if len(numbers) == 1 else 1))
+    return each[target.labels[target.members]]
 
 
-class Scale(Intervention):
-    """Members' activations are multiplied.
+def _in_words(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{each:g}" for each in numbers)
 
-    Parameters
-    ----------
-    networks : "all" or list of int
-        Which networks.
-    factor : float or list of float
-        One factor for all, or one for each chosen network, in their order. 0 inhibits, 1 leaves as is.
 
-    Raises
-    ------
-    ConfigError
-        If a factor is not a finite number, or there are not as many as networks.
-    """
-
-    def __init__(self, networks: Selection = "all", factor: float | Sequence[float] = 0.0) -> None:
-        super().__init__(networks)
-        self.factor = factor
-        self.factors = _OneEach("intervention.factor", factor, networks)
+class Inhibit(InhibitConfig, Intervention):
+    """Members' activations are 0: the paper's lesion."""
 
     @property
     @override
-    def single_factor(self) -> float | None:
-        return self.factors.numbers[0] if len(self.factors.numbers) == 1 else None
+    def single_factor(self) -> float:
+        return 0.0
 
     @override
     def edit(self, target: Target) -> Edit:
         edit = no_edit(target.layout.n_neurons)
-        edit.scale[target.members] = self.factors.of_members(target)
+        edit.scale[target.members] = 0.0
         return edit
-
-    @override
-    def describe(self) -> str:
-        return f"scale {self.factors}"
-
-
-class Inhibit(Scale):
-    """Members' activations are 0: the paper's lesion."""
-
-    def __init__(self, networks: Selection = "all") -> None:
-        super().__init__(networks, 0.0)
 
     @override
     def describe(self) -> str:
         return "inhibit"
 
 
-class Amplify(Scale):
-    """Members' activations are multiplied by more than 1.
+class Scale(ScaleConfig, Intervention):
+    """Members' activations are multiplied."""
 
-    Raises
-    ------
-    ConfigError
-        If a factor is not above 1.
-    """
-
-    def __init__(self, networks: Selection = "all", factor: float | Sequence[float] = 1.1) -> None:
-        super().__init__(networks, factor)
-        if min(self.factors.numbers) <= 1:
-            raise ConfigError(
-                f"intervention.factor is {self.factors}, amplify needs more than 1: "
-                "intervention=scale takes any factor"
-            )
-
+    @property
     @override
-    def describe(self) -> str:
-        return f"amplify {self.factors}"
-
-
-class Shift(Intervention):
-    """A constant is added to members' activations: the additive variant of the paper's public code.
-
-    Parameters
-    ----------
-    networks : "all" or list of int
-        Which networks.
-    value : float or list of float
-        In units of the activation; one for all or one for each chosen network.
-
-    Raises
-    ------
-    ConfigError
-        If a value is not a finite number, or there are not as many as networks.
-    """
-
-    def __init__(self, networks: Selection = "all", value: float | Sequence[float] = 1.0) -> None:
-        super().__init__(networks)
-        self.value = value
-        self.values = _OneEach("intervention.value", value, networks)
+    def single_factor(self) -> float | None:
+        return self.factors[0] if len(self.factors) == 1 else None
 
     @override
     def edit(self, target: Target) -> Edit:
         edit = no_edit(target.layout.n_neurons)
-        edit.shift[target.members] = self.values.of_members(target)
+        edit.scale[target.members] = _of_members("intervention.factor", self.factors, target)
         return edit
 
     @override
     def describe(self) -> str:
-        return f"shift {self.values}"
+        return f"scale {_in_words(self.factors)}"
 
 
-class Mean(Intervention):
+class Amplify(AmplifyConfig, Scale):
+    """Members' activations are multiplied by more than 1."""
+
+    @override
+    def with_factor(self, factor: float) -> Scale:
+        # what is tried may be 1 or less
+        return Scale(self.networks, factor)
+
+    @override
+    def describe(self) -> str:
+        return f"amplify {_in_words(self.factors)}"
+
+
+class Shift(ShiftConfig, Intervention):
+    """A constant is added to members' activations: the additive variant of the paper's public code."""
+
+    @override
+    def edit(self, target: Target) -> Edit:
+        edit = no_edit(target.layout.n_neurons)
+        edit.shift[target.members] = _of_members("intervention.value", self.values, target)
+        return edit
+
+    @override
+    def describe(self) -> str:
+        return f"shift {_in_words(self.values)}"
+
+
+class Mean(MeanConfig, Intervention):
     """Members' activations are replaced by the neuron's mean over the extraction texts.
 
     The standard ablation beside zero: it takes away what a neuron says about the token, and leaves the
@@ -218,7 +152,7 @@ class Mean(Intervention):
         return "mean ablation"
 
 
-class Preserve(Intervention):
+class Preserve(PreserveConfig, Intervention):
     """Every neuron outside is 0, in every block of the layout, also in those without a member."""
 
     @override

@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 
 from fbn_exp.core.errors import ConfigError, LaunchError
 from fbn_exp.core.files import new_file
-from fbn_exp.launch.config import ClusterConfig, ProcessesConfig
+from fbn_exp.launch.config import ClusterConfig, ProcessesConfig, require_division
 from fbn_exp.launch.jobs import JOB, STARTER, Job
-from fbn_exp.launch.settings import check_division, described
+from fbn_exp.launch.settings import described
 
 
 def visible_devices() -> list[str]:
@@ -85,7 +85,7 @@ def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int
     on_cpu = not devices or asked_device == "cpu" or bool(told.get("use_cpu"))
     asked = settings.num_processes or told.get("num_processes")
     processes = int(asked or (machines if on_cpu else len(devices) * machines))
-    check_division(processes, machines)
+    require_division(processes, machines)
     here = processes // machines
     if not on_cpu and here > len(devices):
         raise ConfigError(

@@ -1,6 +1,19 @@
 """Options of the config group ``launch``: in which processes, and where, jobs run."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from fbn_exp.core.checks import require_at_least, require_positive
+from fbn_exp.core.errors import ConfigError
+
+
+def require_division(processes: int, machines: int) -> None:
+    """Refuse ranks that machines cannot divide evenly: accelerate would start fewer of them."""
+    if processes % machines:
+        raise ConfigError(
+            f"launch.num_processes is {processes}, and the job has {machines} machines or nodes: each runs "
+            f"as many ranks as the others, at least one: take launch.num_processes={machines} or a multiple"
+        )
 
 
 @dataclass
@@ -20,11 +33,23 @@ class ProcessesConfig(LaunchConfig):
         What ``accelerate config`` writes.
     timeout_minutes : float
         A rank that waits longer for another gives up.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, or ``config_file`` is missing.
     """
 
     num_processes: int | None = None
     config_file: str | None = None
     timeout_minutes: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.num_processes is not None:
+            require_at_least("launch.num_processes", self.num_processes, 1)
+        require_positive("launch.timeout_minutes", self.timeout_minutes)
+        if self.config_file is not None and not Path(self.config_file).expanduser().is_file():
+            raise ConfigError(f"launch.config_file: there is no file {self.config_file}")
 
 
 @dataclass
@@ -46,6 +71,11 @@ class AccelerateConfig(ProcessesConfig):
         Address of the first machine, the same on all.
     main_process_port : int
         A free port of the first machine, the same on all; 0 takes any on a single machine.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, or machines cannot meet or divide the ranks.
     """
 
     jobs_at_once: int = 1
@@ -53,6 +83,18 @@ class AccelerateConfig(ProcessesConfig):
     machine_rank: int = 0
     main_process_ip: str | None = None
     main_process_port: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("launch.jobs_at_once", self.jobs_at_once, 1)
+        require_at_least("launch.num_machines", self.num_machines, 1)
+        if self.num_machines > 1 and (self.main_process_ip is None or self.main_process_port == 0):
+            raise ConfigError(
+                f"launch.num_machines is {self.num_machines}: set launch.main_process_ip and "
+                "launch.main_process_port, the same on all machines"
+            )
+        if self.num_processes is not None:
+            require_division(self.num_processes, self.num_machines)
 
 
 @dataclass
@@ -73,6 +115,11 @@ class ClusterConfig(ProcessesConfig):
         Memory on each node.
     limit_minutes : int
         Time limit of a job.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, or the nodes cannot divide the ranks.
     """
 
     num_processes: int | None = 1
@@ -81,6 +128,13 @@ class ClusterConfig(ProcessesConfig):
     gpus_per_node: int | None = None
     mem_gb: int | None = None
     limit_minutes: int = 1440
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("launch.nodes", self.nodes, 1)
+        require_at_least("launch.limit_minutes", self.limit_minutes, 1)
+        if self.num_processes is not None:
+            require_division(self.num_processes, self.nodes)
 
 
 @dataclass
@@ -106,6 +160,10 @@ class SlurmConfig(ClusterConfig):
     qos: str | None = None
     constraint: str | None = None
     jobs_at_once: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("launch.jobs_at_once", self.jobs_at_once, 1)
 
 
 @dataclass

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 import psutil
+from omegaconf.errors import OmegaConfBaseException
 
-from fbn_exp.core.errors import FbnError, LaunchError
+from fbn_exp.core.checks import typed
+from fbn_exp.core.errors import ConfigError, FbnError, LaunchError
 from fbn_exp.core.files import as_disk_error
 from fbn_exp.launch.command import devices_of_slot, start_of, usable_devices
 from fbn_exp.launch.jobs import Job, clear, remove_scratch
@@ -82,7 +84,7 @@ def run_jobs(jobs: Sequence[Job], ended: Callable[[int, Outcome], None]) -> None
                     slot = free.pop(0)
                     try:
                         running.append(_started(place, job, slot, slots, devices))
-                    except (FbnError, OSError) as error:
+                    except (FbnError, OSError, OmegaConfBaseException) as error:
                         free.append(slot)
                         ended(place, Outcome(error=_not_started(job, error)))
                 time.sleep(INTERVAL)
@@ -98,6 +100,8 @@ def run_jobs(jobs: Sequence[Job], ended: Callable[[int, Outcome], None]) -> None
 
 
 def _started(place: int, job: Job, slot: int, slots: int, devices: list[str]) -> _Running:
+    # what is wrong with its settings is said before its processes start
+    typed(job.config, object)
     settings = settings_of(job.config)
     start = start_of(job, settings, devices_of_slot(devices, slot, slots), slots)
     clear(job, start.processes, start.machines)
@@ -115,10 +119,12 @@ def _started(place: int, job: Job, slot: int, slots: int, devices: list[str]) ->
     return _Running(place, job, slot, start.processes, popen)
 
 
-def _not_started(job: Job, error: FbnError | OSError) -> FbnError:
+def _not_started(job: Job, error: FbnError | OSError | OmegaConfBaseException) -> FbnError:
     """Why a job has no processes: as its own error, so that the jobs beside it go on."""
     if isinstance(error, FbnError):
         return error
+    if isinstance(error, OmegaConfBaseException):
+        return ConfigError(str(error))
     return as_disk_error(error) or LaunchError(
         f"the processes of {job.folder} could not be started: {error}; run the same again when this is "
         "mended, or take fewer launch.jobs_at_once"

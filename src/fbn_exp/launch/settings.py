@@ -1,4 +1,4 @@
-"""Settings of ``launch``, checked: whether a job has processes of its own, and on which machines."""
+"""Settings of ``launch``: whether a job has processes of its own, and on which machines."""
 
 import os
 from dataclasses import fields
@@ -9,6 +9,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.launch.config import AccelerateConfig, ClusterConfig, LaunchConfig, ProcessesConfig
 
@@ -44,52 +45,8 @@ def wants_processes(config: DictConfig) -> bool:
 
 
 def settings_of(config: DictConfig) -> ProcessesConfig:
-    """The launch settings of a job, checked.
-
-    Raises
-    ------
-    ConfigError
-        Naming the setting and the value received.
-    """
-    settings = OmegaConf.to_object(config.launch)
-    assert isinstance(settings, ProcessesConfig)
-    for name in ("num_processes", "jobs_at_once", "num_machines", "timeout_minutes", "nodes"):
-        value = getattr(settings, name, None)
-        if value is not None and not value > 0:
-            raise ConfigError(f"launch.{name} is {value}, must be positive")
-    if settings.config_file is not None and not Path(settings.config_file).expanduser().is_file():
-        raise ConfigError(f"launch.config_file: there is no file {settings.config_file}")
-    if isinstance(settings, AccelerateConfig):
-        _check_machines(settings)
-    if settings.num_processes is not None:
-        machines = getattr(settings, "nodes", getattr(settings, "num_machines", 1))
-        check_division(settings.num_processes, machines)
-    return settings
-
-
-def _check_machines(settings: AccelerateConfig) -> None:
-    if settings.num_machines == 1:
-        return
-    if settings.main_process_ip is None or settings.main_process_port == 0:
-        raise ConfigError(
-            f"launch.num_machines is {settings.num_machines}: set launch.main_process_ip and "
-            "launch.main_process_port, the same on all machines"
-        )
-
-
-def check_division(processes: int, machines: int) -> None:
-    """Refuse ranks that machines cannot divide evenly: accelerate would start fewer of them.
-
-    Raises
-    ------
-    ConfigError
-        Naming both numbers.
-    """
-    if processes % machines:
-        raise ConfigError(
-            f"launch.num_processes is {processes}, and the job has {machines} machines or nodes: each runs "
-            f"as many ranks as the others, at least one: take launch.num_processes={machines} or a multiple"
-        )
+    """The launch settings of a job, checked."""
+    return typed(config.launch, ProcessesConfig)
 
 
 def described(settings: ProcessesConfig) -> dict[str, Any]:

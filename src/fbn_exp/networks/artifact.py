@@ -15,11 +15,11 @@ from fbn_exp.core.digest import file_digest
 from fbn_exp.core.errors import FbnError, LayoutError, NetworksError
 from fbn_exp.core.files import new_folder, write_json
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.networks.folder import DESCRIPTION, TENSORS, description_in
 from fbn_exp.networks.masks import block_shares
 from fbn_exp.thresholds.base import Threshold, z_scores
 
 FORMAT = "fbn_exp networks 1"
-TENSORS, DESCRIPTION = "networks.safetensors", "networks.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,11 +192,7 @@ def _blocks(summaries: list[dict[str, Any]]) -> tuple[int, ...] | None:
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
-    file = folder / DESCRIPTION
-    if not file.is_file():
-        inside = folder / "networks" / DESCRIPTION
-        hint = f": did you mean {folder / 'networks'}?" if inside.is_file() else ""
-        raise NetworksError(f"{folder} holds no networks ({DESCRIPTION} is missing){hint}")
+    file = description_in(folder)
     try:
         description = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -63,7 +63,7 @@ def obtain_networks(
         If the networks in ``folder`` belong to another model or site, or to other weights.
     """
     if folder is not None:
-        networks = FunctionalNetworks.load(Path(folder))
+        networks = FunctionalNetworks.load(Path(folder).expanduser())
         networks.require_layout(lm.layout(networks.layout.site), lm.name)
         if same_weights:
             networks.require_weights(lm.weight_digest, lm.name)

@@ -8,6 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.methods.base import Decomposition
+from fbn_exp.reliability.config import NoReliabilityConfig
 from fbn_exp.thresholds.base import Threshold
 
 
@@ -60,7 +61,7 @@ class Reliability(ABC):
         """
 
 
-class NoReliability(Reliability):
+class NoReliability(NoReliabilityConfig, Reliability):
     """One fit of the method, and no statement about it."""
 
     uses_threshold = False

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from omegaconf import MISSING
 
+from fbn_exp.core.checks import require, require_at_least, require_choice
+
 
 class Resample(StrEnum):
     """What differs between the runs of a reliability analysis; ``both`` is half the runs of each kind."""
@@ -26,22 +28,27 @@ class Surrogate(StrEnum):
 class ReliabilityConfig:
     """How reliable the networks are."""
 
-    _target_: str = MISSING
+    _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
 
 @dataclass
 class NoReliabilityConfig(ReliabilityConfig):
     """One fit, as the method does it."""
 
-    _target_: str = "fbn_exp.reliability.base.NoReliability"
+    _target_: str = field(default="fbn_exp.reliability.base.NoReliability", kw_only=True, repr=False)
 
 
 @dataclass
 class IcassoConfig(ReliabilityConfig):
-    """Many fits, clustered; the centre of each cluster is a network.
+    """Many fits, clustered (Himberg, Hyvärinen & Esposito 2004); the centre of each cluster is a network.
 
     Attributes
     ----------
+    runs : int
+        Number of fits, each from one random start; at least two of each kind.
+    resample : Resample
+        ``starts`` fits all texts each time; ``texts`` draws texts with replacement, and a start; ``both`` is
+        half of the runs of either kind, in turn, clustered together.
     surrogate : Surrogate
         Null of the p values: ``phase`` randomises the phases of the signals, alike in all neurons, ``shift``
         moves every neuron by its own lag, ``none`` computes none.
@@ -49,11 +56,29 @@ class IcassoConfig(ReliabilityConfig):
         Null data sets, each of which costs as much as the runs; None takes as many as give 100 null networks.
     orders : list of int
         Numbers of components of a model-order curve, each of which costs as much as the runs; empty is off.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
     """
 
-    _target_: str = "fbn_exp.reliability.icasso.Icasso"
+    _target_: str = field(default="fbn_exp.reliability.icasso.Icasso", kw_only=True, repr=False)
     runs: int = 20
     resample: Resample = Resample.both
     surrogate: Surrogate = Surrogate.phase
     surrogates: int | None = None
     orders: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.resample = require_choice(Resample, "reliability.resample", self.resample)
+        self.surrogate = require_choice(Surrogate, "reliability.surrogate", self.surrogate)
+        # a pair of runs of each kind is the least that can agree
+        least = 4 if self.resample is Resample.both else 2
+        rule = f"be at least {least} with reliability.resample={self.resample}"
+        require(self.runs >= least, "reliability.runs", self.runs, rule)
+        if self.surrogates is not None:
+            rule = "be at least 1; reliability.surrogate=none leaves p values out"
+            require(self.surrogates >= 1, "reliability.surrogates", self.surrogates, rule)
+        for order in self.orders:
+            require_at_least("reliability.orders", order, 1)

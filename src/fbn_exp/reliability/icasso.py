@@ -10,13 +10,13 @@ from scipy.stats import false_discovery_control
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, peak_signs
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.reliability.base import Reliability, ReliabilityReport
 from fbn_exp.reliability.clusters import Clusters, cluster, quality
-from fbn_exp.reliability.config import Resample, Surrogate
+from fbn_exp.reliability.config import IcassoConfig, Resample, Surrogate
 from fbn_exp.reliability.model_order import fits_at, model_order_curve
 from fbn_exp.reliability.nulls import DESCRIPTIONS, fits_of, null_reproducibility, p_values
 from fbn_exp.reliability.runs import AnyFits, Fits, Run, changed
@@ -27,58 +27,10 @@ from fbn_exp.thresholds.base import Threshold
 NULL_NETWORKS = 100
 
 
-class Icasso(Reliability):
-    """Many runs of a method, clustered (Himberg, Hyvärinen & Esposito 2004).
-
-    Parameters
-    ----------
-    runs : int
-        Number of fits, each from one random start.
-    resample : Resample
-        ``starts`` fits all texts each time; ``texts`` draws texts with replacement, and a start;
-        ``both`` is half of the runs of either kind, in turn, clustered together.
-    surrogate : Surrogate
-        Null of the p values, see ``null_reproducibility``.
-    surrogates : int or None
-        Number of null data sets, each of which costs as much as the runs; None takes as many as give 100
-        null networks.
-    orders : sequence of int
-        Numbers of components of the model-order curve, each of which costs as much as the runs.
-
-    Raises
-    ------
-    ConfigError
-        If a number is out of range.
-    """
+class Icasso(IcassoConfig, Reliability):
+    """Many runs of a method, clustered (Himberg, Hyvärinen & Esposito 2004)."""
 
     uses_threshold = True
-
-    def __init__(
-        self,
-        runs: int = 20,
-        resample: Resample = Resample.both,
-        surrogate: Surrogate = Surrogate.phase,
-        surrogates: int | None = None,
-        orders: Sequence[int] = (),
-    ) -> None:
-        # a pair of runs of each kind is the least that can agree
-        least = 4 if resample is Resample.both else 2
-        if runs < least:
-            raise ConfigError(
-                f"reliability.runs is {runs}, must be at least {least} with reliability.resample={resample}"
-            )
-        if surrogates is not None and surrogates < 1:
-            raise ConfigError(
-                f"reliability.surrogates is {surrogates}, must be at least 1; reliability.surrogate=none "
-                "leaves p values out"
-            )
-        if wrong := [order for order in orders if order < 1]:
-            raise ConfigError(f"reliability.orders holds {wrong[0]}, each must be at least 1")
-        self.runs = runs
-        self.resample = resample
-        self.surrogate = surrogate
-        self.surrogates = surrogates
-        self.orders = tuple(orders)
 
     @property
     def resampled(self) -> tuple[bool, ...]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fbn_exp.core.checks import require_at_least
+
 
 @dataclass
 class FiguresConfig:
@@ -17,9 +19,19 @@ class FiguresConfig:
         Tokens that are listed for each network.
     context_tokens : int
         Tokens shown before and after each of them.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
     """
 
     max_networks: int = 32
     dpi: int = 110
     strongest_tokens: int = 10
     context_tokens: int = 8
+
+    def __post_init__(self) -> None:
+        require_at_least("figures.dpi", self.dpi, 1)
+        for name in ("max_networks", "strongest_tokens", "context_tokens"):
+            require_at_least(f"figures.{name}", getattr(self, name), 0)

@@ -34,11 +34,6 @@ def analyse(cfg: DictConfig, parts: Parts, analysis: Analysis) -> float | None:
     FbnError
         If a setting, the model, the networks or the texts cannot be used.
     """
-    if cfg.select_factor or cfg.export.path is not None:
-        raise ConfigError(
-            f"{type(analysis).__name__} measures networks and applies no intervention: leave out "
-            "select_factor and export.path"
-        )
     folder = RunFolder(Path(cfg.run.folder), "evaluate")
     info = RunInfo("evaluate", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
     with parts.tracker.run(info) as tracked:
@@ -56,7 +51,7 @@ def _prepared(
 ) -> tuple[FunctionalNetworks, Recording | None]:
     """Networks, and what is needed to record them; without recording, those of a folder need no model."""
     if cfg.networks is not None and not analysis.records:
-        return FunctionalNetworks.load(Path(cfg.networks)), None
+        return FunctionalNetworks.load(Path(cfg.networks).expanduser()), None
     lm = load(parts.model, parts.cache)
     analysis.prepare(lm)
     networks = parts.networks(cfg.networks, lm, folder.path, cfg.same_weights)

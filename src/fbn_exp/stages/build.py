@@ -8,7 +8,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fbn_exp.core.errors import ConfigError, FbnError
+from fbn_exp.core.checks import typed
+from fbn_exp.core.errors import FbnError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.methods.base import Decomposition
@@ -17,9 +18,8 @@ from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.cache import obtain_networks
 from fbn_exp.networks.extractor import Extractor
-from fbn_exp.reliability.base import NoReliability, Reliability
+from fbn_exp.reliability.base import Reliability
 from fbn_exp.report.config import FiguresConfig
-from fbn_exp.report.figures import networks as figures
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.tracking.base import Tracker
@@ -36,19 +36,12 @@ def built(config: DictConfig, kind: type[T]) -> T:
         As the class's constructor raises it, without Hydra's wrapping.
     """
     try:
-        made = instantiate(config)
+        made = instantiate(config, _convert_="all")
     except InstantiationException as error:
         if isinstance(error.__cause__, FbnError):
             raise error.__cause__ from None
         raise
     assert isinstance(made, kind)
-    return made
-
-
-def typed(config: DictConfig, schema: type[T]) -> T:
-    """Plain dataclass of a config that names no class."""
-    made = OmegaConf.to_object(config)
-    assert isinstance(made, schema)
     return made
 
 
@@ -95,17 +88,12 @@ def extraction_parts(cfg: DictConfig) -> Parts:
     Raises
     ------
     FbnError
-        If any setting is out of range; nothing has been loaded by then.
+        If any setting is out of range or contradicts another one; nothing has been loaded by then.
     """
+    # settings that contradict each other too
+    typed(cfg, object)
     signals = typed(cfg.signals, SignalsConfig)
-    pictures = typed(cfg.figures, FiguresConfig)
-    figures.check(pictures)
     reliability = built(cfg.reliability, Reliability)  # type: ignore[type-abstract]
-    if cfg.method.per_block and not isinstance(reliability, NoReliability):
-        raise ConfigError(
-            "method.per_block is true and reliability is not none: networks of different blocks cannot be "
-            "matched over runs; take method.per_block=false or reliability=none"
-        )
     named = plain(cfg)
     determining = ["seed", "site", "dataset", "signals", "method", "reliability"]
     if reliability.uses_threshold:
@@ -119,7 +107,7 @@ def extraction_parts(cfg: DictConfig) -> Parts:
         method=built(cfg.method, Decomposition),  # type: ignore[type-abstract]
         threshold=built(cfg.threshold, Threshold),  # type: ignore[type-abstract]
         tracker=built(cfg.tracking, Tracker),  # type: ignore[type-abstract]
-        figures=pictures,
+        figures=typed(cfg.figures, FiguresConfig),
         reliability=reliability,
         config={name: named[name] for name in determining},
     )

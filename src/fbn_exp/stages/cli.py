@@ -7,9 +7,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -18,6 +20,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import FbnError
 from fbn_exp.core.files import as_disk_error
 
@@ -48,7 +51,7 @@ OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
 def accepted_names(error: OmegaConfBaseException) -> list[str]:
     """Keys that the config node, in which a wrong key was set, does accept."""
     if dataclasses.is_dataclass(error.object_type):
-        return [each.name for each in dataclasses.fields(error.object_type) if each.name != "_target_"]
+        return [each.name for each in dataclasses.fields(error.object_type) if not each.name.startswith("_")]
     if isinstance(error.parent_node, DictConfig):
         return [str(key) for key in error.parent_node]
     return []
@@ -121,22 +124,27 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
             use_own_page()
         try:
             returned = main(*args, **kwargs)
-        except (HydraException, OmegaConfBaseException, FbnError) as error:
-            print(f"error: {explain(error)}", file=sys.stderr)
-            sys.exit(1)
         except Exception as error:
-            hints = [hint for words, hint in FOREIGN_ERRORS.items() if words in str(error)]
-            told = as_disk_error(error) or next(iter(hints), None)
-            if told is None:
-                raise
-            print(f"error: {told}", file=sys.stderr)
-            sys.exit(1)
+            _end(error)
         if _failed_jobs or _failed_summary:
             _report_failures()
             sys.exit(1)
         return returned
 
     return wrapped
+
+
+def _end(error: Exception) -> NoReturn:
+    """End the script with a message, where a person can act on the error."""
+    if isinstance(error, HydraException | OmegaConfBaseException | FbnError):
+        told: object = explain(error)
+    else:
+        hints = [hint for words, hint in FOREIGN_ERRORS.items() if words in str(error)]
+        told = as_disk_error(error) or next(iter(hints), None)
+    if told is None:
+        raise error
+    print(f"error: {told}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _report_failures() -> None:
@@ -154,17 +162,31 @@ def in_rank() -> bool:
 
 
 def launched(main: Callable[[DictConfig], R]) -> Callable[[DictConfig], R]:
-    """Wrap a main function, below ``hydra.main``: it runs in the processes that ``launch`` asks for."""
+    """Wrap a main function, below ``hydra.main``: it runs in the processes that ``launch`` asks for.
+
+    All settings are checked first, before anything heavy is imported.
+    """
 
     @functools.wraps(main)
     def wrapped(config: DictConfig) -> R:
-        from fbn_exp.launch.settings import wants_processes
-
-        if in_rank() or not wants_processes(config):
-            return main(config)
-        from fbn_exp.launch.single import run_single
-
-        found: R = run_single(main, config)
-        return found
+        try:
+            typed(config, object)
+            return _run(main, config)
+        except Exception as error:
+            if in_rank() or HydraConfig.get().mode is RunMode.MULTIRUN:
+                raise
+            # here, since Hydra would print all overrides above the message
+            _end(error)
 
     return wrapped
+
+
+def _run(main: Callable[[DictConfig], R], config: DictConfig) -> R:
+    from fbn_exp.launch.settings import wants_processes
+
+    if in_rank() or not wants_processes(config):
+        return main(config)
+    from fbn_exp.launch.single import run_single
+
+    found: R = run_single(main, config)
+    return found

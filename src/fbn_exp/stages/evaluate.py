@@ -13,13 +13,13 @@ from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.evaluator import Controls, Scorer, select_factors
 from fbn_exp.core import ranks
-from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.checks import typed
 from fbn_exp.core.run_folder import RunFolder
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.config import ControlKind, ControlsConfig
-from fbn_exp.interventions.controls import check, draw_controls
+from fbn_exp.interventions.controls import draw_controls
 from fbn_exp.interventions.fold import export
-from fbn_exp.interventions.rules import Inhibit, Intervention, NoIntervention, Scale
+from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target, choose_target, no_target
 from fbn_exp.models.load import LanguageModel, load
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -27,7 +27,7 @@ from fbn_exp.networks.masks import mask_metrics
 from fbn_exp.report.lesions import keep_lesion
 from fbn_exp.report.verdict import print_verdict
 from fbn_exp.stages.analyse import analyse
-from fbn_exp.stages.build import Parts, built, extraction_parts, plain, typed
+from fbn_exp.stages.build import Parts, built, extraction_parts, plain
 from fbn_exp.stages.checks import objective_of, require_disjoint
 from fbn_exp.stages.rank_resources import rank_resources
 from fbn_exp.stages.track import track
@@ -61,7 +61,9 @@ def run(cfg: DictConfig) -> float | None:
         return ranks.run_on_leader(lambda: analyse(cfg, parts, analysis), rank_resources(parts))
     benchmark = built(cfg.benchmark, Benchmark)  # type: ignore[type-abstract]
     controls = typed(cfg.controls, ControlsConfig)
-    _check(cfg, intervention, benchmark, controls)
+    if cfg.select_factor:
+        # before a model loads: not every benchmark has a dev part
+        benchmark.on(Split.dev)
     work = lambda: _evaluate(cfg, parts, intervention, benchmark, controls)  # noqa: E731
     return ranks.run_on_leader(work, rank_resources(parts, benchmark))
 
@@ -106,17 +108,6 @@ def _evaluate(
     return objective_of(cfg.objective, folder.metrics)
 
 
-def _check(
-    cfg: DictConfig, intervention: Intervention, benchmark: Benchmark, controls: ControlsConfig
-) -> None:
-    """What contradicts each other is refused before a model loads."""
-    check(controls.repeats, controls.share)
-    if cfg.select_factor:
-        if not isinstance(intervention, Scale) or isinstance(intervention, Inhibit):
-            raise ConfigError("select_factor=true chooses a factor: take intervention=scale or amplify")
-        benchmark.on(Split.dev)
-
-
 def _target(
     cfg: DictConfig, intervention: Intervention, parts: Parts, lm: LanguageModel, folder: RunFolder
 ) -> tuple[Target, FunctionalNetworks | None]:
@@ -145,7 +136,6 @@ def _selected(
     folder: RunFolder,
 ) -> list[Comparison]:
     """Choose a factor for each task on dev, and compare on test at the chosen ones only."""
-    assert isinstance(intervention, Scale)
     on_dev = scorer.benchmark.on(Split.dev)
     on_dev.prepare(scorer.lm)
     dev = Scorer(scorer.lm, scorer.layout, on_dev, scorer.cache, Split.dev)
@@ -156,7 +146,7 @@ def _selected(
     scorer.announce(1 + len(by_factor) * (1 + sum(map(len, drawn.values()))))
     found = []
     for factor, names in by_factor.items():
-        compared = scorer.compare(Scale(intervention.networks, factor), target, drawn)
+        compared = scorer.compare(intervention.with_factor(factor), target, drawn)
         for each in compared:
             if each.score.name in names:
                 found.append(each)

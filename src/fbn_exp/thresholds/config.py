@@ -1,17 +1,17 @@
 """Options of the config group ``threshold``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_positive, target
+from fbn_exp.core.checks import require, require_positive
 
 
 @dataclass
 class ThresholdConfig:
     """Which neurons belong to a network."""
 
-    _target_: str = target(MISSING)
+    _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
 
 @dataclass
@@ -31,7 +31,7 @@ class ZThresholdConfig(ThresholdConfig):
         If ``value`` is not positive.
     """
 
-    _target_: str = target("fbn_exp.thresholds.z.ZThreshold")
+    _target_: str = field(default="fbn_exp.thresholds.z.ZThreshold", kw_only=True, repr=False)
     value: float = 1.96
     two_sided: bool = False
 
@@ -56,7 +56,7 @@ class TopThresholdConfig(ThresholdConfig):
         If ``fraction`` is out of range.
     """
 
-    _target_: str = target("fbn_exp.thresholds.top.TopFraction")
+    _target_: str = field(default="fbn_exp.thresholds.top.TopFraction", kw_only=True, repr=False)
     fraction: float = 0.02
     two_sided: bool = False
 
@@ -81,7 +81,7 @@ class FDRThresholdConfig(ThresholdConfig):
         If ``rate`` is out of range.
     """
 
-    _target_: str = target("fbn_exp.thresholds.fdr.FalseDiscoveryRate")
+    _target_: str = field(default="fbn_exp.thresholds.fdr.FalseDiscoveryRate", kw_only=True, repr=False)
     rate: float = 0.05
     two_sided: bool = False
 

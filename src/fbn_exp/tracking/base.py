@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fbn_exp.tracking.config import NoTrackingConfig
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -63,7 +65,7 @@ class Tracker(ABC):
         """Open a run, and close it whatever happens: as failed where an exception passes through."""
 
 
-class NoTracker(Tracker):
+class NoTracker(NoTrackingConfig, Tracker):
     """Logs nowhere."""
 
     @contextmanager

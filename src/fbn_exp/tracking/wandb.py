@@ -3,14 +3,14 @@
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fbn_exp.core.errors import TrackingError
 from fbn_exp.tracking.base import RunInfo, TrackedRun, Tracker
-from fbn_exp.tracking.config import WandbMode
+from fbn_exp.tracking.config import WandbConfig, WandbMode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ PRIVATE_LAST = (WandbMode.online, WandbMode.offline, WandbMode.disabled)
 OLD_MODE_NAMES = {"run": "online", "dryrun": "offline"}
 
 
-class WandbTracker(Tracker):
+class WandbTracker(WandbConfig, Tracker):
     """Logs to Weights & Biases.
 
     Each run has its files in ``<run folder>/wandb``, the stage as its job type and the sweep as its
@@ -33,24 +33,7 @@ class WandbTracker(Tracker):
     that comes later in online, offline, disabled wins, and the log says so where they differ. For
     the project, ``project`` wins over ``WANDB_PROJECT``; ``WANDB_ENTITY`` and ``WANDB_TAGS`` hold
     where ``entity`` and ``tags`` are empty.
-
-    Parameters
-    ----------
-    mode : WandbMode
-        ``offline`` writes files, ``online`` sends, ``disabled`` does nothing.
-    project : str
-        Project that the runs belong to.
-    entity : str or None
-        User or team; None takes the account's default.
-    tags : Sequence of str
-        Tags of every run.
     """
-
-    def __init__(self, mode: WandbMode, project: str, entity: str | None, tags: Sequence[str]) -> None:
-        self.mode = mode
-        self.project = project
-        self.entity = entity
-        self.tags = tags
 
     @contextmanager
     def run(self, info: RunInfo) -> Iterator[TrackedRun]:
@@ -80,7 +63,7 @@ class WandbTracker(Tracker):
             run = wandb.init(
                 project=self.project,
                 entity=self.entity,
-                tags=list(self.tags) or None,
+                tags=self.tags or None,
                 dir=info.folder,
                 group=info.sweep,
                 job_type=info.stage,

@@ -1,6 +1,5 @@
 """The training loop: transformers' Trainer with exact evaluation and checkpoints of what moves."""
 
-import json
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,42 +16,16 @@ from transformers import Trainer, TrainerCallback, TrainerState, TrainingArgumen
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError, TrainingError
+from fbn_exp.core.errors import TrainingError
 from fbn_exp.core.files import disk_errors
 from fbn_exp.models.config import Precision
 from fbn_exp.models.precision import choose_dtype
 from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
+from fbn_exp.training.checkpoints import TRAINED, last_checkpoint
 from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.tasks import PreparedTask
 
 log = logging.getLogger(__name__)
-
-TRAINED = "trained.safetensors"
-STATE = "trainer_state.json"
-# what a checkpoint must hold to go on from it; the state is written last
-COMPLETE = (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state*.pth", STATE)
-
-
-def check(config: TrainerConfig) -> None:
-    """Refuse settings that are out of range, before any model is loaded.
-
-    Raises
-    ------
-    ConfigError
-        Naming the field and the value received.
-    """
-    least = {"max_steps": 1, "warmup_steps": 0, "weight_decay": 0, "batch_size": 1, "patience": 1, "seed": 0}
-    least |= {"gradient_accumulation": 1, "evaluation_interval": 1}
-    for name, limit in least.items():
-        if (value := getattr(config, name)) is not None and value < limit:
-            raise ConfigError(f"trainer.{name} is {value}, must be {limit} or more")
-    for name in ("epochs", "learning_rate", "max_gradient_norm"):
-        if not 0 < (value := getattr(config, name)) < float("inf"):
-            raise ConfigError(f"trainer.{name} is {value}, must be above 0")
-    if config.precision is Precision.float16:
-        raise ConfigError(
-            "trainer.precision is float16: small gradients vanish in it; take bfloat16, or auto"
-        )
 
 
 def fit(
@@ -98,35 +71,6 @@ def fit(
         loop.accelerator.unwrap_model(prepared.lm.model, keep_fp32_wrapper=False)
     prepared.lm.model.eval()
     return loop.state
-
-
-def last_checkpoint(folder: Path) -> Path:
-    """Newest complete checkpoint: ``folder`` itself, or inside it or its ``checkpoints``.
-
-    A run that is killed while it writes one leaves it incomplete; the one before is taken then.
-
-    Raises
-    ------
-    TrainingError
-        If there is none.
-    """
-    found = [folder, *folder.glob("checkpoint-*"), *folder.glob("checkpoints/checkpoint-*")]
-    complete = [each for each in found if _is_complete(each)]
-    if not complete:
-        raise TrainingError(
-            f"trainer.resume: {folder} holds no complete checkpoint; give the folder of a run of train.py"
-        )
-    return max(complete, key=lambda each: int(each.name.rpartition("-")[2]))
-
-
-def _is_complete(folder: Path) -> bool:
-    if not all(any(folder.glob(name)) for name in COMPLETE):
-        return False
-    try:
-        json.loads((folder / STATE).read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -12,12 +12,13 @@ from typing_extensions import override
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.classification import Classification
 from fbn_exp.benchmarks.perplexity import Perplexity
-from fbn_exp.core.errors import ConfigError, TrainingError
+from fbn_exp.core.errors import TrainingError
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.training.classifier import classifier
+from fbn_exp.training.config import ClassificationTaskConfig, LanguageModelingTaskConfig, TaskConfig
 
 Example = Mapping[str, Any]
 
@@ -60,33 +61,8 @@ class PreparedTask:
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
-class Task(ABC):
-    """What a model is trained for.
-
-    Parameters
-    ----------
-    dev_texts, test_texts : int or None
-        How many texts of the dev and the test part are scored, at least 2; None takes all.
-    batch_tokens : int
-        Tokens of a batch when scoring, padding included.
-
-    Raises
-    ------
-    ConfigError
-        If a number is out of range.
-    """
-
-    def __init__(
-        self, dev_texts: int | None = 200, test_texts: int | None = 500, batch_tokens: int = 1024
-    ) -> None:
-        for name, value in (("dev_texts", dev_texts), ("test_texts", test_texts)):
-            if value is not None and value < 2:
-                raise ConfigError(f"task.{name} is {value}, must be at least 2, or null for all")
-        if batch_tokens < 1:
-            raise ConfigError(f"task.batch_tokens is {batch_tokens}, must be at least 1")
-        self.dev_texts = dev_texts
-        self.test_texts = test_texts
-        self.batch_tokens = batch_tokens
+class Task(TaskConfig, ABC):
+    """What a model is trained for."""
 
     @abstractmethod
     def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:
@@ -103,25 +79,8 @@ class Task(ABC):
         return replace(dataset, split=split, n_texts=counts.get(split, dataset.n_texts))
 
 
-class ClassificationTask(Task):
-    """Labels of texts, read by a head off each text's last token.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        Only texts with one of these labels are taken; empty takes all.
-    seed : int
-        Of the head's initial weights.
-    dev_texts, test_texts, batch_tokens
-        As in :class:`Task`.
-    """
-
-    def __init__(self, labels: Sequence[str] = (), seed: int = 0, **common: Any) -> None:
-        super().__init__(**common)
-        if len(set(labels)) == 1:
-            raise ConfigError(f"task.labels is [{labels[0]}]: name at least two, or none to take all")
-        self.labels = list(labels)
-        self.seed = seed
+class ClassificationTask(ClassificationTaskConfig, Task):
+    """Labels of texts, read by a head off each text's last token."""
 
     @override
     def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:
@@ -158,14 +117,8 @@ class ClassificationTask(Task):
         return labels
 
 
-class LanguageModelingTask(Task):
-    """The next token of each text.
-
-    Parameters
-    ----------
-    dev_texts, test_texts, batch_tokens
-        As in :class:`Task`.
-    """
+class LanguageModelingTask(LanguageModelingTaskConfig, Task):
+    """The next token of each text."""
 
     @override
     def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:

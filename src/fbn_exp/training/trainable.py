@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from peft import LoraConfig
@@ -10,14 +11,19 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError, TrainingError
-from fbn_exp.interventions.config import ControlKind
+from fbn_exp.core.errors import TrainingError
 from fbn_exp.interventions.controls import draw_controls
-from fbn_exp.interventions.rules import NoIntervention, Selection
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.neuron_weights import neuron_weights
 from fbn_exp.models.sites import decoder_blocks
 from fbn_exp.training.classifier import head_parameters
+from fbn_exp.training.config import (
+    TrainAllConfig,
+    TrainInsideConfig,
+    TrainLoraConfig,
+    TrainOutsideConfig,
+    TrainPartConfig,
+)
 from fbn_exp.training.partial import Finish, train_all_but, train_only
 
 ADAPTER = "default"
@@ -27,7 +33,7 @@ class Trainable(ABC):
     """A choice of parameters; a classification head is trained whatever the choice."""
 
     needs_networks = False
-    networks: Selection = "all"
+    networks: Any = "all"
 
     def prepare(self, model: nn.Module, target: Target | None) -> Finish:
         """Set ``requires_grad`` everywhere, splitting tensors that are trained in part.
@@ -58,7 +64,7 @@ class Trainable(ABC):
         """A few words for tables."""
 
 
-class TrainAll(Trainable):
+class TrainAll(TrainAllConfig, Trainable):
     """Every parameter."""
 
     @override
@@ -71,38 +77,10 @@ class TrainAll(Trainable):
         return "all"
 
 
-class _TrainPart(Trainable):
-    """Weights by the neurons that they belong to.
-
-    Parameters
-    ----------
-    networks : "all" or list of int
-        Whose neurons.
-    control : ControlKind or None
-        Random neurons, as many, stand in for them: of which kind.
-    seed : int
-        Of the control's draw, at least 0.
-
-    Raises
-    ------
-    ConfigError
-        If ``networks`` is neither, or the seed is negative.
-    """
+class _TrainPart(TrainPartConfig, Trainable):
+    """Weights by the neurons that they belong to."""
 
     needs_networks = True
-
-    def __init__(self, networks: Selection = "all", control: str | None = None, seed: int = 0) -> None:
-        NoIntervention(networks)  # the same rule for the same field
-        if seed < 0:
-            raise ConfigError(f"trainable.seed is {seed}, must be at least 0")
-        self.networks = networks
-        self.control = None if control is None else ControlKind(control)
-        if self.control is ControlKind.share:
-            sizes = [kind.value for kind in ControlKind if kind is not ControlKind.share]
-            raise ConfigError(
-                f"trainable.control is share, must be as large as the networks: {', '.join(sizes)}"
-            )
-        self.seed = seed
 
     def _target(self, target: Target | None) -> Target:
         assert target is not None
@@ -121,7 +99,7 @@ class _TrainPart(Trainable):
         return name if self.control is None else f"{name} {self.control.value} control"
 
 
-class TrainInside(_TrainPart):
+class TrainInside(TrainInsideConfig, _TrainPart):
     """Only the weights of the networks' neurons."""
 
     @override
@@ -134,7 +112,7 @@ class TrainInside(_TrainPart):
         return self._described("inside")
 
 
-class TrainOutside(_TrainPart):
+class TrainOutside(TrainOutsideConfig, _TrainPart):
     """Every parameter but the weights of the networks' neurons."""
 
     @override
@@ -147,34 +125,8 @@ class TrainOutside(_TrainPart):
         return self._described("outside")
 
 
-class TrainLora(Trainable):
-    """Low-rank updates of every linear map in the blocks (Hu et al. 2022), merged in the end.
-
-    Parameters
-    ----------
-    rank : int
-        Of the updates, at least 1.
-    alpha : float
-        The update counts alpha / rank.
-    dropout : float
-        Share of inputs that an update does not see in a step, from 0 to below 1.
-    seed : int
-        Of the initial values.
-
-    Raises
-    ------
-    ConfigError
-        If a number is out of range.
-    """
-
-    def __init__(self, rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, seed: int = 0) -> None:
-        if rank < 1:
-            raise ConfigError(f"trainable.rank is {rank}, must be at least 1")
-        if alpha <= 0:
-            raise ConfigError(f"trainable.alpha is {alpha}, must be above 0")
-        if not 0 <= dropout < 1:
-            raise ConfigError(f"trainable.dropout is {dropout}, must be at least 0 and below 1")
-        self.rank, self.alpha, self.dropout, self.seed = rank, alpha, dropout, seed
+class TrainLora(TrainLoraConfig, Trainable):
+    """Low-rank updates of every linear map in the blocks (Hu et al. 2022), merged in the end."""
 
     @override
     def _choose(self, model: nn.Module, target: Target | None) -> Finish:

@@ -24,6 +24,9 @@ BATTERY = (
 )
 """Names of the tasks; ``_dev`` appended to one names the same task on its dev half."""
 
+SHORT_NAMES = {name.removeprefix("fbn_"): name for name in BATTERY}
+"""Task by the name that the option ``benchmark.tasks`` has for it."""
+
 
 def folder() -> Path:
     """Folder that holds the battery's task files, for lm-eval's ``include_path``."""

@@ -11,12 +11,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.files import save_figure
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares, intersection_over_union
-from fbn_exp.report.config import FiguresConfig
 from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]
@@ -26,20 +24,6 @@ OVERVIEW_NETWORKS = 12
 NUMBERED_NETWORKS = 16
 CLIP = 5.0
 ACCENT = "#1f4e79"
-
-
-def check(config: FiguresConfig) -> None:
-    """Refuse settings that are out of range, before any model is loaded.
-
-    Raises
-    ------
-    ConfigError
-        Naming the field and the value received.
-    """
-    least = {"max_networks": 0, "dpi": 1, "strongest_tokens": 0, "context_tokens": 0}
-    for name, limit in least.items():
-        if (value := getattr(config, name)) < limit:
-            raise ConfigError(f"figures.{name} is {value}, must be {limit} or more")
 
 
 def draw_all(

@@ -1,0 +1,23 @@
+"""Files of a folder of networks."""
+
+from pathlib import Path
+
+from fbn_exp.core.errors import NetworksError
+
+TENSORS, DESCRIPTION = "networks.safetensors", "networks.json"
+
+
+def description_in(folder: Path) -> Path:
+    """File that describes the networks of a folder.
+
+    Raises
+    ------
+    NetworksError
+        If it is missing; the message names a folder of networks inside, as a run has one.
+    """
+    file = folder / DESCRIPTION
+    if not file.is_file():
+        inside = folder / "networks" / DESCRIPTION
+        hint = f": did you mean {folder / 'networks'}?" if inside.is_file() else ""
+        raise NetworksError(f"{folder} holds no networks ({DESCRIPTION} is missing){hint}")
+    return file
