@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any
 
-from hydra.utils import get_class
-from omegaconf import MISSING
-
 
 class Reference(typing.NamedTuple):
     """A field in a docstring: its type in words, and what it is."""
@@ -22,11 +19,9 @@ class Reference(typing.NamedTuple):
 
 
 def documented(docstring: str | None) -> dict[str, Reference]:
-    """Entries of the sections Parameters and Attributes of a numpydoc docstring."""
+    """Entries of the section Attributes of a numpydoc docstring."""
     found = {}
-    for section in re.finditer(
-        r"(?:Parameters|Attributes)\n-+\n((?:.+\n?)*)", inspect.cleandoc(docstring or "")
-    ):
+    for section in re.finditer(r"Attributes\n-+\n((?:.+\n?)*)", inspect.cleandoc(docstring or "")):
         for entry in re.finditer(r"^(\S.*)\n((?: +.*\n?)*)", section[1], re.MULTILINE):
             names, _, kind = entry[1].partition(" : ")
             for name in names.split(", "):
@@ -36,22 +31,19 @@ def documented(docstring: str | None) -> dict[str, Reference]:
 
 @functools.cache
 def references(schema: type, general: bool) -> dict[str, Reference]:
-    """Fields of a schema in its docstrings, and in those of the class that it configures.
+    """Fields of a schema in its docstrings.
 
     Parameters
     ----------
     schema : type
-        A dataclass; its ``_target_`` names the class.
+        A dataclass.
     general : bool
         Prefer what a base says, which holds for all options of a group.
     """
-    target = getattr(schema, "_target_", MISSING)
-    lines = [schema.__mro__, () if target == MISSING else get_class(target).__mro__]
     found: dict[str, Reference] = {}
-    for each in (each for line in lines for each in (reversed(line) if general else line)):
+    for each in reversed(schema.__mro__) if general else schema.__mro__:
         for name, reference in documented(each.__dict__.get("__doc__")).items():
-            if not reference.text.startswith("As in "):  # the base says what
-                found.setdefault(name, reference)
+            found.setdefault(name, reference)
     return found
 
 

@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
 from fbn_exp.analysis.base import Analysis
 from fbn_exp.config.register import register
-from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.errors import FbnError
 from fbn_exp.datasets.config import Split
 from fbn_exp.stages.build import built
 
@@ -24,8 +24,9 @@ def analysis(*overrides):
 
 
 @pytest.mark.parametrize("option", sorted(file.stem for file in (CONF / "analysis").glob("*.yaml")))
-def test_every_option_composes_and_builds_its_object(option):
-    more = {"overlap": ["analysis.other=nowhere"]}
+def test_every_option_composes_and_builds_its_object(option, tmp_path):
+    (tmp_path / "networks.json").touch()
+    more = {"overlap": [f"analysis.other={tmp_path}"]}
     assert isinstance(analysis(f"analysis={option}", *more.get(option, [])), Analysis)
 
 
@@ -47,8 +48,9 @@ def test_networks_are_looked_for_in_the_test_part_of_their_own_corpus_unless_tol
         (["analysis=consistency", "analysis.dataset.n_texts=1"], r"dataset\.n_texts is 1"),
         (["analysis=overlap", "analysis.other=x", "analysis.null_draws=0"], "null_draws is 0"),
         (["analysis=connectivity", "analysis.draws=0"], r"analysis\.draws is 0"),
+        (["analysis=overlap", "analysis.other=/nowhere"], "/nowhere holds no networks"),
     ],
 )
 def test_measures_refuse_what_is_out_of_range(overrides, said):
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(FbnError, match=said):
         analysis(*overrides)

@@ -36,7 +36,7 @@ def test_texts_come_from_the_test_part():
 def test_the_default_classification_is_of_positive_and_negative_tweets(tiny_model):
     made = benchmark("benchmark=classification")
     made.prepare(tiny_model)
-    assert made.labels == ["negative", "positive"]
+    assert made.labels_ == ["negative", "positive"]
     assert len(made.texts) == 200
     assert max(made.texts.lengths) <= 48
     acc, balanced, undecided = made.score(tiny_model)
@@ -52,7 +52,7 @@ def test_another_data_set_takes_its_own_labels_and_other_words():
         "benchmark.prompt='News: {text}\nTopic:'",
         "+benchmark.words={Sci/Tech: science}",
     )
-    assert (made.dataset.label_field, made.dataset.split, made.asked) == ("label", Split.test, [])
+    assert (made.dataset.label_field, made.dataset.split, made.labels) == ("label", Split.test, [])
     assert made.words["Sci/Tech"] == "science"
     assert "\nTopic:" in made.prompt
 

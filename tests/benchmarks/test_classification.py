@@ -114,17 +114,17 @@ def test_words_stand_for_labels(counter, texts_of):
 
 def test_by_default_the_labels_are_those_that_have_a_word(counter, texts_of):
     dataset = texts_of(["a +", "b -", "c -"], labels=["p", "n", "other"])
-    benchmark = Classification(dataset, PROMPT, {"p": "yes", "n": "no"}, labels=None)
+    benchmark = Classification(dataset, PROMPT, {"p": "yes", "n": "no"})
     assert scored(benchmark, counter)["acc"].n == 2
-    assert benchmark.labels == ["n", "p"]
+    assert benchmark.labels_ == ["n", "p"]
 
 
 def test_by_default_the_labels_are_all_that_a_head_knows(tiny_model, texts_of):
     dataset = texts_of(["a text", "another", "a third", "more"], labels=["p", "n", "other", "n"])
     model = classifier(tiny_model, ["n", "other", "p"], seed=0)
-    benchmark = Classification(dataset, PROMPT, {"p": "yes", "n": "no"}, labels=None)
+    benchmark = Classification(dataset, PROMPT, {"p": "yes", "n": "no"})
     scores = scored(benchmark, model)
-    assert benchmark.labels == ["n", "other", "p"]
+    assert benchmark.labels_ == ["n", "other", "p"]
     assert (scores["acc"].n, scores["acc"].chance) == (4, 0.5)
     named = Classification(dataset, PROMPT, labels=["n", "p"])
     assert scored(named, model)["acc"].n == 3
@@ -149,11 +149,11 @@ def test_likelihoods_are_those_of_one_row_at_a_time(tiny_model, texts_of, words,
         texts_of(texts, labels=list("pnpn")), "Say: {text} =", words, batch_tokens=batch_tokens
     )
     benchmark.prepare(tiny_model)
-    assert benchmark.labels == ["n", "p"]
+    assert benchmark.labels_ == ["n", "p"]
     expected = []
     for document in benchmark.texts.documents:
         prompt = tiny_model.tokenizer.encode(f"Say: {document.text} =")
-        for label in benchmark.labels:
+        for label in benchmark.labels_:
             word = tiny_model.tokenizer.encode(f" {words[label]}")
             with torch.no_grad():
                 logits = tiny_model.model(input_ids=torch.tensor([prompt + word])).logits[0]
@@ -167,7 +167,7 @@ def test_only_texts_with_the_named_labels_are_taken_and_then_counted(counter, te
     texts, labels = [f"{i} +" for i in range(30)], ["yes", "maybe", "no"] * 10
     benchmark = Classification(texts_of(texts, labels, n_texts=20), PROMPT, labels=["no", "yes"])
     scores = scored(benchmark, counter)
-    assert benchmark.labels == ["no", "yes"]
+    assert benchmark.labels_ == ["no", "yes"]
     assert scores["acc"].n == 20
     assert {document.label for document in benchmark.texts.documents} == {"yes", "no"}
 
@@ -184,13 +184,14 @@ def test_on_reads_another_part_with_the_same_question(texts_of):
     dataset = texts_of(["a", "b"], labels=["yes", "no"], split=Split.test)
     other = Classification(dataset, PROMPT, {"yes": "y", "no": "n"}, ["yes", "no"], 99).on(Split.dev)
     assert (other.dataset.split, dataset.split) == (Split.dev, Split.test)
-    assert (other.prompt, other.words, other.asked) == (PROMPT, {"yes": "y", "no": "n"}, ["yes", "no"])
+    assert (other.prompt, other.words, other.labels) == (PROMPT, {"yes": "y", "no": "n"}, ["yes", "no"])
     assert other.batch_tokens == 99
 
 
 def test_the_key_changes_with_what_is_asked(counter, texts_of):
     def key(prompt=PROMPT, labels=("yes", "no"), words=None):
-        benchmark = Classification(texts_of(["a +", "b -"], labels=list(labels)), prompt, words)
+        dataset = texts_of(["a +", "b -"], labels=list(labels))
+        benchmark = Classification(dataset, prompt, words or {}, labels=[])
         benchmark.prepare(counter)
         return benchmark.key()
 
@@ -216,16 +217,16 @@ def test_texts_without_labels_are_an_error_that_says_what_to_set(counter, texts_
     ("labels", "words", "message"),
     [
         (["yes", "no"], {"yes": "no"}, "gives two labels the same word:  no,  no"),
-        (["yes", "yes"], None, "all texts of .* are labelled yes"),
+        (["yes", "yes"], {}, "all texts of .* are labelled yes"),
     ],
 )
 def test_labels_that_cannot_be_told_apart_are_an_error(counter, texts_of, labels, words, message):
     with pytest.raises(BenchmarkError, match=message):
-        Classification(texts_of(["abc", "def"], labels=labels), PROMPT, words).prepare(counter)
+        Classification(texts_of(["abc", "def"], labels=labels), PROMPT, words, labels=[]).prepare(counter)
 
 
 def test_words_of_labels_that_are_not_there_are_a_warning(counter, texts_of, caplog):
-    benchmark = Classification(texts_of(["ab", "cd"], labels=["yes", "no"]), PROMPT, {"nay": "no"})
+    benchmark = Classification(texts_of(["ab", "cd"], labels=["yes", "no"]), PROMPT, {"nay": "no"}, labels=[])
     benchmark.prepare(counter)
     assert "benchmark.words: there is no label nay; there are: no, yes" in caplog.text
 

@@ -8,12 +8,10 @@ from omegaconf import MISSING
 
 from fbn_exp.config.register import SCHEMAS
 
-# packages whose classes inherit their schema already
-INHERITING = ("datasets", "methods", "thresholds")
 TARGETS = {
     name: schema._target_
     for name, schema in SCHEMAS.items()
-    if getattr(schema, "_target_", MISSING) != MISSING and schema._target_.split(".")[1] in INHERITING
+    if getattr(schema, "_target_", MISSING) != MISSING
 }
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 from full_disk import files_below
@@ -9,12 +10,18 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from fbn_exp.core.errors import DiskError, LaunchError
+from fbn_exp.core.errors import ConfigError, DiskError, LaunchError
+from fbn_exp.interventions.config import ControlsConfig
 from fbn_exp.launch.config import AccelerateConfig
 from fbn_exp.launch.jobs import Job, clear, write_job
 from fbn_exp.launch.processes import run_jobs
 from fbn_exp.launch.results import outcome
 from fbn_exp.stages.sweep_callback import SweepSummary
+
+
+@dataclass
+class SettingConfig:
+    needed: int
 
 
 def config_of(**settings):
@@ -132,6 +139,20 @@ def test_a_job_that_cannot_be_started_leaves_the_others_alone(tmp_path):
     first, second, third = ends(jobs_without(tmp_path, 1))
     assert (first.value, third.value) == (7, 7)
     assert isinstance(second.error, LaunchError)
+
+
+def test_a_job_with_wrong_settings_starts_no_process(tmp_path):
+    wrong = OmegaConf.merge(OmegaConf.structured(ControlsConfig), {"repeats": 0})
+    jobs = [
+        Job(tmp_path / name, small_script(tmp_path), OmegaConf.merge(config_of(num_processes=1), more))
+        for name, more in (("range", {"controls": wrong}), ("missing", {"task": SettingConfig}))
+    ]
+    for job, ended, said in zip(
+        jobs, ends(jobs), ("controls.repeats is 0", "missing mandatory value: needed"), strict=True
+    ):
+        assert isinstance(ended.error, ConfigError)
+        assert said in str(ended.error)
+        assert not job.folder.exists()
 
 
 def test_a_disk_that_is_full_when_a_job_starts_is_that_jobs_error(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 from scripts import REPOSITORY, run_script
 
-HEAVY = ("torch", "transformers", "wandb", "sklearn", "pandas", "matplotlib")
+HEAVY = ("torch", "transformers", "numpy", "wandb", "sklearn", "pandas", "matplotlib")
 COMMON = {"dataset", "launch", "model", "threshold", "tracking"}
 NETWORKS = {*COMMON, "method", "reliability", "signals"}
 
@@ -55,6 +55,29 @@ def test_a_config_error_loads_nothing_heavy():
     done = run_script("extract.py", "method.n_componets=3", python=("-X", "importtime"))
     assert done.returncode == 1
     assert not imported(done.stderr) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("script", "overrides", "said"),
+    [
+        ("extract.py", ["method.n_components=0"], "method.n_components is 0"),
+        ("extract.py", ["dataset.n_texts=-5"], "dataset.n_texts is -5"),
+        ("extract.py", ["dataset=files", "dataset.paths=[a.docx]"], "a.docx"),
+        ("extract.py", ["method.per_block=true", "reliability=icasso"], "method.per_block is true"),
+        ("evaluate.py", ["networks=/nowhere"], "/nowhere holds no networks"),
+        ("evaluate.py", ["intervention.factor=much"], "intervention.factor is 'much'"),
+        ("evaluate.py", ["analysis=consistency", "export.path=x"], "leave out select_factor and export.path"),
+        ("train.py", ["trainable=inside"], "TrainInside needs networks"),
+        ("train.py", ["launch=accelerate", "trainer.resume=/nowhere"], "holds no complete checkpoint"),
+    ],
+)
+def test_what_cannot_work_is_one_line_before_anything_heavy_is_loaded(script, overrides, said, tmp_path):
+    done = run_script(script, *overrides, f"hydra.run.dir={tmp_path}", python=("-X", "importtime"))
+    assert done.returncode == 1
+    assert not imported(done.stderr) & set(HEAVY)
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert line.startswith("error: ")
+    assert said in line
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from fbn_exp.config.register import SCHEMAS
+from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.interventions.rules import Intervention
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.reliability.base import Reliability
-from fbn_exp.report.config import FiguresConfig
-from fbn_exp.report.figures import networks as figures
 from fbn_exp.signals.config import SignalsConfig
-from fbn_exp.stages.build import built, plain, typed
+from fbn_exp.stages.build import built, plain
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.tracking.base import Tracker
 
@@ -78,8 +78,9 @@ def test_no_preset_is_left_without_a_test():
     assert options("signals") == ["paper", "stable"]
 
 
-def test_default_figure_settings_are_in_range(composed):
-    assert figures.check(typed(composed().figures, FiguresConfig)) is None  # it raises where they are not
+@pytest.mark.parametrize("script", ["extract", "evaluate", "train"])
+def test_all_default_settings_of_a_script_are_in_range_and_go_together(composed, script):
+    assert isinstance(typed(composed(script=script), object), SCHEMAS[script])
 
 
 def test_the_error_of_a_constructor_arrives_without_hydras_wrapping(composed):

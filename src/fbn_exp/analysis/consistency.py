@@ -13,7 +13,7 @@ from fbn_exp.analysis.base import Analysis, Recording
 from fbn_exp.analysis.config import ConsistencyConfig
 from fbn_exp.analysis.recurrence import Matches, NullComparison, Templates, with_total
 from fbn_exp.analysis.retest import Retest, retest
-from fbn_exp.core.errors import BenchmarkError, ConfigError, SignalError
+from fbn_exp.core.errors import BenchmarkError, SignalError
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks

@@ -74,8 +74,23 @@ class ExtractConfig:
 class EvaluateConfig(ExtractConfig):
     """Everything ``evaluate.py`` reads: how networks come about, and what is done with them.
 
-    ``networks`` is a folder that ``extract.py`` wrote; without it the networks that the rest of the
-    config describes are extracted, or taken from the cache.
+    Attributes
+    ----------
+    networks : str or None
+        A folder that ``extract.py`` wrote; without it the networks that the rest of the config describes are
+        extracted, or taken from the cache.
+    same_weights : bool
+        False takes networks of other weights too, such as those of the model before it was trained.
+    analysis : AnalysisConfig or None
+        Measures networks in the place of scoring the model; the benchmark is not run then.
+    objective : str or None
+        Name of the metric that the script returns, for optimising sweepers.
+    select_factor : bool
+        Choose the best of ``factors`` for each task on dev, report it on test.
+    factors : list of float
+        What ``select_factor`` tries.
+    paper : PaperTable or None
+        Experiment of the paper that a sweep repeats, whose table is written at its end.
 
     Raises
     ------
@@ -86,20 +101,15 @@ class EvaluateConfig(ExtractConfig):
     """
 
     networks: str | None = None
-    # false takes networks of other weights too, such as those of the model before it was trained
     same_weights: bool = True
     intervention: InterventionConfig = MISSING
     benchmark: BenchmarkConfig = MISSING
-    # measures networks in the place of scoring the model; the benchmark is not run then
     analysis: AnalysisConfig | None = None
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
-    # name of the metric that the script returns, for optimising sweepers
     objective: str | None = None
-    # choose the best of ``factors`` for each task on dev, report it on test
     select_factor: bool = False
     factors: list[float] = field(default_factory=lambda: [0.0, 0.5, 0.9, 1.05, 1.1, 1.25, 1.5, 2.0])
-    # experiment of the paper that a sweep repeats, whose table is written at its end
     paper: PaperTable | None = None
 
     def __post_init__(self) -> None:
@@ -138,6 +148,8 @@ class TrainConfig:
         Write that intervention into the weights that are saved, instead of taking it off before.
     forgetting : mapping of str to BenchmarkConfig
         Benchmarks that are scored before and after.
+    objective : str or None
+        Name of the metric that the script returns, for optimising sweepers.
 
     Raises
     ------
@@ -160,7 +172,6 @@ class TrainConfig:
     intervention: InterventionConfig = MISSING
     fold: bool = False
     forgetting: dict[str, BenchmarkConfig] = field(default_factory=dict)
-    # name of the metric that the script returns, for optimising sweepers
     objective: str | None = None
     tracking: TrackingConfig = MISSING
     figures: FiguresConfig = field(default_factory=FiguresConfig)

@@ -1,13 +1,13 @@
 """Options of the config group ``dataset``."""
 
 import codecs
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least, require_choice, target
+from fbn_exp.core.checks import require, require_at_least, require_choice
 from fbn_exp.core.errors import ConfigError, DatasetError
 
 FILE_SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".csv", ".parquet")
@@ -55,7 +55,7 @@ class DatasetConfig:
         If a setting is out of range.
     """
 
-    _target_: str = target(MISSING)
+    _target_: str = field(default=MISSING, kw_only=True, repr=False)
     n_texts: int | None = 100
     tokens_per_text: int = 128
     min_tokens: int = 16
@@ -91,9 +91,8 @@ class EmbeddedDatasetConfig(DatasetConfig):
         If the corpus is unknown or another setting is out of range.
     """
 
+    _target_: str = field(default="fbn_exp.datasets.embedded.EmbeddedDataset", kw_only=True, repr=False)
     corpus: Corpus
-    _: KW_ONLY
-    _target_: str = target("fbn_exp.datasets.embedded.EmbeddedDataset")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,10 +130,10 @@ class HubDatasetConfig(DatasetConfig):
         If ``path`` looks like a folder and there is none.
     """
 
+    _target_: str = field(default="fbn_exp.datasets.hub.HubDataset", kw_only=True, repr=False)
     path: str
     hub_split: dict[str, str]
     _: KW_ONLY
-    _target_: str = target("fbn_exp.datasets.hub.HubDataset")
     config: str | None = None
     revision: str | None = None
     field: str = "text"
@@ -183,9 +182,9 @@ class FilesDatasetConfig(DatasetConfig):
         If a file is missing or of an unknown kind.
     """
 
+    _target_: str = field(default="fbn_exp.datasets.files.FilesDataset", kw_only=True, repr=False)
     paths: list[str]
     _: KW_ONLY
-    _target_: str = target("fbn_exp.datasets.files.FilesDataset")
     field: str = "text"
     label_field: str | None = None
     encoding: str = "utf-8"

@@ -1,12 +1,12 @@
 """Options of the config group ``method``."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least, require_choice, require_positive, target
+from fbn_exp.core.checks import require, require_at_least, require_choice, require_positive
 
 
 class Contrast(StrEnum):
@@ -43,7 +43,7 @@ class MethodConfig:
         If a setting is out of range.
     """
 
-    _target_: str = target(MISSING)
+    _target_: str = field(default=MISSING, kw_only=True, repr=False)
     n_components: int = 10
     seed: int = 0
     per_block: bool = False
@@ -91,7 +91,7 @@ class FastICAConfig(FixedPointConfig):
         maps are as independent as can be, time courses in general correlated.
     """
 
-    _target_: str = target("fbn_exp.methods.fastica.FastICA")
+    _target_: str = field(default="fbn_exp.methods.fastica.FastICA", kw_only=True, repr=False)
     contrast: Contrast = Contrast.logcosh
     independence: Independence = Independence.temporal
 
@@ -112,7 +112,7 @@ class CanICAConfig(FixedPointConfig):
         leads. Otherwise they are stacked with their singular values, so that what is strong leads.
     """
 
-    _target_: str = target("fbn_exp.methods.canica.CanICA")
+    _target_: str = field(default="fbn_exp.methods.canica.CanICA", kw_only=True, repr=False)
     cca: bool = True
     restarts: int = 10
 
@@ -134,7 +134,7 @@ class DictionaryConfig(MethodConfig):
         Neurons in each step of the solver.
     """
 
-    _target_: str = target("fbn_exp.methods.dictionary.DictionaryLearning")
+    _target_: str = field(default="fbn_exp.methods.dictionary.DictionaryLearning", kw_only=True, repr=False)
     alpha: float = 1.0
     tolerance: float = 1e-4
     epochs: int = 5
@@ -152,11 +152,11 @@ class DictionaryConfig(MethodConfig):
 class PCAConfig(MethodConfig):
     """Principal components: what whitening alone finds."""
 
-    _target_: str = target("fbn_exp.methods.pca.PCA")
+    _target_: str = field(default="fbn_exp.methods.pca.PCA", kw_only=True, repr=False)
 
 
 @dataclass
 class RandomConfig(MethodConfig):
     """A random rotation of the principal subspace: ICA without learning."""
 
-    _target_: str = target("fbn_exp.methods.random.RandomRotation")
+    _target_: str = field(default="fbn_exp.methods.random.RandomRotation", kw_only=True, repr=False)

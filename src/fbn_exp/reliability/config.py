@@ -5,7 +5,8 @@ from enum import StrEnum
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least, require_choice
+from fbn_exp.core.checks import require, require_choice
+from fbn_exp.core.errors import ConfigError
 
 
 class Resample(StrEnum):
@@ -80,5 +81,5 @@ class IcassoConfig(ReliabilityConfig):
         if self.surrogates is not None:
             rule = "be at least 1; reliability.surrogate=none leaves p values out"
             require(self.surrogates >= 1, "reliability.surrogates", self.surrogates, rule)
-        for order in self.orders:
-            require_at_least("reliability.orders", order, 1)
+        if wrong := [order for order in self.orders if order < 1]:
+            raise ConfigError(f"reliability.orders holds {wrong[0]}, each must be at least 1")

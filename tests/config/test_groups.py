@@ -1,0 +1,43 @@
+"""Groups under conf/ and packages have the same names, and options lie in the package of their group."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import fbn_exp
+from fbn_exp.config.register import OWN_SCHEMAS, SCHEMAS
+
+SOURCE = Path(fbn_exp.__file__).parent
+CONF = Path(__file__).parents[2] / "conf"
+GROUPS = sorted(each.name for each in CONF.iterdir() if each.is_dir() and each.name != "hydra")
+# several choices of one package
+IN_TRAINING = ("task", "trainable", "forgetting")
+
+
+def package_of(group: str) -> str:
+    """Package of a group: of its name, in the plural where it holds many."""
+    if group in IN_TRAINING:
+        return "training"
+    (found,) = (name for name in (group, f"{group}s") if (SOURCE / name).is_dir())
+    return found
+
+
+def schemas_of(group: str) -> set[type]:
+    """Schemas that the options of a group fill in."""
+    text = "".join(file.read_text(encoding="utf-8") for file in (CONF / group).rglob("*.yaml"))
+    return {SCHEMAS[name] for name in re.findall(r"/schema/(\w+)@(?:_here_|launch)\b", text)}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_options_of_a_group_are_in_the_package_of_its_name(group):
+    module = f"fbn_exp.{package_of(group)}.config"
+    assert {schema.__module__ for schema in schemas_of(group)} <= {module}
+    assert (SOURCE / package_of(group) / "config.py").is_file()
+    # these two put together what other groups offer
+    assert schemas_of(group) or group in ("experiment", "forgetting")
+
+
+def test_every_schema_is_of_a_group():
+    packages = {f"fbn_exp.{package_of(group)}.config" for group in GROUPS} | {"fbn_exp.config.root"}
+    assert {schema.__module__ for schema in (*SCHEMAS.values(), *OWN_SCHEMAS.values())} <= packages
