@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fbn_exp.core.layout import Site
@@ -23,6 +22,7 @@ from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.networks import matching
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.recording import recorded
 
@@ -126,8 +126,7 @@ def peaked(into: list[float]) -> Iterator[None]:
 
 def matched(sources: Tensor, others: Tensor) -> NDArray[np.float64]:
     """|r| of each source (K, T) of unit variance with the one of the other side that matches it best."""
-    table = np.abs((sources @ others.T / sources.shape[1]).numpy())
-    return table[linear_sum_assignment(table, maximize=True)]
+    return matching.matched(np.abs((sources @ others.T / sources.shape[1]).numpy()))
 
 
 def smollm2() -> LanguageModel:

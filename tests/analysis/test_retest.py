@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from fbn_exp.analysis.retest import intraclass_correlation, retest, text_maps, time_courses
+from fbn_exp.analysis.retest import intraclass_correlation, retest, text_maps
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.rows import Rows
+from fbn_exp.methods.least_squares import least_squares_courses
 
 # Shrout & Fleiss 1979, table 2: six targets, four judges
 RATINGS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]])
@@ -52,7 +53,7 @@ def test_time_courses_and_maps_are_those_of_the_signals_that_they_make():
     courses, maps = rng.standard_normal((50, 4)), rng.standard_normal((4, 200))
     courses -= courses.mean(axis=0)
     signals = torch.from_numpy(courses @ maps + 3 * rng.standard_normal(200)).float()
-    found = time_courses(signals, torch.from_numpy(maps).float())
+    found = least_squares_courses(signals, torch.from_numpy(maps).float())
     assert found.numpy() == pytest.approx(courses, abs=1e-4)
     scale = courses.std(axis=0)[:, None]
     assert text_maps(signals, found).numpy() == pytest.approx(maps * scale, abs=1e-4)

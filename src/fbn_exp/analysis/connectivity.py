@@ -12,10 +12,10 @@ from typing_extensions import override
 
 from fbn_exp.analysis.base import Analysis, Recording
 from fbn_exp.analysis.config import ConnectivityConfig
-from fbn_exp.analysis.retest import time_courses
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.signals.recording import recorded
@@ -208,6 +208,6 @@ class ConnectivityOfNetworks(ConnectivityConfig, Analysis):
         with recorded(
             recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
         ) as signals:
-            courses = time_courses(signals.values, networks.maps).numpy()
+            courses = least_squares_courses(signals.values, networks.maps).cpu().numpy()
             found = connectivity(courses, signals.rows, self.seed, self.draws)
         return replace(found, texts=self.dataset.describe())

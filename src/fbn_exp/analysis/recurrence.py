@@ -20,7 +20,14 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation, matched
-from fbn_exp.networks.surrogates import ShuffledMasks, shift_each_neuron, sparse, swap_p_value, upper_p_value
+from fbn_exp.networks.surrogates import (
+    ShuffledMasks,
+    random_lags,
+    shifted,
+    sparse,
+    swap_p_value,
+    upper_p_value,
+)
 from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]
@@ -89,10 +96,14 @@ def shifted_maps(
     decompose: Callable[[Tensor], Tensor],
     generator: torch.Generator,
 ) -> list[Tensor]:
-    """As ``individual_maps``, after every neuron of every text was shifted circularly by its own lag."""
-    rows_of_texts = list(rows_of_texts)
-    bar = tqdm(rows_of_texts, desc="networks of shifted signals", unit=" text", leave=False)
-    return [decompose(shift_each_neuron(signals[rows], generator)) for rows in bar]
+    """As ``individual_maps``, while every neuron of every text is shifted circularly by its own lag."""
+    found = []
+    for rows in tqdm(rows_of_texts, desc="networks of shifted signals", unit=" text", leave=False):
+        text = signals[rows]
+        # to the left, as published counts were drawn
+        with shifted(text, -random_lags(text, generator)):
+            found.append(decompose(text))
+    return found
 
 
 def matches(templates: Templates, maps_of_texts: Sequence[Tensor]) -> Matches:

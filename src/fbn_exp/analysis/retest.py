@@ -13,8 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fbn_exp.core.errors import SignalError
-from fbn_exp.core.moments import row_chunks
 from fbn_exp.core.rows import Rows
+from fbn_exp.methods.least_squares import least_squares_courses
 
 Array = NDArray[np.float64]
 
@@ -22,24 +22,6 @@ Array = NDArray[np.float64]
 CHUNK_NETWORKS = 8
 # with fewer texts an intraclass correlation says nothing
 LEAST_TEXTS = 3
-
-
-def time_courses(signals: Tensor, maps: Tensor) -> Tensor:
-    """Spatial regression: least-squares time courses of maps in signals, shape (T, K), float64, centred.
-
-    Parameters
-    ----------
-    signals : Tensor of shape (T, N), float32
-        Centred here neuron by neuron; not changed.
-    maps : Tensor of shape (K, N)
-        All networks enter the regression together.
-    """
-    exact = maps.double()
-    dual = torch.linalg.pinv(exact @ exact.T, hermitian=True) @ exact
-    pattern = dual.float().T.contiguous()
-    courses = torch.cat([(chunk @ pattern).double() for chunk in row_chunks(signals)])
-    # centring the courses is the same as centring the signals
-    return courses - courses.mean(dim=0)
 
 
 def text_maps(signals: Tensor, courses: Tensor) -> Tensor:
@@ -148,7 +130,7 @@ def retest(signals: Tensor, rows: Rows, maps: Tensor, masks: Tensor) -> Retest:
             f"networks, here are {len(halves)}: take more or longer texts (analysis.dataset.n_texts, "
             "analysis.dataset.tokens_per_text)"
         )
-    courses = [[time_courses(signals[half], maps) for half in text] for text in halves]
+    courses = [[least_squares_courses(signals[half], maps) for half in text] for text in halves]
     parts = range(0, len(maps), CHUNK_NETWORKS)
     found = []
     for start in tqdm(parts, desc="dual regression", unit=" part", leave=False, delay=1):

@@ -1,6 +1,8 @@
-"""Null models of networks: random masks of the same sizes, shifted signals, and their p values."""
+"""Null models of networks: random masks of the same sizes, shifted and phase-randomised signals, p values."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from scipy.stats import hypergeom
 from torch import Tensor
 
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.moments import CHUNK_VALUES
 from fbn_exp.networks.matching import Array
 
 
@@ -101,13 +104,53 @@ def swap_p_value(observed: Array, null: Array, draws: int, rng: np.random.Genera
     return upper_p_value(difference.sum(axis=0), signs @ difference)
 
 
-def shift_each_neuron(signals: Tensor, generator: torch.Generator) -> Tensor:
-    """Signals (T, N) with every neuron's course shifted circularly by its own random lag.
+def phase_randomiser(n_tokens: int, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """Random rotation of the phases of time courses (T, n), the same in every column.
 
-    Keeps each neuron's values and spectrum, and breaks what neurons have in common.
+    Prichard & Theiler 1994: cross-correlations at all lags (around the end) are kept, since phases of
+    all columns turn by the same random angle.
     """
-    n_tokens, n_neurons = signals.shape
-    lags = torch.randint(n_tokens, (n_neurons,), generator=generator)
-    places = (torch.arange(n_tokens)[None, :] + lags[:, None]).remainder_(n_tokens)
-    # neuron by neuron, so that each gather stays in the cache
-    return signals.T.contiguous().gather(1, places).T.contiguous()
+    n_frequencies = n_tokens // 2 + 1
+    angle = 2 * math.pi * torch.rand(n_frequencies, generator=generator, dtype=torch.float64)
+    factor = torch.polar(torch.ones_like(angle), angle)
+    # the mean, and the highest frequency of an even number of tokens, are real
+    factor[0] = 1
+    if n_tokens % 2 == 0:
+        factor[-1] = 1 if angle[-1] < math.pi else -1
+
+    def turn(courses: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(courses.double(), dim=0) * factor.to(courses.device)[:, None]
+        return torch.fft.irfft(spectrum, n=n_tokens, dim=0)
+
+    return turn
+
+
+def random_lags(signals: Tensor, generator: torch.Generator) -> Tensor:
+    """A lag for every column of signals (T, N), uniform over all T."""
+    return torch.randint(len(signals), (signals.shape[1],), generator=generator)
+
+
+@contextmanager
+def shifted(signals: Tensor, lags: Tensor) -> Iterator[None]:
+    """Roll every column of signals (T, N) by its own lag, in place, and back at the end, bit for bit.
+
+    Each neuron keeps its values and its spectrum; what neurons have in common is broken.
+    """
+    _roll(signals, lags)
+    try:
+        yield
+    finally:
+        _roll(signals, -lags)
+
+
+def _roll(signals: Tensor, lags: Tensor) -> None:
+    tokens, lags = torch.arange(len(signals), device=signals.device)[:, None], lags.to(signals.device)
+    for columns in column_chunks(signals):
+        signals[:, columns] = signals[:, columns].gather(0, (tokens - lags[columns]) % len(signals))
+
+
+def column_chunks(signals: Tensor) -> Iterator[slice]:
+    """Slices of columns, so that no temporary is as large as the signals."""
+    width = max(1, CHUNK_VALUES // len(signals))
+    for start in range(0, signals.shape[1], width):
+        yield slice(start, start + width)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import cut_tree, linkage
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import squareform
 from torch import Tensor
 
+from fbn_exp.networks.matching import partners
 from fbn_exp.reliability.runs import Run
 
 
@@ -105,9 +105,7 @@ def matched(similar: Tensor, centres: Tensor, n_runs: int) -> Tensor:
     found = []
     for run in range(n_runs):
         table = similar[centres, run * n_components : (run + 1) * n_components]
-        found.append(
-            torch.from_numpy(linear_sum_assignment(table.numpy(), maximize=True)[1]) + run * n_components
-        )
+        found.append(torch.from_numpy(partners(table.numpy())) + run * n_components)
     return torch.stack(found)
 
 

@@ -14,11 +14,12 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, peak_signs
 from fbn_exp.networks.masks import intersection_over_union
+from fbn_exp.networks.surrogates import upper_p_value
 from fbn_exp.reliability.base import Reliability, ReliabilityReport
 from fbn_exp.reliability.clusters import Clusters, cluster, quality
 from fbn_exp.reliability.config import IcassoConfig, Resample, Surrogate
 from fbn_exp.reliability.model_order import fits_at, model_order_curve
-from fbn_exp.reliability.nulls import DESCRIPTIONS, fits_of, null_reproducibility, p_values
+from fbn_exp.reliability.nulls import DESCRIPTIONS, fits_of, null_reproducibility
 from fbn_exp.reliability.runs import AnyFits, Fits, Run, changed
 from fbn_exp.reliability.split_half import aligned, split_half
 from fbn_exp.thresholds.base import Threshold
@@ -202,8 +203,8 @@ def unusual(estimates: Tensor, n_runs: int) -> dict[str, float]:
 
 def significance(observed: Tensor, null: Tensor) -> dict[str, Tensor]:
     """``p_value`` of each network, and ``q_value`` over all of them (Benjamini & Hochberg 1995)."""
-    p = p_values(observed, null)
-    return {"p_value": p, "q_value": torch.from_numpy(false_discovery_control(p.numpy()))}
+    p = upper_p_value(observed.numpy(), null.numpy()[:, None])
+    return {"p_value": torch.from_numpy(p), "q_value": torch.from_numpy(false_discovery_control(p))}
 
 
 def mean_overlap(masks: Tensor) -> float:

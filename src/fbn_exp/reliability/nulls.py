@@ -1,16 +1,15 @@
-"""Signals without networks, and the p values that they give."""
+"""Reproducibility of networks of signals that have none."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from fbn_exp.core.moments import CHUNK_VALUES
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Decomposition, SubspaceDecomposition
+from fbn_exp.networks.surrogates import column_chunks, phase_randomiser, random_lags, shifted
 from fbn_exp.reliability.clusters import cluster
 from fbn_exp.reliability.config import Surrogate
 from fbn_exp.reliability.runs import AnyFits, SubspaceFits, WholeFits
@@ -79,7 +78,7 @@ def surrogate(
     """Fits to one surrogate of the signals."""
     method, rows = fits.method, fits.rows
     if kind is Surrogate.shift:
-        with shifted(signals, generator):
+        with shifted(signals, random_lags(signals, generator)):
             yield fits_of(method, signals, rows, generator)
     elif isinstance(fits, SubspaceFits):
         # one linear map over tokens, orthogonal, mean kept: it commutes with the projection
@@ -91,58 +90,3 @@ def surrogate(
         for columns in column_chunks(signals):
             drawn[:, columns] = turn(signals[:, columns])
         yield WholeFits(method, drawn, rows)
-
-
-def phase_randomiser(n_tokens: int, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """Random rotation of the phases of time courses (T, n), the same in every column.
-
-    Prichard & Theiler 1994: cross-correlations at all lags (around the end) are kept, since phases of
-    all columns turn by the same random angle.
-    """
-    n_frequencies = n_tokens // 2 + 1
-    angle = 2 * math.pi * torch.rand(n_frequencies, generator=generator, dtype=torch.float64)
-    factor = torch.polar(torch.ones_like(angle), angle)
-    # the mean, and the highest frequency of an even number of tokens, are real
-    factor[0] = 1
-    if n_tokens % 2 == 0:
-        factor[-1] = 1 if angle[-1] < math.pi else -1
-
-    def turn(courses: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft(courses.double(), dim=0) * factor.to(courses.device)[:, None]
-        return torch.fft.irfft(spectrum, n=n_tokens, dim=0)
-
-    return turn
-
-
-@contextmanager
-def shifted(signals: Tensor, generator: torch.Generator) -> Iterator[None]:
-    """Every column of signals (T, N) rolled by its own random lag, in place, and back at the end."""
-    lags = torch.randint(len(signals), (signals.shape[1],), generator=generator)
-    _roll(signals, lags)
-    try:
-        yield
-    finally:
-        _roll(signals, -lags)
-
-
-def _roll(signals: Tensor, lags: Tensor) -> None:
-    tokens, lags = torch.arange(len(signals), device=signals.device)[:, None], lags.to(signals.device)
-    for columns in column_chunks(signals):
-        signals[:, columns] = signals[:, columns].gather(0, (tokens - lags[columns]) % len(signals))
-
-
-def column_chunks(signals: Tensor) -> Iterator[slice]:
-    """Slices of columns, so that no temporary is as large as the signals."""
-    width = max(1, CHUNK_VALUES // len(signals))
-    for start in range(0, signals.shape[1], width):
-        yield slice(start, start + width)
-
-
-def p_values(observed: Tensor, null: Tensor) -> Tensor:
-    """(1 + number of null values at least as large) / (1 + number of null values), of shape of observed.
-
-    Never 0: with the observed value among them, the null is a permutation distribution (Phipson & Smyth
-    2010).
-    """
-    at_least = (null[None, :] >= observed[:, None]).sum(dim=1)
-    return (1 + at_least).double() / (1 + len(null))

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -11,10 +12,11 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.core.errors import MethodError
-from fbn_exp.core.memmap import times, transposed_times
+from fbn_exp.core.memmap import transposed_times
 from fbn_exp.core.moments import neuron_statistics, row_chunks
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, SubspaceDecomposition
+from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.methods.subspace import Subspace
 
 Method = TypeVar("Method", bound=Decomposition)
@@ -149,6 +151,12 @@ class WholeFits(Fits):
         self.method = method
         self.signals = signals
 
+    @cached_property
+    def total_energy(self) -> float:
+        """Squared Frobenius norm of the centred signals."""
+        statistics = neuron_statistics(self.signals)
+        return float(statistics.standard_deviation.square().sum()) * len(self.signals)
+
     @override
     def run(self, drawn: list[int] | None, seed: int) -> Run:
         method = changed(self.method, restarts=1, seed=seed)
@@ -166,21 +174,14 @@ class WholeFits(Fits):
     @override
     def components(self, chosen: Sequence[Run], rows: Sequence[int]) -> Components:
         maps = torch.stack([run.weights[row] for run, row in zip(chosen, rows, strict=True)])
-        statistics = neuron_statistics(self.signals)
-        total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
-        product = times(self.signals, maps.T.to(self.signals.device)).double().cpu()
-        product -= product.mean(dim=0)
-        exact = maps.double()
-        # least squares, the first step of dual regression: runs' own time courses are of other tokens
-        return Components(maps, product @ torch.linalg.pinv(exact @ exact.T, rtol=1e-8), total)
+        # the first step of dual regression: runs' own time courses are of other tokens
+        return Components(maps, least_squares_courses(self.signals, maps), self.total_energy)
 
     @override
     def explained(self, time_courses: Tensor) -> float:
-        statistics = neuron_statistics(self.signals)
-        total = float(statistics.standard_deviation.square().sum()) * len(self.signals)
         # the basis sums to zero over tokens, so the mean of the signals drops out
         basis = span(time_courses).float().to(self.signals.device)
-        return float(transposed_times(self.signals, basis).double().square().sum()) / total
+        return float(transposed_times(self.signals, basis).double().square().sum()) / self.total_energy
 
 
 AnyFits = SubspaceFits | WholeFits

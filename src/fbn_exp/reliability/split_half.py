@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.networks.masks import intersection_over_union
+from fbn_exp.networks.matching import partners
 from fbn_exp.reliability.runs import unit_maps
 from fbn_exp.thresholds.base import Threshold
 
@@ -111,7 +111,7 @@ def aligned(maps: Tensor, reference: Tensor) -> Tensor:
 def match(maps: Tensor, others: Tensor) -> Tensor:
     """Index of the one of ``others`` (K, N) that a one-to-one matching on |r| gives each map, shape (K,)."""
     table = (unit_maps(maps) @ unit_maps(others).T).abs()
-    return torch.from_numpy(linear_sum_assignment(table.numpy(), maximize=True)[1])
+    return torch.from_numpy(partners(table.numpy()))
 
 
 def subspace_cosines(maps: Tensor, others: Tensor) -> Tensor:
