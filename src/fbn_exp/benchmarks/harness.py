@@ -4,7 +4,6 @@ import functools
 import hashlib
 import importlib
 import logging
-import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
@@ -20,6 +18,7 @@ from fbn_exp.benchmarks.config import HarnessConfig
 from fbn_exp.benchmarks.harness_model import harness_model
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core.errors import BenchmarkError, FbnError
+from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.models.load import LanguageModel
 
 if TYPE_CHECKING:
@@ -48,18 +47,6 @@ def installed_evaluate() -> Iterator[None]:
 
 
 @contextmanager
-def kept_random_state() -> Iterator[None]:
-    """Put the global generators back as they were: lm-eval seeds them all."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is meant
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-
-
-@contextmanager
 def no_environment_report() -> Iterator[None]:
     """Spare lm-eval's list of installed packages and devices, which takes seconds and is not read."""
     from lm_eval import evaluator
@@ -83,7 +70,7 @@ class Harness(HarnessConfig, Benchmark):
     @override
     def prepare(self, lm: LanguageModel) -> None:
         lm.require_language_head("benchmark=lm_eval")
-        with installed_evaluate(), kept_random_state():
+        with installed_evaluate(), random_state_kept():
             self._manager = self._task_manager()
             self._loaded = _load(self._manager, self.names)
             self._harness_model = harness_model(lm, self.batch_size)
@@ -110,7 +97,7 @@ class Harness(HarnessConfig, Benchmark):
 
     @override
     def score(self, lm: LanguageModel) -> list[Score]:
-        with installed_evaluate(), no_environment_report(), kept_random_state():
+        with installed_evaluate(), no_environment_report(), random_state_kept():
             from lm_eval import simple_evaluate
 
             results = simple_evaluate(

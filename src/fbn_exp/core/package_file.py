@@ -1,0 +1,18 @@
+"""Files that installed Python packages carry."""
+
+import importlib.util
+from pathlib import Path
+
+# where a package comes from whose own requirements are heavy and unused here
+NO_DEPS = "pip install --no-deps -r requirements/no-deps.txt"
+
+
+def package_folder(package: str) -> Path | None:
+    """Folder of an installed package, which is not imported; None where there is none."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # the parent of a dotted name is missing, or there is no name
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0])
