@@ -14,7 +14,7 @@ from fbn_exp.core.errors import ConfigError, DatasetError
 DIGEST = """
 import hashlib
 from fbn_exp.benchmarks.probes.dataset import PROBES
-from fbn_exp.probes.items import generate
+from fbn_exp.benchmarks.probes.items import generate
 drawn = [generate(PROBES[name], "test", 30) for name in PROBES if name != "sentiment"]
 print(hashlib.sha256(repr(drawn).encode()).hexdigest())
 """
