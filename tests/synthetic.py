@@ -5,15 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fbn_exp.analysis.drivers import drivers
-from fbn_exp.analysis.tokens import strongest_tokens
+from fbn_exp.analysis.description import describe
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.moments import NeuronStatistics, RowNorms
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
+from fbn_exp.methods.pca import PCA
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
-from fbn_exp.report.html.content import ReportInput, report_content
+from fbn_exp.networks.extractor import Extraction
+from fbn_exp.report.html.content import report_content
 from fbn_exp.signals.base import Signals
 from fbn_exp.thresholds.z import ZThreshold
 
@@ -92,35 +93,19 @@ def networks_of(n_networks: int, layout: NeuronLayout, blocks: tuple[int, ...] |
     return FunctionalNetworks(maps, layout, statistics, {}, provenance, blocks)
 
 
-def content(
-    n_networks: int,
-    texts: list[list[str]],
-    layout: NeuronLayout,
-    max_networks: int = 32,
-    lesions=(),
-    blocks: tuple[int, ...] | None = None,
-):
-    """Content of a report on random networks and time courses over the given texts."""
+def described(n_networks: int, texts: list[list[str]], layout: NeuronLayout, blocks=None, z: float = 2.5):
+    """Random networks with random time courses over the given texts."""
     made = world(texts, layout=layout)
     n_rows = len(made.signals.values)
     courses = made.courses(*np.random.default_rng(1).laplace(size=(n_networks, n_rows)))
     networks = networks_of(n_networks, layout, blocks)
-    threshold = ZThreshold(2.5)
-    found = drivers(made.lm, made.signals, courses, networks.masks(threshold))
-    correlations = np.corrcoef(courses.numpy().T)
-    return report_content(
-        ReportInput(
-            networks=networks,
-            threshold=threshold,
-            signals=made.signals,
-            time_courses=courses,
-            drivers=found,
-            tokens=strongest_tokens(made.lm, made.signals, courses, 10, 8),
-            metrics={"explained_variance": 0.5},
-            remarks=["a remark with <i>markup</i>"],
-            max_networks=max_networks,
-            context=8,
-            lesions=list(lesions),
-            connectivity=(correlations, list(range(n_networks)), "planted correlations"),
-        )
-    )
+    method = PCA(n_networks)
+    method.time_courses_, method.explained_variance_ = courses, 0.5
+    extraction = Extraction(networks, made.signals, 1.0, method)
+    return describe(made.lm, extraction, ZThreshold(z), n_tokens=10, context=8)
+
+
+def content(n_networks: int, texts, layout, max_networks: int = 32, lesions=(), blocks=None):
+    """Content of a report on them."""
+    found = described(n_networks, texts, layout, blocks)
+    return report_content(found, ["a remark with <i>markup</i>"], list(lesions), max_networks, context=8)

@@ -6,10 +6,11 @@ import torch
 from matplotlib.image import imread
 
 from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.files import save_figures
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.config import FiguresConfig
-from fbn_exp.report.figures.networks import WIDEST, blocks_by_neurons, draw_all, network_map
+from fbn_exp.report.figures.networks import WIDEST, blocks_by_neurons, network_figures, network_map
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.thresholds.top import TopFraction
 from fbn_exp.thresholds.z import ZThreshold
@@ -30,7 +31,7 @@ def draw(n_networks: int, widths, folder, threshold: Threshold = NOTHING, max_ne
     networks = FunctionalNetworks(maps, layout, explained)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return draw_all(networks, threshold, folder, max_networks, dpi=20)
+        return save_figures(network_figures(networks, threshold, max_networks), folder, dpi=20)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,8 @@ def test_networks_of_equal_weights_and_unknown_variance_are_drawn(tmp_path):
     networks = FunctionalNetworks(torch.ones(2, 8), lay_out(4, 4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "network_000" in draw_all(networks, ZThreshold(1.0), tmp_path, max_networks=1, dpi=20)
+        figures = network_figures(networks, ZThreshold(1.0), max_networks=1)
+        assert "network_000" in save_figures(figures, tmp_path, dpi=20)
 
 
 def test_a_map_shows_the_weights_and_circles_the_members_where_they_are():

@@ -1,8 +1,10 @@
 import pandas as pd
 import pytest
 
-from fbn_exp.report.figures.forgetting import before_and_after, draw_forgetting, headlines
-from fbn_exp.report.forgetting import print_sweep
+from fbn_exp.core.files import save_figures
+from fbn_exp.report.console import show
+from fbn_exp.report.figures.forgetting import before_and_after, forgetting_figures, headlines
+from fbn_exp.report.training import present_sweep
 
 CHOICES = ["all", "inside", "inside activation control", "outside"]
 TASKS = [
@@ -62,14 +64,14 @@ def test_jobs_that_train_the_same_choice_are_told_apart(forgetting):
 
 
 def test_only_sweeps_of_training_have_the_picture(forgetting, tmp_path):
-    assert draw_forgetting(forgetting, tmp_path)["forgetting"].is_file()
-    assert draw_forgetting(pd.DataFrame(), tmp_path / "none") == {}
+    assert save_figures(forgetting_figures(forgetting), tmp_path, dpi=20)["forgetting"].is_file()
+    assert save_figures(forgetting_figures(pd.DataFrame()), tmp_path / "none", dpi=20) == {}
     assert not (tmp_path / "none").exists()
 
 
 def test_the_console_shows_a_line_per_choice(forgetting, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
-    print_sweep(forgetting)
+    show(present_sweep(forgetting))
     shown = capsys.readouterr()
     text = shown.out + shown.err
     lines = {choice: next(line for line in text.splitlines() if f" {choice} " in line) for choice in CHOICES}

@@ -15,7 +15,8 @@ from fbn_exp.benchmarks.lesions import keep_lesions
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.report.html.content import matrix, without_nan
 from fbn_exp.report.html.page import content_of, refresh_lesions, rendered, write_report
-from fbn_exp.report.html.pictures import NEGATIVE, POSITIVE, data_uri, map_uri
+from fbn_exp.report.html.pictures import data_uri, map_uri
+from fbn_exp.report.style import NEGATIVE, POSITIVE
 from fbn_exp.thresholds.base import z_scores
 
 EVIL = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", " &amp;", "\u202e", "x\0"]

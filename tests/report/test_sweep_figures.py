@@ -1,15 +1,17 @@
 import pandas as pd
 
-from fbn_exp.report.figures.sweep import corpus_pairs, draw_measures
-
-
-def jobs(*rows, **more):
-    names = ("override/dataset", "override/dataset@analysis.dataset", "consistency/count_rate")
-    frame = pd.DataFrame(rows, columns=names).assign(**{"override/benchmark": "consistency", **more})
-    return frame.assign(**{"consistency/count_rate/chance": 0.001})
-
+from fbn_exp.core.files import save_figures
+from fbn_exp.report.figures.sweep import consistency_figures, corpus_pairs, lesion_map
 
 PAIRS = (("wiki", "wiki", 0.08), ("wiki", "math", 0.02), ("math", "wiki", 0.03), ("math", "math", 0.09))
+
+
+def sweep(*pairs, signals=("paper",)):
+    """Jobs, what else was swept, and corpora, of pairs of corpora under each kind of signals."""
+    rows = [(*pair, kind) for kind in signals for pair in pairs]
+    frame = pd.DataFrame(rows, columns=["templates", "texts", "consistency/count_rate", "signals"])
+    jobs = frame[["consistency/count_rate"]].assign(**{"consistency/count_rate/chance": 0.001})
+    return jobs, frame[["signals"]], frame[["templates", "texts"]]
 
 
 def cells(axes):
@@ -19,26 +21,42 @@ def cells(axes):
 
 
 def test_a_heat_map_puts_templates_on_rows_and_texts_on_columns():
-    figure = corpus_pairs(jobs(*PAIRS))
+    figure = corpus_pairs(*sweep(*PAIRS))
     found = cells(figure.axes[0])
     assert found[0, 1] == "2.0\n(0.1)"
     assert found[1, 0] == "3.0\n(0.1)"
 
 
 def test_other_swept_settings_get_a_panel_each():
-    frame = pd.concat([jobs(*PAIRS, **{"override/signals": name}) for name in ("paper", "stable")])
-    figure = corpus_pairs(frame.reset_index(drop=True))
+    figure = corpus_pairs(*sweep(*PAIRS, signals=("paper", "stable")))
     assert [axes.get_title() for axes in figure.axes[:2]] == ["signals=paper", "signals=stable"]
 
 
-def test_templates_are_looked_for_in_their_own_corpus_where_nothing_else_was_said(tmp_path):
-    frame = jobs(*PAIRS).iloc[[0, 3]].drop(columns="override/dataset@analysis.dataset")
-    figure = corpus_pairs(frame)
-    assert set(cells(figure.axes[0])) == {(0, 0), (1, 1)}
-    assert draw_measures(frame, tmp_path)["consistency"].is_file()
+def test_templates_in_texts_of_their_own_corpus_are_a_diagonal(tmp_path):
+    own = sweep(PAIRS[0], PAIRS[3])
+    assert set(cells(corpus_pairs(*own).axes[0])) == {(0, 0), (1, 1)}
+    assert save_figures(consistency_figures(*own), tmp_path, dpi=20)["consistency"].is_file()
 
 
-def test_sweeps_of_other_kinds_have_no_heat_map(tmp_path):
-    assert draw_measures(jobs(*PAIRS).drop(columns="consistency/count_rate"), tmp_path) == {}
-    assert draw_measures(jobs(*PAIRS).drop(columns=list(jobs(*PAIRS).columns[:2])), tmp_path) == {}
-    assert draw_measures(jobs(PAIRS[0], PAIRS[0]), tmp_path) == {}
+def test_sweeps_of_other_kinds_have_no_heat_map():
+    jobs, settings, corpora = sweep(*PAIRS)
+    assert consistency_figures(jobs.drop(columns="consistency/count_rate"), settings, corpora) == {}
+    assert consistency_figures(*sweep(PAIRS[0], PAIRS[0])) == {}
+    failed = jobs.assign(**{"consistency/count_rate": [0.1, None, None, None]})
+    assert consistency_figures(failed, settings, corpora) == {}
+
+
+def test_harm_is_a_fall_of_accuracy_and_a_rise_of_a_loss():
+    rows = [
+        {
+            "networks": str(network),
+            "task": "tales",
+            "metric": metric,
+            "delta": delta,
+            "higher_is_better": better,
+        }
+        for network in (2, 10)
+        for metric, delta, better in (("acc", -0.5, True), ("nats", 3.0, False))
+    ]
+    figure = lesion_map(pd.DataFrame(rows))
+    assert cells(figure.axes[0]) == {(0, 0): "+0.50", (0, 1): "+3.00", (1, 0): "+0.50", (1, 1): "+3.00"}

@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 from planted import plant
 
-from fbn_exp.networks.masks import mask_metrics
-from fbn_exp.report.figures.threshold import draw_threshold, threshold_effect
+from fbn_exp.report.figures.threshold import threshold_effect, threshold_figures
+from fbn_exp.report.networks import mask_metrics
 from fbn_exp.thresholds.z import ZThreshold
 
 VALUES = (1.0, 2.0, 3.0)
@@ -13,8 +13,8 @@ VALUES = (1.0, 2.0, 3.0)
 def jobs():
     _, maps = plant(n_tokens=10, n_neurons=400, n_networks=5, noise=0.0)
     rows = [
-        {"override/threshold.value": str(value), **mask_metrics(ZThreshold(value).masks(maps))}
-        for value in VALUES
+        {"job": str(job), "threshold": value, **mask_metrics(ZThreshold(value).masks(maps))}
+        for job, value in enumerate(VALUES)
     ]
     return pd.DataFrame(rows)
 
@@ -23,7 +23,8 @@ def jobs():
 def scores():
     rows = [
         {
-            "override/threshold.value": str(value),
+            "job": str(job),
+            "threshold": value,
             "networks": networks,
             "task": "perplexity",
             "metric": "nats_per_token",
@@ -34,14 +35,14 @@ def scores():
             **{f"control_{kind}_low": 3.1 for kind in ("random", "per_block", "activation")},
             **{f"control_{kind}_high": 3.3 for kind in ("random", "per_block", "activation")},
         }
-        for value in VALUES
+        for job, value in enumerate(VALUES)
         for networks in ("all", "2")
     ]
     return pd.DataFrame(rows)
 
 
 def test_a_higher_threshold_gives_smaller_networks_in_the_picture(jobs, scores):
-    figure = threshold_effect(jobs, scores, "override/threshold.value")
+    figure = threshold_effect(jobs, scores, "threshold.value")
     sizes, overlap, lesions = figure.axes
     for line in sizes.lines:
         assert list(line.get_xdata()) == list(VALUES)
@@ -52,11 +53,18 @@ def test_a_higher_threshold_gives_smaller_networks_in_the_picture(jobs, scores):
 
 
 def test_controls_are_shown_beside_a_single_choice_of_networks(jobs, scores):
-    figure = threshold_effect(jobs, scores[scores["networks"] == "all"], "override/threshold.value")
+    figure = threshold_effect(jobs, scores[scores["networks"] == "all"], "threshold.value")
     assert len(figure.axes[2].collections) == 1 + 3  # error bars, and a band for each kind
 
 
-def test_only_sweeps_over_a_threshold_have_the_picture(jobs, scores, tmp_path):
-    assert draw_threshold(jobs, pd.DataFrame(), tmp_path)["threshold"].is_file()
-    assert draw_threshold(jobs.iloc[:1], scores, tmp_path) == {}
-    assert draw_threshold(jobs.drop(columns="override/threshold.value"), scores, tmp_path) == {}
+def test_only_sweeps_over_a_threshold_have_the_picture(jobs, scores):
+    jobs, scores = jobs.drop(columns="threshold"), scores.drop(columns="threshold")
+    settings = pd.DataFrame({"threshold.value": [str(value) for value in VALUES], "seed": "0"})
+    for scored in (scores, pd.DataFrame()):
+        (draw,) = threshold_figures(jobs, settings, scored).values()
+        sizes = draw().axes[0].lines[0]
+        assert list(sizes.get_xdata()) == list(VALUES)
+    assert threshold_figures(jobs.iloc[:1], settings.iloc[:1], scores) == {}
+    assert threshold_figures(jobs, settings[["seed"]], scores) == {}
+    unfinished = jobs.assign(**{"networks/mean_size": [3.0, None, None]})
+    assert threshold_figures(unfinished, settings, scores) == {}

@@ -198,7 +198,11 @@ def test_networks_numbers_and_tables_survive_when_the_pictures_cannot_be_drawn(t
     result = result_of(tmp_path)
     assert result["metrics"]["explained_variance"] > 0
     assert result["metrics"]["signals/tokens"] == 360
-    assert result["artifacts"].keys() == {"networks", "tables/networks", "tables/strongest_tokens"}
+    assert result["artifacts"].keys() == {
+        "networks",
+        *(f"tables/{name}" for name in ("networks", "strongest_tokens", "drivers", "strongest_texts")),
+    }
+    assert result["metrics"]["networks"] == 4
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,16 @@ LESION = (
     "benchmark.dataset.n_texts=4",
     "controls.repeats=2",
 )
+# its factor is 0 until one is chosen
+CHOSEN = (
+    "intervention=scale",
+    "intervention.networks=[1]",
+    "intervention.factor=0",
+    "select_factor=true",
+    "factors=[0.5,1.5]",
+    "benchmark.dataset.n_texts=2",
+    "controls.repeats=1",
+)
 
 
 def result_of(folder):
@@ -32,7 +42,7 @@ def result_of(folder):
 
 @pytest.fixture(scope="module")
 def folder(composed, tmp_path_factory):
-    """An extraction, the lesion of one of its networks, and the same extraction again."""
+    """An extraction, the lesion of one of its networks, another scaled, and the same extraction again."""
     folder = tmp_path_factory.mktemp("report")
     small = (*TINY, "figures.max_networks=1", "figures.dpi=20", f"cache={folder / 'cache'}")
 
@@ -47,6 +57,11 @@ def folder(composed, tmp_path_factory):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("evaluate", overrides=[*small, *LESION, networks])
     cfg.run.folder, cfg.run.name, cfg.run.sweep = str(folder / "lesion"), "test", None
+    evaluate.run(cfg)
+    chosen = (*small, *CHOSEN, networks)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("evaluate", overrides=chosen)
+    cfg.run.folder, cfg.run.name, cfg.run.sweep = str(folder / "chosen"), "test", None
     evaluate.run(cfg)
     extracted("again")
     return folder
@@ -64,6 +79,13 @@ def test_the_run_folder_holds_the_report_and_the_drivers(folder):
             assert value == "" if found is None else float(value) == pytest.approx(found)
     # one corpus: its driver does not apply
     assert not any(name.endswith("driver_domain") for name in result["metrics"])
+
+
+def test_a_factor_that_was_chosen_is_no_lesion(folder):
+    metrics = result_of(folder / "chosen")["metrics"]
+    assert metrics["factors_tried"] == 2
+    assert metrics["selected_factor/perplexity_wiki/nats_per_token"] in (0.5, 1.5)
+    assert {each["network"] for each in content_of(folder / "again" / "report.html")["lesions"]} == {2}
 
 
 def test_a_lesion_shows_in_the_report_at_once_and_in_that_of_the_same_networks_made_again(folder):

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbn_exp.benchmarks.inference import Difference, difference
-from fbn_exp.benchmarks.score import Score
+from fbn_exp.benchmarks.score import Array, Score
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.interventions.config import ControlKind
-
-# roles in a table of scores before and after training
-TRAINED, OTHER = "trained", "other"
 
 
 @dataclass(frozen=True)
@@ -33,67 +30,36 @@ class Comparison:
     delta: Difference
     controls: dict[ControlKind, list[Score]]
 
-    def metrics(self) -> dict[str, float]:
-        """Flat numbers under stable names.
-
-        ``control/<kind>/…`` is the mean over the controls of a kind; ``…/rank`` is the share of them that
-        score worse than the network does: 0 if the network does more harm than every control.
-        """
-        name = self.score.name
-        values = {
-            name: self.score.value,
-            f"{name}/standard_error": self.score.standard_error,
-            f"{name}/n": float(self.score.n),
-            f"baseline/{name}": self.baseline.value,
-            f"delta/{name}": self.delta.value,
-            f"delta/{name}/ci_low": self.delta.ci_low,
-            f"delta/{name}/ci_high": self.delta.ci_high,
-            f"delta/{name}/p_value": self.delta.p_value,
-        }
-        if self.score.chance is not None:
-            values[f"{name}/chance"] = self.score.chance
-        for kind, scores in self.controls.items():
-            found = [each.value for each in scores]
-            control = f"control/{kind.value}/{name}"
-            values[control] = float(np.mean(found))
-            values[f"{control}/low"] = float(np.min(found))
-            values[f"{control}/high"] = float(np.max(found))
-            values[f"{control}/rank"] = self.rank(kind)
-        return values
+    def drawn(self, kind: ControlKind) -> Array:
+        """Scores of the controls of a kind; none if it was not drawn."""
+        return np.array([each.value for each in self.controls.get(kind, [])])
 
     def rank(self, kind: ControlKind) -> float:
         """Share of the controls of a kind that score worse than the network; ties count half.
 
-        NaN if one of the scores is.
+        0 if the network does more harm than every control; NaN if one of the scores is.
         """
-        own, found = self.score.value, np.array([each.value for each in self.controls[kind]])
+        own, found = self.score.value, self.drawn(kind)
         if np.isnan([own, *found]).any():
             return float("nan")
         worse = found < own if self.score.higher_is_better else found > own
         return float(np.mean(worse + 0.5 * (found == own)))
 
-    def row(self) -> dict[str, float | str | None]:
-        """One line of the table of results."""
-        row: dict[str, float | str | None] = {
-            "task": self.score.task,
-            "metric": self.score.metric,
-            "value": self.score.value,
-            "baseline": self.baseline.value,
-            "delta": self.delta.value,
-            "ci_low": self.delta.ci_low,
-            "ci_high": self.delta.ci_high,
-            "p_value": self.delta.p_value,
-            "n": self.score.n,
-            "chance": self.score.chance,
-            "higher_is_better": str(self.score.higher_is_better),
-        }
-        for kind in ControlKind:
-            found = [each.value for each in self.controls.get(kind, [])]
-            row[f"control_{kind.value}"] = float(np.mean(found)) if found else None
-            row[f"control_{kind.value}_low"] = float(np.min(found)) if found else None
-            row[f"control_{kind.value}_high"] = float(np.max(found)) if found else None
-            row[f"rank_{kind.value}"] = self.rank(kind) if found else None
-        return row
+
+@dataclass(frozen=True)
+class BeforeAfter:
+    """What training changed.
+
+    Attributes
+    ----------
+    trained : list of Comparison
+        Scores on the task itself, the baseline being those before.
+    others : list of Comparison
+        Scores on other tasks, which may be forgotten.
+    """
+
+    trained: list[Comparison]
+    others: list[Comparison]
 
 
 def compare(

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import fbn_exp
 from fbn_exp.benchmarks.base import Benchmark
@@ -23,6 +23,34 @@ from fbn_exp.models.load import LanguageModel
 log = logging.getLogger(__name__)
 
 Controls = Mapping[ControlKind, Sequence[Control]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an intervention does to scores, beside the untouched model and controls.
+
+    Attributes
+    ----------
+    comparisons : list of Comparison
+        One per task and metric.
+    intervention : Intervention
+        What was done; its factor is the configured one.
+    target : Target
+        The neurons that it was done to.
+    controls : mapping of ControlKind to sequence of Control
+        The neurons in their place.
+    factors : dict of str to float
+        Factor that was chosen on dev, by ``<task>/<metric>``; empty where none was to be chosen.
+    n_factors : int
+        How many factors were tried on dev.
+    """
+
+    comparisons: list[Comparison]
+    intervention: Intervention
+    target: Target
+    controls: Controls
+    factors: dict[str, float] = field(default_factory=dict)
+    n_factors: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,3 +158,37 @@ def select_factors(
             if score.name not in best or gain > best[score.name][0]:
                 best[score.name] = (gain, factor)
     return {name: factor for name, (_, factor) in best.items()}
+
+
+def evaluate(scorer: Scorer, intervention: Intervention, target: Target, controls: Controls) -> Evaluation:
+    """Score a model under an intervention, without it, and under the same on controls."""
+    scorer.announce(2 + sum(map(len, controls.values())) if controls else 1)
+    compared = scorer.compare(intervention, target, controls)
+    return Evaluation(compared, intervention, target, controls)
+
+
+def evaluate_selected(
+    scorer: Scorer, intervention: Intervention, factors: Sequence[float], target: Target, controls: Controls
+) -> Evaluation:
+    """Choose a factor for each task on dev, and compare at the chosen ones only.
+
+    Raises
+    ------
+    BenchmarkError
+        If the benchmark has no dev part.
+    """
+    on_dev = scorer.benchmark.on(Split.dev)
+    on_dev.prepare(scorer.lm)
+    dev = Scorer(scorer.lm, scorer.layout, on_dev, scorer.cache, Split.dev)
+    best = select_factors(dev, intervention, factors, target)
+    chosen = {scorer.benchmark.name_on_test(name): factor for name, factor in best.items()}
+    different = list(dict.fromkeys(chosen.values()))
+    scorer.announce(1 + len(different) * (1 + sum(map(len, controls.values()))))
+    compared = [
+        each
+        for factor in different
+        for each in scorer.compare(intervention.with_factor(factor), target, controls)
+        if chosen.get(each.score.name) == factor
+    ]
+    scored = {each.score.name: chosen[each.score.name] for each in compared}
+    return Evaluation(compared, intervention, target, controls, scored, len(set(factors)))

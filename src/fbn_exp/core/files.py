@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,9 @@ from fbn_exp.core.errors import DiskError, FbnError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Drawings = Mapping[str, Callable[[], "Figure"]]
+"""Pictures by name, each drawn when it is called for."""
 
 # a full disk, a quota, a limit on the size of files
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -92,6 +95,16 @@ def save_figure(figure: "Figure", path: Path, dpi: int) -> None:
     """Write a picture under a temporary name, then rename it."""
     with new_file(path) as partial:
         figure.savefig(partial, dpi=dpi)
+
+
+def save_figures(figures: Drawings, folder: Path, dpi: int) -> dict[str, Path]:
+    """Draw pictures one after the other, and write each as ``<name>.png``; files by name."""
+    files = {}
+    for name, draw in figures.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        files[name] = folder / f"{name}.png"
+        save_figure(draw(), files[name], dpi)
+    return files
 
 
 def as_disk_error(

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from fbn_exp.core.files import new_file, write_json
+from fbn_exp.core.files import Drawings, new_file, save_figures, write_json
 
 
 @dataclass
 class RunFolder:
     """Folder of one run, and what has been put into it.
+
+    Tables and pictures are files as soon as they are added; ``write`` ends a phase of the run, so that what
+    is known by then survives a later failure.
 
     Attributes
     ----------
@@ -26,6 +29,8 @@ class RunFolder:
         Files and folders by name.
     tables : dict of str to DataFrame
         Tables by name, as they were before they became files.
+    figures : dict of str to Path
+        Pictures by name.
     """
 
     path: Path
@@ -33,11 +38,11 @@ class RunFolder:
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, Path] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    figures: dict[str, Path] = field(default_factory=dict)
 
-    def add_metrics(self, values: Mapping[str, float], prefix: str = "") -> None:
-        """Add numbers, and write them at once: what is known survives a later failure."""
-        self.metrics.update({f"{prefix}{name}": float(value) for name, value in values.items()})
-        self.write()
+    def add_metrics(self, values: Mapping[str, float]) -> None:
+        """Add numbers."""
+        self.metrics.update({name: float(value) for name, value in values.items()})
 
     def add_table(self, name: str, frame: pd.DataFrame) -> None:
         """Write a table as csv, text quoted."""
@@ -48,10 +53,15 @@ class RunFolder:
             frame.to_csv(partial, index=False, quoting=csv.QUOTE_NONNUMERIC)
         self.artifacts[f"tables/{name}"] = file
         self.tables[name] = frame
-        self.write()
+
+    def add_figures(self, figures: Drawings, dpi: int) -> None:
+        """Draw pictures, and write them as png."""
+        files = save_figures(figures, self.path / "figures", dpi)
+        self.figures.update(files)
+        self.artifacts.update({f"figures/{name}": file for name, file in files.items()})
 
     def write(self) -> None:
-        """Write ``result.json``."""
+        """Write ``result.json`` with everything that has been added."""
         self.path.mkdir(parents=True, exist_ok=True)
         artifacts = {name: file.relative_to(self.path).as_posix() for name, file in self.artifacts.items()}
         write_json(

@@ -35,6 +35,28 @@ class Components:
     total_energy: float
 
 
+@dataclass(frozen=True)
+class Convergence:
+    """How an iterative fit ended.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether it met its tolerance.
+    n_iterations : int
+        Until then, or until it was stopped.
+    last_change : float or None
+        What the last iteration still changed, where it is measured.
+    limit : str
+        Setting that stops it, in full.
+    """
+
+    converged: bool
+    n_iterations: int
+    last_change: float | None = None
+    limit: str = "method.max_iterations"
+
+
 class Decomposition(MethodConfig, ABC):
     """A decomposition signals ≈ time_courses_ · maps_ + mean.
 
@@ -56,6 +78,8 @@ class Decomposition(MethodConfig, ABC):
         Share of the signals' variance that all networks explain together.
     metrics_ : dict of str to float
         What the method reports of its fit, such as iterations and convergence.
+    convergence_ : tuple of Convergence
+        Of the fit, or of each block's; empty for methods without iterations.
     statistics_ : dict of str to Tensor of shape (K,)
         Numbers per network that the method knows beside the variance; empty for most.
     block_of_network_ : tuple of int, of length K, or None
@@ -67,6 +91,7 @@ class Decomposition(MethodConfig, ABC):
     explained_variance_ratio_: Tensor
     explained_variance_: float
     metrics_: dict[str, float]
+    convergence_: tuple[Convergence, ...] = ()
     statistics_: Mapping[str, Tensor] = MappingProxyType({})
     block_of_network_: tuple[int, ...] | None = None
 
@@ -101,6 +126,7 @@ class Decomposition(MethodConfig, ABC):
         """
         self._check(signals)
         self.metrics_ = {}
+        self.convergence_ = ()
         found = self._decompose(signals, rows, generator)
         # wherever the signals are, what is found in them is small
         return Components(found.maps.cpu(), found.time_courses.cpu(), found.total_energy)

@@ -8,7 +8,7 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Decomposition
+from fbn_exp.methods.base import Components, Convergence, Decomposition
 from fbn_exp.methods.config import CanICAConfig, Contrast
 from fbn_exp.methods.fastica import Rotation, fixed_point
 from fbn_exp.methods.least_squares import least_squares_courses
@@ -84,8 +84,10 @@ class CanICA(CanICAConfig, Decomposition):
             largest = float(maps.abs().sum(dim=1).max()) / whitened.shape[1] ** 0.5
             found.append((largest, rotation))
         largest, best = min(found, key=lambda each: each[0])
+        converged = best.change < self.tolerance
+        self.convergence_ = (Convergence(converged, best.n_iterations, best.change),)
         self.metrics_ = {
-            "converged": float(best.change < self.tolerance),
+            "converged": float(converged),
             "starts_converged": float(sum(rotation.change < self.tolerance for _, rotation in found)),
             "n_iterations": float(best.n_iterations),
             "last_change": best.change,

@@ -14,7 +14,7 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Decomposition, principal_subspace
+from fbn_exp.methods.base import Components, Convergence, Decomposition, principal_subspace
 from fbn_exp.methods.config import DictionaryConfig, Independence
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.least_squares import least_squares_courses
@@ -93,5 +93,7 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
                 callback=advance,
             ).fit(neurons)
             weights: NDArray[np.float64] = solver.transform(neurons)
-        self.metrics_ = {"n_steps": float(solver.n_steps_), "converged": float(solver.n_steps_ < steps)}
+        settled = solver.n_steps_ < steps
+        self.convergence_ = (Convergence(settled, solver.n_steps_, limit="method.epochs"),)
+        self.metrics_ = {"n_steps": float(solver.n_steps_), "converged": float(settled)}
         return weights

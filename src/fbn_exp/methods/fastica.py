@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.methods.base import SubspaceDecomposition
+from fbn_exp.methods.base import Convergence, SubspaceDecomposition
 from fbn_exp.methods.config import Contrast, FastICAConfig, Independence
 from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.methods.subspace import Subspace
@@ -183,6 +183,7 @@ class FastICA(FastICAConfig, SubspaceDecomposition):
         self.converged_, total, best = max(found, key=lambda each: each[:2])
         self.n_iterations_ = best.n_iterations
         self.negentropy_ = negentropy(best.weights @ whitened, self.contrast).cpu()
+        self.convergence_ = (Convergence(self.converged_, best.n_iterations, best.change),)
         self.metrics_ = {
             "converged": float(self.converged_),
             "starts_converged": float(sum(converged for converged, _, _ in found)),

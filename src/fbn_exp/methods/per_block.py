@@ -11,7 +11,7 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Decomposition
+from fbn_exp.methods.base import Components, Convergence, Decomposition
 from fbn_exp.methods.subspace import RANK_TOLERANCE
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class PerBlock(Decomposition):
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         found: dict[int, Components] = {}
         metrics: dict[str, list[float]] = defaultdict(list)
+        convergence: list[Convergence] = []
         silent = 0
         for index, block in enumerate(self.layout.blocks):
             own = signals[:, block.columns]
@@ -61,10 +62,12 @@ class PerBlock(Decomposition):
                 silent += 1
                 continue
             found[index] = self._decompose_block(own, rows, generator, index, block)
+            convergence += self.method.convergence_
             for name, value in self.method.metrics_.items():
                 metrics[name].append(value)
         if not found:
             raise MethodError(f"signals of {len(signals):,} tokens never change in any block: rank 0")
+        self.convergence_ = tuple(convergence)
         self.metrics_ = {name: sum(values) / len(values) for name, values in metrics.items()}
         self.metrics_ |= {"blocks_decomposed": float(len(found)), "blocks_silent": float(silent)}
         return self._together(found)

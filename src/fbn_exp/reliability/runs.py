@@ -206,7 +206,7 @@ def one_start(method: Method) -> Method:
 
 def converged(method: Decomposition) -> bool:
     """Whether a fitted method converged, as far as it says."""
-    return method.metrics_.get("converged", 1.0) == 1.0
+    return all(each.converged for each in method.convergence_)
 
 
 def draw_texts(rows: Rows, generator: torch.Generator) -> list[int]:

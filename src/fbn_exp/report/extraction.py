@@ -1,97 +1,180 @@
-"""What drives the networks, and the report: the last tables and the page of an extraction."""
+"""Networks that were just found, as numbers, tables, pictures and words."""
 
-import logging
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
+import pandas as pd
 
-from fbn_exp.analysis.connectivity import connectivity
-from fbn_exp.analysis.drivers import FEATURES, drivers
-from fbn_exp.analysis.tokens import Array
-from fbn_exp.benchmarks.lesions import known_lesions, lesion_folder
-from fbn_exp.core.errors import SignalError
-from fbn_exp.core.run_folder import RunFolder
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.analysis.description import Description
+from fbn_exp.analysis.drivers import FEATURES, Drivers
+from fbn_exp.core.moments import RowNorms
+from fbn_exp.methods.base import Convergence
 from fbn_exp.networks.extractor import Extraction
-from fbn_exp.report.config import FiguresConfig
-from fbn_exp.report.console import remarks
-from fbn_exp.report.html.content import ReportInput, report_content
-from fbn_exp.report.html.page import write_report
-from fbn_exp.signals.base import Signals
-from fbn_exp.thresholds.base import Threshold
+from fbn_exp.reliability.base import ReliabilityReport
+from fbn_exp.report.figures.networks import network_figures
+from fbn_exp.report.networks import mask_metrics, network_table
+from fbn_exp.report.presentation import Presentation, peak_memory
+from fbn_exp.report.reliability import present_reliability
 
-log = logging.getLogger(__name__)
-
-COLUMNS = (
+ROWS = 20
+TOKENS = 4
+OUTLIER_SHARE = 0.05
+# column of the table of networks -> its title
+RELIABILITY = {"iq": "Iq", "p_value": "p", "split_half": "split-half"}
+# numbers of the table of drivers that are metrics; those of a network that do not apply are missing
+DRIVERS = (
     "kurtosis",
     "massive_share",
     "strongest_energy",
     "first_token_energy",
     "driver_position_any",
     "driver_domain",
+    *(f"driver_{name}" for name in FEATURES),
 )
 
 
-def describe_drivers(
-    lm: LanguageModel,
-    extraction: Extraction,
-    threshold: Threshold,
-    figures: FiguresConfig,
-    cache: Path,
-    folder: RunFolder,
-) -> None:
-    """Write tables, numbers and the page; the table of strongest tokens must be in the folder.
+def extraction_metrics(found: Extraction) -> dict[str, float]:
+    """Numbers about the signals and the fit, known before anything is told of the networks."""
+    signals, norms = found.signals, found.signals.row_norms
+    method = {"seconds": found.seconds, **found.method.metrics_}
+    return {
+        "signals/tokens": signals.values.shape[0],
+        "signals/neurons": signals.values.shape[1],
+        "signals/texts": len(signals.texts),
+        "signals/row_norm_median": norms.median,
+        "signals/row_norm_largest": norms.largest,
+        "signals/outlier_tokens": norms.outliers,
+        "signals/outlier_share": norms.outlier_share,
+        "recording/tokens_per_second": signals.tokens_per_second,
+        **{f"method/{name}": value for name, value in method.items()},
+        "explained_variance": found.method.explained_variance_,
+    }
 
-    Numbers that do not apply, such as the correlation with a first token that was left out, are missing
-    from the metrics and empty in the table.
+
+def present_extraction(
+    found: Description, reliability: ReliabilityReport | None, max_networks: int
+) -> Presentation:
+    """Put networks into every form in which they are shown, beside ``extraction_metrics``.
+
+    Parameters
+    ----------
+    found : Description
+        The networks, and what can be told of them.
+    reliability : ReliabilityReport or None
+        What many fits say about them.
+    max_networks : int
+        So many networks get a map of their own.
     """
-    networks, signals = extraction.networks, extraction.signals
-    courses = extraction.method.time_courses_
-    found = drivers(lm, signals, courses, networks.masks(threshold))
-    folder.add_table("drivers", found.table)
-    folder.add_table("strongest_texts", found.texts)
-    columns = (*COLUMNS, *(f"driver_{name}" for name in FEATURES))
-    numbers = {
+    networks, method = found.extraction.networks, found.extraction.method
+    table = network_table(networks, found.masks)
+    sure = Presentation() if reliability is None else present_reliability(reliability)
+    union = int(found.masks.any(dim=0).sum())
+    line = (
+        f"Found {len(networks)} networks in {networks.layout.describe()}: together {union:,} neurons "
+        f"({union / networks.layout.n_neurons:.2%}), {method.explained_variance_:.1%} of the variance."
+    )
+    more = f", the first {ROWS} of {len(table)}" if len(table) > ROWS else ""
+    return Presentation(
+        metrics={
+            **mask_metrics(found.masks),
+            **peak_memory(),
+            **_network_metrics(table),
+            **sure.metrics,
+            **_driver_metrics(found.drivers),
+        },
+        tables={
+            "networks": table,
+            "strongest_tokens": found.tokens,
+            **sure.tables,
+            "drivers": found.drivers.table,
+            "strongest_texts": found.drivers.texts,
+        },
+        figures={**network_figures(networks, found.threshold, max_networks), **sure.figures},
+        title=f"Networks ({found.threshold.describe()}){more}",
+        rows=_rows(table.head(ROWS), found),
+        words=("driven by", "strongest at"),
+        lines=[line, *sure.lines],
+        remarks=remarks(found),
+    )
+
+
+def _network_metrics(table: pd.DataFrame) -> dict[str, float]:
+    columns = {"size": "size", "explained_variance": "explained_variance_ratio"}
+    return {
+        f"network/{row['network']}/{name}": row[column]
+        for row in table.to_dict("records")
+        for name, column in columns.items()
+    }
+
+
+def _driver_metrics(found: Drivers) -> dict[str, float]:
+    return {
         f"network/{row['network']}/{name}": float(row[name])
         for row in found.table.to_dict("records")
-        for name in columns
+        for name in DRIVERS
         if np.isfinite(row[name])
     }
-    folder.add_metrics(numbers)
-    content = report_content(
-        ReportInput(
-            networks=networks,
-            threshold=threshold,
-            signals=signals,
-            time_courses=courses,
-            drivers=found,
-            tokens=folder.tables["strongest_tokens"],
-            metrics=folder.metrics,
-            remarks=remarks(folder.metrics),
-            max_networks=figures.max_networks,
-            context=figures.context_tokens,
-            lesions=known_lesions(lesion_folder(networks, cache)),
-            connectivity=_connectivity(courses, signals),
-        )
-    )
-    file = folder.path / "report.html"
-    write_report(content, file)
-    folder.artifacts["report"] = Path(file)
-    folder.write()
 
 
-def _connectivity(courses: Tensor, signals: Signals) -> tuple[Array, list[int], str] | None:
-    """Correlations for the page; none where the texts are too few or too short for them."""
-    try:
-        # the page shows no interval, so none is drawn: it costs as much as all the rest
-        found = connectivity(courses.double().numpy(), signals.rows, draws=1)
-    except SignalError as error:
-        log.info("the report is without connectivity: %s", error)
-        return None
-    how = (
-        f"Pearson's correlation of the time courses within each text, averaged over {found.n_texts} texts; "
-        "networks in the order of their clustering. Intervals and partial correlations: "
-        "evaluate.py analysis=connectivity."
+def _rows(table: pd.DataFrame, found: Description) -> pd.DataFrame:
+    tokens = dict(list(found.tokens.groupby("network")["token"]))
+    none = pd.Series(dtype=str)
+    strongest = [tokens.get(network, none).head(TOKENS) for network in table["network"]]
+    return pd.DataFrame(
+        {
+            "network": table["network"].astype(str),
+            "neurons": [f"{size:,}" for size in table["size"]],
+            "variance": [f"{share:.1%}" for share in table["explained_variance_ratio"]],
+            **{
+                title: [f"{value:.2g}" for value in table[name]]
+                for name, title in RELIABILITY.items()
+                if name in table
+            },
+            "main block": [
+                f"{block} ({share:.0%})"
+                for block, share in zip(table["main_block"], table["share_in_main_block"], strict=True)
+            ],
+            "driven by": found.drivers.table["label"].head(len(table)),
+            "strongest at": [" ".join(repr(token) for token in each) for each in strongest],
+        }
     )
-    return found.correlation.mean, list(found.order), how
+
+
+def remarks(found: Description) -> list[str]:
+    """What a reader must know before believing the networks."""
+    extraction = found.extraction
+    signals, method = extraction.signals, extraction.method
+    per_block = extraction.networks.blocks is not None
+    said = convergence_remarks(type(method).__name__, method.convergence_, per_block)
+    said += outlier_remarks(signals.row_norms, len(signals.values))
+    if empty := int((~found.masks.any(dim=1)).sum()):
+        said.append(f"{empty} networks have no neuron at this threshold.")
+    return said
+
+
+def convergence_remarks(method: str, fits: Sequence[Convergence], per_block: bool) -> list[str]:
+    """How the fit of a method, or those of all blocks, ended; nothing without iterations."""
+    if not fits:
+        return []
+    if per_block:
+        share = sum(each.converged for each in fits) / len(fits)
+        return [f"The method converged in {share:.0%} of {len(fits)} blocks."]
+    (fit,) = fits
+    if fit.converged:
+        return [f"{method} converged in {fit.n_iterations} iterations."]
+    change = "" if fit.last_change is None else f" (last change {fit.last_change:.1e})"
+    return [
+        f"{method} did not converge in {fit.n_iterations} iterations{change}: other seeds may find other "
+        f"networks, raise {fit.limit}."
+    ]
+
+
+def outlier_remarks(norms: RowNorms, n_tokens: int) -> list[str]:
+    """Whether a few tokens dominate the signals."""
+    if norms.outlier_share <= OUTLIER_SHARE:
+        return []
+    return [
+        f"{norms.outliers:,} of {n_tokens:,} tokens hold {norms.outlier_share:.0%} of the signals' energy "
+        f"(largest row norm {norms.largest:,.0f}, median {norms.median:,.0f}).",
+        "Try signals=stable: first tokens left out, neurons z-scored.",
+    ]

@@ -1,15 +1,13 @@
 """After the lesion of one network: remember it, and show it in the report of the run it comes from."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fbn_exp.benchmarks.comparison import Comparison
+from fbn_exp.benchmarks.evaluator import Evaluation
 from fbn_exp.benchmarks.lesions import keep_lesions, lesion_folder
 from fbn_exp.core.errors import DiskError, NetworksError
 from fbn_exp.core.locks import held
-from fbn_exp.interventions.target import Target
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.html.page import refresh_lesions
 from fbn_exp.thresholds.base import Threshold
@@ -18,9 +16,8 @@ log = logging.getLogger(__name__)
 
 
 def keep_lesion(
-    comparisons: Sequence[Comparison],
+    evaluation: Evaluation,
     networks: FunctionalNetworks,
-    target: Target,
     threshold: Threshold,
     cache: Path,
     benchmark: dict[str, Any],
@@ -28,8 +25,9 @@ def keep_lesion(
 ) -> None:
     """Keep what inhibiting one network did; refresh ``report.html`` beside the networks' folder."""
     folder = lesion_folder(networks, cache)
-    (network,) = target.networks
-    keep_lesions(comparisons, network, target.size, threshold.describe(), benchmark, folder)
+    (network,) = evaluation.target.networks
+    size = evaluation.target.size
+    keep_lesions(evaluation.comparisons, network, size, threshold.describe(), benchmark, folder)
     report = None if networks_folder is None else Path(networks_folder).resolve().parent / "report.html"
     if report is None or not report.is_file():
         return

@@ -1,11 +1,13 @@
 """The forms in which findings are shown, and ``present``, which knows them for each type."""
 
+import resource
 from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
+
+from fbn_exp.core.files import Drawings
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,24 +20,27 @@ class Presentation:
         Flat numbers under stable names.
     tables : dict of str to DataFrame
         By name.
-    figures : dict of str to Figure
-        By name; drawn, not yet saved.
+    figures : mapping of str to callable
+        By name; each gives a ``Figure``, drawn only then.
     title : str
         Of the table on the console.
     rows : DataFrame
         Rows of that table, numbers already as text.
+    words : tuple of str
+        Its columns that are read, not compared: they are aligned to the left.
     lines : list of str
         The result in words.
     remarks : list of str
         What a reader must know before believing it.
     """
 
-    metrics: dict[str, float]
-    tables: dict[str, pd.DataFrame]
-    figures: dict[str, Figure]
-    title: str
-    rows: pd.DataFrame
-    lines: list[str]
+    metrics: dict[str, float] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Drawings = field(default_factory=dict)
+    title: str = ""
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
+    words: tuple[str, ...] = ()
+    lines: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -59,3 +64,8 @@ def present(findings: Any) -> Presentation:
 @present.register
 def _(findings: Presentation) -> Presentation:
     return findings
+
+
+def peak_memory() -> dict[str, float]:
+    """Most memory that this process has held so far, in GiB."""
+    return {"memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}

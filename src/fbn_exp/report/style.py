@@ -1,8 +1,31 @@
-"""Colour of each kind of control, the same in all pictures."""
+"""Colours, the same in all pictures, and numbers in the cells of a matrix."""
 
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+# networks; what stands beside them; a background
+ACCENT, SECOND, GREY = "#1f4e79", "#c0571a", "#8a8a8a"
+# what guessing scores
+CHANCE = "tab:red"
 CONTROL_COLOURS = {
     "random": "tab:gray",
     "per_block": "tab:olive",
     "activation": "tab:pink",
     "share": "tab:cyan",
 }
+NULL_COLOURS = {"masks": "tab:olive", "shift": "tab:orange"}
+RETEST = "tab:green"
+# middle tones, told apart on white and on near-black, and with red-green blindness
+POSITIVE, NEGATIVE = (0xD9, 0x5F, 0x30), (0x3B, 0x82, 0xC4)
+
+
+def number_cells(
+    axes: Axes, values: NDArray[np.float64], dark: NDArray[np.bool_], form: str = "{:.2f}"
+) -> None:
+    """Write the values of a matrix into its cells, in white where a cell is dark; nothing for NaN."""
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            colour = "white" if dark[row, column] else "black"
+            text = form.format(value)
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)

@@ -1,26 +1,62 @@
 """The result of a sweep: one tidy table of all its jobs, pictures over them, and one tracked run."""
 
 import json
-import logging
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
+import yaml
 
 from fbn_exp.core.errors import NetworksError
-from fbn_exp.core.files import new_file
+from fbn_exp.core.files import Drawings, new_file, save_figures
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.write import write_paper
-from fbn_exp.report.figures import sweep as sweep_figures
-from fbn_exp.report.figures.forgetting import draw_forgetting
-from fbn_exp.report.figures.threshold import draw_threshold
+from fbn_exp.report.figures.forgetting import forgetting_figures
+from fbn_exp.report.figures.sweep import consistency_figures, score_figures
+from fbn_exp.report.figures.threshold import threshold_figures
 from fbn_exp.tracking.base import RunInfo, Tracker
 
-log = logging.getLogger(__name__)
-
 FAILED = "failed.txt"
+DPI = 110
+# config group of a corpus -> what a consistency job takes from it
+CORPORA = {"dataset": "templates", "dataset@analysis.dataset": "texts"}
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What one job of a sweep left.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    settings : dict of str to str
+        Its overrides.
+    choices : dict of str to str
+        Option of each config group that it ran with.
+    error : str
+        Empty if it finished.
+    metrics : dict of str to float
+        Flat numbers.
+    scores, forgetting : DataFrame or None
+        Tables of jobs that have them.
+    """
+
+    name: str
+    settings: dict[str, str]
+    choices: dict[str, str]
+    error: str
+    metrics: dict[str, float]
+    scores: pd.DataFrame | None
+    forgetting: pd.DataFrame | None
+
+    @property
+    def head(self) -> dict[str, str]:
+        """First cells of its rows in tables; a table may have a setting under its own name already."""
+        return {"job": self.name, **{f"override/{name}": value for name, value in self.settings.items()}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,23 +67,61 @@ class Sweep:
     ----------
     folder : Path
         Of the sweep; its jobs' folders are inside.
-    jobs : DataFrame
-        One row per job: number, overrides, error (empty if it finished), and its flat metrics.
-    scores : DataFrame
-        One row per job, task and metric; empty for sweeps that score nothing.
-    forgetting : DataFrame
-        One row per job of ``train.py``, task and metric: scores before and after training.
+    jobs : tuple of Job
+        In the order of their numbers.
     """
 
     folder: Path
-    jobs: pd.DataFrame
-    scores: pd.DataFrame
-    forgetting: pd.DataFrame = field(default_factory=pd.DataFrame)
+    jobs: tuple[Job, ...]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per job: number, overrides, error (empty if it finished), and its flat metrics."""
+        return pd.DataFrame([{**job.head, "error": job.error, **job.metrics} for job in self.jobs])
+
+    @cached_property
+    def settings(self) -> pd.DataFrame:
+        """One row per job, a column per override."""
+        return pd.DataFrame([job.settings for job in self.jobs])
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """One row per job, task and metric; empty for sweeps that score nothing."""
+        return _joined([(job.head, job.scores) for job in self.jobs])
+
+    @cached_property
+    def forgetting(self) -> pd.DataFrame:
+        """One row per job of ``train.py``, task and metric: scores before and after training."""
+        return _joined([(job.head, job.forgetting) for job in self.jobs])
 
     @property
     def failed(self) -> dict[str, str]:
         """Error of each failed job, by job."""
-        return {str(row.job): str(row.error) for row in self.jobs.itertuples() if row.error}
+        return {job.name: job.error for job in self.jobs if job.error}
+
+    def figures(self) -> Drawings:
+        """Pictures that its tables allow."""
+        corpora = pd.DataFrame(
+            [{name: job.choices.get(group) for group, name in CORPORA.items()} for job in self.jobs]
+        )
+        others = self.settings.drop(columns=list(CORPORA), errors="ignore")
+        return {
+            **score_figures(self.scores),
+            **consistency_figures(self.table, others, corpora),
+            **threshold_figures(self.table, self.settings, self.scores),
+            **forgetting_figures(self.forgetting),
+        }
+
+
+def _joined(tables: list[tuple[dict[str, str], pd.DataFrame | None]]) -> pd.DataFrame:
+    frames = []
+    for head, table in tables:
+        if table is not None:
+            frame = table.copy()
+            for place, (column, value) in enumerate(head.items()):
+                frame.insert(place, column, value)
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def collect(folder: Path) -> Sweep:
@@ -60,54 +134,52 @@ def collect(folder: Path) -> Sweep:
     NetworksError
         If there is no job.
     """
-    found = sorted(folder.glob("*/.hydra/overrides.yaml"), key=lambda path: _number(path.parents[1].name))
+    found = [file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")]
     if not found:
         raise NetworksError(f"{folder} holds no jobs of a sweep")
-    rows: list[dict[str, Any]] = []
-    tables: dict[str, list[pd.DataFrame]] = {"scores": [], "forgetting": []}
-    for file in found:
-        job = file.parents[1]
-        overrides = _overrides(file)
-        metrics = _metrics(job)
-        error = (job / FAILED).read_text(encoding="utf-8") if (job / FAILED).is_file() else ""
-        if not metrics and not error:
-            error = "ended without a result"
-        head = {"job": job.name, **overrides}
-        rows.append({**head, "error": error, **metrics})
-        for name, frames in tables.items():
-            table = job / "tables" / f"{name}.csv"
-            if table.is_file() and not error:
-                frame = pd.read_csv(table, dtype={"networks": str})
-                # an override such as intervention.factor stands in the table under its own name already
-                for place, (column, value) in enumerate(head.items()):
-                    frame.insert(place, column, value)
-                frames.append(frame)
-    joined = {
-        name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-        for name, frames in tables.items()
-    }
-    return Sweep(folder, pd.DataFrame(rows), joined["scores"], joined["forgetting"])
+    return Sweep(folder, tuple(map(_read, sorted(found, key=lambda job: _number(job.name)))))
 
 
 def _number(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdigit() else (1 << 30, name)
 
 
-def _overrides(file: Path) -> dict[str, str]:
-    overrides = [str(each) for each in OmegaConf.load(file)]
-    pairs = (each.lstrip("+~").partition("=") for each in overrides)
-    return {f"override/{name}": value for name, _, value in pairs}
+def _read(folder: Path) -> Job:
+    overrides = (str(each).lstrip("+~").partition("=") for each in _yaml(folder / ".hydra/overrides.yaml"))
+    metrics = _metrics(folder)
+    error = (folder / FAILED).read_text(encoding="utf-8") if (folder / FAILED).is_file() else ""
+    if not metrics and not error:
+        error = "ended without a result"
+    return Job(
+        name=folder.name,
+        settings={name: value for name, _, value in overrides},
+        choices=dict(_yaml(folder / ".hydra/hydra.yaml")["hydra"]["runtime"]["choices"]),
+        error=error,
+        metrics=metrics,
+        scores=None if error else _table(folder, "scores"),
+        forgetting=None if error else _table(folder, "forgetting"),
+    )
 
 
-def _metrics(job: Path) -> dict[str, Any]:
+def _yaml(file: Path) -> Any:
+    # in C: hydra.yaml is long, and a sweep has many jobs
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+
+
+def _metrics(folder: Path) -> dict[str, float]:
     try:
-        metrics = json.loads((job / "result.json").read_text(encoding="utf-8"))["metrics"]
+        metrics = json.loads((folder / "result.json").read_text(encoding="utf-8"))["metrics"]
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return {}
     return dict(metrics)
 
 
-def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]) -> dict[str, Path]:
+def _table(folder: Path, name: str) -> pd.DataFrame | None:
+    file = folder / "tables" / f"{name}.csv"
+    return pd.read_csv(file, dtype={"networks": str}) if file.is_file() else None
+
+
+def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, Any]) -> dict[str, Path]:
     """Write tables and pictures into the sweep's folder, and log them as one run.
 
     Parameters
@@ -118,7 +190,7 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
         Where the sweep's own run is logged, with job type ``sweep``.
     stage : str
         Which script was swept.
-    config : dict
+    config : mapping
         Of the sweep, in plain containers.
 
     Returns
@@ -128,27 +200,23 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: dict[str, Any]
     """
     folder = sweep.folder / "sweep"
     folder.mkdir(exist_ok=True)
-    tables = {"jobs": sweep.jobs, "scores": sweep.scores, "forgetting": sweep.forgetting}
+    tables = {"jobs": sweep.table, "scores": sweep.scores, "forgetting": sweep.forgetting}
+    tables = {name: frame for name, frame in tables.items() if name == "jobs" or not frame.empty}
     for name, frame in tables.items():
-        if not frame.empty:
-            with new_file(folder / f"{name}.csv") as partial:
-                frame.to_csv(partial, index=False)
-            with new_file(folder / f"{name}.parquet") as partial:
-                frame.to_parquet(partial, index=False)
-    figures = sweep_figures.draw_all(sweep.scores, folder / "figures") if not sweep.scores.empty else {}
-    figures |= sweep_figures.draw_measures(sweep.jobs, folder / "figures")
-    figures |= draw_threshold(sweep.jobs, sweep.scores, folder / "figures")
-    figures |= draw_forgetting(sweep.forgetting, folder / "figures")
+        with new_file(folder / f"{name}.csv") as partial:
+            frame.to_csv(partial, index=False)
+        with new_file(folder / f"{name}.parquet") as partial:
+            frame.to_parquet(partial, index=False)
+    figures = save_figures(sweep.figures(), folder / "figures", DPI)
     if config.get("paper") is not None:
-        table, picture = write_paper(PaperTable(config["paper"]), sweep.folder, sweep.jobs, sweep.scores)
+        table, picture = write_paper(PaperTable(config["paper"]), sweep.folder, sweep.table, sweep.scores)
         tables |= table
         figures |= picture
     info = RunInfo("sweep", f"{stage} sweep of {len(sweep.jobs)} jobs", folder, str(sweep.folder), config)
     with tracker.run(info) as tracked:
         tracked.metrics({"jobs": len(sweep.jobs), "jobs/failed": len(sweep.failed)})
         for name, frame in tables.items():
-            if name == "jobs" or not frame.empty:
-                tracked.table(name, frame)
+            tracked.table(name, frame)
         for name, file in figures.items():
             tracked.figure(f"figures/{name}", file)
     return figures

@@ -77,7 +77,8 @@ class SweepSummary(Callback):
                 traceback.print_exc()
 
     def _summarise(self, config: DictConfig) -> None:
-        from fbn_exp.report.forgetting import print_sweep
+        from fbn_exp.report.console import show
+        from fbn_exp.report.training import present_sweep
         from fbn_exp.stages.build import built
         from fbn_exp.stages.sweep import collect, summarise
         from fbn_exp.tracking.base import Tracker
@@ -94,7 +95,7 @@ class SweepSummary(Callback):
             _described(settings),
         )
         if not sweep.forgetting.empty:
-            print_sweep(sweep.forgetting)
+            show(present_sweep(sweep.forgetting))
         log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
         for name, file in figures.items():
             log.info("picture %s: %s", name, file)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import logging
-import os
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,15 +11,12 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from rich.markup import escape
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core import ranks
-from fbn_exp.core.console import console
 from fbn_exp.core.files import new_folder
-from fbn_exp.core.run_folder import RunFolder
 from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.interventions.fold import export
 from fbn_exp.interventions.rules import NoIntervention
@@ -29,14 +24,14 @@ from fbn_exp.interventions.target import Target, choose_target
 from fbn_exp.models.config import ModelConfig, Precision
 from fbn_exp.models.load import LanguageModel, take
 from fbn_exp.networks.artifact import FunctionalNetworks
-from fbn_exp.report.forgetting import print_forgetting
-from fbn_exp.stages.build import plain
+from fbn_exp.report.console import show
+from fbn_exp.report.training import Training, present_forgetting, present_training
 from fbn_exp.stages.checks import objective_of
-from fbn_exp.stages.track import track
+from fbn_exp.stages.results import keep, opened_run, track
 from fbn_exp.stages.training_parts import TrainingParts, training_parts
-from fbn_exp.tracking.base import RunInfo, TrackedRun
-from fbn_exp.training.forgetting import Memory
-from fbn_exp.training.history import draw_history, history_table
+from fbn_exp.tracking.base import TrackedRun
+from fbn_exp.training.forgetting import compare_after, require_unseen, scores_before
+from fbn_exp.training.history import history_table
 from fbn_exp.training.loop import fit, trained_parameters
 from fbn_exp.training.tasks import PreparedTask
 
@@ -65,23 +60,21 @@ def run(cfg: DictConfig) -> float | None:
     if not ranks.is_first():
         _follow(parts, Path(cfg.run.folder))
         return None
-    folder = RunFolder(Path(cfg.run.folder), "train")
-    info = RunInfo("train", cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))
-    with parts.tracker.run(info) as tracked:
+    with opened_run(cfg, "train", parts.tracker) as (folder, tracked):
         plan = _plan(parts)
         before, dev_before = _scores_before(plan)
-        _train(parts, plan, dev_before, folder, tracked)
-        _save(parts, plan, folder)
+        training = _train(parts, plan, dev_before, folder.path / "checkpoints", tracked)
+        keep(present_training(training), folder, parts.figures.dpi)
+        folder.artifacts["checkpoint"] = _save(parts, plan, folder.path / "checkpoint")
+        folder.write()
         # scores are those of the model that is saved
         with plan.lesioned() if parts.fold else nullcontext():
             after = plan.prepared.test.score(plan.prepared.lm)
-            table = plan.memory.compared(plan.lm, before, after, folder)
-        folder.add_metrics({"memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20})
+            changed = compare_after(parts.forgetting, plan.lm, plan.others_before, before, after)
+        found = present_forgetting(changed, training)
+        keep(found, folder, parts.figures.dpi)
         track(tracked, folder, None if plan.networks is None else plan.networks.provenance)
-    print_forgetting(table)
-    console.print(
-        f"Model: {escape(os.path.relpath(folder.path / 'checkpoint'))}", soft_wrap=True, highlight=False
-    )
+    show(found, ("Model:", folder.artifacts["checkpoint"]))
     return objective_of(cfg.objective, folder.metrics)
 
 
@@ -100,7 +93,7 @@ class _Plan:
 
     lm: LanguageModel
     networks: FunctionalNetworks | None
-    memory: Memory
+    others_before: list[Score]
     prepared: PreparedTask
     edit: Edit | None
 
@@ -123,12 +116,11 @@ def _plan(parts: TrainingParts) -> _Plan:
     lm = take(_precise(parts.model), parts.cache)
     networks = _networks(parts, lm)
     site = parts.site if networks is None else networks.layout.site
-    memory = Memory(parts.forgetting, parts.trainable.describe())
     # before a head takes the place of the output layer
-    memory.score_before(lm, site, parts.cache)
+    others_before = scores_before(parts.forgetting, lm, site, parts.cache)
     prepared = parts.task.prepare(lm, parts.dataset)
-    memory.require_unseen(prepared.texts)
-    return _Plan(lm, networks, memory, prepared, _edit(parts, networks))
+    require_unseen(parts.forgetting, prepared.texts)
+    return _Plan(lm, networks, others_before, prepared, _edit(parts, networks))
 
 
 def _scores_before(plan: _Plan) -> tuple[list[Score], list[Score]]:
@@ -176,47 +168,46 @@ def _edit(parts: TrainingParts, networks: FunctionalNetworks | None) -> Edit | N
 
 
 def _train(
-    parts: TrainingParts, plan: _Plan, dev_before: list[Score], folder: RunFolder, tracked: TrackedRun
-) -> None:
+    parts: TrainingParts, plan: _Plan, dev_before: list[Score], checkpoints: Path, tracked: TrackedRun
+) -> Training:
     target, prepared = _trained_neurons(parts, plan.networks), plan.prepared
-    if target is not None:
-        folder.add_metrics({"neurons": target.size})
     total = sum(each.numel() for each in plan.model.parameters())
     finish = parts.trainable.prepare(prepared.lm.model, target)
     trained = sum(each.numel() for each in trained_parameters(plan.model).values())
     log.info("trainable=%s: %s of %s parameters", parts.trainable.describe(), f"{trained:,}", f"{total:,}")
     if prepared.lm.labels is not None:
         log.info("the classification head is among them")
-    folder.add_metrics({"parameters": total, "parameters/trainable": trained, "texts": len(prepared.texts)})
     started = time.perf_counter()
     with plan.lesioned():
-        state = fit(prepared, parts.trainer, folder.path / "checkpoints", [_Stream(tracked)])
-        if plan.edit is not None:
-            lesioned = {f"lesioned/{each.name}": each.value for each in prepared.test.score(prepared.lm)}
-            folder.add_metrics(lesioned)
+        state = fit(prepared, parts.trainer, checkpoints, [_Stream(tracked)])
+        lesioned = [] if plan.edit is None else prepared.test.score(prepared.lm)
     finish()
-    best = state.best_global_step
-    seconds = time.perf_counter() - started
-    folder.add_metrics({"steps": state.global_step, "best_step": best or 0, "training/seconds": seconds})
-    table = history_table(state.log_history, dev_before, prepared.loss)
-    folder.add_table("training", table)
-    chance = next((each.chance for each in dev_before if each.metric == "acc"), None)
-    picture = folder.path / "figures" / "training.png"
-    draw_history(table, prepared.loss, best, chance, picture, parts.figures.dpi)
-    folder.artifacts["figures/training"] = picture
+    return Training(
+        trainable=parts.trainable.describe(),
+        n_parameters=total,
+        n_trained=trained,
+        n_neurons=None if target is None else target.size,
+        n_texts=len(prepared.texts),
+        n_steps=state.global_step,
+        best_step=state.best_global_step,
+        seconds=time.perf_counter() - started,
+        history=history_table(state.log_history, dev_before, prepared.loss),
+        loss=prepared.loss,
+        chance=next((each.chance for each in dev_before if each.metric == "acc"), None),
+        lesioned=lesioned,
+    )
 
 
-def _save(parts: TrainingParts, plan: _Plan, folder: RunFolder) -> None:
+def _save(parts: TrainingParts, plan: _Plan, checkpoint: Path) -> Path:
     """An ordinary checkpoint with its tokenizer; the intervention is in it only if ``fold`` asks for that."""
-    checkpoint, lm = folder.path / "checkpoint", plan.prepared.lm
+    lm = plan.prepared.lm
     if parts.fold and plan.networks is not None and plan.edit is not None:
         export(lm, plan.networks.layout, plan.edit, checkpoint)
     else:
         with new_folder(checkpoint) as partial:
             lm.model.save_pretrained(partial)
             lm.tokenizer.save_pretrained(partial)
-    folder.artifacts["checkpoint"] = checkpoint
-    folder.write()
+    return checkpoint
 
 
 class _Stream(TrainerCallback):

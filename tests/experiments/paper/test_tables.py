@@ -32,7 +32,7 @@ def score(task="grammar", metric="acc", delta=-0.3, half=0.1, controls=0.8, base
         "activity_ratio": 0.8,
         "n": 100,
         "chance": 0.5,
-        "higher_is_better": str(metric == "acc"),
+        "higher_is_better": metric == "acc",
     }
     for kind in KINDS:
         row |= {f"control_{kind}{side}": controls for side in ("", "_low", "_high")}

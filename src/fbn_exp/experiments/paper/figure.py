@@ -13,9 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.published import CONSISTENCY, LESION, LESION_SINGLE, PRESERVATION
 from fbn_exp.interventions.config import ControlKind
-from fbn_exp.report.style import CONTROL_COLOURS
+from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS
 
-ACCENT = "#1f4e79"
 CONTROL_LABELS = {
     ControlKind.random: "random, as many",
     ControlKind.per_block: "in the same blocks",
@@ -115,7 +114,7 @@ def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> Non
     )
     axes.plot(rows["untouched"], places, "k|", ms=14, mew=1.5, label="untouched")
     if rows["chance"].notna().any():
-        axes.plot(rows["chance"], places, "|", ms=12, color="tab:red", label="chance or majority")
+        axes.plot(rows["chance"], places, "|", ms=12, color=CHANCE, label="chance or majority")
     axes.set_yticks(places, [_label(row, kind) for row in rows.to_dict("records")], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel(name)
@@ -184,7 +183,7 @@ def _consistency(found: pd.DataFrame) -> Figure:
         )
         chance = max(row["chance_masks"], row["chance_shift"]) / len(counts)
         label = "" if place else "by chance, mean of a template"
-        axes.hlines(chance, place - 0.38, place + 0.38, color="tab:red", lw=1.5, label=label)
+        axes.hlines(chance, place - 0.38, place + 0.38, color=CHANCE, lw=1.5, label=label)
     largest = CONSISTENCY["largest count of a template, of 1,000"][0]
     axes.axhline(
         int(largest), color="tab:gray", ls=":", lw=1, label="the paper, GPT-2: largest of any template"

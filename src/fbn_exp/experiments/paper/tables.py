@@ -38,7 +38,7 @@ def _scored(scores: pd.DataFrame) -> pd.DataFrame:
     if scores.empty:
         return pd.DataFrame()
     rows = scores[scores["metric"].isin(SHOWN) & (scores["intervention"] != "none")].reset_index(drop=True)
-    sign = np.where(rows["higher_is_better"].astype(str) == "True", 1.0, -1.0)
+    sign = np.where(rows["higher_is_better"], 1.0, -1.0)
     found = rows[["job", "task", "metric", "networks", "neurons", "factor", "n", "chance", "value"]].copy()
     if COMPONENTS in rows and rows[COMPONENTS].notna().any():
         found["components"] = pd.to_numeric(rows[COMPONENTS]).astype("Int64")

@@ -20,7 +20,7 @@ def present_connectivity(found: Connectivity) -> Presentation:
     return Presentation(
         metrics=_metrics(found, table),
         tables={"connectivity": table, "order": pd.DataFrame({"network": found.order})},
-        figures={"connectivity": connectivity_figure(found)},
+        figures={"connectivity": lambda: connectivity_figure(found)},
         title=f"Strongest connections in {found.texts}",
         rows=_rows(table),
         lines=[_sentence(found, table)],

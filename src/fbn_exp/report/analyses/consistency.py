@@ -22,7 +22,7 @@ def present_consistency(findings: Findings) -> Presentation:
     return Presentation(
         metrics=_metrics(findings, table),
         tables={"consistency": table, "matches": _per_text(findings.found)},
-        figures={"consistency": consistency_figure(findings)},
+        figures={"consistency": lambda: consistency_figure(findings)},
         title=f"Templates of {findings.templates} in single texts of {findings.texts}",
         rows=_rows(table),
         lines=_lines(findings),

@@ -22,7 +22,7 @@ def present_overlap(found: Overlaps) -> Presentation:
     return Presentation(
         metrics=_metrics(found, table),
         tables={"overlap": table, "overlap_pairs": _pairs(found)},
-        figures={"overlap_between": overlap_figure(found)},
+        figures={"overlap_between": lambda: overlap_figure(found)},
         title=f"Networks and their partners in {found.other}",
         rows=_rows(table),
         lines=[_sentence(found, table)],

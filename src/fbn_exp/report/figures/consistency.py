@@ -6,12 +6,11 @@ from matplotlib.figure import Figure
 
 from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.retest import Retest
+from fbn_exp.report.style import ACCENT, NULL_COLOURS, RETEST
 
 # more templates than this are not numbered one by one
 NUMBERED = 20
 NULLS = {"masks": "random masks", "shift": "shifted signals"}
-COLOURS = {"masks": "tab:olive", "shift": "tab:orange"}
-ACCENT = "#1f4e79"
 
 
 def consistency_figure(findings: Findings) -> Figure:
@@ -48,7 +47,7 @@ def _count_panel(axes: Axes, findings: Findings) -> None:
         error = [np.zeros_like(expected), np.maximum(upper - expected, 0)]
         at = networks + 0.1 + 0.2 * place
         label = f"{NULLS[null]} (tip: 95%)"
-        axes.bar(at, expected, 0.2, yerr=error, color=COLOURS[null], label=label, error_kw={"lw": 1})
+        axes.bar(at, expected, 0.2, yerr=error, color=NULL_COLOURS[null], label=label, error_kw={"lw": 1})
     axes.set_ylabel(f"count of {findings.individual:,}")
     axes.set_title(f"Individual networks with IoU > {findings.minimum_iou:g}", fontsize=9)
     _legend(axes)
@@ -66,7 +65,9 @@ def _iou_panel(axes: Axes, findings: Findings) -> None:
     )
     axes.plot(networks, findings.found.iou.mean(axis=0), "D", ms=4, color=ACCENT, label="mean over texts")
     for null, against in findings.iou.items():
-        axes.plot(networks, against.expected[:-1], "_", ms=16, mew=2, color=COLOURS[null], label=NULLS[null])
+        axes.plot(
+            networks, against.expected[:-1], "_", ms=16, mew=2, color=NULL_COLOURS[null], label=NULLS[null]
+        )
     axes.axhline(findings.minimum_iou, color="gray", lw=0.7, ls=":")
     axes.set_ylabel("matched IoU")
     axes.set_title("Best one-to-one match in each text", fontsize=9)
@@ -76,8 +77,8 @@ def _iou_panel(axes: Axes, findings: Findings) -> None:
 def _retest_panel(axes: Axes, halves: Retest) -> None:
     networks = np.arange(len(halves.icc))
     axes.bar(networks - 0.2, halves.icc, 0.36, color=ACCENT, label="ICC(3,1) of strength")
-    axes.bar(networks + 0.2, halves.identification, 0.36, color="tab:green", label="own half identified")
-    axes.axhline(1 / halves.n_texts, color="tab:green", lw=0.8, ls="--", label="identification by chance")
+    axes.bar(networks + 0.2, halves.identification, 0.36, color=RETEST, label="own half identified")
+    axes.axhline(1 / halves.n_texts, color=RETEST, lw=0.8, ls="--", label="identification by chance")
     axes.axhline(0, color="black", lw=0.6)
     axes.set_ylim(min(-0.05, float(np.nanmin(halves.icc, initial=0.0)) - 0.05), 1.02)
     axes.set_ylabel("test–retest")

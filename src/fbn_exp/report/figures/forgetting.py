@@ -1,44 +1,32 @@
 """Picture of what models learnt and forgot: scores before and after, per choice of what is trained."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fbn_exp.core.files import save_figure
+from fbn_exp.core.files import Drawings
+from fbn_exp.report.style import ACCENT, CONTROL_COLOURS
 
-ACCENT = "#1f4e79"
-CONTROLS = {"random": "tab:gray", "per_block": "tab:olive", "activation": "tab:pink"}
+# role of the task itself in a table of scores before and after training
+TRAINED = "trained"
 NUMBERS = ("before", "after", "ci_low", "ci_high")
 MOST_COLUMNS = 5
 
 
-def draw_forgetting(forgetting: pd.DataFrame, folder: Path) -> dict[str, Path]:
-    """Draw the forgetting table of a sweep of ``train.py``.
+def forgetting_figures(forgetting: pd.DataFrame) -> Drawings:
+    """Picture of a sweep of ``train.py``; none of other sweeps, whose table is empty.
 
     Parameters
     ----------
     forgetting : DataFrame
         One row per job, task and metric: ``trainable``, ``role``, ``before``, ``after``, ``delta`` and its
-        interval; empty for sweeps of other scripts.
-    folder : Path
-        Where the PNG file goes.
-
-    Returns
-    -------
-    dict of str to Path
-        ``forgetting``, if the table has rows.
+        interval.
     """
-    if forgetting.empty:
-        return {}
-    folder.mkdir(parents=True, exist_ok=True)
-    figure = before_and_after(forgetting)
-    file = folder / "forgetting.png"
-    save_figure(figure, file, 110)
-    return {"forgetting": file}
+    return {} if forgetting.empty else {"forgetting": partial(before_and_after, forgetting)}
 
 
 def headlines(forgetting: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -58,7 +46,7 @@ def headlines(forgetting: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     trained_first = named.sort_values("role", ascending=False, kind="stable")
     for (role, task), rows in trained_first.groupby(["role", "task"], sort=False):
         metric = rows["metric"].iloc[0]
-        title = f"{task}: {str(metric).replace('_', ' ')}" + (" (trained)" if role == "trained" else "")
+        title = f"{task}: {str(metric).replace('_', ' ')}" + (" (trained)" if role == TRAINED else "")
         yield title, rows[rows["metric"] == metric]
 
 
@@ -90,7 +78,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, choices: list[str]) -> None:
         rows["choice"], *(rows[each].astype(float) for each in NUMBERS), strict=True
     ):
         place = choices.index(name)
-        colour = next((each for kind, each in CONTROLS.items() if f"{kind} control" in name), ACCENT)
+        colour = next((each for kind, each in CONTROL_COLOURS.items() if f"{kind} control" in name), ACCENT)
         axes.plot([before, after], [place, place], color=colour, lw=1, alpha=0.5)
         interval = np.maximum([[after - (before + low)], [before + high - after]], 0)
         axes.errorbar([after], [place], xerr=interval, fmt="o", ms=4.5, capsize=2.5, color=colour)

@@ -1,7 +1,6 @@
 """Pictures of networks: where each lives in the model, how large they are, how much they overlap."""
 
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +10,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fbn_exp.core.files import save_figure
+from fbn_exp.core.files import Drawings
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares, intersection_over_union
+from fbn_exp.report.style import ACCENT, number_cells
 from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]
@@ -23,13 +23,10 @@ WIDEST = 1_024
 OVERVIEW_NETWORKS = 12
 NUMBERED_NETWORKS = 16
 CLIP = 5.0
-ACCENT = "#1f4e79"
 
 
-def draw_all(
-    networks: FunctionalNetworks, threshold: Threshold, folder: Path, max_networks: int, dpi: int
-) -> dict[str, Path]:
-    """Draw every picture of a set of networks.
+def network_figures(networks: FunctionalNetworks, threshold: Threshold, max_networks: int) -> Drawings:
+    """Every picture of a set of networks.
 
     Parameters
     ----------
@@ -37,39 +34,24 @@ def draw_all(
         What to draw.
     threshold : Threshold
         Which neurons are members.
-    folder : Path
-        Where the PNG files go.
     max_networks : int
         Above this many networks, only the first ones (largest explained variance) get a map each.
-    dpi : int
-        Resolution.
-
-    Returns
-    -------
-    dict of str to Path
-        File of each picture by name.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    masks = networks.masks(threshold)
-    scores = networks.z_scores()
-    rule = threshold.describe()
-    jobs: dict[str, Callable[[], Figure]] = {
-        "overview": lambda: overview(scores, masks, networks.layout, rule),
-        "sizes": lambda: sizes(masks, rule),
-        "overlap": lambda: overlap(masks, rule),
-        "block_shares": lambda: share_matrix(masks, networks.layout, rule),
-    }
+    masks, scores = networks.masks(threshold), networks.z_scores()
+    layout, rule = networks.layout, threshold.describe()
     explained = networks.statistics.get("explained_variance_ratio", [float("nan")] * len(networks))
+    figures = {
+        "overview": partial(overview, scores, masks, layout, rule),
+        "sizes": partial(sizes, masks, rule),
+        "overlap": partial(overlap, masks, rule),
+        "block_shares": partial(share_matrix, masks, layout, rule),
+    }
     for index in range(min(len(networks), max_networks)):
-        jobs[f"network_{index:03d}"] = lambda index=index: network_map(  # type: ignore[misc]
-            scores[index], masks[index], networks.layout, f"network {index}", explained[index], rule
+        title = f"network {index}"
+        figures[f"network_{index:03d}"] = partial(
+            network_map, scores[index], masks[index], layout, title, explained[index], rule
         )
-    files = {}
-    for name, draw in jobs.items():
-        figure = draw()
-        files[name] = folder / f"{name}.png"
-        save_figure(figure, files[name], dpi)
-    return files
+    return figures
 
 
 def blocks_by_neurons(values: Tensor, layout: NeuronLayout) -> Array:
@@ -200,9 +182,5 @@ def _matrix(values: Array, x: str, y: str, title: str, label: str, top: float | 
     if max(rows, columns) <= NUMBERED_NETWORKS:
         axes.set_xticks(np.arange(columns))
         axes.set_yticks(np.arange(rows))
-        middle = np.nanmax(values, initial=0.0) / 2
-        for (row, column), value in np.ndenumerate(values):
-            if not np.isnan(value):
-                colour = "white" if value < middle else "black"
-                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+        number_cells(axes, values, values < np.nanmax(values, initial=0.0) / 2)
     return figure

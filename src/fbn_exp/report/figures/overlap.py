@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fbn_exp.analysis.overlap import Overlaps
+from fbn_exp.report.style import number_cells
 
 Array = NDArray[np.float64]
 
@@ -41,6 +42,4 @@ def _panel(axes: Axes, values: Array, order: list[int], title: str, top: float) 
         return
     axes.set_xticks(range(len(order)), [str(each) for each in order])
     axes.set_yticks(range(len(values)))
-    for (row, column), value in np.ndenumerate(values):
-        colour = "white" if value < top / 2 else "black"
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    number_cells(axes, values, values < top / 2)

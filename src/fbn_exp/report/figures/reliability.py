@@ -1,7 +1,7 @@
 """Pictures of reliability: each network beside the null, the clusters of estimates, the model-order curve."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,47 +12,26 @@ from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fbn_exp.core.files import save_figure
+from fbn_exp.core.files import Drawings
 from fbn_exp.reliability.base import ReliabilityReport
+from fbn_exp.report.style import ACCENT, GREY, SECOND
 
 Array = NDArray[np.floating]
 
 MOST_ESTIMATES = 1_500
 NUMBERED = 20
-ACCENT, SECOND, GREY = "#1f4e79", "#c0571a", "#8a8a8a"
 # what a reader asks of a p value
 P_STEPS = (0.0, 0.01, 0.05, 0.1, 0.2, 1.0)
 
 
-def draw_reliability(report: ReliabilityReport, folder: Path, dpi: int) -> dict[str, Path]:
-    """Draw what runs say about networks.
-
-    Parameters
-    ----------
-    report : ReliabilityReport
-        In the order of the networks.
-    folder : Path
-        Where the PNG files go.
-    dpi : int
-        Resolution.
-
-    Returns
-    -------
-    dict of str to Path
-        File of each picture by name.
-    """
-    jobs: dict[str, Callable[[], Figure]] = {"reliability": lambda: reliability(report)}
-    if len(report.similarity) <= MOST_ESTIMATES:
-        jobs["reliability_clusters"] = lambda: clusters(report.similarity, report.labels)
-    if report.orders:
-        jobs["model_order"] = lambda: model_order(report.orders)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {}
-    for name, draw in jobs.items():
-        figure = draw()
-        files[name] = folder / f"{name}.png"
-        save_figure(figure, files[name], dpi)
-    return files
+def reliability_figures(found: ReliabilityReport) -> Drawings:
+    """Pictures of what many fits say about networks."""
+    figures = {"reliability": partial(reliability, found)}
+    if len(found.similarity) <= MOST_ESTIMATES:
+        figures["reliability_clusters"] = partial(clusters, found.similarity, found.labels)
+    if found.orders:
+        figures["model_order"] = partial(model_order, found.orders)
+    return figures
 
 
 def reliability(report: ReliabilityReport) -> Figure:

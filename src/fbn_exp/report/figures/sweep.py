@@ -1,6 +1,7 @@
 """Pictures of a sweep of evaluations: dose and response, harm of lesions, consistency over corpora."""
 
-from pathlib import Path
+from collections.abc import Hashable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,39 +9,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from fbn_exp.core.files import save_figure
-from fbn_exp.report.style import CONTROL_COLOURS
+from fbn_exp.core.files import Drawings
+from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, number_cells
 
 
-def draw_all(scores: pd.DataFrame, folder: Path) -> dict[str, Path]:
-    """Draw what the table of scores allows.
+def score_figures(scores: pd.DataFrame) -> Drawings:
+    """Pictures that a table of scores allows, of one row per job, task and metric.
 
-    Parameters
-    ----------
-    scores : DataFrame
-        One row per job, task and metric.
-    folder : Path
-        Where the PNG files go.
-
-    Returns
-    -------
-    dict of str to Path
-        File of each picture by name: ``dose_<task>_<metric>`` where several factors were scored,
-        ``lesion_map`` where several networks were lesioned one by one.
+    ``dose_<task>_<metric>`` where several factors were scored, ``lesion_map`` where several networks were
+    lesioned one by one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, Figure] = {}
-    for (task, metric), rows in scores.groupby(["task", "metric"], sort=False):
-        if rows["factor"].nunique() > 1:
-            figures[f"dose_{task}_{metric}"] = dose_response(rows, f"{task}: {metric}")
+    if scores.empty:
+        return {}
+    figures = {
+        f"dose_{task}_{metric}": partial(dose_response, rows, f"{task}: {metric}")
+        for (task, metric), rows in scores.groupby(["task", "metric"], sort=False)
+        if rows["factor"].nunique() > 1
+    }
     lesions = single_lesions(scores)
     if lesions["networks"].nunique() > 1:
-        figures["lesion_map"] = lesion_map(lesions)
-    files = {}
-    for name, figure in figures.items():
-        files[name] = folder / f"{name}.png"
-        save_figure(figure, files[name], 110)
-    return files
+        figures["lesion_map"] = partial(lesion_map, lesions)
+    return figures
 
 
 def dose_response(rows: pd.DataFrame, title: str) -> Figure:
@@ -76,13 +65,11 @@ def _dose_panel(axes: Axes, panel: pd.DataFrame) -> None:
     baseline = panel["baseline"].to_numpy(dtype=float)
     low, high = (panel[name].to_numpy(dtype=float) + baseline for name in ("ci_low", "ci_high"))
     errors = np.abs(np.stack([value - low, high - value]))
-    axes.errorbar(
-        factor, value, yerr=errors, marker="o", ms=3.5, color="#1f4e79", capsize=2, label="networks"
-    )
+    axes.errorbar(factor, value, yerr=errors, marker="o", ms=3.5, color=ACCENT, capsize=2, label="networks")
     axes.axhline(baseline[0], color="black", lw=0.8, ls="--", label="untouched")
     chance = panel["chance"].iloc[0]
     if not pd.isna(chance):
-        axes.axhline(chance, color="tab:red", lw=0.8, ls=":", label="chance")
+        axes.axhline(chance, color=CHANCE, lw=0.8, ls=":", label="chance")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -99,7 +86,7 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
     Harm is the difference to the untouched model, signed so that positive is worse; each column's colours
     run from none to the largest harm in it.
     """
-    sign = np.where(lesions["higher_is_better"].astype(str) == "True", -1.0, 1.0)
+    sign = np.where(lesions["higher_is_better"], -1.0, 1.0)
     table = lesions.assign(
         harm=lesions["delta"] * sign, measure=lesions["task"] + "\n" + lesions["metric"]
     ).pivot_table(index="networks", columns="measure", values="harm", sort=False)
@@ -115,68 +102,50 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
     axes.set_yticks(range(values.shape[0]), table.index)
     axes.set_ylabel("network set to 0")
     axes.set_title("Harm of each lesion (positive is worse)", fontsize=10)
-    for (row, column), value in np.ndenumerate(values):
-        colour = "white" if abs(shade[row, column]) > 0.6 else "black"
-        axes.text(column, row, f"{value:+z.2f}", ha="center", va="center", fontsize=7, color=colour)
+    number_cells(axes, values, np.abs(shade) > 0.6, "{:+z.2f}")
     return figure
 
 
-TEXTS_OVERRIDE = "override/dataset@analysis.dataset"
-TEMPLATES_OVERRIDE = "override/dataset"
-
-
-def draw_measures(jobs: pd.DataFrame, folder: Path) -> dict[str, Path]:
-    """Draw what the metrics of jobs without scores allow.
+def consistency_figures(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.DataFrame) -> Drawings:
+    """Picture of consistency over corpora, where several finished jobs differ in one.
 
     Parameters
     ----------
     jobs : DataFrame
-        One row per job: its overrides and flat metrics.
-    folder : Path
-        Where the PNG files go.
-
-    Returns
-    -------
-    dict of str to Path
-        ``consistency`` where several consistency jobs differ in a corpus.
+        One row per job, with its flat metrics.
+    settings : DataFrame
+        The same rows: the values of everything else that was swept.
+    corpora : DataFrame
+        The same rows: ``templates`` and ``texts``, the corpora of the networks and of single texts.
     """
-    corpora = [name for name in (TEMPLATES_OVERRIDE, TEXTS_OVERRIDE) if name in jobs]
-    if "consistency/count_rate" not in jobs or not corpora:
+    if "consistency/count_rate" not in jobs:
         return {}
-    finished = jobs[jobs["consistency/count_rate"].notna()]
-    if len(finished) < 2 or all(finished[name].nunique() < 2 for name in corpora):
+    finished = jobs["consistency/count_rate"].notna()
+    if finished.sum() < 2 or (corpora[finished].nunique() < 2).all():
         return {}
-    folder.mkdir(parents=True, exist_ok=True)
-    figure = corpus_pairs(finished)
-    file = folder / "consistency.png"
-    save_figure(figure, file, 110)
-    return {"consistency": file}
+    return {"consistency": partial(corpus_pairs, jobs[finished], settings[finished], corpora[finished])}
 
 
-def corpus_pairs(jobs: pd.DataFrame) -> Figure:
+def corpus_pairs(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.DataFrame) -> Figure:
     """Share of pairs of template and individual network that match, by corpus of either, beside chance.
 
-    Other settings that were swept get a panel each.
+    Other settings that were swept get a panel each; see ``consistency_figures``.
     """
-    default = pd.Series("default", index=jobs.index)
-    templates = jobs.get(TEMPLATES_OVERRIDE, default)
-    frame = jobs.assign(templates=templates, texts=jobs.get(TEXTS_OVERRIDE, templates))
-    fixed = ("override/benchmark", TEMPLATES_OVERRIDE, TEXTS_OVERRIDE)
-    swept = [
-        name
-        for name in jobs
-        if str(name).startswith("override/") and name not in fixed and jobs[name].nunique(dropna=False) > 1
-    ]
-    panels = list(frame.groupby(swept, sort=False, dropna=False)) if swept else [((), frame)]
-    top = 100 * float(frame["consistency/count_rate"].max())
-    side = max(3.6, 1.5 + 0.95 * max(frame["templates"].nunique(), frame["texts"].nunique()))
+    frame = corpora.assign(
+        rate=100 * jobs["consistency/count_rate"], chance=100 * jobs["consistency/count_rate/chance"]
+    )
+    swept = [name for name in settings if settings[name].nunique(dropna=False) > 1]
+    panels: list[tuple[tuple[Hashable, ...], pd.DataFrame]] = [((), frame)]
+    if swept:
+        panels = list(frame.groupby([settings[name] for name in swept], sort=False, dropna=False))
+    top = float(frame["rate"].max())
+    side = max(3.6, 1.5 + 0.95 * int(corpora.nunique().max()))
     figure = Figure(figsize=((side + 0.6) * len(panels), side), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)
     for each, (values, rows) in zip(axes[0], panels, strict=True):
         image = _pairs_panel(each, rows, max(top, 1e-9))
-        names = (str(name).removeprefix("override/") for name in swept)
         each.set_title(
-            ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True)), fontsize=8
+            ", ".join(f"{name}={value}" for name, value in zip(swept, values, strict=True)), fontsize=8
         )
     figure.colorbar(image, ax=list(axes[0]), label="matching pairs, %")
     figure.suptitle(
@@ -187,10 +156,9 @@ def corpus_pairs(jobs: pd.DataFrame) -> Figure:
 
 def _pairs_panel(axes: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
     """One heat map; where jobs share a pair of corpora, their mean."""
-    names = {"found": "consistency/count_rate", "chance": "consistency/count_rate/chance"}
     found, chance = (
-        100 * rows.pivot_table(index="templates", columns="texts", values=name, sort=False)
-        for name in names.values()
+        rows.pivot_table(index="templates", columns="texts", values=name, sort=False)
+        for name in ("rate", "chance")
     )
     values, expected = found.to_numpy(dtype=float), chance.to_numpy(dtype=float)
     image = axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")

@@ -1,58 +1,56 @@
 """Picture of what a threshold does: to the networks' sizes, to their overlap, and to the harm of a lesion."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fbn_exp.core.files import save_figure
-from fbn_exp.report.style import CONTROL_COLOURS
+from fbn_exp.core.files import Drawings
+from fbn_exp.report.style import ACCENT, CONTROL_COLOURS
 
-THRESHOLDS = ("override/threshold.value", "override/threshold.fraction", "override/threshold.rate")
+THRESHOLDS = ("threshold.value", "threshold.fraction", "threshold.rate")
 SIZES = {"largest": "largest network", "mean": "mean of the networks", "smallest": "smallest network"}
-ACCENT = "#1f4e79"
 # more than this many curves of lesions cannot be told apart
 MOST_CURVES = 4
 
 
-def draw_threshold(jobs: pd.DataFrame, scores: pd.DataFrame, folder: Path) -> dict[str, Path]:
-    """Draw the effect of a threshold where a sweep varied one.
+def threshold_figures(jobs: pd.DataFrame, settings: pd.DataFrame, scores: pd.DataFrame) -> Drawings:
+    """Picture of the effect of a threshold, where at least two jobs that differ in one have finished.
 
     Parameters
     ----------
     jobs : DataFrame
-        One row per job: its overrides and flat metrics.
+        One row per job: its name and flat metrics.
+    settings : DataFrame
+        The same rows: the values of what was swept.
     scores : DataFrame
         One row per job, task and metric; may be empty.
-    folder : Path
-        Where the PNG file goes.
-
-    Returns
-    -------
-    dict of str to Path
-        ``threshold``, if at least two jobs that differ in a threshold have finished.
     """
-    swept = [name for name in THRESHOLDS if name in jobs and jobs[name].nunique() > 1]
-    if not swept or "networks/mean_size" not in jobs:
+    swept = next((name for name in THRESHOLDS if name in settings and settings[name].nunique() > 1), None)
+    if swept is None or "networks/mean_size" not in jobs:
         return {}
+    thresholds = pd.Series(pd.to_numeric(settings[swept]).to_numpy(), index=jobs["job"])
     finished = jobs[jobs["networks/mean_size"].notna()]
-    if finished[swept[0]].nunique() < 2:
+    if thresholds[finished["job"]].nunique() < 2:
         return {}
-    folder.mkdir(parents=True, exist_ok=True)
-    figure = threshold_effect(finished, scores, swept[0])
-    file = folder / "threshold.png"
-    save_figure(figure, file, 110)
-    return {"threshold": file}
+    sizes, scored = (
+        frame if frame.empty else frame.assign(threshold=frame["job"].map(thresholds))
+        for frame in (finished, scores)
+    )
+    return {"threshold": partial(threshold_effect, sizes, scored, swept)}
 
 
 def threshold_effect(jobs: pd.DataFrame, scores: pd.DataFrame, swept: str) -> Figure:
-    """Sizes, overlap and, where jobs scored something, the difference that the intervention makes."""
+    """Sizes, overlap and, where jobs scored something, the difference that the intervention makes.
+
+    Both tables have a column ``threshold``; ``swept`` is the name of the setting.
+    """
     n_panels = 2 if scores.empty else 3
     figure = Figure(figsize=(4.1 * n_panels, 3.6), layout="constrained")
     panels = figure.subplots(1, n_panels)
-    curves = jobs.assign(threshold=pd.to_numeric(jobs[swept])).groupby("threshold").mean(numeric_only=True)
+    curves = jobs.groupby("threshold").mean(numeric_only=True)
     for name, label in SIZES.items():
         panels[0].plot(curves.index, curves[f"networks/{name}_size"], marker="o", ms=3.5, label=label)
     panels[0].plot(
@@ -68,10 +66,10 @@ def threshold_effect(jobs: pd.DataFrame, scores: pd.DataFrame, swept: str) -> Fi
     panels[1].set_title("overlap, intersection over union", fontsize=10)
     panels[1].legend(fontsize=7, frameon=False)
     if n_panels == 3:
-        _lesions(panels[2], scores.assign(threshold=pd.to_numeric(scores[swept])))
+        _lesions(panels[2], scores)
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
-    figure.supxlabel(swept.removeprefix("override/"), fontsize=9)
+    figure.supxlabel(swept, fontsize=9)
     return figure
 
 

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.report.figures.networks import CLIP, blocks_by_neurons
+from fbn_exp.report.style import NEGATIVE, POSITIVE
 
 Array = NDArray[np.float64]
 
-# middle tones, told apart on white and on near-black, and with red-green blindness
-POSITIVE, NEGATIVE = (0xD9, 0x5F, 0x30), (0x3B, 0x82, 0xC4)
 # steps of opacity: fewer steps make smaller files
 STEPS = 15
 

@@ -1,0 +1,173 @@
+"""An evaluation as numbers, tables and words: each score beside its baseline and controls."""
+
+import numpy as np
+import pandas as pd
+
+from fbn_exp.benchmarks.comparison import Comparison
+from fbn_exp.benchmarks.evaluator import Controls, Evaluation
+from fbn_exp.interventions.config import ControlKind
+from fbn_exp.report.presentation import Presentation
+
+
+def present_evaluation(found: Evaluation) -> Presentation:
+    """Put an evaluation into every form in which it is shown."""
+    likeness = _likeness(found.controls)
+    metrics = {"neurons": float(found.target.size), **likeness}
+    for each in found.comparisons:
+        metrics |= comparison_metrics(each)
+    metrics |= {f"selected_factor/{name}": factor for name, factor in found.factors.items()}
+    if found.n_factors:
+        metrics["factors_tried"] = float(found.n_factors)
+    tables = {"scores": _scores(found, likeness), "items": _items(found.comparisons)}
+    if (texts := _texts(found.comparisons)) is not None:
+        tables["texts"] = texts
+    drawn = any(each.controls for each in found.comparisons)
+    said = "Controls: the same intervention on random neurons, lowest … highest score of their draws."
+    return Presentation(
+        metrics=metrics,
+        tables=tables,
+        title=f"{found.intervention.describe()}: networks {_networks(found, ', ')}, "
+        f"{found.target.size:,} neurons",
+        rows=_rows(found.comparisons),
+        words=("task / metric",),
+        lines=[said] if drawn else [],
+    )
+
+
+def comparison_metrics(found: Comparison) -> dict[str, float]:
+    """Flat numbers under stable names.
+
+    ``control/<kind>/…`` is the mean over the controls of a kind; ``…/rank`` is the share of them that
+    score worse than the network does: 0 if the network does more harm than every control.
+    """
+    name = found.score.name
+    values = {
+        name: found.score.value,
+        f"{name}/standard_error": found.score.standard_error,
+        f"{name}/n": float(found.score.n),
+        f"baseline/{name}": found.baseline.value,
+        f"delta/{name}": found.delta.value,
+        f"delta/{name}/ci_low": found.delta.ci_low,
+        f"delta/{name}/ci_high": found.delta.ci_high,
+        f"delta/{name}/p_value": found.delta.p_value,
+    }
+    if found.score.chance is not None:
+        values[f"{name}/chance"] = found.score.chance
+    for kind in found.controls:
+        drawn, control = found.drawn(kind), f"control/{kind.value}/{name}"
+        values[control] = float(drawn.mean())
+        values[f"{control}/low"] = float(drawn.min())
+        values[f"{control}/high"] = float(drawn.max())
+        values[f"{control}/rank"] = found.rank(kind)
+    return values
+
+
+def comparison_row(found: Comparison) -> dict[str, float | str | bool | None]:
+    """One line of the table of scores."""
+    row: dict[str, float | str | bool | None] = {
+        "task": found.score.task,
+        "metric": found.score.metric,
+        "value": found.score.value,
+        "baseline": found.baseline.value,
+        "delta": found.delta.value,
+        "ci_low": found.delta.ci_low,
+        "ci_high": found.delta.ci_high,
+        "p_value": found.delta.p_value,
+        "n": found.score.n,
+        "chance": found.score.chance,
+        "higher_is_better": found.score.higher_is_better,
+    }
+    for kind in ControlKind:
+        drawn, control = found.drawn(kind), f"control_{kind.value}"
+        row[control] = float(drawn.mean()) if len(drawn) else None
+        row[f"{control}_low"] = float(drawn.min()) if len(drawn) else None
+        row[f"{control}_high"] = float(drawn.max()) if len(drawn) else None
+        row[f"rank_{kind.value}"] = found.rank(kind) if len(drawn) else None
+    return row
+
+
+def _likeness(controls: Controls) -> dict[str, float]:
+    """How like the networks the controls are, mean over the draws of each kind."""
+    found = {}
+    for kind, drawn in controls.items():
+        found[f"control/{kind.value}/same_block"] = float(np.mean([each.same_block for each in drawn]))
+        ratios = [each.activity_ratio for each in drawn]
+        found[f"control/{kind.value}/activity_ratio"] = float(np.mean(ratios))
+    return found
+
+
+def _networks(found: Evaluation, separator: str) -> str:
+    chosen = found.intervention.networks
+    return "all" if chosen == "all" else separator.join(map(str, found.target.networks))
+
+
+def _scores(found: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
+    """One row per task and metric."""
+    intervention = found.intervention
+    head = {
+        "intervention": intervention.describe(),
+        "factor": intervention.single_factor,
+        "networks": _networks(found, ","),
+        "neurons": found.target.size,
+        "activity_ratio": likeness.get(f"control/{ControlKind.activation.value}/activity_ratio"),
+    }
+    rows = []
+    for each in found.comparisons:
+        factor = found.factors.get(each.score.name, intervention.single_factor)
+        rows.append(head | {"factor": factor} | comparison_row(each))
+    return pd.DataFrame(rows)
+
+
+def _items(comparisons: list[Comparison]) -> pd.DataFrame:
+    """Per-item values with the intervention and without."""
+    frames = [
+        pd.DataFrame(
+            {
+                "task": each.score.task,
+                "metric": each.score.metric,
+                "item": range(each.score.n),
+                "value": each.score.items,
+                "baseline": each.baseline.items,
+            }
+        )
+        for each in comparisons
+        if each.score.items is not None
+    ]
+    return (
+        pd.concat(frames) if frames else pd.DataFrame(columns=["task", "metric", "item", "value", "baseline"])
+    )
+
+
+def _texts(comparisons: list[Comparison]) -> pd.DataFrame | None:
+    """What was written, side by side: untouched, with the intervention, with one control of each kind."""
+    for each in comparisons:
+        if each.score.texts is not None:
+            columns = {"untouched": each.baseline.texts, "intervened": each.score.texts}
+            columns |= {f"{kind.value} control": scores[0].texts for kind, scores in each.controls.items()}
+            return pd.DataFrame(columns)
+    return None
+
+
+def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
+    """The table on the console; a share of all neurons is shown where it was drawn."""
+    kinds = [
+        kind
+        for kind in ControlKind
+        if kind is not ControlKind.share or any(kind in each.controls for each in comparisons)
+    ]
+    return pd.DataFrame(
+        {
+            "task / metric": each.score.name,
+            "baseline": f"{each.baseline.value:.4g}",
+            "value": f"{each.score.value:.4g}",
+            "difference": f"{each.delta.value:+.4g}",
+            "95% interval": f"{each.delta.ci_low:+.3g} … {each.delta.ci_high:+.3g}",
+            **{f"{kind.value}\ncontrols": _drawn(each, kind) for kind in kinds},
+        }
+        for each in comparisons
+    )
+
+
+def _drawn(found: Comparison, kind: ControlKind) -> str:
+    drawn = found.drawn(kind)
+    return f"{drawn.min():.4g} … {drawn.max():.4g}" if len(drawn) else "–"

@@ -1,0 +1,160 @@
+"""A training run, and scores before and after it, as numbers, tables, pictures and words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+
+from fbn_exp.benchmarks.comparison import BeforeAfter, Comparison
+from fbn_exp.benchmarks.score import Score
+from fbn_exp.report.figures.forgetting import TRAINED, headlines
+from fbn_exp.report.figures.training import training_figure
+from fbn_exp.report.presentation import Presentation, peak_memory
+from fbn_exp.report.scores import comparison_metrics
+
+OTHER = "other"
+WHERE = "task / metric"
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training run.
+
+    Attributes
+    ----------
+    trainable : str
+        What was trained, in words.
+    n_parameters, n_trained : int
+        Parameters of the model, and those that were trained.
+    n_neurons : int or None
+        Neurons that say what was trained, where any do.
+    n_texts : int
+        Texts that were learnt.
+    n_steps : int
+        Updates.
+    best_step : int or None
+        The one that was kept.
+    seconds : float
+        Duration.
+    history : DataFrame
+        A row per update that was logged.
+    loss : str
+        Metric that was minimised on dev.
+    chance : float or None
+        Accuracy on dev of the majority label.
+    lesioned : sequence of Score
+        On test, under the intervention that was trained under; empty without one.
+    """
+
+    trainable: str
+    n_parameters: int
+    n_trained: int
+    n_neurons: int | None
+    n_texts: int
+    n_steps: int
+    best_step: int | None
+    seconds: float
+    history: pd.DataFrame
+    loss: str
+    chance: float | None
+    lesioned: Sequence[Score]
+
+
+def present_training(found: Training) -> Presentation:
+    """Put a training run into numbers, a table and a picture."""
+    metrics = {
+        "parameters": float(found.n_parameters),
+        "parameters/trainable": float(found.n_trained),
+        "texts": float(found.n_texts),
+        "steps": float(found.n_steps),
+        "best_step": float(found.best_step or 0),
+        "training/seconds": found.seconds,
+        **{f"lesioned/{each.name}": each.value for each in found.lesioned},
+    }
+    if found.n_neurons is not None:
+        metrics["neurons"] = float(found.n_neurons)
+    draw = partial(training_figure, found.history, found.loss, found.best_step, found.chance)
+    return Presentation(metrics=metrics, tables={"training": found.history}, figures={"training": draw})
+
+
+def present_forgetting(found: BeforeAfter, training: Training) -> Presentation:
+    """Put scores before and after training into numbers, a table and words."""
+    metrics = peak_memory()
+    for each in (*found.trained, *found.others):
+        metrics |= comparison_metrics(each)
+    return Presentation(
+        metrics=metrics,
+        tables={"forgetting": forgetting_table(found, training)},
+        title=f"Before and after training {training.trainable}",
+        rows=pd.DataFrame(
+            [_shown(each, " (trained)") for each in found.trained] + [_shown(each) for each in found.others]
+        ),
+        words=(WHERE,),
+    )
+
+
+def forgetting_table(found: BeforeAfter, training: Training) -> pd.DataFrame:
+    """One row per task and metric."""
+    rows = [
+        {
+            "trainable": training.trainable,
+            "trained_parameters": float(training.n_trained),
+            "role": role,
+            "task": each.score.task,
+            "metric": each.score.metric,
+            "before": each.baseline.value,
+            "after": each.score.value,
+            "delta": each.delta.value,
+            "ci_low": each.delta.ci_low,
+            "ci_high": each.delta.ci_high,
+            "n": each.score.n,
+            "chance": each.score.chance,
+            "higher_is_better": each.score.higher_is_better,
+        }
+        for role, comparisons in ((TRAINED, found.trained), (OTHER, found.others))
+        for each in comparisons
+    ]
+    return pd.DataFrame(rows)
+
+
+def _shown(found: Comparison, role: str = "") -> dict[str, str]:
+    chance, delta = found.score.chance, found.delta
+    return {
+        WHERE: found.score.name + role,
+        "before": f"{found.baseline.value:.4g}",
+        "after": f"{found.score.value:.4g}",
+        "difference": f"{delta.value:+.4g}",
+        "95% interval": f"{delta.ci_low:+.3g} … {delta.ci_high:+.3g}",
+        "chance": "–" if chance is None or chance != chance else f"{chance:.4g}",
+    }
+
+
+def present_sweep(forgetting: pd.DataFrame) -> Presentation:
+    """Put all jobs of a sweep into one table: a line per choice of what is trained, a column per task.
+
+    Parameters
+    ----------
+    forgetting : DataFrame
+        Of a sweep: ``forgetting_table`` of each job.
+    """
+    columns = list(headlines(forgetting))
+    by_choice = {title.replace(": ", "\n", 1): rows.set_index("choice") for title, rows in columns}
+    sizes = dict(zip(forgetting["job"], forgetting["trained_parameters"], strict=True))
+    rows = [
+        {
+            "trained": choice,
+            "parameters": f"{int(sizes[job]):,}",
+            **{
+                title: _cell(each.loc[choice]) if choice in each.index else "–"
+                for title, each in by_choice.items()
+            },
+        }
+        for choice, job in columns[0][1][["choice", "job"]].itertuples(index=False)
+    ]
+    title = "After training, and the difference to before with its 95% interval"
+    return Presentation(title=title, rows=pd.DataFrame(rows), words=("trained",))
+
+
+def _cell(row: "pd.Series[float]") -> str:
+    return f"{row['after']:.4g}\n{row['delta']:+.3g}\n({row['ci_low']:+.2g} … {row['ci_high']:+.2g})"

@@ -1,0 +1,52 @@
+"""Results of a stage: kept in its run folder, logged to the tracker."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from fbn_exp.core.run_folder import RunFolder
+from fbn_exp.report.presentation import Presentation
+from fbn_exp.stages.build import plain
+from fbn_exp.tracking.base import RunInfo, TrackedRun, Tracker
+
+
+@contextmanager
+def opened_run(cfg: DictConfig, stage: str, tracker: Tracker) -> Iterator[tuple[RunFolder, TrackedRun]]:
+    """Give the folder of a run and its tracked run, which is closed as failed where an exception passes."""
+    folder = RunFolder(Path(cfg.run.folder), stage)
+    with tracker.run(RunInfo(stage, cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))) as tracked:
+        yield folder, tracked
+
+
+def keep(found: Presentation, folder: RunFolder, dpi: int) -> None:
+    """Put numbers, tables and pictures into the run folder; ``result.json`` does not wait for pictures."""
+    folder.add_metrics(found.metrics)
+    for name, table in found.tables.items():
+        folder.add_table(name, table)
+    folder.write()
+    folder.add_figures(found.figures, dpi)
+    folder.write()
+
+
+def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] | None = None) -> None:
+    """Log numbers, tables and pictures, and the networks that the run started from.
+
+    Parameters
+    ----------
+    tracked : TrackedRun
+        Open run of a tracker.
+    folder : RunFolder
+        What the run left.
+    provenance : mapping or None
+        Of the networks that were used; None where there are none, or the run made them itself.
+    """
+    tracked.metrics(folder.metrics)
+    for name, table in folder.tables.items():
+        tracked.table(name, table)
+    for name, file in folder.figures.items():
+        tracked.figure(f"figures/{name}", file)
+    if provenance is not None:
+        tracked.lineage(provenance)

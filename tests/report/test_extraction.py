@@ -1,0 +1,54 @@
+"""What a reader is told of a fit and of its signals."""
+
+import pytest
+from synthetic import described, lay_out, texts
+
+from fbn_exp.core.moments import RowNorms
+from fbn_exp.methods.base import Convergence
+from fbn_exp.report.extraction import convergence_remarks, outlier_remarks, remarks
+
+
+@pytest.mark.parametrize(
+    ("method", "fit", "said"),
+    [
+        ("FastICA", Convergence(True, 12, 1e-5), "FastICA converged in 12 iterations."),
+        (
+            "CanICA",
+            Convergence(False, 400, 0.012),
+            "CanICA did not converge in 400 iterations (last change 1.2e-02): ",
+        ),
+        ("DictionaryLearning", Convergence(True, 69), "DictionaryLearning converged in 69 iterations."),
+        (
+            "DictionaryLearning",
+            Convergence(False, 340, limit="method.epochs"),
+            "DictionaryLearning did not converge in 340 iterations: "
+            "other seeds may find other networks, raise method.epochs.",
+        ),
+    ],
+)
+def test_a_reader_is_told_how_the_method_ended(method, fit, said):
+    (line,) = convergence_remarks(method, [fit], per_block=False)
+    assert line.startswith(said)
+
+
+def test_of_many_blocks_a_reader_is_told_how_many_converged():
+    fits = [Convergence(True, 3), Convergence(False, 9)] * 2
+    assert convergence_remarks("PerBlock", fits, True) == ["The method converged in 50% of 4 blocks."]
+    assert convergence_remarks("PerBlock", fits[:1], True) == ["The method converged in 100% of 1 blocks."]
+
+
+def test_a_method_without_iterations_needs_no_remark():
+    assert convergence_remarks("PCA", [], per_block=False) == []
+
+
+def test_a_reader_is_told_of_outliers_and_calm_signals_need_no_remark():
+    first, advice = outlier_remarks(RowNorms(median=3.0, largest=9.0, outliers=2, outlier_share=0.8), 100)
+    assert "2 of 100 tokens hold 80% of the signals' energy (largest row norm 9, median 3)" in first
+    assert "signals=stable" in advice
+    assert outlier_remarks(RowNorms(median=3.0, largest=9.0, outliers=2, outlier_share=0.01), 100) == []
+
+
+def test_a_reader_is_told_of_networks_without_a_neuron():
+    assert remarks(described(3, texts(), lay_out(2, 8), z=0.1)) == []
+    empty = described(3, texts(), lay_out(2, 8), z=1e9)
+    assert remarks(empty) == ["3 networks have no neuron at this threshold."]
