@@ -91,6 +91,7 @@ def test_what_cannot_work_is_one_line_before_anything_heavy_is_loaded(script, ov
         ("modle=gpt2", ["modle", "did you mean model?"]),
         ("dataset.split=valid", ["dataset.split=valid", "all, train, dev, test"]),
         ("dataset=files", ["dataset.paths"]),
+        ("method._target_=nowhere.Mine", ["method._target_ is nowhere.Mine", "No module", "PYTHONPATH"]),
         ("method.n_components=0", ["method.n_components is 0"]),
         ("threshold.value=-1", ["threshold.value is -1"]),
         ("signals.memory_budget_gb=0", ["signals.memory_budget_gb is 0"]),

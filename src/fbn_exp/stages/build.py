@@ -1,5 +1,8 @@
 """Objects from configs: everything that can be wrong with a setting is wrong here, before a model loads."""
 
+import re
+import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from fbn_exp.core.checks import typed
-from fbn_exp.core.errors import FbnError
+from fbn_exp.core.errors import ConfigError, FbnError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.methods.base import Decomposition
@@ -34,15 +37,54 @@ def built(config: DictConfig, kind: type[T]) -> T:
     ------
     FbnError
         As the class's constructor raises it, without Hydra's wrapping.
+    ConfigError
+        If the class cannot be imported, is of another kind, or its constructor fails otherwise.
     """
     try:
         made = instantiate(config, _convert_="all")
     except InstantiationException as error:
         if isinstance(error.__cause__, FbnError):
             raise error.__cause__ from None
-        raise
-    assert isinstance(made, kind)
+        raise ConfigError(_failure(error)) from error
+    if not isinstance(made, kind):
+        raise ConfigError(
+            f"{config._get_full_key(None)}._target_ is {config._target_}, which is no "
+            f"{kind.__module__}.{kind.__qualname__}: derive it from that"
+        )
     return made
+
+
+def _failure(error: InstantiationException) -> str:
+    """What broke a class that a config names, in which file and line, and where modules are looked for."""
+    words, cause = str(error), error.__cause__
+    target, key = re.search(r"target '(.*?)'", words), re.search(r"^full_key: (.+)", words, re.M)
+    if target is None or cause is None:
+        return words
+    name = f"{key[1] + '.' if key else ''}_target_ is {target[1]}"
+    if not words.startswith("Error locating"):
+        return f"{name}: {_told(cause)}"
+    installed = tuple({sys.prefix, sys.base_prefix})
+    folders = ", ".join(each or "." for each in sys.path if not each.startswith(installed))
+    return (
+        f"{name}: {_told(cause.__cause__ or cause)}; modules are looked for among the installed packages and "
+        f"in {folders}: PYTHONPATH=FOLDER adds the folder of yours"
+    )
+
+
+def _told(cause: BaseException) -> str:
+    """An error with its file and line, the last ones outside of installed packages."""
+    what = f"{type(cause).__name__}: {cause}"
+    if isinstance(cause, SyntaxError):
+        return f"{cause.filename}, line {cause.lineno}: {type(cause).__name__}: {cause.msg}"
+    if isinstance(cause, ModuleNotFoundError):
+        module, _, name = str(cause.name).rpartition(".")
+        if module in sys.modules:
+            return f"{sys.modules[module].__file__} has no {name}"
+    installed = ("<", sys.prefix, sys.base_prefix, __file__)
+    for frame in reversed(traceback.extract_tb(cause.__traceback__)):
+        if not frame.filename.startswith(installed):
+            return f"{frame.filename}, line {frame.lineno}: {what}"
+    return what
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
