@@ -1,6 +1,8 @@
 # make demo | test | check | perf | paper : each sets up .venv by itself
 PYTHON ?= python3
 BIN := .venv/bin
+# what requirements/no-deps.txt lists lacks the heavy part of its own requirements on purpose: pip need not warn of it
+INSTALL := $(BIN)/pip install --quiet --no-warn-conflicts
 
 .PHONY: demo test test-slow check perf paper paper-quick clean
 
@@ -20,9 +22,10 @@ check: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_house.py
 
 perf: .venv/.installed-dev
-	$(BIN)/pip install --quiet python-picard==0.8.2 icalens==0.3.6
+	$(INSTALL) python-picard==0.8.2 icalens==0.3.6
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=2 $(BIN)/python perf/run.py
 
 # the paper's experiments on the embedded model, into docs/replication.md; the quick variant leaves its own beside its runs
@@ -37,10 +40,10 @@ clean:
 
 .venv/.installed: pyproject.toml constraints.txt requirements/no-deps.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[embedded]'
-	$(BIN)/pip install --quiet --no-deps -r requirements/no-deps.txt
+	$(INSTALL) -c constraints.txt -e '.[embedded]'
+	$(INSTALL) --no-deps -r requirements/no-deps.txt
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,embedded]'
+	$(INSTALL) -c constraints.txt -e '.[dev,embedded]'
 	touch $@
