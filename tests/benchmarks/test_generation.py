@@ -6,10 +6,11 @@ import torch
 from zoo import ZOO
 
 from fbn_exp.benchmarks.cache import ScoreCache
-from fbn_exp.benchmarks.generation import Generation, distinct, end_ids, repetition
+from fbn_exp.benchmarks.generation import Generation, distinct, repetition
 from fbn_exp.core.errors import BenchmarkError, ConfigError
 from fbn_exp.datasets.config import Split
 from fbn_exp.models.config import ModelConfig, Precision
+from fbn_exp.models.generation import end_ids
 from fbn_exp.models.load import LanguageModel
 from fbn_exp.models.random import byte_tokenizer
 

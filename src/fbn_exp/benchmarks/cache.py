@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from fbn_exp.benchmarks.score import Score
-from fbn_exp.core.digest import digest
 from fbn_exp.core.errors import DiskError
-from fbn_exp.core.files import write_json
+from fbn_exp.core.files import digest, write_json
 from fbn_exp.core.locks import held
 
 log = logging.getLogger(__name__)

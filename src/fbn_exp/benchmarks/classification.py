@@ -44,6 +44,13 @@ class Classification(ClassificationConfig, Benchmark):
     ----------
     labels_ : list of str
         Labels that are told apart, sorted; known after ``prepare``.
+
+    Examples
+    --------
+    >>> from fbn_exp.datasets.embedded import EmbeddedDataset
+    >>> tweets = EmbeddedDataset("tweets", split="test", n_texts=8)
+    >>> prompt = "Tweet: {text} Sentiment:"
+    >>> fbn.score(lm, fbn.Classification(tweets, prompt), lesion, controls=1)
     """
 
     dataset: TextDataset

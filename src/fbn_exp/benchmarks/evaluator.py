@@ -5,13 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import fbn_exp
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison, compare
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core import ranks
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.package_file import version
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls import Control
@@ -87,7 +87,7 @@ class Scorer:
             # the untouched model is the same whatever the site
             "edit": edit.digest if touched else None,
             "layout": self.layout.to_dict() if touched else None,
-            "version": fbn_exp.__version__,
+            "version": version(),
         }
         return self.cache.scores(key, lambda: self._compute(edit))
 

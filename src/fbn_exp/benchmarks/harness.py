@@ -60,7 +60,12 @@ def no_environment_report() -> Iterator[None]:
 
 
 class Harness(HarnessConfig, Benchmark):
-    """Tasks scored by lm-eval itself, on the model as it stands in memory."""
+    """Tasks scored by lm-eval itself, on the model as it stands in memory.
+
+    Examples
+    --------
+    >>> benchmark = fbn.Harness(["hellaswag"], limit=100)
+    """
 
     @property
     def names(self) -> list[str]:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from fbn_exp.benchmarks.comparison import Comparison
-from fbn_exp.core.digest import digest
-from fbn_exp.core.files import write_json
+from fbn_exp.core.files import digest, write_json
 from fbn_exp.networks.artifact import FunctionalNetworks
 
 log = logging.getLogger(__name__)

@@ -17,15 +17,27 @@ from fbn_exp.core import ranks
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.embedded import EmbeddedDataset
 from fbn_exp.models.load import LanguageModel
 
 NATS_TO_BITS = 1 / math.log(2)
 
 
 class Perplexity(PerplexityConfig, Benchmark):
-    """Negative log-likelihood of every token but the first of each text."""
+    """Negative log-likelihood of every token but the first of each text.
+
+    Examples
+    --------
+    >>> fbn.score(lm, fbn.Perplexity("wiki"), lesion, controls=2)
+    """
 
     dataset: TextDataset
+
+    def __post_init__(self) -> None:
+        # in Python, the name of an embedded corpus stands for what conf/benchmark/perplexity.yaml takes of it
+        if isinstance(self.dataset, str):
+            self.dataset = EmbeddedDataset(self.dataset, split=Split.test, n_texts=20, tokens_per_text=96)
+        super().__post_init__()
 
     @override
     def prepare(self, lm: LanguageModel) -> None:

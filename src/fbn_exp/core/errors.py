@@ -2,7 +2,16 @@
 
 
 class FbnError(Exception):
-    """Base of all errors raised on purpose; the message says what was wrong and what to do."""
+    """Base of all errors raised on purpose; the message says what was wrong and what to do.
+
+    Examples
+    --------
+    >>> try:
+    ...     fbn.ICA(n_components=0)
+    ... except fbn.FbnError as error:
+    ...     print(error)
+    method.n_components is 0, must be at least 1
+    """
 
 
 class ConfigError(FbnError):

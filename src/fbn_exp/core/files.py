@@ -1,6 +1,7 @@
-"""Write files so that a reader never sees half of one, and a full disk is one clear error."""
+"""Write files so that a reader never sees half of one; a full disk is one clear error. Digests of files."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -163,3 +164,14 @@ def disk_errors(path: Path, need: int | None = None) -> Iterator[None]:
         if (full := as_disk_error(error, path, need)) is None:
             raise
         raise full from error
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a plain structure, the same whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file's content."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -11,7 +11,13 @@ from fbn_exp.core.errors import LayoutError
 
 
 class Site(StrEnum):
-    """Where in each decoder block signals are read and interventions act."""
+    """Where in each decoder block signals are read and interventions act.
+
+    Examples
+    --------
+    >>> fbn.Site("mlp_output")
+    <Site.mlp_output: 'mlp_output'>
+    """
 
     mlp_output = "mlp_output"
     mlp_hidden = "mlp_hidden"
@@ -53,6 +59,11 @@ class NeuronLayout:
         In the order in which the model applies them; widths may differ.
     tokens_first : bool
         Whether the modules' tensors are tokens × batch × width, as in ChatGLM, not batch × tokens × width.
+
+    Examples
+    --------
+    >>> signals.layout.describe()
+    >>> signals.layout.locate(100)
     """
 
     site: Site

@@ -1,6 +1,8 @@
-"""Files that installed Python packages carry."""
+"""Look-ups of installed Python packages: the files that they carry, and the version of this one."""
 
 import importlib.util
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 # where a package comes from whose own requirements are heavy and unused here
@@ -16,3 +18,9 @@ def package_folder(package: str) -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(spec.submodule_search_locations[0])
+
+
+@cache
+def version() -> str:
+    """Version of this package, as part of keys and provenance."""
+    return metadata.version("fbn_exp")

@@ -52,11 +52,14 @@ class Texts:
         Documents met while sampling that were empty or had too few tokens.
     dropped_duplicate : int
         Documents met while sampling whose token ids were those of an earlier text.
+    source : str
+        Where they come from, in words.
     """
 
     items: tuple[TokenisedText, ...]
     dropped_short: int = 0
     dropped_duplicate: int = 0
+    source: str = "texts given in Python"
 
     def __len__(self) -> int:
         return len(self.items)
@@ -171,7 +174,7 @@ class TextDataset(DatasetConfig, ABC):
                 kept[text.ids] = text
                 if len(kept) == self.n_texts:
                     break
-        texts = Texts(tuple(kept.values()), dropped_short=short, dropped_duplicate=duplicate)
+        texts = Texts(tuple(kept.values()), short, duplicate, source=self.describe())
         self._check_enough(texts, n_read=len(documents))
         return texts
 

@@ -20,7 +20,11 @@ from fbn_exp.interventions.config import (
     require_one_or_each,
 )
 from fbn_exp.interventions.edit import Edit, no_edit
-from fbn_exp.interventions.target import OUTSIDE, Target
+from fbn_exp.interventions.target import OUTSIDE, Target, choose_target
+from fbn_exp.interventions.targeted import TargetedIntervention
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.thresholds.base import Threshold
+from fbn_exp.thresholds.z import ZThreshold
 
 
 class Intervention(InterventionConfig, ABC):
@@ -29,6 +33,29 @@ class Intervention(InterventionConfig, ABC):
     @abstractmethod
     def edit(self, target: Target) -> Edit:
         """Edit of the target's neurons; every other neuron's entry says what happens outside."""
+
+    def on(self, networks: FunctionalNetworks, threshold: Threshold | None = None) -> TargetedIntervention:
+        """Choose the neurons of networks to intervene on.
+
+        Parameters
+        ----------
+        networks : FunctionalNetworks
+            The intervention's ``networks`` names some of them by index, or all.
+        threshold : Threshold, optional
+            Which neurons are members; ``ZThreshold()``, z > 1.96, by default.
+
+        Raises
+        ------
+        NetworksError
+            If an index does not exist, or the chosen networks have no neuron.
+
+        Examples
+        --------
+        >>> fbn.Inhibit([3]).on(networks, fbn.ZThreshold(1.96))
+        inhibit on networks 3: 60 neurons
+        """
+        target = choose_target(networks, threshold or ZThreshold(), self.networks)
+        return TargetedIntervention(self, target, networks)
 
     @property
     def single_factor(self) -> float | None:
@@ -69,7 +96,12 @@ def _in_words(numbers: Sequence[float]) -> str:
 
 
 class Inhibit(InhibitConfig, Intervention):
-    """Members' activations are 0: the paper's lesion."""
+    """Members' activations are 0: the paper's lesion.
+
+    Examples
+    --------
+    >>> lesion = fbn.Inhibit([0]).on(networks)
+    """
 
     @property
     @override
@@ -88,7 +120,12 @@ class Inhibit(InhibitConfig, Intervention):
 
 
 class Scale(ScaleConfig, Intervention):
-    """Members' activations are multiplied."""
+    """Members' activations are multiplied.
+
+    Examples
+    --------
+    >>> halved = fbn.Scale([0], 0.5).on(networks)
+    """
 
     @property
     @override
@@ -107,7 +144,12 @@ class Scale(ScaleConfig, Intervention):
 
 
 class Amplify(AmplifyConfig, Scale):
-    """Members' activations are multiplied by more than 1."""
+    """Members' activations are multiplied by more than 1.
+
+    Examples
+    --------
+    >>> amplified = fbn.Amplify([0], 1.1).on(networks)
+    """
 
     @override
     def with_factor(self, factor: float) -> Scale:
@@ -120,7 +162,12 @@ class Amplify(AmplifyConfig, Scale):
 
 
 class Shift(ShiftConfig, Intervention):
-    """A constant is added to members' activations: the additive variant of the paper's public code."""
+    """A constant is added to members' activations: the additive variant of the paper's public code.
+
+    Examples
+    --------
+    >>> shifted = fbn.Shift([0], 1.0).on(networks)
+    """
 
     @override
     def edit(self, target: Target) -> Edit:
@@ -138,6 +185,10 @@ class Mean(MeanConfig, Intervention):
 
     The standard ablation beside zero: it takes away what a neuron says about the token, and leaves the
     constant that later blocks are used to.
+
+    Examples
+    --------
+    >>> replaced = fbn.Mean([0]).on(networks)
     """
 
     @override
@@ -153,7 +204,12 @@ class Mean(MeanConfig, Intervention):
 
 
 class Preserve(PreserveConfig, Intervention):
-    """Every neuron outside is 0, in every block of the layout, also in those without a member."""
+    """Every neuron outside is 0, in every block of the layout, also in those without a member.
+
+    Examples
+    --------
+    >>> preserved = fbn.Preserve().on(networks)
+    """
 
     @override
     def edit(self, target: Target) -> Edit:

@@ -28,6 +28,10 @@ class CanICA(CanICAConfig, Decomposition):
     Maps are centred over neurons to be found, and reported with their mean. Time courses are the
     least-squares fit of all signals to the maps. Standardising, which nilearn does here, is the signals'
     business: ``signals.standardise``.
+
+    Examples
+    --------
+    >>> networks = fbn.fit(fbn.CanICA(n_components=3), signals)
     """
 
     @override

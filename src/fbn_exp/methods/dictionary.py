@@ -37,6 +37,10 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
     ----------
     maps_, time_courses_, explained_variance_ratio_, explained_variance_, metrics_
         As in ``Decomposition``; a map may be 0 in all neurons.
+
+    Examples
+    --------
+    >>> networks = fbn.fit(fbn.DictionaryLearning(n_components=3, alpha=1.0), signals)
     """
 
     @override

@@ -154,6 +154,13 @@ class FastICA(FastICAConfig, SubspaceDecomposition):
         Steps of the start that was kept.
     converged_ : bool
         Whether that start converged.
+
+    Examples
+    --------
+    >>> ica = fbn.ICA(n_components=3, seed=1)
+    >>> networks = fbn.fit(ica, signals)
+    >>> ica.converged_
+    True
     """
 
     negentropy_: Tensor

@@ -10,7 +10,12 @@ from fbn_exp.methods.subspace import Subspace
 
 
 class PCA(PCAConfig, SubspaceDecomposition):
-    """Principal components of token-by-neuron signals; see ``Decomposition`` for attributes."""
+    """Principal components of token-by-neuron signals; see ``Decomposition`` for attributes.
+
+    Examples
+    --------
+    >>> networks = fbn.fit(fbn.PCA(n_components=3), signals)
+    """
 
     @override
     def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:

@@ -14,6 +14,10 @@ class RandomRotation(RandomConfig, SubspaceDecomposition):
 
     Differs from ``FastICA`` only in that the rotation is not learned, so a result that it shares with
     ICA is not due to independence.
+
+    Examples
+    --------
+    >>> networks = fbn.fit(fbn.RandomRotation(n_components=3, seed=1), signals)
     """
 
     @override

@@ -26,6 +26,7 @@ from transformers import (
 from fbn_exp.core.errors import ModelError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.models.config import ModelConfig, Quantization
+from fbn_exp.models.generation import written
 from fbn_exp.models.gguf import converted, in_package
 from fbn_exp.models.offload import device_of, named_weights
 from fbn_exp.models.precision import check_quantization, choose_device, choose_dtype, quantization_config
@@ -48,7 +49,7 @@ UNREADABLE = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LanguageModel:
     """A loaded model, its tokenizer, and where both came from.
 
@@ -62,6 +63,11 @@ class LanguageModel:
         What was asked for.
     revision : str or None
         Commit of the hub repository, where there is one.
+
+    Examples
+    --------
+    >>> lm = fbn.load_model("smollm2")
+    >>> lm.generate("The train", new_tokens=5)
     """
 
     model: PreTrainedModel
@@ -69,11 +75,24 @@ class LanguageModel:
     config: ModelConfig
     revision: str | None
 
+    def __repr__(self) -> str:
+        return f"LanguageModel({self.name}, {self.dtype}, on {self.device})"
+
     @property
     def name(self) -> str:
         """Name that the model was asked by, of a GGUF file the file's."""
         name = self.config.name
         return Path(name).stem if name.endswith(".gguf") else name
+
+    @property
+    def provenance(self) -> dict[str, str | None]:
+        """Everything that tells this model from others, as plain json."""
+        return {
+            "model": self.name,
+            "revision": self.revision,
+            "weight_digest": self.weight_digest,
+            "dtype": self.dtype,
+        }
 
     @property
     def dtype(self) -> str:
@@ -111,6 +130,20 @@ class LanguageModel:
                 f"{what} needs a language model, {self.name} has a head for {len(self.labels)} labels "
                 "instead: take benchmark=classification, or the model that it was trained from"
             )
+
+    def generate(self, prompt: str, new_tokens: int = 48) -> str:
+        """Text that the model writes after a prompt, greedily; interventions on it stay on.
+
+        Examples
+        --------
+        >>> lm.generate("The train", new_tokens=5)
+        ' left the station at noon'
+        """
+        self.require_language_head("generate")
+        ids = self.tokenizer(prompt)["input_ids"]
+        text = self.tokenizer.decode(written(self, [ids], new_tokens)[0], skip_special_tokens=True)
+        assert isinstance(text, str)
+        return text
 
     @functools.cached_property
     def weight_digest(self) -> str:

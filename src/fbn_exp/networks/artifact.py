@@ -1,28 +1,36 @@
 """Functional networks: K maps over the neurons of a layout, their masks and overlap, on disk and back."""
 
 import json
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fbn_exp.core.digest import file_digest
-from fbn_exp.core.errors import FbnError, LayoutError, NetworksError
-from fbn_exp.core.files import new_folder, write_json
+from fbn_exp.core.errors import BenchmarkError, FbnError, LayoutError, NetworksError
+from fbn_exp.core.files import file_digest, new_folder, write_json
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.networks.folder import DESCRIPTION, TENSORS, description_in
-from fbn_exp.networks.masks import block_shares
+from fbn_exp.networks.masks import block_shares, network_table
 from fbn_exp.thresholds.base import Threshold, z_scores
+from fbn_exp.thresholds.z import ZThreshold
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
 
 FORMAT = "fbn_exp networks 1"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FunctionalNetworks:
     """Networks of co-active neurons.
 
@@ -41,6 +49,14 @@ class FunctionalNetworks:
     blocks : tuple of int, of length K, optional
         Index of the block that each network was sought in, where each block was decomposed by itself; its
         map is 0 outside. None for networks of the whole model.
+    time_courses : Tensor of shape (T, K), optional
+        Of the texts that the maps come from, unit variance over tokens, where they were asked for; not saved.
+
+    Examples
+    --------
+    >>> networks = fbn.fit(fbn.ICA(n_components=3), signals)
+    >>> networks.to_frame()
+    >>> networks.plot(0)
     """
 
     maps: Tensor
@@ -49,6 +65,11 @@ class FunctionalNetworks:
     neurons: dict[str, Tensor] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     blocks: tuple[int, ...] | None = None
+    time_courses: Tensor | None = None
+
+    def __repr__(self) -> str:
+        name = self.provenance.get("model", "a model")
+        return f"FunctionalNetworks({len(self)} networks over {self.layout.describe()}, of {name})"
 
     def __post_init__(self) -> None:
         if self.maps.ndim != 2 or self.maps.shape[1] != self.layout.n_neurons:
@@ -104,6 +125,65 @@ class FunctionalNetworks:
                 f"{layout.describe()} from {layout.blocks[0].path}: extract again, or choose the model and "
                 "site that they come from"
             )
+
+    def require_unseen(self, scored: frozenset[str] | None) -> None:
+        """Check that the maps were not fitted on text that is scored or measured.
+
+        Parameters
+        ----------
+        scored : frozenset of str or None
+            Digests of those texts, None if they cannot be told.
+
+        Raises
+        ------
+        BenchmarkError
+            If a text is on both sides.
+        """
+        fitted = self.provenance.get("text_digests")
+        if scored is None or fitted is None:
+            log.info("it cannot be told whether the networks come from texts that this benchmark scores")
+            return
+        if shared := scored & set(fitted):
+            raise BenchmarkError(
+                f"{len(shared)} of the {len(scored)} texts of the benchmark are among those that the "
+                "networks were extracted from: take disjoint parts, as dataset.split=train "
+                "benchmark.dataset.split=test"
+            )
+
+    def to_frame(self, threshold: Threshold | None = None) -> pd.DataFrame:
+        """One row per network: size, statistics, where its neurons are.
+
+        Parameters
+        ----------
+        threshold : Threshold, optional
+            Which neurons are members; ``ZThreshold()``, z > 1.96, by default.
+        """
+        return network_table(self.masks(threshold or ZThreshold()), self.layout, self.statistics)
+
+    def plot(self, network: int, threshold: Threshold | None = None) -> "Figure":
+        """Draw the map of one network over the blocks of the model, members circled.
+
+        Parameters
+        ----------
+        network : int
+            Its index.
+        threshold : Threshold, optional
+            Which neurons are members; ``ZThreshold()``, z > 1.96, by default.
+
+        Raises
+        ------
+        NetworksError
+            If there is no such network.
+        """
+        # the one import that points up the floors: people look for it here
+        from fbn_exp.report.figures.networks import network_map
+
+        if network not in range(len(self)):
+            raise NetworksError(f"there is no network {network}, there are networks 0 to {len(self) - 1}")
+        rule = threshold or ZThreshold()
+        explained = self.statistics.get("explained_variance_ratio", [math.nan] * len(self))[network]
+        scores, mask = self.z_scores()[network], self.masks(rule)[network]
+        return network_map(scores, mask, self.layout, f"network {network}", explained, rule.describe())
 
     def require_weights(self, digest: str, model_name: str) -> None:
         """Check that a model has the very weights that the maps were extracted from.

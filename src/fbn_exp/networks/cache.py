@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from fbn_exp.core.digest import digest
 from fbn_exp.core.errors import DiskError, NetworksError
+from fbn_exp.core.files import digest
 from fbn_exp.core.locks import held
 from fbn_exp.datasets.base import Texts
 from fbn_exp.models.load import LanguageModel

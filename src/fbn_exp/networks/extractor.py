@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fbn_exp
 from fbn_exp.core.layout import Site
+from fbn_exp.core.package_file import version
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.methods.per_block import PerBlock
@@ -52,8 +52,7 @@ class Extractor:
     def texts(self, lm: LanguageModel) -> Texts:
         """Sample the texts, as token ids of this model."""
         texts = self.dataset.sample(lm.tokenizer)
-        source = self.dataset.describe()
-        log.info("%d texts, %s tokens from %s", len(texts), f"{texts.n_tokens:,}", source)
+        log.info("%d texts, %s tokens from %s", len(texts), f"{texts.n_tokens:,}", texts.source)
         return texts
 
     def key(self, lm: LanguageModel, texts: Texts) -> dict[str, Any]:
@@ -64,7 +63,7 @@ class Extractor:
             "layout": lm.layout(self.site).to_dict(),
             "texts": texts.digest,
             **{name: self.config[name] for name in DETERMINING if name in self.config},
-            "version": fbn_exp.__version__,
+            "version": version(),
         }
 
     @contextmanager
@@ -85,39 +84,63 @@ class Extractor:
         SignalError, MethodError
             If the activations or the signals cannot be used.
         """
-        layout = lm.layout(self.site)
-        method = PerBlock(self.method, layout) if self.method.per_block else self.method
-        with recorded(lm, texts, layout, self.signals, scratch) as signals:
+        with recorded(lm, texts, lm.layout(self.site), self.signals, scratch) as signals:
             started = time.perf_counter()
-            method.fit(signals.values, signals.rows)
+            method = fitted(self.method, signals)
             seconds = time.perf_counter() - started
-            yield Extraction(self._networks(lm, signals, method), signals, seconds, method)
+            networks = networks_of(method, signals, self.config)
+            yield Extraction(networks, signals, seconds, method)
 
-    def _networks(self, lm: LanguageModel, signals: Signals, method: Decomposition) -> FunctionalNetworks:
-        provenance = {
-            "model": lm.name,
-            "revision": lm.revision,
-            "weight_digest": lm.weight_digest,
-            "dtype": lm.dtype,
-            "texts": self.dataset.describe(),
-            "texts_digest": signals.texts.digest,
-            "text_digests": sorted(signals.texts.text_digests),
-            "config": dict(self.config),
-            "metrics": method.metrics_,
-            "version": fbn_exp.__version__,
-        }
-        neurons = {
-            "mean": signals.neurons.mean.float(),
-            "standard_deviation": signals.neurons.standard_deviation.float(),
-            "mean_absolute": signals.neurons.mean_absolute.float(),
-        }
-        statistics = {
-            "explained_variance_ratio": method.explained_variance_ratio_.tolist(),
-            **{name: values.tolist() for name, values in method.statistics_.items()},
-        }
-        return FunctionalNetworks(
-            method.maps_, signals.layout, statistics, neurons, provenance, method.block_of_network_
-        )
+
+def fitted(method: Decomposition, signals: Signals) -> Decomposition:
+    """Fit a method to signals, to all neurons or block by block; return what holds the components."""
+    whole = PerBlock(method, signals.layout) if method.per_block else method
+    return whole.fit(signals.values, signals.rows)
+
+
+def networks_of(
+    method: Decomposition, signals: Signals, config: Mapping[str, Any], keep_time_courses: bool = False
+) -> FunctionalNetworks:
+    """Networks of a fitted method.
+
+    Parameters
+    ----------
+    method : Decomposition
+        Fitted to the signals.
+    signals : Signals
+        Their texts, layout and statistics of the neurons are kept.
+    config : mapping
+        Settings in plain json, for provenance.
+    keep_time_courses : bool
+        Whether the networks carry their time courses.
+    """
+    provenance = {
+        **signals.model,
+        "texts": signals.texts.source,
+        "texts_digest": signals.texts.digest,
+        "text_digests": sorted(signals.texts.text_digests),
+        "config": dict(config),
+        "metrics": method.metrics_,
+        "version": version(),
+    }
+    neurons = {
+        "mean": signals.neurons.mean.float(),
+        "standard_deviation": signals.neurons.standard_deviation.float(),
+        "mean_absolute": signals.neurons.mean_absolute.float(),
+    }
+    statistics = {
+        "explained_variance_ratio": method.explained_variance_ratio_.tolist(),
+        **{name: values.tolist() for name, values in method.statistics_.items()},
+    }
+    return FunctionalNetworks(
+        method.maps_,
+        signals.layout,
+        statistics,
+        neurons,
+        provenance,
+        method.block_of_network_,
+        method.time_courses_ if keep_time_courses else None,
+    )
 
 
 @dataclass(frozen=True, eq=False)

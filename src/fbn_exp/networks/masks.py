@@ -1,5 +1,8 @@
 """Masks of networks: where their neurons are, and how far they overlap."""
 
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,3 +21,23 @@ def intersection_over_union(masks: Tensor, others: Tensor) -> Tensor:
     shared = first @ second.T
     union = first.sum(dim=1)[:, None] + second.sum(dim=1)[None, :] - shared
     return shared / union.clamp_min(1)
+
+
+def network_table(
+    masks: Tensor, layout: NeuronLayout, statistics: Mapping[str, Sequence[float]]
+) -> pd.DataFrame:
+    """One row per network: size, statistics, where its neurons are."""
+    shares = block_shares(masks, layout)
+    main = shares.argmax(dim=1)
+    table = pd.DataFrame(
+        {
+            "network": range(len(masks)),
+            "size": masks.sum(dim=1).tolist(),
+            "share_of_neurons": masks.double().mean(dim=1).tolist(),
+            **statistics,
+            "main_block": main.tolist(),
+            "share_in_main_block": shares.gather(1, main[:, None])[:, 0].tolist(),
+            "blocks_reached": (shares > 0).sum(dim=1).tolist(),
+        }
+    )
+    return table.join(pd.DataFrame(shares.numpy()).add_prefix("share_in_block_"))

@@ -10,9 +10,10 @@ from fbn_exp.analysis.drivers import FEATURES, Drivers
 from fbn_exp.core.moments import RowNorms
 from fbn_exp.methods.base import Convergence
 from fbn_exp.networks.extractor import Extraction
+from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
-from fbn_exp.report.networks import mask_metrics, network_table
+from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.presentation import Presentation, peak_memory
 from fbn_exp.report.reliability import present_reliability
 
@@ -66,7 +67,7 @@ def present_extraction(
         So many networks get a map of their own.
     """
     networks, method = found.extraction.networks, found.extraction.method
-    table = network_table(networks, found.masks)
+    table = network_table(found.masks, networks.layout, networks.statistics)
     sure = Presentation() if reliability is None else present_reliability(reliability)
     union = int(found.masks.any(dim=0).sum())
     line = (

@@ -1,7 +1,9 @@
 """Signals: what every neuron did at every token."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 
@@ -11,7 +13,7 @@ from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import Texts
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Signals:
     """What every neuron did at every token.
 
@@ -32,6 +34,13 @@ class Signals:
         Norms of the raw rows: how much of the energy sits in a few outlier tokens.
     tokens_per_second : float
         Throughput of the recording, padding not counted.
+    model : mapping
+        Name, revision, digest of the weights, and number format of the model, for provenance.
+
+    Examples
+    --------
+    >>> signals = fbn.record(lm, texts, standardise="zscore", skip_first=1)
+    >>> signals.values.shape
     """
 
     values: Tensor
@@ -41,6 +50,12 @@ class Signals:
     neurons: NeuronStatistics
     row_norms: RowNorms
     tokens_per_second: float
+    model: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        tokens, neurons = self.values.shape
+        name = self.model.get("model", "a model")
+        return f"Signals({tokens:,} tokens × {neurons:,} neurons of {name}, {self.layout.site.value})"
 
     @cached_property
     def rows(self) -> Rows:

@@ -69,7 +69,9 @@ def recorded(
         neurons, norms = neuron_statistics(values), row_norms(values)
         standardise(values, config.standardise, neurons)
         rate = sum(texts.lengths) / seconds
-        yield Signals(values, layout, texts, config.first_tokens_excluded, neurons, norms, rate)
+        yield Signals(
+            values, layout, texts, config.first_tokens_excluded, neurons, norms, rate, lm.provenance
+        )
 
 
 def _fill(

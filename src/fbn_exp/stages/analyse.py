@@ -14,8 +14,7 @@ from fbn_exp.report.analyses import present
 from fbn_exp.report.console import show
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.stages.build import Parts
-from fbn_exp.stages.checks import objective_of, require_disjoint
-from fbn_exp.stages.results import keep, opened_run, track
+from fbn_exp.stages.results import keep, objective_of, opened_run, track
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def _prepared(
     lm = load(parts.model, parts.cache)
     analysis.prepare(lm)
     networks = parts.networks(cfg.networks, lm, scratch, cfg.same_weights)
-    require_disjoint(networks.provenance, analysis.text_digests())
+    networks.require_unseen(analysis.text_digests())
     if not analysis.records:
         return networks, None
     _require_same_signals(networks, parts.signals)

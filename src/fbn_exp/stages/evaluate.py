@@ -25,9 +25,8 @@ from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.scores import present_evaluation
 from fbn_exp.stages.analyse import analyse
 from fbn_exp.stages.build import Parts, built, extraction_parts
-from fbn_exp.stages.checks import objective_of, require_disjoint
 from fbn_exp.stages.rank_resources import rank_resources
-from fbn_exp.stages.results import keep, opened_run, track
+from fbn_exp.stages.results import keep, objective_of, opened_run, track
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +74,6 @@ def _evaluate(
     with opened_run(cfg, "evaluate", parts.tracker) as (folder, tracked):
         lm = load(parts.model, parts.cache)
         target, networks = _target(cfg, intervention, parts, lm, folder.path)
-        provenance = {"text_digests": []} if networks is None else networks.provenance
         if networks is not None:
             folder.add_metrics(mask_metrics(networks.masks(parts.threshold)))
             folder.write()
@@ -84,7 +82,8 @@ def _evaluate(
             export(lm, target.layout, intervention.edit(target), Path(cfg.export.path).expanduser())
             log.info("model with the intervention in its weights: %s", cfg.export.path)
         benchmark.prepare(lm)
-        require_disjoint(provenance, benchmark.text_digests())
+        if networks is not None:
+            networks.require_unseen(benchmark.text_digests())
         scorer = Scorer(lm, target.layout, benchmark, ScoreCache(parts.cache / "scores"))
         drawn = _draw(intervention, target, controls)
         if cfg.select_factor:
@@ -95,7 +94,7 @@ def _evaluate(
         keep(found, folder, parts.figures.dpi)
         if networks is not None and _is_lesion_of_one(evaluation, networks, lm):
             keep_lesion(evaluation, networks, parts.threshold, parts.cache, benchmark.key(), cfg.networks)
-        track(tracked, folder, provenance)
+        track(tracked, folder, None if networks is None else networks.provenance)
     show(found)
     return objective_of(cfg.objective, folder.metrics)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.run_folder import RunFolder
 from fbn_exp.report.presentation import Presentation
 from fbn_exp.stages.build import plain
@@ -50,3 +51,18 @@ def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] 
         tracked.figure(f"figures/{name}", file)
     if provenance is not None:
         tracked.lineage(provenance)
+
+
+def objective_of(name: str | None, metrics: dict[str, float]) -> float | None:
+    """The metric that ``objective`` names.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such metric.
+    """
+    if name is None:
+        return None
+    if name not in metrics:
+        raise ConfigError(f"objective is {name!r}, this run has: {', '.join(metrics)}")
+    return metrics[name]

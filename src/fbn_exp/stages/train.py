@@ -26,8 +26,7 @@ from fbn_exp.models.load import LanguageModel, take
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.console import show
 from fbn_exp.report.training import Training, present_forgetting, present_training
-from fbn_exp.stages.checks import objective_of
-from fbn_exp.stages.results import keep, opened_run, track
+from fbn_exp.stages.results import keep, objective_of, opened_run, track
 from fbn_exp.stages.training_parts import TrainingParts, training_parts
 from fbn_exp.tracking.base import TrackedRun
 from fbn_exp.training.forgetting import compare_after, require_unseen, scores_before

@@ -21,6 +21,10 @@ class FalseDiscoveryRate(FDRThresholdConfig, Threshold):
     weights: most neurons are not members, so the bulk tells what non-members look like (an empirical
     null, Efron 2004). A network without outstanding neurons is empty. If more than half of the weights
     are equal, as in a sparse map, the null has no spread: every other weight on a tested side stands out.
+
+    Examples
+    --------
+    >>> networks.masks(fbn.FalseDiscoveryRate(0.05)).sum(dim=1)
     """
 
     @override

@@ -9,7 +9,12 @@ from fbn_exp.thresholds.config import TopThresholdConfig
 
 
 class TopFraction(TopThresholdConfig, Threshold):
-    """The given fraction of all neurons, those with the largest weights: networks of equal size."""
+    """The given fraction of all neurons, those with the largest weights: networks of equal size.
+
+    Examples
+    --------
+    >>> networks.masks(fbn.TopFraction(0.02)).sum(dim=1)
+    """
 
     @override
     def masks(self, maps: Tensor) -> Tensor:

@@ -8,7 +8,12 @@ from fbn_exp.thresholds.config import ZThresholdConfig
 
 
 class ZThreshold(ZThresholdConfig, Threshold):
-    """Members have a weight more than ``value`` standard deviations above the mean, as in the paper."""
+    """Members have a weight more than ``value`` standard deviations above the mean, as in the paper.
+
+    Examples
+    --------
+    >>> networks.masks(fbn.ZThreshold(1.96)).sum(dim=1)
+    """
 
     @override
     def masks(self, maps: Tensor) -> Tensor:

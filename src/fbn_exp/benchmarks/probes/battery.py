@@ -11,7 +11,12 @@ from fbn_exp.datasets.config import Split
 
 
 class Probes(ProbesConfig, Harness):
-    """Tasks of the battery."""
+    """Tasks of the battery.
+
+    Examples
+    --------
+    >>> fbn.score(lm, fbn.Probes(["grammar"], limit=4), lesion, controls=1)
+    """
 
     include_path = str(probes.folder())
 

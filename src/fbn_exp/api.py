@@ -1,0 +1,270 @@
+"""The public API: the stages of the scripts as calls, each usable alone."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+import yaml
+from hydra.utils import get_class
+
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.cache import ScoreCache
+from fbn_exp.benchmarks.comparison import Comparison
+from fbn_exp.benchmarks.evaluator import Scorer, evaluate
+from fbn_exp.config.folder import CONF
+from fbn_exp.config.register import SCHEMAS
+from fbn_exp.core.checks import require_choice
+from fbn_exp.core.layout import Site
+from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.datasets.files import FilesDataset
+from fbn_exp.interventions.controls import draw_controls
+from fbn_exp.interventions.rules import NoIntervention
+from fbn_exp.interventions.target import no_target
+from fbn_exp.interventions.targeted import TargetedIntervention
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.extractor import fitted, networks_of
+from fbn_exp.report.scores import comparison_row
+from fbn_exp.signals.base import Signals
+from fbn_exp.signals.config import SignalsConfig, Storage
+from fbn_exp.signals.recording import recorded
+
+CACHE = Path("outputs/cache")
+
+
+def load_model(name: str, *, cache: str | Path = CACHE, **settings: Any) -> LanguageModel:
+    """Load a language model.
+
+    Parameters
+    ----------
+    name : str
+        An option of ``conf/model`` such as ``smollm2``, a hub id, a local folder, or a ``.gguf`` file.
+    cache : path
+        Folder in which a converted GGUF file is kept.
+    **settings
+        Fields of ``ModelConfig``, such as ``dtype="float32"`` or ``device="cuda"``.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        If a setting is out of range, or the model cannot be found, reached or read.
+
+    Examples
+    --------
+    >>> lm = fbn.load_model("gpt2", dtype="float32")
+    """
+    _, fields = _option("model", name) or (None, {"name": name})
+    return load(ModelConfig(**{**fields, **settings}), Path(cache))
+
+
+def load_texts(source: str | Sequence[str], lm: LanguageModel, **settings: Any) -> Texts:
+    """Sample texts as token ids of a model.
+
+    Parameters
+    ----------
+    source : str or sequence of str
+        An option of ``conf/dataset`` such as ``wiki`` or ``agnews``, or local files.
+    lm : LanguageModel
+        Its tokenizer is used.
+    **settings
+        Fields of the dataset, such as ``n_texts=100``, ``split="test"``, ``seed=1``.
+
+    Raises
+    ------
+    ConfigError, DatasetError
+        If a setting is out of range, or the texts are missing or too few.
+
+    Examples
+    --------
+    >>> texts = fbn.load_texts("wiki", lm, n_texts=100, tokens_per_text=128)
+    >>> texts = fbn.load_texts(["mine.txt", "yours.jsonl"], lm)
+    """
+    option = _option("dataset", source) if isinstance(source, str) else None
+    if option is None:
+        paths = [source] if isinstance(source, str) else list(source)
+        return FilesDataset(paths, **settings).sample(lm.tokenizer)
+    schema, fields = option
+    dataset: TextDataset = get_class(schema._target_)(**{**fields, **settings})  # type: ignore[attr-defined]
+    return dataset.sample(lm.tokenizer)
+
+
+def record(
+    lm: LanguageModel,
+    texts: Texts,
+    *,
+    site: str = "mlp_output",
+    standardise: str = "none",
+    skip_first: int = 0,
+    batch_tokens: int = 2048,
+) -> Signals:
+    """Run texts through a model and keep what its neurons do, in memory.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The model; interventions on it stay on.
+    texts : Texts
+        As ``load_texts`` returns them.
+    site : str
+        ``mlp_output``, ``mlp_hidden``, ``attention_output`` or ``block_output``.
+    standardise : str
+        ``none``, ``zscore`` (every neuron over tokens) or ``row_l2`` (every token).
+    skip_first : int
+        Leading tokens of each text that are left out: attention sinks sit there.
+    batch_tokens : int
+        Tokens of a batch, padding included.
+
+    Returns
+    -------
+    Signals
+        T tokens × N neurons, float32.
+
+    Raises
+    ------
+    SignalError
+        If an activation is not finite, or no token is left.
+
+    Examples
+    --------
+    >>> fbn.record(lm, texts, standardise="zscore", skip_first=1)
+    Signals(10,823 tokens × 17,280 neurons of SmolLM2-135M-Instruct.Q4_1, mlp_output)
+    """
+    config = SignalsConfig(
+        first_tokens_excluded=skip_first,
+        standardise=standardise,  # type: ignore[arg-type]  # a name becomes its member
+        batch_tokens=batch_tokens,
+        storage=Storage.memory,
+    )
+    # in memory: the folder stays empty, unless several ranks share the work
+    layout = lm.layout(require_choice(Site, "site", site))
+    with TemporaryDirectory() as scratch, recorded(lm, texts, layout, config, Path(scratch)) as signals:
+        return signals
+
+
+def fit(method: Decomposition, signals: Signals, *, keep_time_courses: bool = False) -> FunctionalNetworks:
+    """Decompose signals into networks.
+
+    Parameters
+    ----------
+    method : Decomposition
+        Such as ``ICA(n_components=10)``; it is fitted, and keeps what it learned.
+    signals : Signals
+        As ``record`` returns them.
+    keep_time_courses : bool
+        Keep the networks' time courses, shape (T, K), in ``networks.time_courses``.
+
+    Raises
+    ------
+    MethodError
+        If the signals hold fewer independent tokens or neurons than networks are asked for.
+
+    Examples
+    --------
+    >>> networks = fbn.fit(fbn.ICA(n_components=10), signals)
+    >>> networks
+    FunctionalNetworks(10 networks over 30 × 576 neurons, mlp_output, of SmolLM2-135M-Instruct.Q4_1)
+    """
+    learned = fitted(method, signals)
+    return networks_of(learned, signals, {"method": asdict(method)}, keep_time_courses)
+
+
+def load_networks(folder: str | Path) -> FunctionalNetworks:
+    """Read networks that ``extract.py`` or ``networks.save`` wrote.
+
+    Raises
+    ------
+    NetworksError
+        If a file is missing, truncated, changed, or not of this format.
+
+    Examples
+    --------
+    >>> networks = fbn.load_networks("outputs/extract/2026-01-31/12-00-00/networks")
+    """
+    return FunctionalNetworks.load(Path(folder).expanduser())
+
+
+@dataclass(frozen=True, repr=False)
+class Scores:
+    """Scores of a model under an intervention, each beside its baseline and controls.
+
+    Attributes
+    ----------
+    comparisons : list of Comparison
+        One for each task and metric.
+    """
+
+    comparisons: list[Comparison]
+
+    def __repr__(self) -> str:
+        changes = (
+            f"{each.score.name} {each.baseline.value:.4g} → {each.score.value:.4g}"
+            for each in self.comparisons
+        )
+        return f"Scores({', '.join(changes)})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each task and metric: value, baseline, difference with its interval, controls."""
+        return pd.DataFrame([comparison_row(each) for each in self.comparisons])
+
+
+def score(
+    lm: LanguageModel,
+    benchmark: Benchmark,
+    lesion: TargetedIntervention | None = None,
+    *,
+    controls: int = 5,
+    seed: int = 0,
+    cache: str | Path = CACHE,
+) -> Scores:
+    """Score a model under an intervention, beside the untouched model and matched controls.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The model.
+    benchmark : Benchmark
+        Such as ``Perplexity("wiki")``.
+    lesion : TargetedIntervention or None
+        As ``Inhibit([3]).on(networks)`` gives it; None scores the untouched model.
+    controls : int
+        Draws of each kind of control; 0 for none.
+    seed : int
+        Of the draws.
+    cache : path
+        Scores are kept in it, and computed once.
+
+    Raises
+    ------
+    BenchmarkError
+        If the benchmark scores texts that the networks were fitted on, or cannot be scored.
+
+    Examples
+    --------
+    >>> fbn.score(lm, fbn.Perplexity("wiki"), lesion, controls=20).to_frame()
+    """
+    benchmark.prepare(lm)
+    store = ScoreCache(Path(cache) / "scores")
+    if lesion is None:
+        target = no_target(lm.layout(Site.mlp_output))
+        scorer = Scorer(lm, target.layout, benchmark, store)
+        return Scores(evaluate(scorer, NoIntervention(), target, {}).comparisons)
+    lesion.networks.require_unseen(benchmark.text_digests())
+    drawn = draw_controls(lesion.target, controls, seed) if controls else {}
+    scorer = Scorer(lm, lesion.target.layout, benchmark, store)
+    return Scores(evaluate(scorer, lesion.intervention, lesion.target, drawn).comparisons)
+
+
+def _option(group: str, name: str) -> tuple[type, dict[str, Any]] | None:
+    """Schema and fields of ``conf/<group>/<name>.yaml``, None if there is no such file."""
+    file = CONF / group / f"{name}.yaml"
+    if not file.is_file():
+        return None
+    fields = yaml.safe_load(file.read_text(encoding="utf-8"))
+    schema = fields.pop("defaults")[0].removeprefix("/schema/").removesuffix("@_here_")
+    # what refers to another part of a composed config has its default here
+    return SCHEMAS[schema], {key: value for key, value in fields.items() if not str(value).startswith("${")}

@@ -1,0 +1,61 @@
+"""An intervention on the neurons of given networks, ready to be applied to a model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.target import Target
+from fbn_exp.models.load import LanguageModel
+from fbn_exp.networks.artifact import FunctionalNetworks
+
+if TYPE_CHECKING:
+    from fbn_exp.interventions.rules import Intervention
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TargetedIntervention:
+    """An intervention and the neurons that it is about.
+
+    Attributes
+    ----------
+    intervention : Intervention
+        What happens to them.
+    target : Target
+        The neurons.
+    networks : FunctionalNetworks
+        Where they come from.
+    """
+
+    intervention: "Intervention"
+    target: Target
+    networks: FunctionalNetworks
+
+    def __repr__(self) -> str:
+        chosen = ", ".join(map(str, self.target.networks))
+        return f"{self.intervention.describe()} on networks {chosen}: {self.target.size:,} neurons"
+
+    @property
+    def edit(self) -> Edit:
+        """Scale and shift of every neuron."""
+        return self.intervention.edit(self.target)
+
+    @contextmanager
+    def applied(self, lm: LanguageModel) -> Iterator[LanguageModel]:
+        """Intervene on a running model while the context is open; weights are not touched.
+
+        Raises
+        ------
+        LayoutError, NetworksError
+            If the networks belong to another model or site, or to other weights.
+
+        Examples
+        --------
+        >>> with fbn.Inhibit([3]).on(networks).applied(lm):
+        ...     print(lm.generate("The train"))
+        """
+        self.networks.require_layout(lm.layout(self.target.layout.site), lm.name)
+        self.networks.require_weights(lm.weight_digest, lm.name)
+        with applied(lm.model, self.target.layout, self.edit):
+            yield lm
