@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fbn_exp.core.checks import require_at_least, require_positive
+from fbn_exp.core.checks import require_positive
 from fbn_exp.core.errors import ConfigError
 
 
@@ -46,7 +46,7 @@ class ProcessesConfig(LaunchConfig):
 
     def __post_init__(self) -> None:
         if self.num_processes is not None:
-            require_at_least("launch.num_processes", self.num_processes, 1)
+            require_positive("launch.num_processes", self.num_processes)
         require_positive("launch.timeout_minutes", self.timeout_minutes)
         if self.config_file is not None and not Path(self.config_file).expanduser().is_file():
             raise ConfigError(f"launch.config_file: there is no file {self.config_file}")
@@ -86,8 +86,8 @@ class AccelerateConfig(ProcessesConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least("launch.jobs_at_once", self.jobs_at_once, 1)
-        require_at_least("launch.num_machines", self.num_machines, 1)
+        require_positive("launch.jobs_at_once", self.jobs_at_once)
+        require_positive("launch.num_machines", self.num_machines)
         if self.num_machines > 1 and (self.main_process_ip is None or self.main_process_port == 0):
             raise ConfigError(
                 f"launch.num_machines is {self.num_machines}: set launch.main_process_ip and "
@@ -131,8 +131,8 @@ class ClusterConfig(ProcessesConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least("launch.nodes", self.nodes, 1)
-        require_at_least("launch.limit_minutes", self.limit_minutes, 1)
+        require_positive("launch.nodes", self.nodes)
+        require_positive("launch.limit_minutes", self.limit_minutes)
         if self.num_processes is not None:
             require_division(self.num_processes, self.nodes)
 
@@ -163,7 +163,7 @@ class SlurmConfig(ClusterConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least("launch.jobs_at_once", self.jobs_at_once, 1)
+        require_positive("launch.jobs_at_once", self.jobs_at_once)
 
 
 @dataclass
