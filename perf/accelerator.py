@@ -23,7 +23,7 @@ from fbn_exp.datasets.batches import length_batches
 from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.recording import recorded

@@ -10,7 +10,7 @@ from measure import Cost, Row, bare, peaked, ratio, save, smollm2, texts, timed
 
 from fbn_exp.core.layout import Site
 from fbn_exp.interventions.edit import Edit, applied
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 
 def write(lm: LanguageModel, ids: torch.Tensor) -> None:

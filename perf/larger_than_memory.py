@@ -23,7 +23,7 @@ from fbn_exp.core.moments import row_chunks
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.config import Split
 from fbn_exp.methods.fastica import FastICA
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.config import SignalsConfig, Storage
 from fbn_exp.signals.recording import recorded
 

@@ -21,7 +21,8 @@ from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.load import load
 from fbn_exp.networks import matching
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.recording import recorded

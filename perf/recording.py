@@ -20,7 +20,7 @@ from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Texts
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.methods.subspace import leading_subspace
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.recording import recorded
 

@@ -13,7 +13,8 @@ import torch
 from zoo import EMBEDDED, REPOSITORY, TINY
 
 from fbn_exp.models.config import ModelConfig, Precision
-from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.load import load
 from fbn_exp.models.random import byte_tokenizer, random_model
 
 # models are tiny, and threads that wait for each other on a busy machine make them a hundred times slower

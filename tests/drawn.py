@@ -9,7 +9,7 @@ from zoo import ZOO
 
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer
 
 LENGTHS = (7, 3, 12, 1, 5, 12, 2)

@@ -11,7 +11,7 @@ from fbn_exp.core.moments import NeuronStatistics, RowNorms
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.methods.pca import PCA
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import Extraction
 from fbn_exp.report.html.content import report_content

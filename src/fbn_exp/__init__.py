@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fbn_exp.methods.fastica import FastICA as ICA  # noqa: N814 - an abbreviation
     from fbn_exp.methods.pca import PCA
     from fbn_exp.methods.random import RandomRotation
-    from fbn_exp.models.load import LanguageModel
+    from fbn_exp.models.language_model import LanguageModel
     from fbn_exp.networks.artifact import FunctionalNetworks
     from fbn_exp.signals.base import Signals
     from fbn_exp.thresholds.fdr import FalseDiscoveryRate
@@ -53,7 +53,7 @@ _PUBLIC = {
     "Harness": "benchmarks.harness",
     "ICA": "methods.fastica:FastICA",
     "Inhibit": "interventions.rules",
-    "LanguageModel": "models.load",
+    "LanguageModel": "models.language_model",
     "Mean": "interventions.rules",
     "NeuronLayout": "core.layout",
     "PCA": "methods.pca",

@@ -26,7 +26,8 @@ from fbn_exp.interventions.target import no_target
 from fbn_exp.interventions.targeted import TargetedIntervention
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import fitted, networks_of
 from fbn_exp.report.scores import comparison_row

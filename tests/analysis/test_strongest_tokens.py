@@ -8,7 +8,7 @@ from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.moments import NeuronStatistics, RowNorms
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer, random_model
 from fbn_exp.signals.base import Signals
 

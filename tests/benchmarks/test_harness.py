@@ -13,7 +13,7 @@ from zoo import TINY
 from fbn_exp.benchmarks.harness import Harness
 from fbn_exp.core.errors import BenchmarkError, ConfigError
 from fbn_exp.models.config import ModelConfig, Precision
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer, random_model
 
 CHOICE = """

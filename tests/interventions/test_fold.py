@@ -13,7 +13,7 @@ from fbn_exp.core.layout import Site
 from fbn_exp.interventions.edit import Edit, applied, no_edit
 from fbn_exp.interventions.fold import export, folded
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer, random_model
 from fbn_exp.models.sites import resolve
 

@@ -13,7 +13,8 @@ from fbn_exp.config.register import register
 from fbn_exp.core.errors import LayoutError, ModelError
 from fbn_exp.core.layout import Site
 from fbn_exp.models.config import ModelConfig, Precision
-from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.load import load
 from fbn_exp.models.random import byte_tokenizer, random_model
 
 TEXT = "Zwölf neurons,\n\ttwo  networks 🧠"

@@ -11,7 +11,7 @@ from fbn_exp.core.errors import ConfigError, SignalError
 from fbn_exp.core.layout import Site
 from fbn_exp.core.memmap import is_mapped
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig, Standardise, Storage
 from fbn_exp.signals.recording import recorded

@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 
 from fbn_exp.core.errors import ConfigError, TrainingError
 from fbn_exp.models.config import Precision
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import random_model
 from fbn_exp.training.checkpoints import last_checkpoint
 from fbn_exp.training.config import TrainerConfig

@@ -11,7 +11,7 @@ from fbn_exp.core.errors import ConfigError, TrainingError
 from fbn_exp.core.layout import Site
 from fbn_exp.interventions.target import OUTSIDE, Target
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.neuron_weights import neuron_weights
 from fbn_exp.models.random import byte_tokenizer
 from fbn_exp.training.config import TrainerConfig

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.methods.base import Decomposition
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.thresholds.base import Threshold

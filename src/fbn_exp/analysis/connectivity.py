@@ -16,7 +16,7 @@ from fbn_exp.core.errors import SignalError
 from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.methods.least_squares import least_squares_courses
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.signals.recording import recorded
 from fbn_exp.thresholds.base import Threshold

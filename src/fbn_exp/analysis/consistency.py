@@ -15,7 +15,7 @@ from fbn_exp.analysis.recurrence import Matches, NullComparison, Templates, with
 from fbn_exp.analysis.retest import Retest, retest
 from fbn_exp.core.errors import BenchmarkError, SignalError
 from fbn_exp.datasets.base import TextDataset, Texts
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.signals.recording import recorded
 from fbn_exp.thresholds.base import Threshold

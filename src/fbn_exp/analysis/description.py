@@ -10,7 +10,7 @@ from fbn_exp.analysis.connectivity import Connectivity, connectivity
 from fbn_exp.analysis.drivers import Drivers, drivers
 from fbn_exp.analysis.tokens import strongest_tokens
 from fbn_exp.core.errors import SignalError
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.extractor import Extraction
 from fbn_exp.thresholds.base import Threshold
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from fbn_exp.analysis.tokens import Array, Codes, TokenFeatures, token_features
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import NeuronStatistics
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 
 # a correlation of a half, "large" in Cohen (1988): the driver tells a quarter of the time course's variance

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.datasets.config import Split
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 
 class Benchmark(ABC):

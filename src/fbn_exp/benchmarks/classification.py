@@ -20,7 +20,7 @@ from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from fbn_exp.interventions.controls import Control
 from fbn_exp.interventions.edit import Edit, applied, no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from fbn_exp.benchmarks.config import NGRAM, GenerationConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
 from fbn_exp.models.generation import written
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 
 class Generation(GenerationConfig, Benchmark):

@@ -19,7 +19,7 @@ from fbn_exp.benchmarks.harness_model import harness_model
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core.errors import BenchmarkError, FbnError
 from fbn_exp.core.random_state import random_state_kept
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager

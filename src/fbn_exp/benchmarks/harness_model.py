@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fbn_exp.core import ranks
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 if TYPE_CHECKING:
     from lm_eval.models.huggingface import HFLM

@@ -18,7 +18,7 @@ from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 NATS_TO_BITS = 1 / math.log(2)
 

@@ -13,7 +13,7 @@ from fbn_exp.core.files import new_folder
 from fbn_exp.core.layout import Block, NeuronLayout, Site
 from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.models.hooks import visited
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.neuron_weights import expert_projection, last_projection, outputs_first
 from fbn_exp.models.offload import is_offloaded
 

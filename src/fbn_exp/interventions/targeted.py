@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.interventions.target import Target
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import GenerationConfig
 
 if TYPE_CHECKING:
-    from fbn_exp.models.load import LanguageModel
+    from fbn_exp.models.language_model import LanguageModel
 
 
 def written(lm: "LanguageModel", prompts: Sequence[Sequence[int]], new_tokens: int) -> list[list[int]]:
@@ -43,6 +42,8 @@ def end_ids(lm: "LanguageModel") -> frozenset[int]:
 @contextmanager
 def _plainly_greedy(lm: "LanguageModel", new_tokens: int, ends: frozenset[int]) -> Iterator[None]:
     """Put the model's own way to generate aside: it may punish repetition, which is measured here."""
+    from transformers import GenerationConfig  # late: it takes seconds, and a model that writes has it
+
     kept = lm.model.generation_config
     lm.model.generation_config = GenerationConfig(
         max_new_tokens=new_tokens,

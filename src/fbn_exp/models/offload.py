@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
-from accelerate.utils import align_module_device
 from torch import Tensor, nn
 
 
@@ -15,6 +14,8 @@ def is_offloaded(model: nn.Module) -> bool:
 
 def named_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Name and values of all parameters, as ``named_parameters``; offloaded ones are fetched one by one."""
+    from accelerate.utils import align_module_device  # late: it takes a second
+
     # what is tied is one parameter under two names; where one of them is offloaded, it is two
     twice = getattr(model, "all_tied_weights_keys", {}) if is_offloaded(model) else {}
     for name, weight in model.named_parameters():

@@ -7,7 +7,7 @@ from fbn_exp.core.errors import DiskError, NetworksError
 from fbn_exp.core.files import digest
 from fbn_exp.core.locks import held
 from fbn_exp.datasets.base import Texts
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import Extractor
 from fbn_exp.thresholds.base import Threshold

@@ -13,7 +13,7 @@ from fbn_exp.core.package_file import version
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.methods.per_block import PerBlock
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig

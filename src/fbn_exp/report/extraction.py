@@ -9,7 +9,6 @@ from fbn_exp.analysis.description import Description
 from fbn_exp.analysis.drivers import FEATURES, Drivers
 from fbn_exp.core.moments import RowNorms
 from fbn_exp.methods.base import Convergence
-from fbn_exp.networks.extractor import Extraction
 from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
@@ -32,24 +31,6 @@ DRIVERS = (
     "driver_domain",
     *(f"driver_{name}" for name in FEATURES),
 )
-
-
-def extraction_metrics(found: Extraction) -> dict[str, float]:
-    """Numbers about the signals and the fit, known before anything is told of the networks."""
-    signals, norms = found.signals, found.signals.row_norms
-    method = {"seconds": found.seconds, **found.method.metrics_}
-    return {
-        "signals/tokens": signals.values.shape[0],
-        "signals/neurons": signals.values.shape[1],
-        "signals/texts": len(signals.texts),
-        "signals/row_norm_median": norms.median,
-        "signals/row_norm_largest": norms.largest,
-        "signals/outlier_tokens": norms.outliers,
-        "signals/outlier_share": norms.outlier_share,
-        "recording/tokens_per_second": signals.tokens_per_second,
-        **{f"method/{name}": value for name, value in method.items()},
-        "explained_variance": found.method.explained_variance_,
-    }
 
 
 def present_extraction(

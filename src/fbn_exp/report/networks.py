@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from fbn_exp.networks.extractor import Extraction
 from fbn_exp.networks.masks import intersection_over_union
 
 
@@ -20,4 +21,22 @@ def mask_metrics(masks: Tensor) -> dict[str, float]:
         "networks/largest_size": float(sizes.max()),
         "networks/largest_iou": float(pairs.max()) if len(pairs) else 0.0,
         "networks/mean_iou": float(pairs.mean()) if len(pairs) else 0.0,
+    }
+
+
+def extraction_metrics(found: Extraction) -> dict[str, float]:
+    """Numbers about the signals and the fit, known before anything is told of the networks."""
+    signals, norms = found.signals, found.signals.row_norms
+    method = {"seconds": found.seconds, **found.method.metrics_}
+    return {
+        "signals/tokens": signals.values.shape[0],
+        "signals/neurons": signals.values.shape[1],
+        "signals/texts": len(signals.texts),
+        "signals/row_norm_median": norms.median,
+        "signals/row_norm_largest": norms.largest,
+        "signals/outlier_tokens": norms.outliers,
+        "signals/outlier_share": norms.outlier_share,
+        "recording/tokens_per_second": signals.tokens_per_second,
+        **{f"method/{name}": value for name, value in method.items()},
+        "explained_variance": found.method.explained_variance_,
     }

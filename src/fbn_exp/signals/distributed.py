@@ -18,7 +18,7 @@ from fbn_exp.core.memmap import release
 from fbn_exp.core.moments import CHUNK_VALUES
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.config import SignalsConfig
 
 log = logging.getLogger(__name__)

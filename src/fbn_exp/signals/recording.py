@@ -18,7 +18,7 @@ from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.models.hooks import visited
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.distributed import fill_together

@@ -17,7 +17,7 @@ from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.cache import obtain_networks
 from fbn_exp.networks.extractor import Extractor

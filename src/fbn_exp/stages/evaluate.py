@@ -14,16 +14,14 @@ from fbn_exp.core.checks import typed
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.config import ControlsConfig
 from fbn_exp.interventions.controls import draw_controls
-from fbn_exp.interventions.fold import export
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target, choose_target, no_target
-from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.console import show
-from fbn_exp.report.lesions import keep_lesion
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.scores import present_evaluation
-from fbn_exp.stages.analyse import analyse
 from fbn_exp.stages.build import Parts, built, extraction_parts
 from fbn_exp.stages.rank_resources import rank_resources
 from fbn_exp.stages.results import keep, objective_of, opened_run, track
@@ -52,6 +50,8 @@ def run(cfg: DictConfig) -> float | None:
     parts = extraction_parts(cfg)
     intervention = built(cfg.intervention, Intervention)  # type: ignore[type-abstract]
     if cfg.analysis is not None:
+        from fbn_exp.stages.analyse import analyse  # late, as it imports what draws
+
         analysis = built(cfg.analysis, Analysis)  # type: ignore[type-abstract]
         return ranks.run_on_leader(lambda: analyse(cfg, parts, analysis), rank_resources(parts))
     benchmark = built(cfg.benchmark, Benchmark)  # type: ignore[type-abstract]
@@ -78,6 +78,8 @@ def _evaluate(
             folder.add_metrics(mask_metrics(networks.masks(parts.threshold)))
             folder.write()
         if cfg.export.path is not None:
+            from fbn_exp.interventions.fold import export  # late: it knows weights of every architecture
+
             # before anything is scored: an edit that cannot be folded is said at once
             export(lm, target.layout, intervention.edit(target), Path(cfg.export.path).expanduser())
             log.info("model with the intervention in its weights: %s", cfg.export.path)
@@ -93,6 +95,8 @@ def _evaluate(
         found = present_evaluation(evaluation)
         keep(found, folder, parts.figures.dpi)
         if networks is not None and _is_lesion_of_one(evaluation, networks, lm):
+            from fbn_exp.report.lesions import keep_lesion  # late, as it imports what draws
+
             keep_lesion(evaluation, networks, parts.threshold, parts.cache, benchmark.key(), cfg.networks)
         track(tracked, folder, None if networks is None else networks.provenance)
     show(found)

@@ -2,22 +2,15 @@
 
 from omegaconf import DictConfig
 
-from fbn_exp.analysis.description import describe
-from fbn_exp.benchmarks.lesions import known_lesions, lesion_folder
 from fbn_exp.core import ranks
 from fbn_exp.core.run_folder import RunFolder
-from fbn_exp.models.load import LanguageModel, load
+from fbn_exp.models.load import load
 from fbn_exp.networks.cache import cache_entry, keep_networks
 from fbn_exp.networks.extractor import Extraction
-from fbn_exp.reliability.icasso import Centrotypes
-from fbn_exp.report.console import show
-from fbn_exp.report.extraction import extraction_metrics, present_extraction
-from fbn_exp.report.html.content import report_content
-from fbn_exp.report.html.page import write_report
-from fbn_exp.report.presentation import Presentation
+from fbn_exp.report.networks import extraction_metrics
 from fbn_exp.stages.build import Parts, extraction_parts
 from fbn_exp.stages.rank_resources import rank_resources
-from fbn_exp.stages.results import keep, opened_run, track
+from fbn_exp.stages.results import opened_run, track
 from fbn_exp.thresholds.base import Threshold
 
 
@@ -56,7 +49,10 @@ def _extract(cfg: DictConfig, parts: Parts) -> float:
                 # the cache may have room where the run folder has none
                 entry = cache_entry(extractor, lm, texts, parts.cache)
                 keep_networks(extraction.networks, entry, parts.threshold)
-            found = _describe(parts, lm, extraction, folder)
+            # late: pictures take seconds to import, while the model could be at work
+            from fbn_exp.stages.describe import describe_extraction, show
+
+            found = describe_extraction(parts, lm, extraction, folder)
         track(tracked, folder)
         provenance = extraction.networks.provenance
         tracked.networks(str(provenance["model"]), folder.artifacts["networks"], provenance)
@@ -75,19 +71,3 @@ def _save(extraction: Extraction, threshold: Threshold, folder: RunFolder) -> No
     extraction.networks.save(folder.artifacts["networks"], threshold)
     folder.add_metrics(extraction_metrics(extraction))
     folder.write()
-
-
-def _describe(parts: Parts, lm: LanguageModel, extraction: Extraction, folder: RunFolder) -> Presentation:
-    """Keep tables, pictures, numbers and the page about the networks."""
-    wanted, method = parts.figures, extraction.method
-    described = describe(lm, extraction, parts.threshold, wanted.strongest_tokens, wanted.context_tokens)
-    report = method.report_ if isinstance(method, Centrotypes) else None
-    found = present_extraction(described, report, wanted.max_networks)
-    keep(found, folder, wanted.dpi)
-    lesions = known_lesions(lesion_folder(extraction.networks, parts.cache))
-    page = report_content(described, found.remarks, lesions, wanted.max_networks, wanted.context_tokens)
-    file = folder.path / "report.html"
-    write_report(page, file)
-    folder.artifacts["report"] = file
-    folder.write()
-    return found

@@ -22,7 +22,8 @@ from fbn_exp.interventions.fold import export
 from fbn_exp.interventions.rules import NoIntervention
 from fbn_exp.interventions.target import Target, choose_target
 from fbn_exp.models.config import ModelConfig, Precision
-from fbn_exp.models.load import LanguageModel, take
+from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.load import take
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.console import show
 from fbn_exp.report.training import Training, present_forgetting, present_training

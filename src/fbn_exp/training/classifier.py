@@ -10,7 +10,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from fbn_exp.core.errors import TrainingError
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 
 def classifier(lm: LanguageModel, labels: Sequence[str], seed: int) -> LanguageModel:

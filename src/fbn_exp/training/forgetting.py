@@ -15,7 +15,7 @@ from fbn_exp.core.errors import TrainingError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Texts
 from fbn_exp.interventions.edit import no_edit
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
 

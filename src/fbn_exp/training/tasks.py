@@ -16,7 +16,7 @@ from fbn_exp.core.errors import TrainingError
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import pad
 from fbn_exp.datasets.config import Split
-from fbn_exp.models.load import LanguageModel
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.training.classifier import classifier
 from fbn_exp.training.config import ClassificationTaskConfig, LanguageModelingTaskConfig, TaskConfig
 

@@ -1,0 +1,159 @@
+"""A loaded language model with its tokenizer."""
+
+import functools
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fbn_exp.core.errors import ModelError
+from fbn_exp.core.layout import NeuronLayout, Site
+from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.generation import written
+from fbn_exp.models.offload import device_of, named_weights
+from fbn_exp.models.sites import resolve
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+CLASSIFIER = "ForSequenceClassification"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LanguageModel:
+    """A loaded model, its tokenizer, and where both came from.
+
+    Attributes
+    ----------
+    model : PreTrainedModel
+        In evaluation mode.
+    tokenizer : PreTrainedTokenizerBase
+        Its own tokenizer.
+    config : ModelConfig
+        What was asked for.
+    revision : str or None
+        Commit of the hub repository, where there is one.
+
+    Examples
+    --------
+    >>> lm = fbn.load_model("smollm2")
+    >>> lm.generate("The train", new_tokens=5)
+    """
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    config: ModelConfig
+    revision: str | None
+
+    def __repr__(self) -> str:
+        return f"LanguageModel({self.name}, {self.dtype}, on {self.device})"
+
+    @property
+    def name(self) -> str:
+        """Name that the model was asked by, of a GGUF file the file's."""
+        name = self.config.name
+        return Path(name).stem if name.endswith(".gguf") else name
+
+    @property
+    def provenance(self) -> dict[str, str | None]:
+        """Everything that tells this model from others, as plain json."""
+        return {
+            "model": self.name,
+            "revision": self.revision,
+            "weight_digest": self.weight_digest,
+            "dtype": self.dtype,
+        }
+
+    @property
+    def dtype(self) -> str:
+        """Number format of the weights, as ``float32``."""
+        return precision_name(self.model.dtype)
+
+    @property
+    def device(self) -> torch.device:
+        """Device that token ids go to."""
+        return device_of(self.model.get_input_embeddings())
+
+    @property
+    def pad_id(self) -> int:
+        """Token id for padding, which never enters a result."""
+        return padding_id(self.tokenizer)
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Labels of a sequence-classification head in the order of its outputs, None without such a head."""
+        if not type(self.model).__name__.endswith(CLASSIFIER):
+            return None
+        names: Any = self.model.config.id2label
+        return tuple(str(names[index]) for index in range(len(names)))
+
+    def require_language_head(self, what: str) -> None:
+        """Refuse what needs predictions of the next token, on a model that was trained to classify.
+
+        Raises
+        ------
+        ModelError
+            If the model has a classification head instead.
+        """
+        if self.labels is not None:
+            raise ModelError(
+                f"{what} needs a language model, {self.name} has a head for {len(self.labels)} labels "
+                "instead: take benchmark=classification, or the model that it was trained from"
+            )
+
+    def generate(self, prompt: str, new_tokens: int = 48) -> str:
+        """Text that the model writes after a prompt, greedily; interventions on it stay on.
+
+        Examples
+        --------
+        >>> lm.generate("The train", new_tokens=5)
+        ' left the station at noon'
+        """
+        self.require_language_head("generate")
+        ids = self.tokenizer(prompt)["input_ids"]
+        text = self.tokenizer.decode(written(self, [ids], new_tokens)[0], skip_special_tokens=True)
+        assert isinstance(text, str)
+        return text
+
+    @functools.cached_property
+    def weight_digest(self) -> str:
+        """Sha256 over all weights rounded to bfloat16: the same whether loaded in float32 or bfloat16."""
+        digest = hashlib.sha256()
+        for name, weight in named_weights(self.model):
+            rounded = weight.to(torch.bfloat16) if weight.is_floating_point() else weight
+            digest.update(name.encode())
+            digest.update(rounded.reshape(-1).cpu().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019 - one model is kept in memory at a time anyway
+    def forward_rate(self) -> float:
+        """Tokens per second of a short forward pass, to tell how long a run will take."""
+        ids = torch.zeros(4, 64, dtype=torch.long, device=self.device)
+        with torch.inference_mode():
+            self._wait(self.model(input_ids=ids[:1], use_cache=False).logits)
+            started = time.perf_counter()
+            self._wait(self.model(input_ids=ids, use_cache=False).logits)
+        return ids.numel() / (time.perf_counter() - started)
+
+    @staticmethod
+    def _wait(result: torch.Tensor) -> None:
+        """Wait until an accelerator has computed a result: reading a value does."""
+        result.flatten()[-1].item()
+
+    def layout(self, site: Site) -> NeuronLayout:
+        """Neurons of a site in this model."""
+        return resolve(self.model, site, self.config.paths)
+
+
+def padding_id(tokenizer: "PreTrainedTokenizerBase") -> int:
+    """Token id for padding: the tokenizer's own, or else that of the end of a text, or else 0."""
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return int(next((each for each in known if each is not None), 0))
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    """Number format as configs name it: ``float32``."""
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,35 @@
+"""Tables, pictures, numbers and the page about the networks of one extraction."""
+
+from fbn_exp.analysis.description import describe
+from fbn_exp.benchmarks.lesions import known_lesions, lesion_folder
+from fbn_exp.core.run_folder import RunFolder
+from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.networks.extractor import Extraction
+from fbn_exp.reliability.icasso import Centrotypes
+from fbn_exp.report.console import show
+from fbn_exp.report.extraction import present_extraction
+from fbn_exp.report.html.content import report_content
+from fbn_exp.report.html.page import write_report
+from fbn_exp.report.presentation import Presentation
+from fbn_exp.stages.build import Parts
+from fbn_exp.stages.results import keep
+
+__all__ = ["describe_extraction", "show"]
+
+
+def describe_extraction(
+    parts: Parts, lm: LanguageModel, extraction: Extraction, folder: RunFolder
+) -> Presentation:
+    """Keep tables, pictures, numbers and the page in the run folder."""
+    wanted, method = parts.figures, extraction.method
+    described = describe(lm, extraction, parts.threshold, wanted.strongest_tokens, wanted.context_tokens)
+    report = method.report_ if isinstance(method, Centrotypes) else None
+    found = present_extraction(described, report, wanted.max_networks)
+    keep(found, folder, wanted.dpi)
+    lesions = known_lesions(lesion_folder(extraction.networks, parts.cache))
+    page = report_content(described, found.remarks, lesions, wanted.max_networks, wanted.context_tokens)
+    file = folder.path / "report.html"
+    write_report(page, file)
+    folder.artifacts["report"] = file
+    folder.write()
+    return found
