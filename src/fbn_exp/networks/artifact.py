@@ -1,4 +1,4 @@
-"""Functional networks: K maps over the neurons of a layout, their masks and overlap, on disk and back."""
+"""Functional networks: K maps over the neurons of a layout, with their masks, saved to and loaded from disk."""
 
 import json
 import logging
@@ -37,20 +37,20 @@ class FunctionalNetworks:
     Attributes
     ----------
     maps : Tensor of shape (K, N), float32
-        Weight of every neuron in every network, in units of the signal; the peak of each is positive.
+        Weight of every neuron in every network, in units of the signal; the peak of each map is positive.
     layout : NeuronLayout
         Order of the neurons.
     statistics : dict of str to list of float
-        Numbers per network, such as ``explained_variance_ratio``.
+        Statistics per network, such as ``explained_variance_ratio``.
     neurons : dict of str to Tensor of shape (N,)
-        Numbers per neuron over the texts, such as ``mean_absolute`` activation.
+        Statistics per neuron over the texts, such as ``mean_absolute`` activation.
     provenance : dict
         Model, weights, texts, method, seed and versions that the maps come from.
     blocks : tuple of int, of length K, optional
-        Index of the block that each network was sought in, where each block was decomposed by itself; its
-        map is 0 outside. None for networks of the whole model.
+        Index of the block that each network was extracted from, where blocks were decomposed separately; its
+        map is 0 in all other blocks. None for networks of the whole model.
     time_courses : Tensor of shape (T, K), optional
-        Of the texts that the maps come from, unit variance over tokens, where they were asked for; not saved.
+        Activity of each network over the T tokens, with unit variance, if it was kept; not saved.
 
     Examples
     --------
@@ -81,42 +81,44 @@ class FunctionalNetworks:
                 raise NetworksError(f"{len(self.blocks)} blocks are given for {len(self.maps)} networks")
             n_blocks = len(self.layout.blocks)
             if outside := [block for block in self.blocks if not 0 <= block < n_blocks]:
-                raise NetworksError(f"networks are said to be of blocks {outside}, there are {n_blocks}")
+                raise NetworksError(
+                    f"networks are assigned to blocks {outside}, the layout has blocks 0 to {n_blocks - 1}"
+                )
 
     def __len__(self) -> int:
         return self.maps.shape[0]
 
     def masks(self, threshold: Threshold) -> Tensor:
-        """Members of each network under a rule, bool of shape (K, N).
+        """Masks of the members of each network under a threshold, bool of shape (K, N).
 
-        A network of one block is judged among the neurons of that block: beside the zeros of all others
-        nearly each of its own would stand out.
+        A network of a single block is thresholded among the neurons of that block: among the zeros of all
+        other blocks, nearly every neuron of its block would stand out.
         """
-        return self._where_sought(threshold.masks, torch.bool)
+        return self._by_block(threshold.masks, torch.bool)
 
     def z_scores(self) -> Tensor:
-        """Weights standardised over the neurons that masks are judged among, float64 of shape (K, N)."""
-        return self._where_sought(z_scores, torch.float64)
+        """Weights standardised over the neurons that are thresholded together, float64 of shape (K, N)."""
+        return self._by_block(z_scores, torch.float64)
 
-    def _where_sought(self, rule: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
-        """A rule for maps, applied to the whole model or to each network's block; 0 outside."""
+    def _by_block(self, rule: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
+        """Apply a rule to maps of the whole model, or to each map within its block; 0 in all other blocks."""
         if self.blocks is None:
             return rule(self.maps)
-        together = torch.zeros(self.maps.shape, dtype=dtype)
-        of_network = torch.tensor(self.blocks)
+        result = torch.zeros(self.maps.shape, dtype=dtype)
+        block_of_network = torch.tensor(self.blocks)
         for index in sorted(set(self.blocks)):
-            rows = (of_network == index).nonzero()[:, 0]
+            rows = (block_of_network == index).nonzero()[:, 0]
             columns = self.layout.blocks[index].columns
-            together[rows, columns] = rule(self.maps[rows, columns])
-        return together
+            result[rows, columns] = rule(self.maps[rows, columns])
+        return result
 
     def require_layout(self, layout: NeuronLayout, model_name: str) -> None:
-        """Check that a model has the neurons that the maps are about.
+        """Check that a model has the neurons that the maps describe.
 
         Raises
         ------
         LayoutError
-            Naming both sides.
+            If its layout differs; the message names both layouts.
         """
         if layout != self.layout:
             raise LayoutError(
@@ -132,16 +134,18 @@ class FunctionalNetworks:
         Parameters
         ----------
         scored : frozenset of str or None
-            Digests of those texts, None if they cannot be told.
+            Digests of the texts, None if they are unknown.
 
         Raises
         ------
         BenchmarkError
-            If a text is on both sides.
+            If the two share a text.
         """
         fitted = self.provenance.get("text_digests")
         if scored is None or fitted is None:
-            log.info("it cannot be told whether the networks come from texts that this benchmark scores")
+            log.info(
+                "not checked whether the networks were extracted from texts that this benchmark scores: digests unknown"
+            )
             return
         if shared := scored & set(fitted):
             raise BenchmarkError(
@@ -151,12 +155,12 @@ class FunctionalNetworks:
             )
 
     def to_frame(self, threshold: Threshold | None = None) -> pd.DataFrame:
-        """One row per network: size, statistics, where its neurons are.
+        """Table with one row per network: size, statistics, share of its neurons in each block.
 
         Parameters
         ----------
         threshold : Threshold, optional
-            Which neurons are members; ``ZThreshold()``, z > 1.96, by default.
+            Rule of membership; ``ZThreshold()``, z > 1.96, by default.
         """
         return network_table(self.masks(threshold or ZThreshold()), self.layout, self.statistics)
 
@@ -168,14 +172,14 @@ class FunctionalNetworks:
         network : int
             Its index.
         threshold : Threshold, optional
-            Which neurons are members; ``ZThreshold()``, z > 1.96, by default.
+            Rule of membership; ``ZThreshold()``, z > 1.96, by default.
 
         Raises
         ------
         NetworksError
             If there is no such network.
         """
-        # the one import that points up the floors: people look for it here
+        # the only import from a higher layer: users look for plotting here
         from fbn_exp.report.figures.networks import network_map
 
         if network not in range(len(self)):
@@ -186,7 +190,7 @@ class FunctionalNetworks:
         return network_map(scores, mask, self.layout, f"network {network}", explained, rule.describe())
 
     def require_weights(self, digest: str, model_name: str) -> None:
-        """Check that a model has the very weights that the maps were extracted from.
+        """Check that a model has the weights that the maps were extracted from.
 
         Raises
         ------
@@ -200,16 +204,18 @@ class FunctionalNetworks:
             )
 
     def save(self, folder: Path, threshold: Threshold) -> None:
-        """Write ``networks.safetensors`` and ``networks.json``; an interrupted save leaves nothing.
+        """Write ``networks.safetensors`` and ``networks.json``; an interrupted save leaves no file.
 
         Masks are not stored: the json states each network's size and share per block at ``threshold``,
         for a reader without this package.
         """
         masks = self.masks(threshold)
-        tensors = {"maps": self.maps, **{f"neuron_{name}": each for name, each in self.neurons.items()}}
+        tensors = {"maps": self.maps, **{f"neuron_{name}": tensor for name, tensor in self.neurons.items()}}
         # safetensors refuses tensors that share memory
-        copies = {name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()}
-        with new_folder(folder, sum(each.nbytes for each in copies.values())) as partial:
+        copies = {
+            name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+        }
+        with new_folder(folder, sum(tensor.nbytes for tensor in copies.values())) as partial:
             save_file(copies, partial / TENSORS)
             write_json(
                 partial / DESCRIPTION,
@@ -251,7 +257,9 @@ class FunctionalNetworks:
         try:
             layout = NeuronLayout.from_dict(description["layout"])
             statistics = _statistics(description["networks"])
-            neurons = {name.removeprefix("neuron_"): each for name, each in tensors.items() if name != "maps"}
+            neurons = {
+                name.removeprefix("neuron_"): tensor for name, tensor in tensors.items() if name != "maps"
+            }
             provenance, blocks = description["provenance"], _blocks(description["networks"])
             return cls(tensors["maps"], layout, statistics, neurons, provenance, blocks)
         except (LookupError, TypeError, ValueError, AttributeError, FbnError) as error:
@@ -262,13 +270,13 @@ class FunctionalNetworks:
 
 def _statistics(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:
     names = [name for name in summaries[0] if name not in ("index", "size", "block_shares", "block")]
-    return {name: [float(each[name]) for each in summaries] for name in names}
+    return {name: [float(summary[name]) for summary in summaries] for name in names}
 
 
 def _blocks(summaries: list[dict[str, Any]]) -> tuple[int, ...] | None:
     if "block" not in summaries[0]:
         return None
-    return tuple(int(each["block"]) for each in summaries)
+    return tuple(int(summary["block"]) for summary in summaries)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
@@ -289,9 +297,11 @@ def _read_description(folder: Path) -> dict[str, Any]:
 def _read_tensors(folder: Path, sha256: str) -> dict[str, Tensor]:
     file = folder / TENSORS
     if not file.is_file():
-        raise NetworksError(f"{folder} is incomplete: {TENSORS} is missing")
+        raise NetworksError(f"{folder} is incomplete: {TENSORS} is missing; extract again")
     if file_digest(file) != sha256:
-        raise NetworksError(f"{file} is truncated or changed: its digest is not the one in {DESCRIPTION}")
+        raise NetworksError(
+            f"{file} is truncated or changed: its digest is not the one in {DESCRIPTION}; extract again"
+        )
     try:
         return load_file(file)
     except SafetensorError as error:

@@ -1,4 +1,4 @@
-"""Networks for a stage that does not extract them itself: from a folder, from the cache, or made now."""
+"""Networks from a folder or from the cache, extracted where they are missing."""
 
 import logging
 from pathlib import Path
@@ -21,7 +21,7 @@ def cache_entry(extractor: Extractor, lm: LanguageModel, texts: Texts, cache: Pa
 
 
 def keep_networks(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
-    """Put networks into the cache, unless they are there; a cache without room for them is said."""
+    """Save networks in the cache unless they are there; a full disk is logged as an error."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     with held(entry):
         if not entry.is_dir():
@@ -37,17 +37,17 @@ def obtain_networks(
     scratch: Path,
     same_weights: bool = True,
 ) -> FunctionalNetworks:
-    """Networks from ``folder``, or those that the config describes.
+    """Load networks from ``folder`` or from the cache, or extract them.
 
     Parameters
     ----------
     folder : str or None
-        What ``extract.py`` wrote; None takes the cache entry for exactly this model, these texts, signals
-        and method, and makes it if it is missing or broken.
+        Folder written by ``extract.py``; None takes the cache entry for exactly this model, these texts,
+        signals and method, and extracts it if it is missing or broken.
     extractor : Extractor
-        Makes them where they are missing.
+        Extracts networks that are missing.
     lm : LanguageModel
-        The model that they are for.
+        Model that the networks belong to.
     cache : Path
         Folder of the cache.
     threshold : Threshold
@@ -55,7 +55,7 @@ def obtain_networks(
     scratch : Path
         Folder for signals beyond the memory budget.
     same_weights : bool
-        Whether networks in ``folder`` must be of the model's very weights.
+        Whether networks in ``folder`` must have been extracted from the model's weights.
 
     Raises
     ------
@@ -74,19 +74,19 @@ def obtain_networks(
     with held(entry):
         if entry.is_dir():
             try:
-                found = FunctionalNetworks.load(entry)
+                cached = FunctionalNetworks.load(entry)
             except NetworksError as error:
-                log.warning("cached networks are broken and made again: %s", error)
+                log.warning("cached networks are broken, extracting again: %s", error)
             else:
                 log.info("networks from the cache: %s", entry)
-                return found
+                return cached
         with extractor.extracted(lm, texts, scratch) as extraction:
             _save(extraction.networks, entry, threshold)
             return extraction.networks
 
 
 def _save(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
-    """The run can go on with networks that the cache has no room for."""
+    """Save networks in the cache; a full disk is logged, since the run can go on without the entry."""
     try:
         networks.save(entry, threshold)
     except DiskError as error:

@@ -1,4 +1,4 @@
-"""Text → signals → networks, as one call: the core of every stage that needs networks."""
+"""Extract networks from texts: sample, record, fit. Every stage that needs networks calls it."""
 
 import logging
 import time
@@ -21,7 +21,7 @@ from fbn_exp.signals.recording import recorded
 
 log = logging.getLogger(__name__)
 
-# the threshold is there only where reliability uses it
+# settings that determine the networks; the threshold is one of them only where reliability uses it
 DETERMINING = ("signals", "method", "reliability", "threshold")
 
 
@@ -32,15 +32,15 @@ class Extractor:
     Attributes
     ----------
     site : Site
-        Where neurons are read.
+        Place in each block where neurons are read.
     dataset : TextDataset
         The texts.
     signals : SignalsConfig
-        How activations become signals.
+        Preprocessing that turns activations into signals.
     method : Decomposition
-        Finds networks in them.
+        Extracts networks from the signals.
     config : mapping
-        The same in plain json, for provenance and cache keys.
+        These settings in plain json, for provenance and cache keys.
     """
 
     site: Site
@@ -50,13 +50,13 @@ class Extractor:
     config: Mapping[str, Any]
 
     def texts(self, lm: LanguageModel) -> Texts:
-        """Sample the texts, as token ids of this model."""
+        """Sample the texts and tokenise them for this model."""
         texts = self.dataset.sample(lm.tokenizer)
         log.info("%d texts, %s tokens from %s", len(texts), f"{texts.n_tokens:,}", texts.source)
         return texts
 
     def key(self, lm: LanguageModel, texts: Texts) -> dict[str, Any]:
-        """Everything that determines the networks, as plain json."""
+        """Cache key: all that determines the networks, as plain json."""
         return {
             "weights": lm.weight_digest,
             "dtype": lm.dtype,
@@ -75,7 +75,7 @@ class Extractor:
         lm : LanguageModel
             The model.
         texts : Texts
-            As ``texts`` samples them.
+            Result of ``texts``.
         scratch : Path
             Folder for signals beyond the memory budget.
 
@@ -93,7 +93,7 @@ class Extractor:
 
 
 def fitted(method: Decomposition, signals: Signals) -> Decomposition:
-    """Fit a method to signals, to all neurons or block by block; return what holds the components."""
+    """Fit a method to signals, over all neurons or block by block, and return the fitted decomposition."""
     whole = PerBlock(method, signals.layout) if method.per_block else method
     return whole.fit(signals.values, signals.rows)
 
@@ -101,14 +101,14 @@ def fitted(method: Decomposition, signals: Signals) -> Decomposition:
 def networks_of(
     method: Decomposition, signals: Signals, config: Mapping[str, Any], keep_time_courses: bool = False
 ) -> FunctionalNetworks:
-    """Networks of a fitted method.
+    """Build networks from a fitted method.
 
     Parameters
     ----------
     method : Decomposition
-        Fitted to the signals.
+        Decomposition, fitted.
     signals : Signals
-        Their texts, layout and statistics of the neurons are kept.
+        Signals that it was fitted to; the networks keep their texts, layout and neuron statistics.
     config : mapping
         Settings in plain json, for provenance.
     keep_time_courses : bool
@@ -145,18 +145,18 @@ def networks_of(
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """Networks and what they were found in; the signals are gone when the context closes.
+    """Networks with the signals they were extracted from; the signals are deleted when the context closes.
 
     Attributes
     ----------
     networks : FunctionalNetworks
-        What was found.
+        Extracted networks.
     signals : Signals
-        Where.
+        Signals of all texts.
     seconds : float
-        How long it took to find them, recording not counted.
+        Duration of the fit, without recording.
     method : Decomposition
-        What found them.
+        Fitted method.
     """
 
     networks: FunctionalNetworks

@@ -1,4 +1,4 @@
-"""Masks of networks: where their neurons are, and how far they overlap."""
+"""Masks of networks: size, distribution over blocks, overlap."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +26,7 @@ def intersection_over_union(masks: Tensor, others: Tensor) -> Tensor:
 def network_table(
     masks: Tensor, layout: NeuronLayout, statistics: Mapping[str, Sequence[float]]
 ) -> pd.DataFrame:
-    """One row per network: size, statistics, where its neurons are."""
+    """Table with one row per network: size, statistics, share of its neurons in each block."""
     shares = block_shares(masks, layout)
     main = shares.argmax(dim=1)
     table = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Matching two sets of networks, and what random masks of the same sizes would give."""
+"""Match two sets of networks one to one (Hungarian method), and measure the similarity of their maps."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 
 def absolute_correlation(maps: Tensor, others: Tensor) -> Tensor:
-    """|Pearson r| over neurons of every pair of maps (K, N) and (L, N), shape (K, L); a flat map has 0."""
+    """|Pearson r| over neurons of every pair of maps (K, N) and (L, N), shape (K, L); a constant map has 0."""
     return (_standardised(maps) @ _standardised(others).T).abs().clamp_max(1).double()
 
 
@@ -19,14 +19,14 @@ def _standardised(maps: Tensor) -> Tensor:
 
 
 def partners(similarity: Array) -> NDArray[np.int64]:
-    """Partner of each row of a similarity matrix (K, L) by the best one-to-one matching, shape (K,).
+    """Partner of each row of a similarity matrix (K, L) in the best one-to-one matching, shape (K,).
 
-    The assignment with the largest sum (Hungarian method); −1 for rows that are left over where K > L.
+    The assignment with the largest sum (Hungarian method); −1 for rows without a partner where K > L.
     """
-    found = np.full(len(similarity), -1, dtype=np.int64)
+    partner = np.full(len(similarity), -1, dtype=np.int64)
     rows, columns = linear_sum_assignment(similarity, maximize=True)
-    found[rows] = columns
-    return found
+    partner[rows] = columns
+    return partner
 
 
 def matched(similarity: Array) -> Array:

@@ -31,7 +31,7 @@ def chance_of_match(
     widths : sequence of int
         Neurons of each block.
     minimum_iou : float
-        The IoU of a match exceeds it.
+        Threshold that the IoU exceeds.
     """
     overlap = np.ones(1)
     for size, other, width in zip(sizes, other_sizes, widths, strict=True):
@@ -42,17 +42,17 @@ def chance_of_match(
 
 
 class ShuffledMasks:
-    """IoU of fixed masks with random masks that have the sizes of given ones in every block.
+    """IoU of fixed masks with random masks that have given sizes in every block.
 
-    The neurons of each block are permuted at random, one permutation for all masks of a set, so that
-    random masks also overlap one another as the given ones do.
+    The neurons of each block are permuted at random, with one permutation for all masks of a set, so that
+    random masks also overlap one another as the given masks do.
 
     Parameters
     ----------
     fixed : Tensor of shape (K, N), bool
-        Masks that stay.
+        Masks that are not permuted.
     layout : NeuronLayout
-        Where the blocks are.
+        Layout of the neurons in blocks.
     """
 
     def __init__(self, fixed: Tensor, layout: NeuronLayout) -> None:
@@ -61,13 +61,13 @@ class ShuffledMasks:
         self._blocks = [(block.offset, block.width) for block in layout.blocks]
 
     def intersection_over_union(self, members: csr_matrix, rng: np.random.Generator) -> Array:
-        """IoU (K, L) of the fixed masks with one draw for masks (L, N), as ``sparse`` gives them."""
+        """IoU (K, L) of the fixed masks with one random permutation of ``sparse`` masks (L, N)."""
         order = np.concatenate([offset + rng.permutation(width) for offset, width in self._blocks])
         moved = csr_matrix((members.data, order[members.indices], members.indptr), shape=members.shape)
         shared = (moved @ self._fixed).T
         union = self._sizes[:, None] + np.diff(members.indptr)[None, :] - shared
-        found: Array = shared / np.maximum(union, 1)
-        return found
+        iou: Array = shared / np.maximum(union, 1)
+        return iou
 
 
 def sparse(masks: Tensor) -> csr_matrix:
@@ -76,9 +76,10 @@ def sparse(masks: Tensor) -> csr_matrix:
 
 
 def upper_p_value(observed: Array, null: Array) -> Array:
-    """Share of draws (D, …) that reach an observed value (…), the observed one counted among them.
+    """One-sided p value: share of null draws (D, …) that reach the observed value (…).
 
-    Never 0: (1 + number reached) / (1 + D), as of Phipson & Smyth (2010).
+    The observed value counts as a draw, so that p is never 0: (1 + number reached) / (1 + D), see
+    Phipson & Smyth (2010).
     """
     reached = (null >= observed - 1e-12).sum(axis=0)
     return (1 + reached) / (1 + len(null))
@@ -87,15 +88,15 @@ def upper_p_value(observed: Array, null: Array) -> Array:
 def swap_p_value(observed: Array, null: Array, draws: int, rng: np.random.Generator) -> Array:
     """One-sided paired permutation test of sums over texts, shape (K,).
 
-    If the observed values were of the same kind as the null's, each text's pair could be swapped
-    without harm: the sum of differences is compared with its values under random swaps.
+    Under the null hypothesis the two values of a text are exchangeable: the sum of differences is compared
+    with its distribution under random swaps.
 
     Parameters
     ----------
     observed, null : array of shape (n, K)
-        A value of each text and its counterpart.
+        Value of each text, and its counterpart under the null.
     draws : int
-        Random swaps.
+        Number of random swaps of all texts.
     rng : Generator
         Source of the swaps.
     """
@@ -105,10 +106,10 @@ def swap_p_value(observed: Array, null: Array, draws: int, rng: np.random.Genera
 
 
 def phase_randomiser(n_tokens: int, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """Random rotation of the phases of time courses (T, n), the same in every column.
+    """Make a function that randomises the phases of time courses (T, n), alike in every column.
 
-    Prichard & Theiler 1994: cross-correlations at all lags (around the end) are kept, since phases of
-    all columns turn by the same random angle.
+    Circular cross-correlations at all lags are kept, since the phases of all columns are rotated by the
+    same random angles (Prichard & Theiler 1994).
     """
     n_frequencies = n_tokens // 2 + 1
     angle = 2 * math.pi * torch.rand(n_frequencies, generator=generator, dtype=torch.float64)
@@ -126,15 +127,15 @@ def phase_randomiser(n_tokens: int, generator: torch.Generator) -> Callable[[Ten
 
 
 def random_lags(signals: Tensor, generator: torch.Generator) -> Tensor:
-    """A lag for every column of signals (T, N), uniform over all T."""
+    """Random lag for every column of signals (T, N), uniform over 0 … T − 1."""
     return torch.randint(len(signals), (signals.shape[1],), generator=generator)
 
 
 @contextmanager
 def shifted(signals: Tensor, lags: Tensor) -> Iterator[None]:
-    """Roll every column of signals (T, N) by its own lag, in place, and back at the end, bit for bit.
+    """Shift every column of signals (T, N) circularly by its own lag, in place; undo it on exit, bit for bit.
 
-    Each neuron keeps its values and its spectrum; what neurons have in common is broken.
+    Each neuron keeps its values and its spectrum; the dependence between neurons is destroyed.
     """
     _roll(signals, lags)
     try:
@@ -150,7 +151,7 @@ def _roll(signals: Tensor, lags: Tensor) -> None:
 
 
 def column_chunks(signals: Tensor) -> Iterator[slice]:
-    """Slices of columns, so that no temporary is as large as the signals."""
+    """Yield slices of columns, small enough that no temporary array is as large as the signals."""
     width = max(1, CHUNK_VALUES // len(signals))
     for start in range(0, signals.shape[1], width):
         yield slice(start, start + width)
