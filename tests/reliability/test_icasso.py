@@ -28,7 +28,7 @@ def world():
 
 def assess(method, signals, texts=TEXTS, **options):
     settings = {"runs": 8, "surrogates": 6, **options}
-    return Icasso(**settings).around(method, RULE).fit(signals, texts)
+    return Icasso(**settings).wrap(method, RULE).fit(signals, texts)
 
 
 class SameNetworks(Decomposition):

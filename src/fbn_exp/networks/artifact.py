@@ -1,4 +1,4 @@
-"""Functional networks: K maps over the neurons of a layout, with their masks, saved to and loaded from disk."""
+"""Functional networks: K maps over the neurons of a layout, with their masks, saving and loading."""
 
 import json
 import logging
@@ -81,9 +81,7 @@ class FunctionalNetworks:
                 raise NetworksError(f"{len(self.blocks)} blocks are given for {len(self.maps)} networks")
             n_blocks = len(self.layout.blocks)
             if outside := [block for block in self.blocks if not 0 <= block < n_blocks]:
-                raise NetworksError(
-                    f"networks are assigned to blocks {outside}, the layout has blocks 0 to {n_blocks - 1}"
-                )
+                raise NetworksError(f"networks name blocks {outside}, the layout has 0 to {n_blocks - 1}")
 
     def __len__(self) -> int:
         return self.maps.shape[0]
@@ -143,9 +141,7 @@ class FunctionalNetworks:
         """
         fitted = self.provenance.get("text_digests")
         if scored is None or fitted is None:
-            log.info(
-                "not checked whether the networks were extracted from texts that this benchmark scores: digests unknown"
-            )
+            log.info("texts are unknown: networks may have been extracted from those that are scored")
             return
         if shared := scored & set(fitted):
             raise BenchmarkError(
@@ -210,12 +206,10 @@ class FunctionalNetworks:
         for a reader without this package.
         """
         masks = self.masks(threshold)
-        tensors = {"maps": self.maps, **{f"neuron_{name}": tensor for name, tensor in self.neurons.items()}}
+        tensors = {"maps": self.maps, **{f"neuron_{name}": data for name, data in self.neurons.items()}}
         # safetensors refuses tensors that share memory
-        copies = {
-            name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
-        }
-        with new_folder(folder, sum(tensor.nbytes for tensor in copies.values())) as partial:
+        copies = {name: data.clone(memory_format=torch.contiguous_format) for name, data in tensors.items()}
+        with new_folder(folder, sum(data.nbytes for data in copies.values())) as partial:
             save_file(copies, partial / TENSORS)
             write_json(
                 partial / DESCRIPTION,
@@ -257,9 +251,7 @@ class FunctionalNetworks:
         try:
             layout = NeuronLayout.from_dict(description["layout"])
             statistics = _statistics(description["networks"])
-            neurons = {
-                name.removeprefix("neuron_"): tensor for name, tensor in tensors.items() if name != "maps"
-            }
+            neurons = {name.removeprefix("neuron_"): data for name, data in tensors.items() if name != "maps"}
             provenance, blocks = description["provenance"], _blocks(description["networks"])
             return cls(tensors["maps"], layout, statistics, neurons, provenance, blocks)
         except (LookupError, TypeError, ValueError, AttributeError, FbnError) as error:
@@ -299,9 +291,7 @@ def _read_tensors(folder: Path, sha256: str) -> dict[str, Tensor]:
     if not file.is_file():
         raise NetworksError(f"{folder} is incomplete: {TENSORS} is missing; extract again")
     if file_digest(file) != sha256:
-        raise NetworksError(
-            f"{file} is truncated or changed: its digest is not the one in {DESCRIPTION}; extract again"
-        )
+        raise NetworksError(f"{file} is truncated or changed, as its digest shows: extract again")
     try:
         return load_file(file)
     except SafetensorError as error:

@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 
 def absolute_correlation(maps: Tensor, others: Tensor) -> Tensor:
-    """|Pearson r| over neurons of every pair of maps (K, N) and (L, N), shape (K, L); a constant map has 0."""
+    """|Pearson r| over neurons between maps (K, N) and (L, N), shape (K, L); 0 for a constant map."""
     return (_standardised(maps) @ _standardised(others).T).abs().clamp_max(1).double()
 
 

@@ -1,4 +1,4 @@
-"""What a choice of the config group ``reliability`` does: it stands between a method and its networks."""
+"""Interface of the config group ``reliability``: wrap a method so that its networks come with reliability."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,22 +14,22 @@ from fbn_exp.thresholds.base import Threshold
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityReport:
-    """What many fits say about networks.
+    """Reliability of networks over many fits.
 
     Attributes
     ----------
     statistics : mapping of str to Tensor of shape (K,), float64
-        Numbers per network, in the order of the networks.
+        Statistics per network, in the order of the networks.
     metrics : mapping of str to float
-        Numbers about all networks together.
+        Summaries over all networks.
     similarity : Tensor of shape (estimates, estimates)
         |r| over neurons between all estimates of all runs.
     labels : Tensor of shape (estimates,), int64
-        Network to whose cluster each estimate belongs.
+        Network whose cluster each estimate belongs to.
     null : Tensor of shape (null networks,)
         Reproducibility under the null, of all surrogates; empty without a null.
     null_name : str
-        What the null is, in words.
+        Description of the null, in words.
     orders : tuple of mapping
         One row per number of components of the model-order curve.
     """
@@ -44,28 +44,28 @@ class ReliabilityReport:
 
 
 class Reliability(ABC):
-    """A way to tell reliable networks from others."""
+    """Measure how reliable the networks of a method are."""
 
     uses_threshold: bool
 
     @abstractmethod
-    def around(self, method: Decomposition, threshold: Threshold) -> Decomposition:
-        """The decomposition whose networks are reported in the place of the method's own.
+    def wrap(self, method: Decomposition, threshold: Threshold) -> Decomposition:
+        """Wrap a method in a decomposition whose networks replace those of the method.
 
         Parameters
         ----------
         method : Decomposition
-            What finds networks; not fitted, and not changed.
+            Method to wrap; neither fitted nor changed.
         threshold : Threshold
-            Which neurons are members, where agreement of masks is asked.
+            Rule of membership, for the agreement of masks.
         """
 
 
 class NoReliability(NoReliabilityConfig, Reliability):
-    """One fit of the method, and no statement about it."""
+    """One fit of the method, without measures of reliability."""
 
     uses_threshold = False
 
     @override
-    def around(self, method: Decomposition, threshold: Threshold) -> Decomposition:
+    def wrap(self, method: Decomposition, threshold: Threshold) -> Decomposition:
         return method

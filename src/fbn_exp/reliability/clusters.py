@@ -1,4 +1,4 @@
-"""Clusters of networks over runs: which estimates are the same network, and how well they agree."""
+"""Clusters of estimates over runs, their quality and their reproducibility."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Clusters:
     labels : Tensor of shape (R · K,), int64
         Cluster of each estimate.
     centrotypes : Tensor of shape (K,), int64
-        Estimate that stands for each cluster.
+        Index of the estimate that represents each cluster.
     iq : Tensor of shape (K,)
         Quality index of each cluster.
     reproducibility : Tensor of shape (K,)
@@ -63,16 +63,16 @@ def average_linkage(similar: Tensor, n_clusters: int) -> Tensor:
     if len(similar) == 1:
         return torch.zeros(1, dtype=torch.int64)
     tree = linkage(squareform((1 - similar).numpy(), checks=False), "average")
-    # fcluster may return fewer where heights are tied, as those of identical runs are
+    # fcluster may return fewer clusters where heights are tied, as with identical runs
     return torch.from_numpy(cut_tree(tree, n_clusters)[:, 0].astype(np.int64))
 
 
 def quality(similar: Tensor, labels: Tensor, chosen: Tensor | None = None) -> Tensor:
     """Cluster quality index Iq (Himberg, Hyvärinen & Esposito 2004), shape (clusters,).
 
-    Mean |r| between different estimates of a cluster, less the mean |r| between them and all estimates
-    outside. As in the authors' program, an estimate is not compared with itself; a cluster with less
-    than two estimates agrees with nothing: its inside is 0.
+    Mean |r| between different estimates of a cluster, minus the mean |r| between them and all estimates
+    outside. As in the authors' program, an estimate is not compared with itself; in a cluster with fewer
+    than two estimates the first term is 0.
 
     Parameters
     ----------
@@ -94,19 +94,19 @@ def quality(similar: Tensor, labels: Tensor, chosen: Tensor | None = None) -> Te
 
 
 def centrotypes(similar: Tensor, labels: Tensor) -> Tensor:
-    """Of each cluster, the estimate with the largest sum of similarities to its members."""
+    """Centrotype of each cluster: the estimate with the largest sum of similarities to its members."""
     member = torch.nn.functional.one_hot(labels).to(similar.dtype)
     return (similar @ member).masked_fill(member == 0, -1.0).argmax(dim=0)
 
 
 def matched(similar: Tensor, centres: Tensor, n_runs: int) -> Tensor:
-    """In each run, the estimate that a one-to-one matching gives each network, shape (R, K)."""
+    """Index of the estimate in each run that is matched one to one to each network, shape (R, K)."""
     n_components = len(centres)
-    found = []
+    estimates = []
     for run in range(n_runs):
         table = similar[centres, run * n_components : (run + 1) * n_components]
-        found.append(torch.from_numpy(partners(table.numpy())) + run * n_components)
-    return torch.stack(found)
+        estimates.append(torch.from_numpy(partners(table.numpy())) + run * n_components)
+    return torch.stack(estimates)
 
 
 def reproducibility(similar: Tensor, centres: Tensor, n_runs: int) -> Tensor:

@@ -10,7 +10,7 @@ from fbn_exp.core.errors import ConfigError
 
 
 class Resample(StrEnum):
-    """What differs between the runs of a reliability analysis; ``both`` is half the runs of each kind."""
+    """Source of variation between runs; ``both`` is half of the runs of each kind."""
 
     both = "both"
     starts = "starts"
@@ -18,7 +18,7 @@ class Resample(StrEnum):
 
 
 class Surrogate(StrEnum):
-    """Null signals that reproducibility is compared with; ``none`` computes no p value."""
+    """Null signals that reproducibility is compared with; with ``none`` there are no p values."""
 
     phase = "phase"
     shift = "shift"
@@ -27,14 +27,14 @@ class Surrogate(StrEnum):
 
 @dataclass
 class ReliabilityConfig:
-    """How reliable the networks are."""
+    """Reliability of the networks."""
 
     _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
 
 @dataclass
 class NoReliabilityConfig(ReliabilityConfig):
-    """One fit, as the method does it."""
+    """One fit of the method, without measures of reliability."""
 
     _target_: str = field(default="fbn_exp.reliability.base.NoReliability", kw_only=True, repr=False)
 
@@ -46,15 +46,15 @@ class IcassoConfig(ReliabilityConfig):
     Attributes
     ----------
     runs : int
-        Number of fits, each from one random start; at least two of each kind.
+        Number of fits, each from a single random start; at least two of each kind.
     resample : Resample
-        ``starts`` fits all texts each time; ``texts`` draws texts with replacement, and a start; ``both`` is
-        half of the runs of either kind, in turn, clustered together.
+        ``starts`` fits all texts from new random starts; ``texts`` also draws texts with replacement;
+        ``both`` alternates between the two kinds of run and clusters them together.
     surrogate : Surrogate
-        Null of the p values: ``phase`` randomises the phases of the signals, alike in all neurons, ``shift``
-        moves every neuron by its own lag, ``none`` computes none.
+        Null of the p values: ``phase`` randomises the phases of the signals, alike in all neurons; ``shift``
+        shifts every neuron by its own lag; ``none`` leaves p values out.
     surrogates : int or None
-        Null data sets, each of which costs as much as the runs; None takes as many as give 100 null networks.
+        Null data sets, each of which costs as much as the runs; None takes enough for 100 null networks.
     orders : list of int
         Numbers of components of a model-order curve, each of which costs as much as the runs; empty is off.
 
@@ -74,7 +74,7 @@ class IcassoConfig(ReliabilityConfig):
     def __post_init__(self) -> None:
         self.resample = require_choice(Resample, "reliability.resample", self.resample)
         self.surrogate = require_choice(Surrogate, "reliability.surrogate", self.surrogate)
-        # a pair of runs of each kind is the least that can agree
+        # agreement needs at least two runs of each kind
         least = 4 if self.resample is Resample.both else 2
         rule = f"be at least {least} with reliability.resample={self.resample}"
         require(self.runs >= least, "reliability.runs", self.runs, rule)
@@ -82,4 +82,4 @@ class IcassoConfig(ReliabilityConfig):
             rule = "be at least 1; reliability.surrogate=none leaves p values out"
             require(self.surrogates >= 1, "reliability.surrogates", self.surrogates, rule)
         if wrong := [order for order in self.orders if order < 1]:
-            raise ConfigError(f"reliability.orders holds {wrong[0]}, each must be at least 1")
+            raise ConfigError(f"reliability.orders holds {wrong[0]}, every order must be at least 1")

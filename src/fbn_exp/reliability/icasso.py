@@ -1,4 +1,4 @@
-"""Icasso: networks that many runs agree on, with a p value and split-half reliability for each."""
+"""Icasso: networks that many runs agree on, each with a p value and its split-half reliability."""
 
 import math
 import time
@@ -24,7 +24,7 @@ from fbn_exp.reliability.runs import AnyFits, Fits, Run, changed
 from fbn_exp.reliability.split_half import aligned, split_half
 from fbn_exp.thresholds.base import Threshold
 
-# a p value cannot be smaller than one in this many
+# null networks by default; the smallest possible p value is one over this number plus one
 NULL_NETWORKS = 100
 
 
@@ -35,7 +35,7 @@ class Icasso(IcassoConfig, Reliability):
 
     @property
     def resampled(self) -> tuple[bool, ...]:
-        """Of each run, whether it draws texts."""
+        """Flag per run, true where the run draws texts."""
         if self.resample is Resample.both:
             return tuple(run % 2 == 1 for run in range(self.runs))
         return (self.resample is Resample.texts,) * self.runs
@@ -47,26 +47,26 @@ class Icasso(IcassoConfig, Reliability):
         return self.surrogates or math.ceil(NULL_NETWORKS / n_networks)
 
     @override
-    def around(self, method: Decomposition, threshold: Threshold) -> Decomposition:
+    def wrap(self, method: Decomposition, threshold: Threshold) -> Decomposition:
         return Centrotypes(method, self, threshold)
 
 
 class Centrotypes(Decomposition):
-    """Centres of the clusters that ``Icasso`` finds, in the place of one run's networks.
+    """Centrotypes of the clusters that ``Icasso`` finds, in place of the networks of a single run.
 
-    Each is the estimate with the largest sum of similarities to its cluster, with the time course over
-    all tokens that its own run gave it, so its map is in units of the signal as that of any network.
-    Time courses of different runs may correlate: the shares of variance then do not add up. Runs that do
-    not converge are kept and counted: a single fit would have reported them.
+    A centrotype is the estimate with the largest sum of similarities to its cluster. It keeps the time
+    course over all tokens from its run, so its map is in units of the signal, as that of any network.
+    Time courses of different runs may correlate: their shares of variance then do not add up. Runs that
+    do not converge are kept and counted: a single fit would have reported them.
 
     Parameters
     ----------
     method : Decomposition
-        What finds networks; not fitted, and not changed.
+        Method to repeat; neither fitted nor changed.
     plan : Icasso
-        How many runs, of which kind.
+        Number and kind of the runs.
     threshold : Threshold
-        Which neurons are members.
+        Rule of membership.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Centrotypes(Decomposition):
     explained_variance_ : float
         Share of the signals' variance that the time courses explain together.
     report_ : ReliabilityReport
-        What the runs say.
+        Reliability over the runs.
     """
 
     explained_variance_: float
@@ -100,13 +100,13 @@ class Centrotypes(Decomposition):
         fits = fits_at(self.n_components, self.method, widest)
         runs = fits.runs(self.plan.resampled, generator, "Runs")
         clusters = cluster(runs)
-        found = self._components(fits, runs, clusters)
+        components = self._components(fits, runs, clusters)
         metrics = {
             "runs": float(len(runs)),
             "runs_not_converged": float(sum(not run.converged for run in runs)),
             "seconds": time.perf_counter() - started,
         }
-        self._together = fits.explained(found.time_courses)
+        self._together = fits.explained(components.time_courses)
         metrics |= unusual(clusters.labels.bincount(), len(runs))
         self.metrics_ = {name: metrics[name] for name in ("runs", "runs_not_converged")}
         statistics = self._agreement(clusters) | self._masks(fits, runs, clusters)
@@ -114,7 +114,7 @@ class Centrotypes(Decomposition):
         if len(null):
             statistics |= significance(clusters.reproducibility, null)
         if n_texts > 1:
-            reported = found.maps * peak_signs(found.maps)[:, None]
+            reported = components.maps * peak_signs(components.maps)[:, None]
             halves = split_half(self.method, signals, rows, reported, self.threshold, generator)
             statistics |= halves.statistics()
             metrics |= halves.metrics()
@@ -127,10 +127,10 @@ class Centrotypes(Decomposition):
             DESCRIPTIONS[self.plan.surrogate],
             model_order_curve(self.plan.orders, widest, self.plan.resampled, generator),
         )
-        return found
+        return components
 
     def _widest(self, signals: Tensor) -> Decomposition:
-        """The method at the largest number of components that is asked for."""
+        """Method with the largest number of components that is asked for."""
         largest = changed(self.method, n_components=max(self.n_components, *self.plan.orders, 1))
         largest._check(signals)
         return largest
@@ -142,20 +142,21 @@ class Centrotypes(Decomposition):
         return fits.components(of_run, [estimate % count for estimate in chosen])
 
     def _agreement(self, clusters: Clusters) -> dict[str, Tensor]:
-        """Iq, also of each kind of run by itself, reproducibility and size of every cluster."""
-        found = {"iq": clusters.iq, "reproducibility": clusters.reproducibility}
+        """Iq (also of each kind of run separately), reproducibility and size of every cluster."""
+        statistics = {"iq": clusters.iq, "reproducibility": clusters.reproducibility}
         if self.plan.resample is Resample.both:
             texts = torch.tensor(self.plan.resampled).repeat_interleave(len(clusters.iq))
             for name, kind in (("iq_starts", ~texts), ("iq_texts", texts)):
-                found[name] = quality(clusters.similarity, clusters.labels, kind)
-        found["estimates"] = clusters.labels.bincount().double()
-        return found
+                statistics[name] = quality(clusters.similarity, clusters.labels, kind)
+        statistics["estimates"] = clusters.labels.bincount().double()
+        return statistics
 
     def _masks(self, fits: Fits, runs: Sequence[Run], clusters: Clusters) -> dict[str, Tensor]:
-        """Agreement of masks and of signs inside each cluster, one cluster after the other.
+        """Agreement of masks and of signs within each cluster, computed one cluster at a time.
 
-        Masks are compared with the sign of the reported network. ``sign_agreement`` is the share of a
-        cluster's estimates that have it by their own peak: the others alone would report the other side.
+        Estimates take the sign of the reported network before their masks are compared. ``sign_agreement``
+        is the share of a cluster's estimates whose own peak gives that sign; a fit that found one of the
+        others would have reported it with the opposite sign.
         """
         weights = torch.cat([run.weights for run in runs])
         masks, signs = [], []
@@ -165,8 +166,8 @@ class Centrotypes(Decomposition):
             maps = aligned(fits.maps(weights[clusters.labels == label]), reported)
             masks.append(mean_overlap(self.threshold.masks(maps)))
             signs.append(float((peak_signs(maps) > 0).double().mean()))
-        found = {"mask_agreement": masks, "sign_agreement": signs}
-        return {name: torch.tensor(values, dtype=torch.float64) for name, values in found.items()}
+        statistics = {"mask_agreement": masks, "sign_agreement": signs}
+        return {name: torch.tensor(values, dtype=torch.float64) for name, values in statistics.items()}
 
     def _null(self, n_networks: int, fits: AnyFits, signals: Tensor, generator: torch.Generator) -> Tensor:
         n_surrogates = self.plan.n_surrogates(n_networks)
@@ -190,10 +191,10 @@ class Centrotypes(Decomposition):
 
 
 def unusual(estimates: Tensor, n_runs: int) -> dict[str, float]:
-    """Numbers of networks that are two or more networks of each run, and that few runs find.
+    """Count the clusters that merge several networks of each run, and those that few runs contribute to.
 
-    Estimates are clustered by their maps: two networks of a run whose maps are alike, though their time
-    courses are not, end in one cluster, and leave room for one that hardly any run finds.
+    Estimates are clustered by their maps: two networks of a run with similar maps but different time
+    courses end in one cluster, which leaves another cluster to a network that hardly any run finds.
     """
     return {
         "networks_merged": float((estimates >= 1.5 * n_runs).sum()),
@@ -217,8 +218,8 @@ def mean_overlap(masks: Tensor) -> float:
 
 
 def summary(statistics: Mapping[str, Tensor]) -> dict[str, float]:
-    """Numbers over all networks."""
-    found = {"iq_smallest": float(statistics["iq"].min())}
+    """Summaries of the statistics over all networks."""
+    metrics = {"iq_smallest": float(statistics["iq"].min())}
     for name in (
         "iq",
         "iq_starts",
@@ -229,15 +230,15 @@ def summary(statistics: Mapping[str, Tensor]) -> dict[str, float]:
         "split_half",
     ):
         if name in statistics:
-            found[f"{name}_median"] = float(statistics[name].quantile(0.5))
+            metrics[f"{name}_median"] = float(statistics[name].quantile(0.5))
     if "p_value" in statistics:
-        found["networks_p_below_05"] = float((statistics["p_value"] < 0.05).sum())
-        found["networks_q_below_05"] = float((statistics["q_value"] < 0.05).sum())
-    return found
+        metrics["networks_p_below_05"] = float((statistics["p_value"] < 0.05).sum())
+        metrics["networks_q_below_05"] = float((statistics["q_value"] < 0.05).sum())
+    return metrics
 
 
 def null_summary(null: Tensor) -> dict[str, float]:
-    """Median and 95th percentile of the null's reproducibility."""
+    """Number of null networks, median and 95th percentile of their reproducibility."""
     if not len(null):
         return {}
     return {

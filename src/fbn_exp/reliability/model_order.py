@@ -1,4 +1,4 @@
-"""Reliability and explained variance over the number of components."""
+"""Model-order curve: reliability and explained variance over the number of components."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from fbn_exp.reliability.runs import AnyFits, Method, SubspaceFits, WholeFits, c
 
 
 def truncated(subspace: Subspace, n_components: int) -> Subspace:
-    """The first ``n_components`` dimensions of a subspace."""
+    """Keep the first ``n_components`` dimensions of a subspace."""
     return replace(
         subspace,
         scores=subspace.scores[:, :n_components],
@@ -23,7 +23,7 @@ def truncated(subspace: Subspace, n_components: int) -> Subspace:
 
 
 def fits_at(n_components: int, method: Method, fits: AnyFits) -> AnyFits:
-    """Fits with another number of components, in a subspace that is at least as large."""
+    """Fits with another number of components, in the same subspace, which must be at least as large."""
     other = changed(method, n_components=n_components)
     if isinstance(fits, SubspaceFits):
         assert isinstance(other, SubspaceDecomposition)
@@ -44,16 +44,16 @@ def model_order_curve(
     orders : sequence of int
         Numbers of components; where fits are in a subspace, at most its dimension.
     fits : Fits
-        Of the signals, to the largest number.
+        Fits to the signals at the largest number of components.
     resampled : sequence of bool
-        Runs of each number, as in ``Fits.runs``.
+        Flag per run, as in ``Fits.runs``.
     generator : Generator
         Source of starts and resampled texts.
 
     Returns
     -------
     tuple of mapping
-        ``n_components``, ``explained_variance`` of the subspace (nan for a method outside of it), Iq and
+        ``n_components``, ``explained_variance`` of the subspace (NaN for a method without a subspace), Iq and
         reproducibility over networks, share of runs that did not converge.
     """
     rows = []

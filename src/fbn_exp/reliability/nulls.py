@@ -1,4 +1,4 @@
-"""Reproducibility of networks of signals that have none."""
+"""Null distribution of reproducibility, from surrogate signals."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ def null_reproducibility(
     resampled: Sequence[bool],
     generator: torch.Generator,
 ) -> Tensor:
-    """Reproducibility of the networks of surrogates, found as those of the signals are.
+    """Reproducibility of the networks of surrogate signals, extracted as those of the signals are.
 
     RAICAR-N (Pendse, Borsook & Becerra 2011) pools the null networks of all surrogates, as here.
 
@@ -44,19 +44,19 @@ def null_reproducibility(
     ----------
     kind : Surrogate
         ``phase`` randomises the phases of the signals over tokens, alike in all neurons: covariance and
-        lagged covariance of the neurons stay, everything beyond (what ICA looks for) is Gaussian. A
-        small p says: more than the covariance of the neurons. A method that uses nothing else, such as
-        pca, has no small p here. ``shift`` moves every neuron's time course by its own random lag, around
-        the end: each neuron keeps its values and its course, the neurons are no longer related. A small
-        p says: more than single neurons by themselves.
+        lagged covariance of the neurons are kept, all higher-order structure (which ICA looks for) becomes
+        Gaussian. A small p means structure beyond the covariance of the neurons; a method that uses only
+        covariance, such as pca, does not reach a small p here. ``shift`` shifts every neuron's time course
+        circularly by its own random lag: each neuron keeps its values and its course, the neurons are no
+        longer related. A small p means structure beyond that of single neurons.
     n_surrogates : int
         Number of null data sets.
     fits : Fits
-        Of the signals.
+        Fits to the signals.
     signals : Tensor of shape (T, N), float32
-        Shifted in place and back, bit for bit; only then touched.
+        Shifted in place by ``shift`` and restored, bit for bit; otherwise not changed.
     resampled : sequence of bool
-        Runs, as for the signals.
+        Flag per run, the same as for the signals.
     generator : Generator
         Source of surrogates, starts and resampled texts.
 
@@ -64,24 +64,24 @@ def null_reproducibility(
     -------
     Tensor of shape (n_surrogates · K,), float64
     """
-    found = []
+    reproducibilities = []
     for _ in tqdm(range(n_surrogates), desc="Null", unit=" surrogate", leave=False):
         with surrogate(kind, fits, signals, generator) as null:
-            found.append(cluster(null.runs(resampled, generator, "Null runs")).reproducibility)
-    return torch.cat(found)
+            reproducibilities.append(cluster(null.runs(resampled, generator, "Null runs")).reproducibility)
+    return torch.cat(reproducibilities)
 
 
 @contextmanager
 def surrogate(
     kind: Surrogate, fits: AnyFits, signals: Tensor, generator: torch.Generator
 ) -> Iterator[AnyFits]:
-    """Fits to one surrogate of the signals."""
+    """Draw a surrogate of the signals and yield fits to it."""
     method, rows = fits.method, fits.rows
     if kind is Surrogate.shift:
         with shifted(signals, random_lags(signals, generator)):
             yield fits_of(method, signals, rows, generator)
     elif isinstance(fits, SubspaceFits):
-        # one linear map over tokens, orthogonal, mean kept: it commutes with the projection
+        # an orthogonal linear map over tokens that keeps the mean: it commutes with the projection
         turn = phase_randomiser(len(signals), generator)
         yield fits.with_scores(turn(fits.subspace.scores))
     else:

@@ -1,4 +1,4 @@
-"""Single fits of a method, from other random starts or to resampled texts."""
+"""Single fits of a method, from new random starts and to all or to resampled texts."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,24 +22,24 @@ from fbn_exp.methods.subspace import Subspace
 Method = TypeVar("Method", bound=Decomposition)
 # a direction of resampled signals below this share of the largest is rounding error
 RANK_TOLERANCE = 1e-10
-# what libraries beside torch take as a seed
+# scikit-learn takes no seeds from here on
 SEEDS = 2**31
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Networks of one fit, in memory wherever the signals are.
+    """Networks of one fit, on the device of the signals or on the CPU.
 
     Attributes
     ----------
     directions : Tensor of shape (K, D)
         Unit vectors whose products are the correlations of the maps over neurons.
     weights : Tensor of shape (K, D')
-        What ``Fits.maps`` makes maps of.
+        Weights that ``Fits.maps`` turns into maps.
     unmixing : Tensor of shape (K, D') or None
-        What ``Fits.components`` makes time courses of.
+        Weights that ``Fits.components`` turns into time courses.
     converged : bool
-        Whether the fit says that it did; true where a method has no such notion.
+        Whether the fit converged; true for a method that does not iterate.
     """
 
     directions: Tensor
@@ -57,25 +57,25 @@ class Fits(ABC):
         self.rows = rows
 
     def runs(self, resampled: Sequence[bool], generator: torch.Generator, progress: str) -> list[Run]:
-        """One fit for each entry of ``resampled``, from a new random start each.
+        """Fit once for each entry of ``resampled``, each time from a new random start.
 
-        Where the entry is true, to texts drawn with replacement, as many as there are.
+        Where the entry is true, the fit is to texts drawn with replacement, as many as there are.
 
         Raises
         ------
         MethodError
             If resampled texts hold fewer independent tokens than components.
         """
-        found = []
+        runs = []
         for resample in tqdm(resampled, desc=progress, unit=" run", leave=False):
             seed = int(torch.randint(SEEDS, (1,), generator=generator))
             drawn = draw_texts(self.rows, generator) if resample else None
-            found.append(self.run(drawn, seed))
-        return found
+            runs.append(self.run(drawn, seed))
+        return runs
 
     @abstractmethod
     def run(self, drawn: list[int] | None, seed: int) -> Run:
-        """One fit, to all tokens or to those of drawn texts."""
+        """Fit once, to all tokens or to those of drawn texts."""
 
     @abstractmethod
     def maps(self, weights: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Fits(ABC):
 
     @abstractmethod
     def components(self, chosen: Sequence[Run], rows: Sequence[int]) -> Components:
-        """Networks put together from runs: row ``rows[k]`` of ``chosen[k]`` is network k."""
+        """Assemble networks from runs: network k is row ``rows[k]`` of run ``chosen[k]``."""
 
     @abstractmethod
     def explained(self, time_courses: Tensor) -> float:
@@ -94,7 +94,7 @@ class SubspaceFits(Fits):
     """Fits inside one principal subspace: signals are whitened once, runs iterate in K dimensions.
 
     Resampled texts are rows of the scores, whitened again by the decomposition of a (T', K) matrix. The
-    subspace itself is that of all texts: how much it depends on them is asked by ``split_half``.
+    subspace itself is that of all texts; ``split_half`` measures how much it depends on them.
     """
 
     method: SubspaceDecomposition
@@ -115,7 +115,7 @@ class SubspaceFits(Fits):
         if drawn is not None:
             subspace, turn = resampled_subspace(self.subspace, torch.from_numpy(self.rows.of_texts(drawn)))
         method = one_start(self.method)
-        method.metrics_ = {}  # a method without iterations tells nothing of them
+        method.metrics_ = {}  # a method without iterations reports no convergence
         mixing = method.mixing(subspace, torch.Generator().manual_seed(seed)).cpu() @ turn.cpu()
         directions = torch.nn.functional.normalize(mixing @ self.root, dim=1)
         return Run(directions, mixing, torch.linalg.inv(mixing).T, converged(method))
@@ -128,7 +128,7 @@ class SubspaceFits(Fits):
     @override
     def components(self, chosen: Sequence[Run], rows: Sequence[int]) -> Components:
         mixing = torch.stack([run.weights[row] for run, row in zip(chosen, rows, strict=True)])
-        # each network keeps the time course that its own run gave it
+        # each network keeps the time course of the run that it comes from
         unmixing = torch.stack(
             [run.unmixing[row] for run, row in zip(chosen, rows, strict=True) if run.unmixing is not None]
         )
@@ -144,7 +144,7 @@ class SubspaceFits(Fits):
 
 
 class WholeFits(Fits):
-    """Fits of a method that needs the signals themselves; a resampled run copies its rows."""
+    """Fits of a method that needs the full signals; a resampled run copies its rows."""
 
     def __init__(self, method: Decomposition, signals: Tensor, rows: Rows) -> None:
         super().__init__(rows)
@@ -174,7 +174,7 @@ class WholeFits(Fits):
     @override
     def components(self, chosen: Sequence[Run], rows: Sequence[int]) -> Components:
         maps = torch.stack([run.weights[row] for run, row in zip(chosen, rows, strict=True)])
-        # the first step of dual regression: runs' own time courses are of other tokens
+        # the first step of dual regression: time courses of resampled runs are over other tokens
         return Components(maps, least_squares_courses(self.signals, maps), self.total_energy)
 
     @override
@@ -188,25 +188,25 @@ AnyFits = SubspaceFits | WholeFits
 
 
 def span(time_courses: Tensor) -> Tensor:
-    """Orthonormal basis of what time courses (T, K) span, of fewer columns where they are dependent."""
+    """Orthonormal basis of the span of time courses (T, K), with fewer columns where they are dependent."""
     left, values, _ = torch.linalg.svd(time_courses, full_matrices=False)
     return left[:, values > RANK_TOLERANCE * values[:1]]
 
 
 def changed(method: Method, **values: Any) -> Method:
-    """Copy of a method, not fitted, with other values of those settings that it has."""
-    names = {each.name for each in fields(method)}
+    """Copy of a method, not fitted, with other values for those of the given settings that it has."""
+    names = {setting.name for setting in fields(method)}
     return replace(method, **{name: value for name, value in values.items() if name in names})
 
 
 def one_start(method: Method) -> Method:
-    """Copy of a method, not fitted, that does one random start in each fit."""
+    """Copy of a method, not fitted, that uses a single random start per fit."""
     return changed(method, restarts=1)
 
 
 def converged(method: Decomposition) -> bool:
-    """Whether a fitted method converged, as far as it says."""
-    return all(each.converged for each in method.convergence_)
+    """True if all iterations of a fitted method converged, or if it has none."""
+    return all(fit.converged for fit in method.convergence_)
 
 
 def draw_texts(rows: Rows, generator: torch.Generator) -> list[int]:
@@ -217,7 +217,7 @@ def draw_texts(rows: Rows, generator: torch.Generator) -> list[int]:
 
 
 def resampled_subspace(subspace: Subspace, rows: Tensor) -> tuple[Subspace, Tensor]:
-    """The subspace as seen by some rows of the signals, any of them several times.
+    """Decompose a selection of rows of the signals, with repeats, within the subspace.
 
     Returns
     -------
@@ -246,7 +246,7 @@ def resampled_subspace(subspace: Subspace, rows: Tensor) -> tuple[Subspace, Tens
 
 
 def covariance_root(loadings: Tensor) -> Tensor:
-    """Symmetric root of the loadings' covariance over neurons, times N, shape (k, k), float64.
+    """Symmetric square root of the loadings' covariance over neurons, times N, shape (k, k), float64.
 
     Correlations of maps ``mixing @ loadings`` are cosines of the rows of ``mixing @ root``.
     """
@@ -262,5 +262,5 @@ def covariance_root(loadings: Tensor) -> Tensor:
 
 
 def unit_maps(maps: Tensor) -> Tensor:
-    """Maps (n, N), centred over neurons, of norm 1: their products are correlations; a flat map is 0."""
+    """Maps (n, N), centred over neurons, of norm 1: their products are correlations; a constant map is 0."""
     return torch.nn.functional.normalize(maps - maps.mean(dim=1, keepdim=True), dim=1)

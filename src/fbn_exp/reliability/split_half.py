@@ -1,4 +1,4 @@
-"""Networks of two halves of the texts: how well they agree with each other."""
+"""Split-half reliability: agreement of the networks of two halves of the texts."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from fbn_exp.thresholds.base import Threshold
 
 @dataclass(frozen=True, eq=False)
 class SplitHalf:
-    """Agreement of two halves.
+    """Agreement of the networks of two halves of the texts.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class SplitHalf:
     overlap : Tensor of shape (K,)
         Intersection over union of their masks.
     cosines : Tensor of shape (K,)
-        Of the principal angles between the subspaces that the halves' maps span, in decreasing order.
+        Cosines of the principal angles between the subspaces that the halves' maps span, in decreasing order.
     """
 
     correlation: Tensor
@@ -34,11 +34,11 @@ class SplitHalf:
     cosines: Tensor
 
     def statistics(self) -> dict[str, Tensor]:
-        """Numbers per network, under the names that they are reported by."""
+        """Statistics per network, by their names in the report."""
         return {"split_half": self.correlation, "split_half_overlap": self.overlap}
 
     def metrics(self) -> dict[str, float]:
-        """Numbers about the subspaces, likewise."""
+        """Summaries of the subspaces, by their names in the report."""
         return {
             "subspace_cosine_mean": float(self.cosines.mean()),
             "subspace_cosine_smallest": float(self.cosines.min()),
@@ -55,31 +55,30 @@ def split_half(
 ) -> SplitHalf:
     """Extract networks from two random halves of the texts, and compare them.
 
-    The networks of either half are matched one to one to the reported ones (Hungarian, |r|). What is
-    reported for a network is the agreement of its two matches with each other: these share no text,
-    whereas the reported network has seen both halves. Masks are compared after the matches have the sign
-    of the reported network, since the peak that fixes a sign may differ between halves.
+    The networks of either half are matched one to one to the reported ones (Hungarian method, |r|).
+    The value reported for a network is the agreement of its two matches with each other: these share no
+    text, whereas the reported network was fitted to both halves. Matches take the sign of the reported
+    network before masks are compared, since the peak that fixes a sign may differ between halves.
 
     Parameters
     ----------
     method : Decomposition
-        Fitted to each half as a run of its own would do it, in a copy; the half's rows are copied, one
-        half at a time.
+        Copied and fitted to each half in full; the rows of a half are copied, one half at a time.
     signals : Tensor of shape (T, N), float32
         Not changed.
     rows : Rows
         Text of each token, at least two texts.
     maps : Tensor of shape (K, N)
-        The reported networks, each with its peak positive.
+        Reported networks, each with a positive peak.
     threshold : Threshold
-        Which neurons are members.
+        Rule of membership.
     generator : Generator
         Source of the halves.
 
     Raises
     ------
     MethodError
-        If a half holds less independent tokens than components.
+        If a half holds fewer independent tokens than components.
     """
     order = rows.present[torch.randperm(len(rows.present), generator=generator).numpy()]
     first, second = (
@@ -94,9 +93,9 @@ def split_half(
 
 
 def _half(method: Decomposition, signals: Tensor, rows: Rows, chosen: list[int]) -> Tensor:
-    own = torch.from_numpy(rows.of_texts(chosen)).to(signals.device)
+    chosen_rows = torch.from_numpy(rows.of_texts(chosen)).to(signals.device)
     try:
-        return replace(method).fit(signals[own], rows.subset(chosen)).maps_
+        return replace(method).fit(signals[chosen_rows], rows.subset(chosen)).maps_
     except MethodError as error:
         raise MethodError(f"in one half of the texts, for the split-half reliability: {error}") from error
 
@@ -109,12 +108,12 @@ def aligned(maps: Tensor, reference: Tensor) -> Tensor:
 
 
 def match(maps: Tensor, others: Tensor) -> Tensor:
-    """Index of the one of ``others`` (K, N) that a one-to-one matching on |r| gives each map, shape (K,)."""
+    """Index of the map among ``others`` (K, N) that is matched one to one to each map by |r|, shape (K,)."""
     table = (unit_maps(maps) @ unit_maps(others).T).abs()
     return torch.from_numpy(partners(table.numpy()))
 
 
 def subspace_cosines(maps: Tensor, others: Tensor) -> Tensor:
     """Cosines of the principal angles between the row spaces of maps (K, N), in decreasing order."""
-    first, second = (torch.linalg.qr(each.double().T).Q for each in (maps, others))
+    first, second = (torch.linalg.qr(half.double().T).Q for half in (maps, others))
     return torch.linalg.svdvals(first.T @ second).clamp_max(1)

@@ -112,7 +112,7 @@ class Parts:
 
     def extractor(self) -> Extractor:
         """Text to networks, by the method and the reliability analysis around it."""
-        method = self.reliability.around(self.method, self.threshold)
+        method = self.reliability.wrap(self.method, self.threshold)
         return Extractor(self.site, self.dataset, self.signals, method, self.config)
 
     def networks(
