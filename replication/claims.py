@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from results import Results
-from rules import (
-    SAME_SIZE,
+
+from fbn_exp.benchmarks.inference import sign_flip_p_value
+from fbn_exp.experiments.paper.rules import (
     SIGNIFICANT,
     Array,
     Finding,
@@ -15,12 +16,11 @@ from rules import (
     harms_most,
     holm,
     one_metric_per_task,
-    short_name,
     sign,
+    task_in_words,
     verdict,
 )
-
-from fbn_exp.benchmarks.inference import sign_flip_p_value
+from fbn_exp.experiments.paper.tables import SAME_SIZE
 
 # share of the untouched score above chance that counts as preserved
 PRESERVED = 0.95
@@ -59,7 +59,7 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
     size = f"{rows['neurons'].iloc[0]:,} neurons"
     harm = int(rows["harms"].sum())
     by_task = ", ".join(
-        f"{short_name(row.task)} {row.untouched:.3g} → {row.value:.3g} ({row.low:.3g} … {row.high:.3g})"
+        f"{task_in_words(row.task)} {row.untouched:.3g} → {row.value:.3g} ({row.low:.3g} … {row.high:.3g})"
         for row in rows.itertuples()
     )
     cost = worse * (rows["untouched"] - rows["value"])
@@ -89,7 +89,7 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
             verdict(int(mild.sum()), tasks),
             "untouched, 15% at random (lowest … highest of the draws), networks: "
             + ", ".join(
-                f"{short_name(row.task)} {row.untouched:.3g}, {row.control_share_low:.3g} … "
+                f"{task_in_words(row.task)} {row.untouched:.3g}, {row.control_share_low:.3g} … "
                 f"{row.control_share_high:.3g}, {row.value:.3g}"
                 for row in rows.itertuples()
             ),
@@ -192,7 +192,7 @@ def amplification(found: pd.DataFrame, model: str) -> list[Finding]:
 
     def said(some: pd.DataFrame) -> str:
         return ", ".join(
-            f"{short_name(row.task)} with networks {row.networks} × {row.factor:g}: {row.untouched:.3g} → "
+            f"{task_in_words(row.task)} with networks {row.networks} × {row.factor:g}: {row.untouched:.3g} → "
             f"{row.value:.3g} ({row.low:.3g} … {row.high:.3g}; p = {row.p_value:.2g}, corrected "
             f"{row.corrected:.2g})"
             for row in some.itertuples()

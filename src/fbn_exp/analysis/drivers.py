@@ -6,11 +6,13 @@ large language models", arXiv 2402.17762), and attention collects there (Xiao et
 streaming language models with attention sinks", arXiv 2309.17453). Such a network is labelled as what it is.
 """
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import kurtosis
 from torch import Tensor
 
 from fbn_exp.analysis.tokens import Array, Codes, TokenFeatures, token_features
@@ -91,7 +93,10 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
     table["driver_position_any"] = explained_by(courses, features.position)
     table["first_token_energy"] = energy_at(courses, features.numbers["first_token"])
     table["driver_domain"], table["domain"] = _domain(courses, features)
-    table["kurtosis"] = excess_kurtosis(courses)
+    with warnings.catch_warnings():
+        # of a course that is 0 throughout it is NaN
+        warnings.simplefilter("ignore", RuntimeWarning)
+        table["kurtosis"] = kurtosis(courses, axis=0)
     strongest = _strongest_rows(courses)
     energy = courses**2
     table["strongest_energy"] = np.take_along_axis(energy, strongest, axis=0).sum(axis=0) / energy.sum(axis=0)
@@ -177,14 +182,6 @@ def energy_at(courses: Array, indicator: Array) -> Array:
         return np.full(courses.shape[1], np.nan)
     with np.errstate(invalid="ignore"):
         return (energy.T @ indicator) / energy.sum(axis=0)
-
-
-def excess_kurtosis(courses: Array) -> Array:
-    """Fourth standardised moment of each column (T, K) less 3, that of a normal; NaN if it is constant."""
-    deviations = courses - courses.mean(axis=0)
-    variance = (deviations**2).mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(variance > 0, (deviations**4).mean(axis=0) / variance**2 - 3, np.nan)
 
 
 def massive_neurons(neurons: NeuronStatistics, layout: NeuronLayout) -> Tensor | None:

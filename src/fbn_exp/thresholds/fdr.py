@@ -2,16 +2,12 @@
 
 import numpy as np
 import torch
-from scipy.special import ndtri
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, median_abs_deviation
 from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.thresholds.config import FDRThresholdConfig
-
-# median absolute deviation of a standard normal
-NORMAL_MAD = float(ndtri(0.75))
 
 
 class FalseDiscoveryRate(FDRThresholdConfig, Threshold):
@@ -34,8 +30,9 @@ class FalseDiscoveryRate(FDRThresholdConfig, Threshold):
     def _adjusted(self, weights: Tensor) -> Tensor:
         """Adjusted p value of each weight."""
         exact = weights.double()
-        centred = exact - _median(exact)
-        spread = _median(centred.abs()) / NORMAL_MAD
+        # torch's median is the lower of the two middle values, its quantile has refused large inputs
+        centred = exact - float(np.median(exact.numpy()))
+        spread = float(median_abs_deviation(exact.numpy(), scale="normal"))
         # a weight at the median does not stand out, whatever the spread
         scores = self._magnitude(torch.where(centred == 0, 0.0, centred / spread))
         p = torch.special.ndtr(-scores) * (2 if self.two_sided else 1)
@@ -44,8 +41,3 @@ class FalseDiscoveryRate(FDRThresholdConfig, Threshold):
     @override
     def describe(self) -> str:
         return f"false-discovery rate {self.rate:g}, {self._sides()}"
-
-
-def _median(values: Tensor) -> float:
-    # torch's median is the lower of the two middle values, its quantile has refused large inputs
-    return float(np.median(values.numpy()))

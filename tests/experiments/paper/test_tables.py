@@ -1,5 +1,7 @@
 """Paper tables from hand-made sweeps: what counts as harm, gain, and beyond controls."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,7 +43,12 @@ def score(task="grammar", metric="acc", delta=-0.3, half=0.1, controls=0.8, base
 
 
 def found(*rows, kind=PaperTable.lesion):
-    return found_table(kind, pd.DataFrame(), pd.DataFrame(list(rows)))
+    return found_table(kind, pd.DataFrame(), pd.DataFrame(list(rows)), {})
+
+
+def narrow(text):
+    """Text without the spaces that fill the cells of a table up."""
+    return re.sub(" +", " ", text)
 
 
 def test_a_clear_loss_below_every_control_is_harm_and_a_clear_gain_is_not():
@@ -84,8 +91,9 @@ def test_metrics_that_no_reader_looks_at_are_left_out():
     assert found(score(), score(metric="undecided"))["metric"].tolist() == ["acc"]
 
 
-def test_consistency_counts_are_read_from_the_jobs():
+def test_counts_of_templates_are_read_from_the_tables_of_the_jobs():
     job = {
+        "job": 3,
         "override/dataset": "news",
         "consistency/count_total": 30.0,
         "consistency/individual_networks": 100.0,
@@ -94,13 +102,10 @@ def test_consistency_counts_are_read_from_the_jobs():
         "consistency/count_total/p_value": 0.01,
         "consistency/above_chance": 2.0,
         "consistency/recurring": 20.0,
-        "network/0/count": 25.0,
-        "network/1/count": 5.0,
     }
-    failed = dict.fromkeys(job, float("nan")) | {"override/dataset": "math"}
-    (row,) = found_table(PaperTable.consistency, pd.DataFrame([job, failed]), pd.DataFrame()).to_dict(
-        "records"
-    )
+    failed = dict.fromkeys(job, float("nan")) | {"job": 4, "override/dataset": "math"}
+    jobs, templates = pd.DataFrame([job, failed]), {"3": pd.DataFrame({"count": [25.0, 5.0]})}
+    (row,) = found_table(PaperTable.consistency, jobs, pd.DataFrame(), templates).to_dict("records")
     assert (row["corpus"], row["templates"], row["matches"], row["counts"]) == ("news", 2, 30, "25 5")
     assert (row["smallest"], row["largest"], row["individual"]) == (5, 25, 100)
 
@@ -117,7 +122,7 @@ def test_table_text_and_picture_are_written_with_the_papers_figures_beside(kind,
     assert text.startswith(TITLES[kind])
     assert CAPTIONS[kind] in text
     if kind is PaperTable.lesion:
-        assert "| AGNews | 0.8614 | 0.8487 | 0.5557 |" in text
+        assert "| AGNews | 0.8614 | 0.8487 | 0.5557 |" in narrow(text)
     assert pd.read_csv(tmp_path / "sweep" / "paper.csv")["untouched"].tolist() == [0.9, 0.9, 0.9]
 
 
@@ -142,10 +147,10 @@ def test_texts_of_each_network_stand_side_by_side(tmp_path):
         folder.mkdir(parents=True)
         texts = {"untouched": ["fine\nhere"], "intervened": [written], "share control": ["hm"]}
         pd.DataFrame(texts).to_csv(folder / "texts.csv", index=False)
-    jobs = pd.DataFrame({"job": [0, 1], "override/intervention.networks": ["[0]", "[1]"]})
-    scores = pd.DataFrame([score(metric="repetition"), score(metric="repetition", networks="1")])
+    jobs = pd.DataFrame({"job": [0, 1]})
+    scores = pd.DataFrame([score(metric="repetition", job=job, networks=str(job)) for job in (0, 1)])
     write_paper(PaperTable.generation, tmp_path, jobs, scores)
-    text = (tmp_path / "sweep" / "paper.md").read_text()
+    text = narrow((tmp_path / "sweep" / "paper.md").read_text())
     for line in (
         "| untouched | fine here |",
         "| share of all at random | hm |",
@@ -165,7 +170,7 @@ def test_numbers_have_the_digits_that_are_read(value, said):
 
 def test_columns_of_numbers_stand_to_the_right():
     table = pd.DataFrame({"name": ["a"], "count": [1], "range": ["0.1 … 0.2"]})
-    assert markdown(table).splitlines()[1] == "| --- | ---: | ---: |"
+    assert markdown(table).splitlines()[1] == "|:-------|--------:|----------:|"
 
 
 def test_all_kinds_of_control_have_a_column():

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from claims import amplification, functions, lesions, preservation, recurrence, single, texts
-from rules import holm, verdict
 
 
 def row(
@@ -50,14 +49,6 @@ def row(
 
 def verdicts(findings):
     return [each.verdict for each in findings]
-
-
-def test_a_rule_for_many_cases_holds_in_all_in_part_or_not():
-    assert [verdict(3, 3), verdict(1, 3), verdict(0, 3)] == [
-        "holds",
-        "holds in part (1 of 3)",
-        "does not hold",
-    ]
 
 
 def test_a_lesion_that_does_what_the_paper_says():
@@ -175,13 +166,6 @@ def test_an_overall_gain_is_that_of_the_mean_and_a_specific_one_is_beyond_every_
     _, specific = amplification(pd.DataFrame([lucky, none, alone | {"p_value": 0.2}]), "model")
     assert specific.verdict == "not shown"
     assert "1.05 (0.95 … 1.15; p = 0.03, corrected 0.09)" in specific.numbers
-
-
-def test_many_p_values_are_corrected_as_holm_does():
-    # the example of R's p.adjust(c(.01, .02, .03, .04), "holm")
-    assert holm(np.array([0.04, 0.01, np.nan, 0.03, 0.02])) == pytest.approx(
-        [0.06, 0.04, np.nan, 0.06, 0.06], nan_ok=True
-    )
 
 
 def test_recurrence_is_judged_on_every_corpus():

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.published import CONSISTENCY, LESION, LESION_SINGLE, PRESERVATION
+from fbn_exp.experiments.paper.tables import short_name
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS
 
@@ -70,14 +71,10 @@ def _panels(kind: PaperTable, found: pd.DataFrame) -> list[tuple[str, pd.DataFra
     """Results that share an axis: of one metric; of one task, where there are many networks in each."""
     if kind is PaperTable.lesion_single and found["task"].nunique() > 1:
         return [
-            (f"{_short(task)}: {str(metric).replace('_', ' ')}", rows)
+            (f"{short_name(task)}: {str(metric).replace('_', ' ')}", rows)
             for (task, metric), rows in found.groupby(["task", "metric"], sort=False)
         ]
     return [(str(metric).replace("_", " "), rows) for metric, rows in found.groupby("metric", sort=False)]
-
-
-def _short(task: object) -> str:
-    return str(task).removeprefix("fbn_").removeprefix("classification_")
 
 
 def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> None:
@@ -121,7 +118,7 @@ def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> Non
 
 
 def _label(row: Mapping[Hashable, Any], kind: PaperTable) -> str:
-    task = _short(row["task"])
+    task = short_name(row["task"])
     which = "" if row["networks"] == "all" else f", network {row['networks']}"
     if kind is PaperTable.preservation and "components" in row:
         return f"{task}, {row['components']} networks\n{row['neurons']:,} neurons kept"

@@ -16,7 +16,9 @@ COMPONENTS = "override/method.n_components"
 CORPUS = "override/dataset"
 
 
-def found_table(kind: PaperTable, jobs: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+def found_table(
+    kind: PaperTable, jobs: pd.DataFrame, scores: pd.DataFrame, templates: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
     """Tidy table of what a sweep found, empty where no job of the kind has finished.
 
     Parameters
@@ -27,9 +29,11 @@ def found_table(kind: PaperTable, jobs: pd.DataFrame, scores: pd.DataFrame) -> p
         One row per job: overrides and flat metrics.
     scores : DataFrame
         One row per job, task and metric.
+    templates : mapping of str to DataFrame
+        Of each job that measured consistency, one row per template.
     """
     if kind is PaperTable.consistency:
-        return _consistency(jobs)
+        return _consistency(jobs, templates)
     return _scored(scores)
 
 
@@ -62,27 +66,27 @@ def _scored(scores: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _consistency(jobs: pd.DataFrame) -> pd.DataFrame:
+def _consistency(jobs: pd.DataFrame, templates: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row per corpus."""
     if "consistency/count_total" not in jobs:
         return pd.DataFrame()
     rows = jobs[jobs["consistency/count_total"].notna()].reset_index(drop=True)
-    counts = rows.filter(regex=r"^network/\d+/count$").to_numpy(dtype=float)
+    counts = [templates[str(job)]["count"].astype(int) for job in rows["job"]]
     individual = rows["consistency/individual_networks"]
     return pd.DataFrame(
         {
             "corpus": rows.get(CORPUS, "default"),
-            "templates": np.isfinite(counts).sum(axis=1),
+            "templates": [len(each) for each in counts],
             "individual": individual.astype(int),
             "matches": rows["consistency/count_total"].astype(int),
             "chance_masks": rows["consistency/count_total/chance_masks"],
             "chance_shift": rows["consistency/count_total/chance_shift"],
             "p_value": rows["consistency/count_total/p_value"],
-            "smallest": np.nanmin(counts, axis=1).astype(int),
-            "largest": np.nanmax(counts, axis=1).astype(int),
+            "smallest": [each.min() for each in counts],
+            "largest": [each.max() for each in counts],
             "above_chance": rows["consistency/above_chance"].astype(int),
             "recurring": rows["consistency/recurring"].astype(int),
-            "counts": [" ".join(f"{each:.0f}" for each in row if np.isfinite(each)) for row in counts],
+            "counts": [" ".join(map(str, each)) for each in counts],
         }
     )
 
@@ -155,6 +159,11 @@ def _shown_consistency(found: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def short_name(task: object) -> str:
+    """Name of a task without that of its benchmark."""
+    return str(task).removeprefix("fbn_").removeprefix("classification_")
+
+
 def number(value: object) -> str:
     """A number with as many digits as are read, no minus before a zero, ``–`` for none."""
     found = float(value)  # type: ignore[arg-type]
@@ -176,11 +185,12 @@ def between(low: object, high: object) -> str:
 
 def markdown(table: pd.DataFrame) -> str:
     """A GitHub table, numbers to the right."""
-    names = [str(name) for name in table]
-    right = [not table[name].map(_is_words).any() for name in table]
-    lines = [names, ["---:" if each else "---" for each in right]]
-    lines += [[_cell(each) for each in row] for row in table.itertuples(index=False)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    words = [bool(table[name].map(_is_words).any()) for name in table]
+    # without rows tabulate aligns nothing
+    aligned: dict[str, Any] = (
+        {} if table.empty else {"colalign": ["left" if each else "right" for each in words]}
+    )
+    return table.map(_cell).to_markdown(index=False, disable_numparse=True, **aligned)
 
 
 def _is_words(value: object) -> bool:

@@ -1,5 +1,6 @@
 """Write a paper table: csv with every number, markdown beside the paper's own figures, a picture."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +40,7 @@ def write_paper(
     dict of str to DataFrame, dict of str to Path
         Table and picture by name; both empty where no job has finished.
     """
-    found = found_table(kind, jobs, scores)
+    found = found_table(kind, jobs, scores, _tables_of_jobs(sweep, jobs, "consistency"))
     if found.empty:
         return {}, {}
     folder = sweep / "sweep"
@@ -51,7 +52,7 @@ def write_paper(
     if kind in PUBLISHED:
         text += f"\n{markdown(PUBLISHED[kind])}\n"
     if kind is PaperTable.generation:
-        text += f"\n{_texts(sweep, jobs)}\n"
+        text += f"\n{_texts(_tables_of_jobs(sweep, jobs, 'texts'), scores)}\n"
     with new_file(folder / "paper.md") as partial:
         partial.write_text(text, encoding="utf-8")
     figure = draw(kind, found)
@@ -60,21 +61,23 @@ def write_paper(
     return {"paper": found}, {f"paper_{kind.value}": file}
 
 
-def _texts(sweep: Path, jobs: pd.DataFrame) -> str:
+def _tables_of_jobs(sweep: Path, jobs: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
+    """A table of each job that wrote it; cells as they were written, without NaN."""
+    files = {str(job): sweep / str(job) / "tables" / f"{name}.csv" for job in jobs["job"]}
+    return {job: pd.read_csv(file, keep_default_na=False) for job, file in files.items() if file.is_file()}
+
+
+def _texts(texts_of_jobs: Mapping[str, pd.DataFrame], scores: pd.DataFrame) -> str:
     """What was written to each prompt: untouched, with a share at random set to 0, with each network at 0."""
+    networks = dict(zip(scores["job"].astype(str), scores["networks"], strict=True))
     written: dict[str, list[str]] = {}
-    for job in jobs.to_dict("records"):
-        file = sweep / str(job["job"]) / "tables" / "texts.csv"
-        if not file.is_file():
-            continue
-        texts = pd.read_csv(file, keep_default_na=False)
+    for job, texts in texts_of_jobs.items():
         written.setdefault("untouched", texts["untouched"].tolist())
         if "share control" in texts:
             written.setdefault("share of all at random", texts["share control"].tolist())
-        name = str(job.get("override/intervention.networks", "all")).strip("[]")
-        written[f"networks {name}" if name == "all" else f"network {name} set to 0"] = texts[
-            "intervened"
-        ].tolist()
+        name = networks[job]
+        who = "networks all" if name == "all" else f"network {name} set to 0"
+        written[who] = texts["intervened"].tolist()
     n_prompts = len(next(iter(written.values()), []))
     parts = []
     for prompt in range(n_prompts):

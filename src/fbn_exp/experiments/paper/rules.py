@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fbn_exp.experiments.paper.tables import SAME_SIZE, short_name
+
 Array = NDArray[np.float64]
 
-SAME_SIZE = ("random", "per_block", "activation")
 SIGNIFICANT = 0.05
 
 
@@ -54,10 +55,12 @@ def one_metric_per_task(found: pd.DataFrame) -> pd.DataFrame:
 
 def holm(p_values: Array) -> Array:
     """P values corrected for their number (Holm 1979); what is not a number stays so and does not count."""
-    corrected = np.full(len(p_values), np.nan)
-    order = np.argsort(p_values)[: np.isfinite(p_values).sum()]
-    scaled = p_values[order] * np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(scaled))
+    # takes seconds to import
+    from statsmodels.stats.multitest import multipletests
+
+    corrected, known = np.full(len(p_values), np.nan), np.isfinite(p_values)
+    if known.any():
+        corrected[known] = multipletests(p_values[known], method="holm")[1]
     return corrected
 
 
@@ -78,11 +81,6 @@ def best_control(row: Any) -> str:
     return "none" if np.isnan(found) else f"{found:.3g}"
 
 
-def short_name(task: object) -> str:
-    """Name of a task, as it is read."""
-    return (
-        str(task)
-        .removeprefix("fbn_")
-        .removeprefix("classification_")
-        .replace("perplexity_wiki", "nats per token")
-    )
+def task_in_words(task: object) -> str:
+    """Task, or what is measured where there is no task, as it is read."""
+    return short_name(task).replace("perplexity_wiki", "nats per token")
