@@ -1,1 +1,1 @@
-"""Measures of networks themselves: recurrence, connectivity, overlap, drivers. No model is scored."""
+"""Measures of networks: consistency, connectivity, overlap, drivers. No model is scored."""

@@ -1,4 +1,4 @@
-"""Interface of analyses: measures of networks of a model that nothing is done to."""
+"""Interface of analyses: measures of networks, of a model without interventions."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from fbn_exp.thresholds.base import Threshold
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Everything that an analysis needs to record signals of its own.
+    """Model and settings with which an analysis records signals.
 
     Attributes
     ----------
     lm : LanguageModel
-        The model, untouched.
+        Model, without interventions.
     layout : NeuronLayout
-        The networks' neurons.
+        Layout of the neurons of the networks.
     signals : SignalsConfig
-        How activations become signals; the same as when the networks were found.
+        Preprocessing that turns activations into signals, the same as when the networks were extracted.
     method : Decomposition
-        Decomposes them where an analysis looks for networks in other texts.
+        Method with which an analysis extracts networks from other texts.
     scratch : Path
         Folder for signals beyond the memory budget.
     """
@@ -39,12 +39,12 @@ class Recording:
 
 
 class Analysis(ABC):
-    """Measures networks of a model that nothing is done to.
+    """Measure networks of a model without interventions.
 
     Attributes
     ----------
     records : bool
-        Whether it runs the model; without that, networks from a folder need no model at all.
+        True if the analysis runs the model; if not, networks from a folder need no model at all.
     """
 
     records: ClassVar[bool] = True
@@ -63,11 +63,11 @@ class Analysis(ABC):
         Parameters
         ----------
         networks : FunctionalNetworks
-            What is measured.
+            Networks to measure.
         threshold : Threshold
-            Which neurons are members.
+            Rule of membership.
         recording : Recording or None
-            None where the analysis does not record.
+            Model and settings; None where the analysis does not record.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Options of analyses: what measures networks, not the model."""
+"""Options of the config group ``analysis``."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,27 +12,27 @@ from fbn_exp.networks.folder import description_in
 
 @dataclass
 class AnalysisConfig:
-    """What is measured of networks."""
+    """Measures of the networks."""
 
     _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
 
 @dataclass
 class ConsistencyConfig(AnalysisConfig):
-    """Networks of a group of texts looked for among the networks of single other texts, as in the paper.
+    """Search for networks of a group of texts among the networks of other single texts, as in the paper.
 
     Attributes
     ----------
     dataset : DatasetConfig
-        The other texts.
+        Texts to decompose one by one.
     n_components : int
-        Individual networks of each text, by the method that found the templates.
+        Individual networks of each text, by the method that extracted the templates.
     minimum_iou : float
         Networks with a larger IoU count as the same; at least 0 and below 1.
     null_draws : int
         Draws of random masks.
     seed : int
-        Of both nulls.
+        Seed of both nulls.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class ConsistencyConfig(AnalysisConfig):
 
 @dataclass
 class OverlapConfig(AnalysisConfig):
-    """How much two sets of networks over the same neurons overlap; no model is run.
+    """Overlap of two sets of networks over the same neurons; no model is run.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class OverlapConfig(AnalysisConfig):
     null_draws : int
         Draws of random masks.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Raises
     ------
@@ -94,11 +94,11 @@ class ConnectivityConfig(AnalysisConfig):
     Attributes
     ----------
     dataset : DatasetConfig
-        Texts to record; time courses are least squares of their signals on the maps.
+        Texts to record; time courses are least-squares fits of the maps to their signals.
     draws : int
         Bootstrap draws of texts.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Raises
     ------

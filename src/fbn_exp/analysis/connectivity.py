@@ -1,4 +1,4 @@
-"""Connectivity of networks: how their time courses go together, text by text, and on average."""
+"""Connectivity of networks: correlation and partial correlation of their time courses within texts."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]
 
-# with fewer tokens a text's correlation is decided by its degrees of freedom
+# with fewer tokens, too few degrees of freedom are left for a correlation
 LEAST_TOKENS = 8
 # atanh of a correlation of 1 is infinite
 LARGEST = 1 - 1e-9
@@ -45,7 +45,7 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Connectivity:
-    """How networks go together.
+    """Correlation and partial correlation of networks.
 
     Attributes
     ----------
@@ -53,16 +53,16 @@ class Connectivity:
         Pearson correlation of time courses within a text, averaged over texts by Fisher's z.
     partial : Interval
         Partial correlation given all other networks, from the precision matrix of the shrunk correlation
-        of each text (Ledoit & Wolf 2004, towards the identity), averaged likewise.
+        of each text (Ledoit & Wolf 2004, towards the identity), averaged in the same way.
     order : tuple of int
         Networks in the order of a clustering: average linkage of 1 − correlation, optimal leaf order.
     n_texts : int
-        Texts that were long enough to count.
+        Number of texts that were long enough.
     shrinkage : float
-        Mean weight of the identity in the shrunk correlation of a text, from 0 to 1; partial correlations
-        are biased towards 0 by it.
+        Mean weight of the identity in the shrunk correlation of a text, from 0 to 1; it biases partial
+        correlations towards 0.
     texts : str
-        Where the texts come from.
+        Source of the texts.
     """
 
     correlation: Interval
@@ -76,8 +76,8 @@ class Connectivity:
 def connectivity(courses: Array, rows: Rows, seed: int = 0, draws: int = 1_000) -> Connectivity:
     """Correlation and partial correlation of networks within texts, averaged over texts.
 
-    Correlations are taken within each text, so that differences between texts do not pass as
-    connectivity, and the interval comes from resampling texts, since tokens of a text are not independent.
+    Correlations are computed within each text, so that differences between texts do not count as
+    connectivity; the interval comes from resampling texts, since tokens of a text are not independent.
 
     Parameters
     ----------
@@ -101,7 +101,9 @@ def connectivity(courses: Array, rows: Rows, seed: int = 0, draws: int = 1_000) 
         )
     if not np.isfinite(courses).all():
         raise SignalError("time courses hold a value that is not finite")
-    parts = [part for part in (courses[own] for own in rows.slices) if len(part) >= LEAST_TOKENS]
+    parts = [
+        part for part in (courses[rows_of_text] for rows_of_text in rows.slices) if len(part) >= LEAST_TOKENS
+    ]
     if len(parts) < 2:
         raise SignalError(
             f"connectivity needs at least 2 texts of {LEAST_TOKENS} tokens or more, here are {len(parts)}: "
@@ -130,28 +132,28 @@ def _correlation(part: Array) -> Array:
     """Pearson correlation of columns (T, K); NaN where a column is constant."""
     centred = part - part.mean(axis=0)
     norm = np.sqrt(np.square(centred).sum(axis=0))
-    # what is left of a constant after centring is rounding
+    # after centring, a constant column holds rounding errors only
     flat = norm <= 1e-12 * np.sqrt(np.square(part).sum(axis=0))
     scaled = centred / np.where(flat, 1.0, norm)
-    found: Array = np.clip(scaled.T @ scaled, -1, 1)
-    found[flat] = found[:, flat] = np.nan
-    return found
+    correlation: Array = np.clip(scaled.T @ scaled, -1, 1)
+    correlation[flat] = correlation[:, flat] = np.nan
+    return correlation
 
 
 def _partial_correlation(part: Array, flat: NDArray[np.bool_]) -> tuple[Array, float]:
     """Partial correlation of columns given all others, and the weight of the identity; NaN where flat."""
     kept = part[:, ~flat]
-    found = np.full((part.shape[1],) * 2, np.nan)
+    partial = np.full((part.shape[1],) * 2, np.nan)
     if kept.shape[1] == 0:
-        return found, 0.0
+        return partial, 0.0
     standardised = (kept - kept.mean(axis=0)) / kept.std(axis=0)
     shrunk, weight = ledoit_wolf(standardised, assume_centered=True)
     precision = np.linalg.pinv(shrunk, hermitian=True)
     scale = np.sqrt(np.diag(precision))
     inside = -precision / np.outer(scale, scale)
     np.fill_diagonal(inside, 1.0)
-    found[np.ix_(~flat, ~flat)] = inside
-    return found, float(weight)
+    partial[np.ix_(~flat, ~flat)] = inside
+    return partial, float(weight)
 
 
 def _average(per_text: Array, counts: Array) -> Interval:
@@ -161,16 +163,16 @@ def _average(per_text: Array, counts: Array) -> Interval:
     pairs = per_text[:, rows, columns]
     known = ~np.isnan(pairs)
     z = np.arctanh(np.clip(np.where(known, pairs, 0.0), -LARGEST, LARGEST))
-    found = np.empty((3, len(rows)))
+    estimates = np.empty((3, len(rows)))
     step = max(1, CHUNK_VALUES // len(counts))
     with np.errstate(invalid="ignore"):
-        found[0] = z.sum(axis=0) / known.sum(axis=0)
+        estimates[0] = z.sum(axis=0) / known.sum(axis=0)
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             drawn = (counts @ z[:, part]) / (counts @ known[:, part])
-            found[1:, part] = np.nanpercentile(drawn, [2.5, 97.5], axis=0) if drawn.size else 0
+            estimates[1:, part] = np.nanpercentile(drawn, [2.5, 97.5], axis=0) if drawn.size else 0
     matrices = []
-    for values in np.tanh(found):
+    for values in np.tanh(estimates):
         matrix = np.eye(n_networks)
         matrix[rows, columns] = matrix[columns, rows] = values
         matrices.append(matrix)
@@ -178,7 +180,7 @@ def _average(per_text: Array, counts: Array) -> Interval:
 
 
 def cluster_order(correlation: Array) -> tuple[int, ...]:
-    """Order of networks in which those that go together are neighbours, from a correlation (K, K)."""
+    """Order of networks by clustering of their correlation (K, K), similar networks side by side."""
     if len(correlation) < 3:
         return tuple(range(len(correlation)))
     distance = 1 - np.nan_to_num(correlation)
@@ -209,5 +211,5 @@ class ConnectivityOfNetworks(ConnectivityConfig, Analysis):
             recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
         ) as signals:
             courses = least_squares_courses(signals.values, networks.maps).cpu().numpy()
-            found = connectivity(courses, signals.rows, self.seed, self.draws)
-        return replace(found, texts=self.dataset.describe())
+            result = connectivity(courses, signals.rows, self.seed, self.draws)
+        return replace(result, texts=self.dataset.describe())

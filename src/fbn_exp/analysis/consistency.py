@@ -1,4 +1,4 @@
-"""Consistency: group networks looked for in other texts, beside two chance levels and test-retest numbers."""
+"""Consistency: recurrence of group networks in other texts, with chance levels and test-retest numbers."""
 
 from dataclasses import dataclass, replace
 
@@ -25,33 +25,33 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """Everything that the report needs; see ``fbn_exp.analysis.recurrence`` and ``fbn_exp.analysis.retest``.
+    """Results of the analysis; see ``fbn_exp.analysis.recurrence`` and ``fbn_exp.analysis.retest``.
 
     Attributes
     ----------
-    found, shifted : Matches
-        Of the individual networks, and of those of shifted signals.
+    matches, shifted : Matches
+        Matches of the individual networks, and of networks of shifted signals.
     count, iou : dict of str to NullComparison
-        By null: ``masks`` and ``shift``.
+        Comparison with each null, ``masks`` and ``shift``.
     correlation : NullComparison
-        Matched |r| beside that of shifted signals; masks have no maps to correlate.
+        Matched |r| compared with that of shifted signals; random masks have no maps to correlate.
     halves : Retest or None
-        None if texts are too short for it.
+        Test-retest numbers; None if texts are too few or too short.
     sizes : array of shape (K,)
-        Neurons of the templates.
+        Number of neurons of each template.
     individual_size : float
-        Median neurons of an individual network.
+        Median number of neurons of an individual network.
     n_components : int
-        Individual networks of a text.
+        Number of individual networks of a text.
     minimum_iou : float
-        What a match exceeds.
+        Threshold that the IoU of a match exceeds.
     templates, texts : str
-        Where the templates and the individual networks come from.
+        Source of the templates and of the individual networks.
     asked : int or None
-        Texts that were asked for.
+        Number of texts asked for; None for all.
     """
 
-    found: Matches
+    matches: Matches
     shifted: Matches
     count: dict[str, NullComparison]
     iou: dict[str, NullComparison]
@@ -68,30 +68,30 @@ class Findings:
     @property
     def totals(self) -> Array:
         """Count of each template, and of all together, shape (K + 1,)."""
-        return with_total(self.found.count.sum(axis=0))
+        return with_total(self.matches.count.sum(axis=0))
 
     @property
     def individual(self) -> int:
         """Number of individual networks over all texts."""
-        return len(self.found.count) * self.n_components
+        return len(self.matches.count) * self.n_components
 
     @property
     def chance(self) -> Array:
-        """Expected count of each template and of all, under the null that expects more, shape (K + 1,)."""
+        """Expected count of each template and of all, the larger of two nulls, shape (K + 1,)."""
         return np.maximum(self.count["masks"].expected, self.count["shift"].expected)
 
     @property
     def p_value(self) -> Array:
-        """Of each template's count and of the sum, under the null that is harder to beat, shape (K + 1,)."""
+        """P value of each template's count and of their sum, the larger of two nulls, shape (K + 1,)."""
         return np.maximum(self.count["masks"].p_value, self.count["shift"].p_value)
 
 
-# draws of tests that cost next to nothing
+# draws of tests that are cheap to compute
 CHEAP_DRAWS = 10_000
 
 
 class Consistency(ConsistencyConfig, Analysis):
-    """Networks of a group of texts looked for among the networks of single other texts, as in the paper."""
+    """Search for networks of a group of texts among the networks of other single texts, as in the paper."""
 
     dataset: TextDataset
 
@@ -147,23 +147,25 @@ class Consistency(ConsistencyConfig, Analysis):
     ) -> Findings:
         rng = np.random.default_rng(self.seed)
         masks = core.mask_null(templates, individual, self.null_draws, rng)
-        found, null = core.matches(templates, individual), core.matches(templates, shifted)
+        matches, null = core.matches(templates, individual), core.matches(templates, shifted)
         sums, means = core.with_total, core.with_mean
         return Findings(
-            found,
+            matches,
             null,
             count={
-                "masks": core.compared_with_draws(sums(found.count.sum(axis=0)), sums(masks.count)),
+                "masks": core.compared_with_draws(sums(matches.count.sum(axis=0)), sums(masks.count)),
                 "shift": core.compared_with_texts(
-                    sums(found.count), sums(null.count), False, CHEAP_DRAWS, rng
+                    sums(matches.count), sums(null.count), False, CHEAP_DRAWS, rng
                 ),
             },
             iou={
-                "masks": core.compared_with_draws(means(found.iou.mean(axis=0)), means(masks.iou)),
-                "shift": core.compared_with_texts(means(found.iou), means(null.iou), True, CHEAP_DRAWS, rng),
+                "masks": core.compared_with_draws(means(matches.iou.mean(axis=0)), means(masks.iou)),
+                "shift": core.compared_with_texts(
+                    means(matches.iou), means(null.iou), True, CHEAP_DRAWS, rng
+                ),
             },
             correlation=core.compared_with_texts(
-                means(found.correlation), means(null.correlation), True, CHEAP_DRAWS, rng
+                means(matches.correlation), means(null.correlation), True, CHEAP_DRAWS, rng
             ),
             halves=halves,
             sizes=templates.masks.sum(dim=1).numpy(),

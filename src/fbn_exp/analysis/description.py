@@ -1,4 +1,4 @@
-"""What can be told of networks from the signals that they were found in."""
+"""Describe networks by the signals that they were extracted from."""
 
 import logging
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """Networks, and what can be told of them.
+    """Networks with their strongest tokens, drivers and connectivity.
 
     Attributes
     ----------
     extraction : Extraction
-        The networks, the signals, and the fitted method.
+        Networks, signals, and the fitted method.
     threshold : Threshold
-        Which neurons are members.
+        Rule of membership.
     masks : Tensor of shape (K, N), bool
         Members of each network.
     tokens : DataFrame
-        Where each network is strongest; see ``strongest_tokens``.
+        Strongest tokens of each network; see ``strongest_tokens``.
     drivers : Drivers
-        What drives each.
+        Drivers of each network.
     connectivity : Connectivity or None
-        How their time courses go together, without intervals; None where the texts are too few or too short.
+        Connectivity without intervals; None where the texts are too few or too short.
     """
 
     extraction: Extraction
@@ -48,32 +48,32 @@ class Description:
 def describe(
     lm: LanguageModel, extraction: Extraction, threshold: Threshold, n_tokens: int, context: int
 ) -> Description:
-    """Describe networks while their signals are there.
+    """Describe networks while their signals are available.
 
     Parameters
     ----------
     lm : LanguageModel
-        For its tokenizer.
+        Model, for its tokenizer.
     extraction : Extraction
-        The networks.
+        Networks and signals.
     threshold : Threshold
-        Which neurons are members.
+        Rule of membership.
     n_tokens : int
-        Strongest tokens of each network.
+        Number of strongest tokens of each network.
     context : int
         Tokens shown before and after each of them.
     """
     signals, courses = extraction.signals, extraction.method.time_courses_
     masks = extraction.networks.masks(threshold)
     tokens = strongest_tokens(lm, signals, courses, n_tokens, context)
-    found = drivers(lm, signals, courses, masks)
-    return Description(extraction, threshold, masks, tokens, found, _connectivity(extraction))
+    network_drivers = drivers(lm, signals, courses, masks)
+    return Description(extraction, threshold, masks, tokens, network_drivers, _connectivity(extraction))
 
 
 def _connectivity(extraction: Extraction) -> Connectivity | None:
     courses = extraction.method.time_courses_.double().numpy()
     try:
-        # intervals cost as much as all the rest
+        # intervals would take as long as the rest of the description
         return connectivity(courses, extraction.signals.rows, draws=1)
     except SignalError as error:
         log.info("networks are described without connectivity: %s", error)

@@ -1,9 +1,9 @@
-"""What drives a network: how its time course goes with what can be told of a token without the model.
+"""Drivers of networks: features of tokens, known without the model, that time courses correlate with.
 
 A component of activations can be an artefact of where a token stands. Text models hold a few *massive
 activations* at the first token and at a few delimiters (Sun, Chen, Kolter & Liu 2024, "Massive activations in
 large language models", arXiv 2402.17762), and attention collects there (Xiao et al. 2024, "Efficient
-streaming language models with attention sinks", arXiv 2309.17453). Such a network is labelled as what it is.
+streaming language models with attention sinks", arXiv 2309.17453). Such a network is labelled by its driver.
 """
 
 import warnings
@@ -21,14 +21,14 @@ from fbn_exp.core.moments import NeuronStatistics
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 
-# a correlation of a half, "large" in Cohen (1988): the driver tells a quarter of the time course's variance
+# a correlation of a half, "large" in Cohen (1988): the driver explains a quarter of the variance
 LARGE_SHARE = 0.25
-# a driver that tells this share leaves little else to explain: a correlation of about 0.9
+# a driver that explains this share, a correlation of about 0.9, leaves little to explain
 ONLY_SHARE = 0.8
 # the first token's share of what position explains: above it, the rest of the text adds little
 FIRST_OF_POSITION = 0.8
-# the strongest tokens that are looked at; of a normal time course they hold 8.5% of the energy, of a
-# Laplace one 16%: half of it means that a handful of tokens make the network, outliers or a rare feature
+# share of tokens that count as the strongest: they hold 8.5% of the energy of a normal time course and 16%
+# of a Laplace one; half of the energy means that a few tokens make the network, outliers or a rare feature
 STRONGEST = 0.01
 OUTLIER_ENERGY = 0.5
 # more than half of the strongest tokens are the same one
@@ -43,16 +43,16 @@ NONE = "none of these"
 
 @dataclass(frozen=True, eq=False)
 class Drivers:
-    """What drives each network.
+    """Drivers of each network.
 
     Attributes
     ----------
     table : DataFrame
         One row per network; see ``drivers``.
     texts : DataFrame
-        The texts with the most energy of each network: network, rank, text, origin, root_mean_square.
+        Texts with the most energy of each network: network, rank, text, origin, root_mean_square.
     features : TokenFeatures
-        What the time courses were compared with.
+        Features that the time courses were compared with.
     """
 
     table: pd.DataFrame
@@ -66,9 +66,9 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
     Parameters
     ----------
     lm : LanguageModel
-        For its tokenizer.
+        Model, for its tokenizer.
     signals : Signals
-        What the networks were found in.
+        Signals that the networks were extracted from.
     time_courses : Tensor of shape (T, K)
         One column per network.
     masks : Tensor of shape (K, N), bool
@@ -79,11 +79,11 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
     Drivers
         Its table has the columns network; label; ``driver_<feature>``: Pearson's correlation with each of
         ``FEATURES``, NaN where the feature is the same for all tokens; driver_position_any: share of the
-        variance that position explains in whatever shape; first_token_energy: share of the time course's
-        energy at first tokens, NaN as the indicator; driver_domain and domain: the correlation of
-        largest magnitude with one corpus or label against the others, NaN if there is one only; kurtosis
-        (excess); strongest_energy: share of the energy in the strongest 1% of tokens; top_token and
-        top_token_share: the most frequent among these; massive_share: members with massive activations.
+        variance that position explains, by a curve of any shape; first_token_energy: share of the time
+        course's energy at first tokens, NaN where all tokens or none are first; driver_domain and domain: the
+        correlation of largest magnitude with one corpus or label against the others, NaN if there is only
+        one; kurtosis (excess); strongest_energy: share of the energy in the strongest 1% of tokens; top_token
+        and top_token_share: the most frequent among these; massive_share: members with massive activations.
     """
     features = token_features(lm, signals)
     courses = time_courses.double().numpy()
@@ -106,24 +106,24 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
     rare = frequency[strongest].mean(axis=0) < frequency.mean()
     massive = massive_neurons(signals.neurons, signals.layout)
     table["massive_share"] = _shares(masks, massive)
-    labels = [label(row, bool(each)) for (_, row), each in zip(table.iterrows(), rare, strict=True)]
+    labels = [label(row, bool(low)) for (_, row), low in zip(table.iterrows(), rare, strict=True)]
     table.insert(1, "label", labels)
     return Drivers(table, _strongest_texts(energy, signals), features)
 
 
 def label(row: "pd.Series[float]", rare: bool) -> str:
-    """Name what drives a network, by rule; ``rare`` says that its strongest tokens are rarer than most.
+    """Label the driver of a network by rule; ``rare``: its strongest tokens are rarer than the mean token.
 
     1. *first token*: first tokens hold at least ``LARGE_SHARE`` of the energy, and at least
        ``FIRST_OF_POSITION`` of what position explains; *first token only* from ``ONLY_SHARE``. Energy, not
-       correlation, since a network can be strong at some first tokens only, or with either sign.
+       correlation: a network may be strong at only some first tokens, or with either sign.
     2. Otherwise the feature that explains most, if that is at least ``LARGE_SHARE``.
     3. *one token*: most of its strongest tokens are the same one. 4. *few tokens*: the strongest 1%
-    hold at least half of the energy. 5. *none of these*, which does not mean that nothing drives it.
+    hold at least half of the energy. 5. *none of these*; other features may still drive it.
     """
     first = row["first_token_energy"]
     position = row["driver_position_any"]
-    # a comparison with NaN, for what does not apply, is false
+    # comparisons with NaN, where a feature does not apply, are false
     if first >= LARGE_SHARE and not first < FIRST_OF_POSITION * position:
         return "first token only" if first >= ONLY_SHARE else "first token"
     shares = {
@@ -147,15 +147,15 @@ def correlation(courses: Array, feature: Array) -> Array:
     deviations, other = courses - courses.mean(axis=0), feature - feature.mean()
     scale = np.linalg.norm(deviations, axis=0) * np.linalg.norm(other)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.where(scale > 0, deviations.T @ other / scale, np.nan)
-    return np.where(np.ptp(feature) > 0, found, np.nan)
+        r = np.where(scale > 0, deviations.T @ other / scale, np.nan)
+    return np.where(np.ptp(feature) > 0, r, np.nan)
 
 
 def explained_by(courses: Array, groups: Codes) -> Array:
     """Share of the variance of each column (T, K) that lies between groups of tokens (T,).
 
-    The correlation ratio less what as many groups explain by chance: Kelley's (1935) epsilon squared, at
-    least 0. NaN with a single group, or as many as tokens.
+    The correlation ratio corrected for the number of groups: Kelley's (1935) epsilon squared, at least 0.
+    NaN with a single group, or with as many groups as tokens.
     """
     n_tokens, n_networks = courses.shape
     _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
@@ -175,7 +175,7 @@ def explained_by(courses: Array, groups: Codes) -> Array:
 def energy_at(courses: Array, indicator: Array) -> Array:
     """Share of the energy of each centred column (T, K) where an indicator (T,) is 1; NaN if it is constant.
 
-    At least the square of the correlation with the indicator, and more if the values vary where it is 1.
+    At least the squared correlation with the indicator; more if the values vary where it is 1.
     """
     energy = (courses - courses.mean(axis=0)) ** 2
     if np.ptp(indicator) == 0:
@@ -188,8 +188,8 @@ def massive_neurons(neurons: NeuronStatistics, layout: NeuronLayout) -> Tensor |
     """Neurons with a massive activation, bool of shape (N,); None if the largest were not recorded.
 
     Sun et al. (2024) define it in the residual stream: above 100, and above 1,000 times the median magnitude
-    of its hidden state. Here it is about the site that was recorded, and the median over a block's neurons
-    of their mean magnitude stands for the latter.
+    of the hidden state. Here it is applied to the recorded site, and that median is replaced by the median
+    over a block's neurons of their mean magnitude.
     """
     if not neurons.largest.numel():
         return None
@@ -209,23 +209,23 @@ def _shares(masks: Tensor, massive: Tensor | None) -> Array:
 
 
 def _domain(courses: Array, features: TokenFeatures) -> tuple[Array, list[str]]:
-    """Largest correlation with one domain against the others, and which."""
+    """Largest correlation with one domain against the others, and the name of that domain."""
     present = np.unique(features.domain)
     n_networks, n_texts = courses.shape[1], len(np.unique(features.text))
-    # a domain for every text, such as one file each, tells texts apart, not corpora
+    # a domain for every text, such as one file per text, distinguishes texts, not corpora
     if len(present) < 2 or len(present) == n_texts:
         return np.full(n_networks, np.nan), [""] * n_networks
-    found = np.stack([correlation(courses, (features.domain == each).astype(np.float64)) for each in present])
-    best = np.abs(np.nan_to_num(found)).argmax(axis=0)
-    names = [features.domains[present[each]] for each in best]
-    return found[best, np.arange(n_networks)], names
+    r = np.stack([correlation(courses, (features.domain == code).astype(np.float64)) for code in present])
+    best = np.abs(np.nan_to_num(r)).argmax(axis=0)
+    names = [features.domains[present[place]] for place in best]
+    return r[best, np.arange(n_networks)], names
 
 
 def _strongest_rows(courses: Array) -> Codes:
     """Rows of the strongest tokens of each network, shape (n, K)."""
     count = max(1, round(STRONGEST * len(courses)))
-    # one network at a time: the order of all would be as large as the time courses
-    return np.stack([np.argsort(-np.abs(each), kind="stable")[:count] for each in courses.T], axis=1)
+    # one network at a time: sorting all at once would need as much memory as the time courses
+    return np.stack([np.argsort(-np.abs(course), kind="stable")[:count] for course in courses.T], axis=1)
 
 
 def _top_token(features: TokenFeatures, rows: Codes) -> tuple[str, float]:
@@ -235,12 +235,12 @@ def _top_token(features: TokenFeatures, rows: Codes) -> tuple[str, float]:
 
 
 def _strongest_texts(energy: Array, signals: Signals) -> pd.DataFrame:
-    """Texts whose tokens have the largest mean energy."""
+    """Table of the texts whose tokens have the largest mean energy."""
     rows = signals.rows
     sums = np.zeros((len(signals.texts), energy.shape[1]))
     np.add.at(sums, rows.text, energy)
     strength = np.sqrt(sums / np.maximum(rows.lengths, 1)[:, None])
-    found = [
+    records = [
         {
             "network": network,
             "rank": rank,
@@ -251,4 +251,4 @@ def _strongest_texts(energy: Array, signals: Signals) -> pd.DataFrame:
         for network in range(energy.shape[1])
         for rank, place in enumerate(np.argsort(-strength[:, network], kind="stable")[:TEXTS], start=1)
     ]
-    return pd.DataFrame(found, columns=["network", "rank", "text", "origin", "root_mean_square"])
+    return pd.DataFrame(records, columns=["network", "rank", "text", "origin", "root_mean_square"])

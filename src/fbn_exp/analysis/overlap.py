@@ -22,25 +22,25 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """Similarity of K networks with L others.
+    """Similarity of K networks to L others.
 
     Attributes
     ----------
     iou, correlation : array of shape (K, L)
-        Of masks, and |r| of maps.
+        IoU of masks, and |r| of maps.
     partner, partner_by_map : array of shape (K,)
         Partner of each network in the best one-to-one matching by IoU, and by |r|; −1 for none.
     chance, upper, p_value : array of shape (K,)
-        Matched IoU with random masks of the others' sizes in each block, matched anew in every draw: mean,
-        95th percentile, share of draws that reach the real one.
+        Null of the matched IoU, from random masks of the others' sizes in each block, matched anew in every
+        draw: mean, 95th percentile, and p value of the observed IoU.
     mean_p_value : float
-        The same for the mean matched IoU of all networks.
+        P value of the mean matched IoU of all networks.
     sizes, other_sizes : arrays of shape (K,) and (L,)
-        Neurons.
+        Number of neurons of each network.
     other : str
-        Where the others come from.
+        Folder of the others.
     threshold : str
-        The rule for membership, in words.
+        Rule of membership, in words.
     """
 
     iou: Array
@@ -68,8 +68,8 @@ class Overlap(OverlapConfig, Analysis):
     ) -> Overlaps:
         other = FunctionalNetworks.load(Path(self.other).expanduser())
         _require_same_layout(networks, other, self.other)
-        found = overlaps(networks, other, threshold, self.null_draws, self.seed)
-        return replace(found, other=self.other, threshold=threshold.describe())
+        result = overlaps(networks, other, threshold, self.null_draws, self.seed)
+        return replace(result, other=self.other, threshold=threshold.describe())
 
 
 def _require_same_layout(networks: FunctionalNetworks, other: FunctionalNetworks, folder: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether group networks recur in single texts, and more often than chance would have it.
+"""Recurrence of group networks in single texts, compared with chance.
 
 Counts as in the paper (individual networks with an IoU above a minimum), best one-to-one matches, and two
 nulls: random masks of the same size in each block, and networks of signals whose neurons were shifted
@@ -49,17 +49,17 @@ class Templates:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """How the networks of n texts match K templates, text by text.
+    """Matches of the networks of n texts with K templates, text by text.
 
     Attributes
     ----------
     count : array of shape (n, K)
-        Networks of the text with an IoU above the minimum.
+        Number of networks of the text with an IoU above the minimum.
     iou, correlation : array of shape (n, K)
         IoU, and |r| of maps, with the partner in the best one-to-one matching by that measure; 0 for a
         template without a partner, where there are more templates than networks.
     recurring : array of shape (n,)
-        Networks of the text that match at least one template; templates that overlap share their matches.
+        Number of networks of the text that match at least one template; overlapping templates share matches.
     """
 
     count: Array
@@ -71,23 +71,23 @@ class Matches:
 def individual_maps(
     signals: Tensor, rows_of_texts: Sequence[slice], decompose: Callable[[Tensor], Tensor]
 ) -> list[Tensor]:
-    """Maps (L, N) of each text by itself.
+    """Decompose each text separately into maps (L, N).
 
     Raises
     ------
     MethodError
-        If a text cannot be decomposed, naming it by its place.
+        If a text cannot be decomposed; the message gives its index.
     """
-    found = []
+    maps = []
     for place, rows in enumerate(tqdm(rows_of_texts, desc="individual networks", unit=" text", leave=False)):
         try:
-            found.append(decompose(signals[rows]))
+            maps.append(decompose(signals[rows]))
         except MethodError as error:
             raise MethodError(
                 f"text {place} of {len(rows_of_texts)}: {error}; or leave short texts out with "
                 "analysis.dataset.min_tokens, or set analysis.n_components"
             ) from error
-    return found
+    return maps
 
 
 def shifted_maps(
@@ -96,14 +96,14 @@ def shifted_maps(
     decompose: Callable[[Tensor], Tensor],
     generator: torch.Generator,
 ) -> list[Tensor]:
-    """As ``individual_maps``, while every neuron of every text is shifted circularly by its own lag."""
-    found = []
+    """Decompose each text after shifting every neuron circularly by its own random lag."""
+    maps = []
     for rows in tqdm(rows_of_texts, desc="networks of shifted signals", unit=" text", leave=False):
         text = signals[rows]
-        # to the left, as published counts were drawn
+        # to the left, as in the published counts
         with shifted(text, -random_lags(text, generator)):
-            found.append(decompose(text))
-    return found
+            maps.append(decompose(text))
+    return maps
 
 
 def matches(templates: Templates, maps_of_texts: Sequence[Tensor]) -> Matches:
@@ -122,12 +122,12 @@ def matches(templates: Templates, maps_of_texts: Sequence[Tensor]) -> Matches:
 
 @dataclass(frozen=True, eq=False)
 class MaskNull:
-    """Draws of random masks with each individual mask's size in every block.
+    """Null of random masks that have the size of each individual mask in every block.
 
     Attributes
     ----------
     count : array of shape (D, K)
-        Sum over texts.
+        Number of matches, summed over texts.
     iou : array of shape (D, K)
         Matched IoU, mean over texts.
     """
@@ -139,7 +139,7 @@ class MaskNull:
 def mask_null(
     templates: Templates, maps_of_texts: Sequence[Tensor], draws: int, rng: np.random.Generator
 ) -> MaskNull:
-    """What masks of the same sizes in the same blocks, but of random neurons, would count and match.
+    """Count and match masks of random neurons, with the same sizes in the same blocks.
 
     In each draw the neurons of every text are permuted within their blocks, anew for every text.
     """
@@ -148,8 +148,8 @@ def mask_null(
     shape = (draws, len(templates.networks))
     count, iou = np.zeros(shape), np.zeros(shape)
     for draw in tqdm(range(draws), desc="random masks", unit=" draw", leave=False):
-        for each in members:
-            overlap = shuffled.intersection_over_union(each, rng)
+        for individual in members:
+            overlap = shuffled.intersection_over_union(individual, rng)
             count[draw] += (overlap > templates.minimum_iou).sum(axis=1)
             iou[draw] += matched(overlap)
     return MaskNull(count, iou / len(members))
@@ -157,14 +157,14 @@ def mask_null(
 
 @dataclass(frozen=True, eq=False)
 class NullComparison:
-    """A number per template and its chance level; the last entry of each array is all templates together.
+    """Chance level and p value per template; the last entry of each array is for all templates together.
 
     Attributes
     ----------
     expected, upper : array of shape (K + 1,)
         Mean and 95th percentile under the null.
     p_value : array of shape (K + 1,)
-        One-sided: as much or more under the null.
+        One-sided: probability of a value at least as large under the null.
     """
 
     expected: Array
@@ -183,7 +183,7 @@ def with_mean(values: Array) -> Array:
 
 
 def compared_with_draws(observed: Array, draws: Array) -> NullComparison:
-    """Compare values (K + 1,) with draws (D, K + 1) of them."""
+    """Compare values (K + 1,) with null draws (D, K + 1) of them."""
     return NullComparison(
         draws.mean(axis=0), np.quantile(draws, 0.95, axis=0), upper_p_value(observed, draws)
     )
@@ -192,9 +192,9 @@ def compared_with_draws(observed: Array, draws: Array) -> NullComparison:
 def compared_with_texts(
     observed: Array, null: Array, mean: bool, draws: int, rng: np.random.Generator
 ) -> NullComparison:
-    """Compare values of texts (n, K + 1) with one null value of each; sums, or means over texts.
+    """Compare values of texts (n, K + 1) with one null value for each, as sums or means over texts.
 
-    The 95th percentile is over resampled texts, the p-value of a paired permutation test.
+    The 95th percentile is over resampled texts; the p value is that of a paired permutation test.
     """
     n = len(null)
     scale = 1 / n if mean else 1.0

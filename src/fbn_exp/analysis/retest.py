@@ -1,4 +1,4 @@
-"""Dual regression: group networks taken to single texts, and whether they recur there.
+"""Dual regression of group networks onto single texts, and their test-retest reliability there.
 
 The two regressions of Beckmann et al. (2009), Group comparison of resting-state FMRI data using multi-subject
 ICA and dual regression: maps give time courses, time courses give maps of the text.
@@ -18,9 +18,9 @@ from fbn_exp.methods.least_squares import least_squares_courses
 
 Array = NDArray[np.float64]
 
-# networks whose maps of all halves are held at once
+# networks whose maps of all halves are in memory at once
 CHUNK_NETWORKS = 8
-# with fewer texts an intraclass correlation says nothing
+# with fewer texts an intraclass correlation is meaningless
 LEAST_TEXTS = 3
 
 
@@ -30,9 +30,9 @@ def text_maps(signals: Tensor, courses: Tensor) -> Tensor:
     Parameters
     ----------
     signals : Tensor of shape (T, N), float32
-        Of one text.
+        Signals of one text.
     courses : Tensor of shape (T, K), float64
-        Its time courses, centred, with T > K + 1.
+        Centred time courses of the text, with T > K + 1.
     """
     scaled = courses / courses.square().mean(dim=0).sqrt().clamp_min(1e-300)
     # rows of the pseudoinverse sum to zero, so the signals need no centring
@@ -41,7 +41,7 @@ def text_maps(signals: Tensor, courses: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class IntraclassCorrelation:
-    """Two of Shrout & Fleiss' coefficients; NaN where values do not vary.
+    """Two of the coefficients of Shrout & Fleiss (1979); NaN where values do not vary.
 
     Attributes
     ----------
@@ -77,18 +77,18 @@ def intraclass_correlation(values: Array) -> IntraclassCorrelation:
 
 @dataclass(frozen=True, eq=False)
 class Retest:
-    """How group networks recur in the two halves of a text, each array of shape (K,).
+    """Test-retest reliability of group networks over the two halves of texts; arrays have shape (K,).
 
     Attributes
     ----------
     icc : array
         ICC(3,1) over texts of a network's strength in the first and second half: the mean weight of its
-        members in the half's map, in units of the signal for a unit-variance time course. The halves of a
-        text differ alike for all texts (its first token is in one of them), which ICC(3,1) leaves out.
+        members in the half's map, in units of the signal for a unit-variance time course. The halves
+        differ systematically (only one holds the first token), which ICC(3,1) leaves out.
     icc_agreement : array
-        ICC(2,1) of the same, which counts that difference as error.
+        ICC(2,1) of the same strengths, which counts that difference as error.
     own_similarity, other_similarity : array
-        Mean |r| of a half's map with that of the same text's other half, and of other texts'.
+        Mean |r| of the map of a half with that of the other half of the same text, and of other texts.
     identification : array
         Share of halves whose most similar map among the other halves of all texts is that of their own
         text; by chance 1 / n_texts.
@@ -110,13 +110,13 @@ def retest(signals: Tensor, rows: Rows, maps: Tensor, masks: Tensor) -> Retest:
     Parameters
     ----------
     signals : Tensor of shape (T, N), float32
-        Of texts that the maps do not come from.
+        Signals of texts that the maps were not fitted to.
     rows : Rows
         Text of each token.
     maps : Tensor of shape (K, N)
-        Group networks.
+        Maps of the group networks.
     masks : Tensor of shape (K, N), bool
-        Their members; a network without members has no strength, and NaN.
+        Members of the networks; strengths of a network without members are NaN.
 
     Raises
     ------
@@ -132,25 +132,25 @@ def retest(signals: Tensor, rows: Rows, maps: Tensor, masks: Tensor) -> Retest:
         )
     courses = [[least_squares_courses(signals[half], maps) for half in text] for text in halves]
     parts = range(0, len(maps), CHUNK_NETWORKS)
-    found = []
+    measures = []
     for start in tqdm(parts, desc="dual regression", unit=" part", leave=False, delay=1):
         part = slice(start, start + CHUNK_NETWORKS)
         # (texts, halves, networks, neurons)
         regressed = torch.stack(
             [
                 torch.stack(
-                    [text_maps(signals[half], each)[part] for half, each in zip(text, pair, strict=True)]
+                    [text_maps(signals[half], course)[part] for half, course in zip(text, pair, strict=True)]
                 )
                 for text, pair in zip(halves, courses, strict=True)
             ]
         )
-        found += [_recurrence(regressed[:, :, place], mask) for place, mask in enumerate(masks[part])]
-    consistency, agreement, own, other, identification = np.array(found).T
+        measures += [_recurrence(regressed[:, :, place], mask) for place, mask in enumerate(masks[part])]
+    consistency, agreement, own, other, identification = np.array(measures).T
     return Retest(consistency, agreement, own, other, identification, len(halves))
 
 
 def _recurrence(regressed: Tensor, mask: Tensor) -> tuple[float, float, float, float, float]:
-    """Numbers of ``Retest`` for the maps of one network, shape (n, 2, N)."""
+    """Values of ``Retest`` for one network, from its maps of shape (n, 2, N)."""
     strength = regressed[:, :, mask].double().mean(dim=2).numpy()
     icc = intraclass_correlation(strength)
     centred = regressed - regressed.mean(dim=2, keepdim=True)

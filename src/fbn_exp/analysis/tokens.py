@@ -1,4 +1,4 @@
-"""Tokens as a reader sees them: their text, their features, and those at which each network is strongest."""
+"""Tokens as a reader sees them: text, features, and the strongest tokens of each network."""
 
 import re
 import unicodedata
@@ -19,7 +19,7 @@ from fbn_exp.signals.base import Signals
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# what a decoder writes for bytes that are no whole character yet
+# replacement character that a decoder writes for an incomplete character
 INCOMPLETE = "�"
 
 
@@ -32,17 +32,17 @@ def token_pieces(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int]) -> li
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
-        Decodes.
+        Decoder of the tokens.
     ids : sequence of int
         The tokens of one text, n of them.
 
     Returns
     -------
     list of str
-        n pieces.
+        Text of each of the n tokens.
     """
     pieces: list[str] = []
-    # decoded again with each new token: from one finished token back, since what a token adds can
+    # each new token is decoded together with the last complete one, since the text that it adds can
     # depend on its predecessor (the streaming rule of text-generation-inference)
     start = shown = 0
     for end in range(1, len(ids) + 1):
@@ -65,7 +65,7 @@ def _decoded(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int]) -> str:
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-# "wikipedia_5.jsonl line 12" and "… seed 0 item 3": what stays the same within a corpus
+# position within a corpus, to be removed from "wikipedia_5.jsonl line 12" or "… seed 0 item 3"
 COUNTER = re.compile(r"[\s:#]*\b(?:line|row|item)?\s*\d+(?:\s*\(line \d+\))?$")
 
 
@@ -76,17 +76,17 @@ class TokenFeatures:
     Attributes
     ----------
     numbers : dict of str to array of shape (T,)
-        ``position`` in the text, ``log_frequency`` (natural logarithm of how often the token occurs in the
-        sample that the signals come from: not in the language, nor in the model's training text), and the
+        ``position`` in the text, ``log_frequency`` (natural logarithm of the token's count in the sample that
+        the signals come from, not in the language or in the model's training text), and the
         indicators ``first_token``, ``punctuation``, ``newline`` and ``digit``, 0 or 1.
     text, position, domain : int array of shape (T,)
-        Text, place in it, and index into ``domains``.
+        Index of the text, position in it, and index into ``domains``.
     domains : tuple of str
-        Labels of the documents, or where they have none the corpora that they come from.
+        Labels of the documents, or the corpora that they come from if they have none.
     tokens : int array of shape (T,)
         Token ids.
     pieces : list of list of str
-        Every text token by token.
+        Text of each token, for every text.
     """
 
     numbers: dict[str, Array]
@@ -99,7 +99,7 @@ class TokenFeatures:
 
 
 def token_features(lm: LanguageModel, signals: Signals) -> TokenFeatures:
-    """Features of every token of the signals."""
+    """Compute the features of every token of the signals."""
     texts = signals.texts
     text, position = signals.rows.text, signals.rows.position
     bar = tqdm(texts.ids, desc="tokens as text", unit=" text", leave=False, delay=1)
@@ -113,23 +113,23 @@ def token_features(lm: LanguageModel, signals: Signals) -> TokenFeatures:
     numbers = {
         "position": position.astype(np.float64),
         "first_token": (position == 0).astype(np.float64),
-        "punctuation": np.array([is_punctuation(each) for each in written], dtype=np.float64),
-        "newline": np.array(["\n" in each for each in written], dtype=np.float64),
-        "digit": np.array([any(map(str.isdigit, each)) for each in written], dtype=np.float64),
-        "log_frequency": np.log(np.array([counts[each] for each in tokens.tolist()], dtype=np.float64)),
+        "punctuation": np.array([is_punctuation(piece) for piece in written], dtype=np.float64),
+        "newline": np.array(["\n" in piece for piece in written], dtype=np.float64),
+        "digit": np.array([any(map(str.isdigit, piece)) for piece in written], dtype=np.float64),
+        "log_frequency": np.log(np.array([counts[token] for token in tokens.tolist()], dtype=np.float64)),
     }
-    index = np.array([domains.index(each) for each in names], dtype=np.int64)
+    index = np.array([domains.index(name) for name in names], dtype=np.int64)
     return TokenFeatures(numbers, text, position, index[text], domains, tokens, pieces)
 
 
 def is_punctuation(piece: str) -> bool:
-    """Whether a token is nothing but punctuation and symbols (Unicode categories P and S)."""
+    """True if a token consists of punctuation and symbols only (Unicode categories P and S)."""
     bare = piece.strip()
     return bool(bare) and all(unicodedata.category(character)[0] in "PS" for character in bare)
 
 
 def corpus(origin: str) -> str:
-    """Corpus that a document's origin names: the origin without the place in it."""
+    """Corpus that a document comes from: its origin without the position in it."""
     return COUNTER.sub("", origin) or origin
 
 
@@ -139,16 +139,16 @@ COLUMNS = ("network", "rank", "strength", "token", "before", "after", "text", "p
 def strongest_tokens(
     lm: LanguageModel, signals: Signals, time_courses: Tensor, count: int, context: int
 ) -> pd.DataFrame:
-    """Tokens with the largest magnitude of each network's time course.
+    """Table of the tokens with the largest magnitude of each network's time course.
 
     Parameters
     ----------
     lm : LanguageModel
-        For its tokenizer.
+        Model, for its tokenizer.
     signals : Signals
-        What the networks were found in.
+        Signals that the networks were extracted from.
     time_courses : Tensor of shape (T, K)
-        Unit variance, so strengths count standard deviations.
+        Time courses of unit variance, so that strengths are in standard deviations.
     count : int
         Tokens per network.
     context : int

@@ -21,7 +21,7 @@ def present_consistency(findings: Findings) -> Presentation:
     table = _table(findings)
     return Presentation(
         metrics=_metrics(findings, table),
-        tables={"consistency": table, "matches": _per_text(findings.found)},
+        tables={"consistency": table, "matches": _per_text(findings.matches)},
         figures={"consistency": lambda: consistency_figure(findings)},
         title=f"Templates of {findings.templates} in single texts of {findings.texts}",
         rows=_rows(table),
@@ -35,9 +35,9 @@ def _table(findings: Findings) -> pd.DataFrame:
     n_networks = len(findings.sizes)
     observed = {
         "count": (findings.totals, findings.count),
-        "matched_iou": (with_mean(findings.found.iou.mean(axis=0)), findings.iou),
+        "matched_iou": (with_mean(findings.matches.iou.mean(axis=0)), findings.iou),
         "matched_r": (
-            with_mean(findings.found.correlation.mean(axis=0)),
+            with_mean(findings.matches.correlation.mean(axis=0)),
             {"shift": findings.correlation},
         ),
     }
@@ -64,7 +64,7 @@ def _table(findings: Findings) -> pd.DataFrame:
 
 
 def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
-    totals, found = findings.totals, findings.found
+    totals, found = findings.totals, findings.matches
     metrics = {
         "consistency/texts": float(len(found.count)),
         "consistency/individual_networks": float(findings.individual),
@@ -149,9 +149,9 @@ def _lines(findings: Findings) -> list[str]:
     masks, shift = findings.count["masks"], findings.count["shift"]
     above = int((findings.p_value[:-1] < SIGNIFICANT).sum())
     lines = [
-        f"{len(findings.found.count)} texts, {findings.individual:,} individual networks (median "
+        f"{len(findings.matches.count)} texts, {findings.individual:,} individual networks (median "
         f"{findings.individual_size:,.0f} neurons): {totals[-1]:,.0f} matches with IoU > "
-        f"{findings.minimum_iou:g} to the {n_networks} templates, of {findings.found.recurring.sum():,.0f} "
+        f"{findings.minimum_iou:g} to the {n_networks} templates, of {findings.matches.recurring.sum():,.0f} "
         f"networks; {masks.expected[-1]:,.1f} expected of random masks of the "
         f"same size in each block, {shift.expected[-1]:,.1f} of shifted signals (p = {masks.p_value[-1]:.2g} "
         f"and {shift.p_value[-1]:.2g}).",
@@ -169,7 +169,7 @@ def _lines(findings: Findings) -> list[str]:
 
 def _remarks(findings: Findings) -> list[str]:
     remarks = []
-    n_texts = len(findings.found.count)
+    n_texts = len(findings.matches.count)
     if findings.asked is not None and n_texts < findings.asked:
         remarks.append(
             f"Only {n_texts} of the {findings.asked} texts asked for are in {findings.texts}: compare rates "

@@ -30,7 +30,7 @@ def consistency_figure(findings: Findings) -> Figure:
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     figure.suptitle(
-        f"Templates: {findings.templates}\nlooked for in {len(findings.found.count)} single texts: "
+        f"Templates: {findings.templates}\nlooked for in {len(findings.matches.count)} single texts: "
         f"{findings.texts}",
         fontsize=10,
     )
@@ -56,14 +56,14 @@ def _count_panel(axes: Axes, findings: Findings) -> None:
 def _iou_panel(axes: Axes, findings: Findings) -> None:
     networks = np.arange(len(findings.sizes))
     axes.boxplot(
-        findings.found.iou,
+        findings.matches.iou,
         positions=networks,
         widths=0.45,
         manage_ticks=False,
         flierprops={"ms": 2},
         medianprops={"color": ACCENT},
     )
-    axes.plot(networks, findings.found.iou.mean(axis=0), "D", ms=4, color=ACCENT, label="mean over texts")
+    axes.plot(networks, findings.matches.iou.mean(axis=0), "D", ms=4, color=ACCENT, label="mean over texts")
     for null, against in findings.iou.items():
         axes.plot(
             networks, against.expected[:-1], "_", ms=16, mew=2, color=NULL_COLOURS[null], label=NULLS[null]
