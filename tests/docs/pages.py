@@ -25,3 +25,9 @@ def commands_on(page: Path) -> list[list[str]]:
     quoted = re.findall(r"^(?: {4})?(python .*)$", text, re.M)
     lines = [shlex.split(line, comments=True)[1:] for line in quoted]
     return [words for words in lines if words and words[0] in SCRIPTS]
+
+
+def code_on(page: Path) -> list[str]:
+    """Fenced blocks that use the public API."""
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    return [block for block in blocks if block.startswith("import fbn_exp")]

@@ -1,4 +1,4 @@
-"""Links of the documentation lead somewhere, and the commands that it quotes compose."""
+"""Links of the documentation lead somewhere, the commands that it quotes compose, and its Python runs."""
 
 import importlib.util
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from pages import DOCS, commands_on
+from pages import DOCS, code_on, commands_on
 from scripts import REPOSITORY
 
 import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
@@ -44,6 +44,20 @@ def test_every_relative_link_and_picture_exists(page):
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), target
         assert not anchor or anchor in anchors(file), target
+
+
+@named(PAGES)
+def test_every_module_that_is_named_exists(page):
+    text = page.read_text(encoding="utf-8")
+    paths = [
+        *re.findall(r"\bsrc/fbn_exp(?:/\w+)*(?:\.py)?", text),
+        *re.findall(r"`((?:\w+/)+\w+\.py)`", text),
+    ]
+    for path in paths:
+        assert any((place / path).exists() for place in (REPOSITORY, REPOSITORY / "src" / "fbn_exp")), path
+    for name in re.findall(r"\bfbn_exp\.[\w.]*\w", text):
+        module, _, attribute = name.rpartition(".")
+        assert importlib.util.find_spec(name if attribute[0].islower() else module), name
 
 
 def test_the_readme_leads_to_every_page():
@@ -83,6 +97,19 @@ def test_every_quoted_command_composes(page, words):
         for place, choices in enumerate(values):
             for choice in choices if len(choices) > 1 else choices[:1]:
                 compose(Path(script).stem, overrides=[*first[:place], choice, *first[place + 1 :]])
+
+
+def test_the_python_of_the_readme_and_what_loads_networks_run_as_they_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (steps,) = code_on(README)
+    assert 'load_model("smollm2")' in steps
+    world = {}
+    exec(steps.replace('"smollm2"', '"tiny"').replace("n_texts=100", "n_texts=20"), world)
+    assert world["scores"].to_frame()["metric"].tolist() == ["nats_per_token", "bits_per_byte"]
+    world["networks"].save(tmp_path / "networks", world["fbn"].ZThreshold())
+    (loading,) = code_on(DOCS / "outputs.md")
+    exec(loading.replace("outputs/…/networks", "networks"), loaded := {})
+    assert loaded["members"][3].equal(world["lesion"].target.members)
 
 
 def test_enough_commands_are_quoted():
