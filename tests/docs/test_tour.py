@@ -1,4 +1,4 @@
-"""The notebook of the public API runs from its first cell to its last, and was committed with what it shows."""
+"""The notebook of the public API runs from its first cell to its last, and shows what a real model gave."""
 
 import nbformat
 from nbclient import NotebookClient
