@@ -1,1 +1,1 @@
-"""Change what the neurons of networks do: targets, edits, controls, folding into weights."""
+"""Intervene on the neurons of networks: targets, edits, controls, folding into weights."""

@@ -10,16 +10,16 @@ from omegaconf import MISSING
 from fbn_exp.core.checks import require, require_at_least
 from fbn_exp.core.errors import ConfigError
 
-# where a share of all neurons is larger, the networks may leave too few to draw from
+# with a larger share of all neurons, too few may lie outside the networks to draw from
 LARGEST_SHARE = 0.5
-# what edits are made of, float32, holds no larger number
+# edits are float32, which holds no larger number
 FLOAT32_LIMIT = 2.0**128
 
 
 class ControlKind(StrEnum):
-    """What random networks have in common with the real one.
+    """Kind of random networks, by what they have in common with the real ones.
 
-    ``random``, ``per_block`` and ``activation`` are of its size, ``share`` is a fixed share of all neurons.
+    ``random``, ``per_block`` and ``activation`` match the size; ``share`` is a fixed share of all neurons.
     """
 
     random = "random"
@@ -29,45 +29,49 @@ class ControlKind(StrEnum):
 
 
 def require_selection(name: str, networks: object) -> None:
-    """Refuse what is neither ``all`` nor a list of indices."""
+    """Require ``all`` or a list of indices."""
     indices = networks if isinstance(networks, list) else []
-    if (networks != "all" and not indices) or any(type(each) is not int for each in indices):
-        raise ConfigError(f"{name} is {networks!r}: all, or a list of indices as [0,2]")
+    if (networks != "all" and not indices) or any(type(index) is not int for index in indices):
+        raise ConfigError(f"{name} is {networks!r}: all, or a list of indices such as [0,2]")
 
 
 def numbers_of(name: str, value: object) -> list[float]:
-    """Numbers of a setting that is one for all networks, or one for each of them in their order.
+    """Parse a setting that is one number for all networks, or one number per network in their order.
 
     Raises
     ------
     ConfigError
-        If one of them is no finite number, or there is none.
+        If a number is not finite, or there is none.
     """
     many = isinstance(value, Sequence) and not isinstance(value, str)
     values: Any = value if many else [value]
     try:
-        numbers = [float(each) for each in values if not isinstance(each, bool)]
+        numbers = [float(entry) for entry in values if not isinstance(entry, bool)]
     except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{name} is {value!r}: a number, or a list with one number per network") from None
-    if not numbers or len(numbers) < len(values) or not all(abs(each) < FLOAT32_LIMIT for each in numbers):
+    if (
+        not numbers
+        or len(numbers) < len(values)
+        or not all(abs(number) < FLOAT32_LIMIT for number in numbers)
+    ):
         raise ConfigError(f"{name} is {value!r}: needs finite numbers")
     return numbers
 
 
 def require_one_or_each(name: str, numbers: Sequence[float], count: int) -> None:
-    """Refuse another count of numbers than one, or one for each network."""
+    """Require one number, or one per network."""
     if len(numbers) not in (1, count):
         raise ConfigError(f"{name} has {len(numbers)} values for {count} networks: give one, or one for each")
 
 
 @dataclass
 class InterventionConfig:
-    """What is done to the neurons of networks.
+    """Intervention on the neurons of networks.
 
     Attributes
     ----------
     networks : "all" or list of int
-        Which networks.
+        Networks to intervene on.
 
     Raises
     ------
@@ -82,33 +86,33 @@ class InterventionConfig:
         require_selection("intervention.networks", self.networks)
 
     def _require_one_or_each(self, name: str, numbers: Sequence[float]) -> None:
-        # of "all", the count is known only with the networks
+        # for "all", the count is known only with the networks
         if isinstance(self.networks, list):
             require_one_or_each(name, numbers, len(set(self.networks)))
 
 
 @dataclass
 class NoInterventionConfig(InterventionConfig):
-    """The untouched model."""
+    """No intervention: the untouched model."""
 
     _target_: str = field(default="fbn_exp.interventions.rules.NoIntervention", kw_only=True, repr=False)
 
 
 @dataclass
 class InhibitConfig(InterventionConfig):
-    """Members are 0: the paper's lesion."""
+    """Set members to 0: the paper's lesion."""
 
     _target_: str = field(default="fbn_exp.interventions.rules.Inhibit", kw_only=True, repr=False)
 
 
 @dataclass
 class ScaleConfig(InterventionConfig):
-    """Members are multiplied.
+    """Multiply members by a factor.
 
     Attributes
     ----------
     factor : float or list of float
-        One factor for all, or one for each chosen network, in their order. 0 inhibits, 1 leaves as is.
+        One factor for all, or one per chosen network, in their order. 0 inhibits, 1 changes nothing.
 
     Raises
     ------
@@ -125,13 +129,13 @@ class ScaleConfig(InterventionConfig):
 
     @property
     def factors(self) -> list[float]:
-        """The factors, one or as many as networks."""
+        """Factors, one for all networks or one per network."""
         return numbers_of("intervention.factor", self.factor)
 
 
 @dataclass
 class AmplifyConfig(ScaleConfig):
-    """Members are multiplied by more than 1.
+    """Multiply members by a factor above 1.
 
     Raises
     ------
@@ -153,12 +157,12 @@ class AmplifyConfig(ScaleConfig):
 
 @dataclass
 class ShiftConfig(InterventionConfig):
-    """A constant is added to members: the additive variant of the paper's public code.
+    """Add a constant to members: the additive variant of the paper's public code.
 
     Attributes
     ----------
     value : float or list of float
-        In units of the activation; one for all or one for each chosen network.
+        Constant in units of the activation; one for all, or one per chosen network.
 
     Raises
     ------
@@ -175,20 +179,20 @@ class ShiftConfig(InterventionConfig):
 
     @property
     def values(self) -> list[float]:
-        """The constants, one or as many as networks."""
+        """Constants, one for all networks or one per network."""
         return numbers_of("intervention.value", self.value)
 
 
 @dataclass
 class MeanConfig(InterventionConfig):
-    """Members are replaced by their mean over the extraction texts."""
+    """Replace members by their mean over the extraction texts."""
 
     _target_: str = field(default="fbn_exp.interventions.rules.Mean", kw_only=True, repr=False)
 
 
 @dataclass
 class PreserveConfig(InterventionConfig):
-    """Everything outside is 0."""
+    """Set all neurons outside the networks to 0."""
 
     _target_: str = field(default="fbn_exp.interventions.rules.Preserve", kw_only=True, repr=False)
 
@@ -200,12 +204,12 @@ class ControlsConfig:
     Attributes
     ----------
     repeats : int
-        Draws of each kind.
+        Number of draws of each kind.
     seed : int
-        Of the draws.
+        Seed of the draws.
     share : float or None
-        Adds a kind that is not of the networks' size: this share of all neurons, drawn at random (the paper's
-        control, 0.15), at most half; None for none.
+        Adds a kind of another size than the networks: this share of all neurons, drawn at random (the paper's
+        control, 0.15), at most half; None leaves it out.
 
     Raises
     ------
@@ -226,6 +230,6 @@ class ControlsConfig:
 
 @dataclass
 class ExportConfig:
-    """Where the model with the intervention in its weights is saved, null for nowhere."""
+    """Folder to save the model to, with the intervention in its weights; null does not save it."""
 
     path: str | None = None

@@ -1,4 +1,4 @@
-"""Random networks to compare with: as large, in the same blocks, as active; never the own neurons."""
+"""Random networks as controls: matched in size, blocks or activity, and disjoint from the target."""
 
 import bisect
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from fbn_exp.core.layout import Block
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.target import OUTSIDE, Target
 
-# an activation-matched neuron is drawn among so many with the nearest mean |activation|
+# an activation-matched neuron is drawn among this many with the nearest mean |activation|
 NEAREST = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """A drawn set of neurons.
+    """Random set of neurons that stands in for a target.
 
     Attributes
     ----------
     target : Target
-        The drawn neurons in the place of the real ones.
+        Drawn neurons in place of the real ones.
     same_block : float
-        Share of them that lie in the block of the neuron that they stand for.
+        Share of them that lie in the block of the neuron that they replace.
     activity_ratio : float
-        Their mean absolute activations, summed, over those of the neurons that they stand for. Below 1 where
-        the networks hold a block's most active neurons: nothing outside is as active.
+        Sum of their mean absolute activations over that of the neurons that they replace. Below 1 where the
+        networks hold the most active neurons of a block: no neuron outside is as active.
     """
 
     target: Target
@@ -38,30 +38,30 @@ class Control:
 def draw_controls(
     target: Target, repeats: int, seed: int, share: float | None = None
 ) -> dict[ControlKind, list[Control]]:
-    """Controls of every kind.
+    """Draw controls of every kind.
 
-    ``random``: anywhere in the layout. ``per_block``: for each neuron one in its block. ``activation``:
-    for each neuron one in its block with a mean |activation| among the nearest ones that are free, which is
-    no match for the most active neuron of a block: ``activity_ratio`` tells. Where the networks
-    hold more than half of a block, its free neurons do not suffice, and what other members leave free in
-    the nearest block stands in; ``same_block`` tells how often. ``share``, if asked for: that share of all
-    neurons, anywhere, each standing for a member drawn at random.
+    ``random``: neurons anywhere in the layout. ``per_block``: for each neuron one in its block.
+    ``activation``: for each neuron one in its block, among the free ones with the nearest mean |activation|;
+    the most active neurons of a block have no equal, see ``activity_ratio``. Where the networks hold more
+    than half of a block, it has too few free neurons, and neurons that are still free in the nearest block
+    fill in; ``same_block`` gives the share from the same block. ``share``, if asked for: that share of all
+    neurons, anywhere, each in place of a member drawn at random.
 
     Parameters
     ----------
     target : Target
-        The neurons to match; none of them is drawn.
+        Neurons to match; none of them is drawn.
     repeats : int
-        Draws of each kind; more of them extend the list.
+        Number of draws of each kind; a larger number extends the list.
     seed : int
-        Each kind has a generator of its own.
+        Seed of the draws; each kind has its own generator.
     share : float, optional
-        Of all neurons, at most half.
+        Share of all neurons, at most half, for the kind ``share``.
 
     Returns
     -------
     dict of ControlKind to list of Control
-        Empty if the networks hold more than half of all neurons: then no control exists.
+        Empty if the networks hold more than half of all neurons, which leaves none for a control.
     """
     if 2 * target.size > target.layout.n_neurons:
         return {}
@@ -99,7 +99,7 @@ def _block_of(target: Target) -> Tensor:
 
 
 class _Pool:
-    """The free neurons of a block in the order of their activity; who is taken is no longer free."""
+    """Free neurons of a block in the order of their activity; a taken neuron leaves the pool."""
 
     def __init__(self, neurons: list[int], activity: list[float]) -> None:
         self.neurons = neurons
@@ -109,12 +109,12 @@ class _Pool:
         return len(self.neurons)
 
     def take(self, share: float, activity: float | None) -> int:
-        """Neuron at a share in [0, 1) of all, or of those with the nearest activity."""
+        """Take the neuron at a fraction in [0, 1) of the pool, or of those with the nearest activity."""
         candidates: Sequence[int] = range(len(self))
         if activity is not None:
             place = bisect.bisect_left(self.activity, activity)
             around = range(max(0, place - NEAREST), min(len(self), place + NEAREST))
-            candidates = sorted(around, key=lambda each: abs(self.activity[each] - activity))[:NEAREST]
+            candidates = sorted(around, key=lambda index: abs(self.activity[index] - activity))[:NEAREST]
         chosen = candidates[int(share * len(candidates))]
         self.activity.pop(chosen)
         return self.neurons.pop(chosen)
@@ -123,10 +123,10 @@ class _Pool:
 def _matched(
     target: Target, members: Tensor, block_of: Tensor, by_activity: bool, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Members in the order in which they chose, and the neuron that each of them chose."""
+    """Match each member to a free neuron; return members in the order of matching, and their neurons."""
     activity = target.mean_absolute.double().clamp_min(1e-12).log()
     if by_activity:
-        # the hardest to match choose first: few neurons are as active as they
+        # the most active members are matched first, since few neurons are as active
         order = activity[members].argsort(descending=True, stable=True)
     else:
         order = torch.randperm(len(members), generator=generator)
@@ -134,7 +134,7 @@ def _matched(
     choosers, shares = members[order].tolist(), torch.rand(len(members), generator=generator).tolist()
     blocks, wanted = block_of.tolist(), activity.tolist()
     chosen: dict[int, int] = {}
-    # those whose block has no free neuron left come second, so that they take nobody's place
+    # members whose block has no free neuron left come second, so that they displace no other match
     for elsewhere in (False, True):
         for member, share in zip(choosers, shares, strict=True):
             if member in chosen:
@@ -152,6 +152,6 @@ def _pool(target: Target, block: Block, activity: Tensor) -> _Pool:
 
 
 def _nearest(pools: list[_Pool], block: int) -> _Pool:
-    """The pool nearest to a block of those that are not empty."""
-    places = (each for each in range(len(pools)) if pools[each])
-    return pools[min(places, key=lambda each: abs(each - block))]
+    """Nearest pool to a block among those that are not empty."""
+    places = (place for place in range(len(pools)) if pools[place])
+    return pools[min(places, key=lambda place: abs(place - block))]

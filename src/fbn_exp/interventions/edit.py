@@ -1,4 +1,4 @@
-"""An affine edit of every neuron, applied to a running model by hooks."""
+"""Affine edit of every neuron, applied to a running model by hooks."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from fbn_exp.models.hooks import visited
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """Every neuron's activation x becomes scale · x + shift.
+    """Affine change of the activation x of every neuron: scale · x + shift.
 
     Attributes
     ----------
     scale, shift : Tensor of shape (N,), float32
-        In the order of the layout; 1 and 0 leave a neuron as it is.
+        Factor and constant per neuron, in the order of the layout; 1 and 0 change nothing.
     """
 
     scale: Tensor
@@ -33,7 +33,7 @@ class Edit:
 
     @property
     def digest(self) -> str:
-        """Key of this edit, equal for equal edits."""
+        """SHA-256 of this edit, equal for equal edits."""
         both = torch.stack([self.scale, self.shift]).float() + 0.0  # -0.0 is equal to 0.0
         return hashlib.sha256(both.numpy().tobytes()).hexdigest()
 
@@ -55,9 +55,9 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
     model : nn.Module
         The model that ``layout`` was resolved in.
     layout : NeuronLayout
-        Where the neurons are.
+        Layout of the neurons.
     edit : Edit
-        What to do to them.
+        Scale and shift per neuron.
 
     Yields
     ------
@@ -67,7 +67,7 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
     Raises
     ------
     LayoutError
-        If the edit is not over the layout's neurons.
+        If the edit and the layout differ in their number of neurons.
     """
     for name, vector in (("scale", edit.scale), ("shift", edit.shift)):
         if vector.shape != (layout.n_neurons,):
@@ -82,7 +82,7 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
         key = (block.path, activations.device, activations.dtype)
         if key not in on_device:
             scale, shift = edit.scale[block.columns], edit.shift[block.columns]
-            # factors made in inference mode would refuse a later backward pass
+            # factors created in inference mode could not be used in a later backward pass
             with torch.inference_mode(False):
                 on_device[key] = (
                     scale.to(activations.device, activations.dtype),

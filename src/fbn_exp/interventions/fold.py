@@ -1,4 +1,4 @@
-"""Write an edit into a model's weights: an ordinary checkpoint that any other tool loads."""
+"""Fold an edit into the weights of a model: an ordinary checkpoint that any tool can load."""
 
 import copy
 from dataclasses import replace
@@ -24,7 +24,7 @@ FULL_PRECISION_TOLERANCE = 1e-3
 
 
 def folded(model: nn.Module, layout: NeuronLayout, edit: Edit) -> nn.Module:
-    """Copy of a model whose weights hold the edit; the model itself is not changed.
+    """Copy a model and fold the edit into its weights; the model itself is not changed.
 
     The output of a block's last linear map W h + b becomes scale · (W h + b) + shift: rows of W and b are
     scaled and b is shifted. For ``mlp_hidden``, whose neurons are the input h, columns are scaled, and
@@ -36,25 +36,25 @@ def folded(model: nn.Module, layout: NeuronLayout, edit: Edit) -> nn.Module:
     model : nn.Module
         A model of transformers with floating-point weights.
     layout : NeuronLayout
-        Where the neurons are.
+        Layout of the neurons.
     edit : Edit
-        What to write.
+        Edit to fold.
 
     Returns
     -------
     nn.Module
-        Of the same class.
+        Copy of the same class.
 
     Raises
     ------
     FoldError
         If the edit has no equivalent in the weights: at ``block_output``, which is a sum over all earlier
-        blocks; a shift where there is no bias; a mixture of experts other than the known kinds; quantised
-        or offloaded weights.
+        blocks; for a shift without a bias; for an unknown kind of mixture of experts; for quantised or
+        offloaded weights.
     """
     if layout.site is Site.block_output:
         raise FoldError(
-            "site=block_output cannot be folded: it is a sum over all earlier blocks, not a product"
+            "site=block_output cannot be folded: it is a sum over all earlier blocks; choose another site"
         )
     if is_offloaded(model):
         raise FoldError("some weights are offloaded by model.device_map: fold with model.device_map=cpu")
@@ -74,7 +74,7 @@ def export(lm: LanguageModel, layout: NeuronLayout, edit: Edit, folder: Path) ->
     Raises
     ------
     FoldError
-        As in ``folded``, or if ``folder`` holds anything but a model; nothing is written then.
+        As in ``folded``, or if ``folder`` holds something other than a model; nothing is written then.
     """
     if folder.is_file() or (
         folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file()
@@ -146,7 +146,7 @@ def _scale_inputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) ->
 
 
 def _scale_experts(path: str, module: nn.Module, experts: nn.Parameter, scale: Tensor, shift: Tensor) -> None:
-    """A sum over experts is scaled by scaling every expert, and the shared one."""
+    """Scale a sum over experts, by scaling every expert and the shared one."""
     if shift.any():
         raise FoldError(f"cannot fold a shift into {path}: the experts' sum has no bias")
     if experts.shape[1] != len(scale):
@@ -158,7 +158,7 @@ def _scale_experts(path: str, module: nn.Module, experts: nn.Parameter, scale: T
 
 
 def _compare(model: nn.Module, twin: nn.Module, layout: NeuronLayout, edit: Edit) -> None:
-    """The fold must do what the hooks do; an architecture that it does not hold for is found here."""
+    """Compare the fold with the hooks on a few tokens, to detect architectures that it does not hold for."""
     weight = next(model.parameters())
     config: Any = model.config
     text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
@@ -168,14 +168,14 @@ def _compare(model: nn.Module, twin: nn.Module, layout: NeuronLayout, edit: Edit
     errors: dict[str, float] = {}
 
     def keep(block: Block, activations: Tensor) -> None:
-        hooked[block.path] = activations.clone()  # falcon adds to it in place
+        hooked[block.path] = activations.clone()  # falcon modifies it in place
 
     def judge(block: Block, activations: Tensor) -> Tensor:
         errors[block.path] = _error(hooked[block.path], activations)
-        # whatever the fold did: every block is judged on the inputs that the hooks led to
+        # errors do not accumulate: every block is compared on the inputs that it has under the hooks
         return hooked[block.path]
 
-    # where the neurons are the input of a module, its output tells
+    # where neurons are the input of a module, its output is compared
     outputs = replace(layout, site=Site.mlp_output) if layout.reads_input else layout
     with torch.inference_mode():
         with applied(model, layout, edit), visited(model, outputs, keep):
@@ -193,7 +193,7 @@ def _compare(model: nn.Module, twin: nn.Module, layout: NeuronLayout, edit: Edit
 
 
 def _error(hooked: Tensor, written: Tensor) -> float:
-    """Largest difference over neurons, relative to a neuron's own peak or, if larger, the median peak."""
+    """Largest difference over neurons, relative to the neuron's peak or, if larger, the median peak."""
     width = hooked.shape[-1]
     expected, difference = hooked.float().reshape(-1, width), (hooked.float() - written.float()).abs()
     peak = expected.abs().amax(dim=0)

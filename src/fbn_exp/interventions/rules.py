@@ -1,4 +1,4 @@
-"""What is done to the neurons of networks: rules that turn them into an edit."""
+"""Interventions: rules that turn the neurons of networks into an edit."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ from fbn_exp.thresholds.z import ZThreshold
 
 
 class Intervention(InterventionConfig, ABC):
-    """A rule that turns the neurons of chosen networks into an edit."""
+    """Rule that turns the neurons of chosen networks into an edit."""
 
     @abstractmethod
     def edit(self, target: Target) -> Edit:
-        """Edit of the target's neurons; every other neuron's entry says what happens outside."""
+        """Make the edit for a target; it has an entry for every neuron, also outside the target."""
 
     def on(self, networks: FunctionalNetworks, threshold: Threshold | None = None) -> TargetedIntervention:
         """Choose the neurons of networks to intervene on.
@@ -40,14 +40,14 @@ class Intervention(InterventionConfig, ABC):
         Parameters
         ----------
         networks : FunctionalNetworks
-            The intervention's ``networks`` names some of them by index, or all.
+            Networks to choose from; the field ``networks`` of the intervention gives indices, or all.
         threshold : Threshold, optional
-            Which neurons are members; ``ZThreshold()``, z > 1.96, by default.
+            Rule of membership; ``ZThreshold()``, z > 1.96, by default.
 
         Raises
         ------
         NetworksError
-            If an index does not exist, or the chosen networks have no neuron.
+            If an index does not exist, or the chosen networks have no neurons.
 
         Examples
         --------
@@ -59,20 +59,20 @@ class Intervention(InterventionConfig, ABC):
 
     @property
     def single_factor(self) -> float | None:
-        """The one factor on all networks, None where there is no such thing."""
+        """Factor that is common to all networks, None if there is none."""
         return None
 
     def with_factor(self, factor: float) -> "Intervention":
-        """The same with another factor, of an intervention that has a field ``factor``."""
+        """Copy with another factor, for an intervention that has a field ``factor``."""
         return replace(self, factor=factor)  # type: ignore[call-arg]
 
     @abstractmethod
     def describe(self) -> str:
-        """A few words for captions."""
+        """Describe the intervention in a few words, for captions."""
 
 
 class NoIntervention(NoInterventionConfig, Intervention):
-    """The untouched model."""
+    """No intervention: the untouched model."""
 
     @override
     def edit(self, target: Target) -> Edit:
@@ -84,19 +84,19 @@ class NoIntervention(NoInterventionConfig, Intervention):
 
 
 def _of_members(name: str, numbers: Sequence[float], target: Target) -> Tensor:
-    """Number of each member of the target, in the order of the neurons."""
+    """Expand numbers per network to the members of the target, in the order of the neurons."""
     count = len(target.networks)
     require_one_or_each(name, numbers, count)
-    each = torch.tensor(list(numbers) * (count if len(numbers) == 1 else 1))
-    return each[target.labels[target.members]]
+    by_network = torch.tensor(list(numbers) * (count if len(numbers) == 1 else 1))
+    return by_network[target.labels[target.members]]
 
 
 def _in_words(numbers: Sequence[float]) -> str:
-    return ", ".join(f"{each:g}" for each in numbers)
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 class Inhibit(InhibitConfig, Intervention):
-    """Members' activations are 0: the paper's lesion.
+    """Set members' activations to 0: the paper's lesion.
 
     Examples
     --------
@@ -120,7 +120,7 @@ class Inhibit(InhibitConfig, Intervention):
 
 
 class Scale(ScaleConfig, Intervention):
-    """Members' activations are multiplied.
+    """Multiply members' activations by a factor.
 
     Examples
     --------
@@ -144,7 +144,7 @@ class Scale(ScaleConfig, Intervention):
 
 
 class Amplify(AmplifyConfig, Scale):
-    """Members' activations are multiplied by more than 1.
+    """Multiply members' activations by a factor above 1.
 
     Examples
     --------
@@ -153,7 +153,7 @@ class Amplify(AmplifyConfig, Scale):
 
     @override
     def with_factor(self, factor: float) -> Scale:
-        # what is tried may be 1 or less
+        # factors tried on dev may be 1 or less
         return Scale(self.networks, factor)
 
     @override
@@ -162,7 +162,7 @@ class Amplify(AmplifyConfig, Scale):
 
 
 class Shift(ShiftConfig, Intervention):
-    """A constant is added to members' activations: the additive variant of the paper's public code.
+    """Add a constant to members' activations: the additive variant of the paper's public code.
 
     Examples
     --------
@@ -181,10 +181,10 @@ class Shift(ShiftConfig, Intervention):
 
 
 class Mean(MeanConfig, Intervention):
-    """Members' activations are replaced by the neuron's mean over the extraction texts.
+    """Replace members' activations by the mean of the neuron over the extraction texts.
 
-    The standard ablation beside zero: it takes away what a neuron says about the token, and leaves the
-    constant that later blocks are used to.
+    The usual alternative to zero ablation: it removes what a neuron encodes about the token, and keeps the
+    constant that later blocks are adapted to.
 
     Examples
     --------
@@ -204,7 +204,7 @@ class Mean(MeanConfig, Intervention):
 
 
 class Preserve(PreserveConfig, Intervention):
-    """Every neuron outside is 0, in every block of the layout, also in those without a member.
+    """Set all neurons outside to 0, in every block of the layout, also in blocks without members.
 
     Examples
     --------

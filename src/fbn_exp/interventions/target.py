@@ -1,4 +1,4 @@
-"""Which neurons an intervention is about: the members of chosen networks, each neuron counted once."""
+"""Targets of interventions: the members of chosen networks, every neuron counted once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ OUTSIDE = -1
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The neurons of chosen networks.
+    """Neurons of chosen networks.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Target:
     layout : NeuronLayout
         Order of the neurons.
     mean, mean_absolute : Tensor of shape (N,)
-        Of each neuron's activation over the extraction texts.
+        Mean of activations and of |activations| over the extraction texts.
     """
 
     networks: tuple[int, ...]
@@ -48,12 +48,12 @@ class Target:
         return int(self.members.sum())
 
     def with_labels(self, labels: Tensor) -> "Target":
-        """Other neurons in the place of these, as for a control."""
+        """Copy with other neurons in place of these, as for a control."""
         return replace(self, labels=labels)
 
 
 def no_target(layout: NeuronLayout) -> Target:
-    """No neuron at all: what an untouched model is about."""
+    """Empty target, for an untouched model."""
     nothing = torch.zeros(layout.n_neurons)
     labels = torch.full((layout.n_neurons,), OUTSIDE)
     return Target((), labels, layout, mean=nothing, mean_absolute=nothing)
@@ -62,13 +62,13 @@ def no_target(layout: NeuronLayout) -> Target:
 def choose_target(
     networks: FunctionalNetworks, threshold: Threshold, selection: str | Sequence[int]
 ) -> Target:
-    """Neurons of ``all`` networks or of those with the given indices.
+    """Choose the neurons of ``all`` networks or of those with given indices.
 
     Raises
     ------
     NetworksError
-        If an index does not exist, nothing is chosen, the chosen networks have no neuron, or the artifact
-        lacks what is to be known of each neuron.
+        If an index does not exist, no network is chosen, the chosen networks have no neurons, or the networks
+        lack the mean activations of neurons.
     """
     if isinstance(selection, str):
         if selection != "all":

@@ -1,4 +1,4 @@
-"""An intervention on the neurons of given networks, ready to be applied to a model."""
+"""Intervention on the neurons of given networks, ready to be applied to a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TargetedIntervention:
-    """An intervention and the neurons that it is about.
+    """Intervention together with the neurons that it acts on.
 
     Attributes
     ----------
     intervention : Intervention
-        What happens to them.
+        Rule for the edit.
     target : Target
-        The neurons.
+        Neurons that it acts on.
     networks : FunctionalNetworks
-        Where they come from.
+        Networks that the neurons belong to.
     """
 
     intervention: "Intervention"
@@ -38,7 +38,7 @@ class TargetedIntervention:
 
     @property
     def edit(self) -> Edit:
-        """Scale and shift of every neuron."""
+        """Edit of the model: scale and shift of every neuron."""
         return self.intervention.edit(self.target)
 
     @contextmanager
