@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fbn_exp.analysis.description import Description
-from fbn_exp.analysis.drivers import FEATURES, Drivers
+from fbn_exp.analysis.drivers import FEATURES
 from fbn_exp.core.moments import RowNorms
 from fbn_exp.methods.base import Convergence
 from fbn_exp.networks.masks import network_table
@@ -14,13 +14,11 @@ from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.presentation import Presentation, peak_memory
-from fbn_exp.report.reliability import present_reliability
+from fbn_exp.report.reliability import COLUMNS, present_reliability
 
 ROWS = 20
 TOKENS = 4
 OUTLIER_SHARE = 0.05
-# column of the table of networks -> its title
-RELIABILITY = {"iq": "Iq", "p_value": "p", "split_half": "split-half"}
 # numbers of the table of drivers that are metrics; those of a network that do not apply are missing
 DRIVERS = (
     "kurtosis",
@@ -34,49 +32,54 @@ DRIVERS = (
 
 
 def present_extraction(
-    found: Description, reliability: ReliabilityReport | None, max_networks: int
+    description: Description, reliability: ReliabilityReport | None, max_networks: int
 ) -> Presentation:
     """Put networks into every form in which they are shown, beside ``extraction_metrics``.
 
     Parameters
     ----------
-    found : Description
+    description : Description
         The networks, and what can be told of them.
     reliability : ReliabilityReport or None
         What many fits say about them.
     max_networks : int
         So many networks get a map of their own.
     """
-    networks, method = found.extraction.networks, found.extraction.method
-    table = network_table(found.masks, networks.layout, networks.statistics)
-    sure = Presentation() if reliability is None else present_reliability(reliability)
-    union = int(found.masks.any(dim=0).sum())
-    line = (
-        f"Found {len(networks)} networks in {networks.layout.describe()}: together {union:,} neurons "
-        f"({union / networks.layout.n_neurons:.2%}), {method.explained_variance_:.1%} of the variance."
-    )
+    networks, threshold = description.extraction.networks, description.threshold
+    table = network_table(description.masks, networks.layout, networks.statistics)
+    drivers = description.drivers
+    many_fits = Presentation() if reliability is None else present_reliability(reliability)
     more = f", the first {ROWS} of {len(table)}" if len(table) > ROWS else ""
     return Presentation(
         metrics={
-            **mask_metrics(found.masks),
+            **mask_metrics(description.masks),
             **peak_memory(),
             **_network_metrics(table),
-            **sure.metrics,
-            **_driver_metrics(found.drivers),
+            **many_fits.metrics,
+            **_driver_metrics(drivers.table),
         },
         tables={
             "networks": table,
-            "strongest_tokens": found.tokens,
-            **sure.tables,
-            "drivers": found.drivers.table,
-            "strongest_texts": found.drivers.texts,
+            "strongest_tokens": description.tokens,
+            **many_fits.tables,
+            "drivers": drivers.table,
+            "strongest_texts": drivers.texts,
         },
-        figures={**network_figures(networks, found.threshold, max_networks), **sure.figures},
-        title=f"Networks ({found.threshold.describe()}){more}",
-        rows=_rows(table.head(ROWS), found),
+        figures={**network_figures(networks, threshold, max_networks), **many_fits.figures},
+        title=f"Networks ({threshold.describe()}){more}",
+        rows=_rows(table.head(ROWS), description),
         words=("driven by", "strongest at"),
-        lines=[line, *sure.lines],
-        remarks=remarks(found),
+        lines=[_sentence(description), *many_fits.lines],
+        remarks=remarks(description),
+    )
+
+
+def _sentence(description: Description) -> str:
+    networks, method = description.extraction.networks, description.extraction.method
+    union = int(description.masks.any(dim=0).sum())
+    return (
+        f"Found {len(networks)} networks in {networks.layout.describe()}: together {union:,} neurons "
+        f"({union / networks.layout.n_neurons:.2%}), {method.explained_variance_:.1%} of the variance."
     )
 
 
@@ -89,17 +92,17 @@ def _network_metrics(table: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _driver_metrics(found: Drivers) -> dict[str, float]:
+def _driver_metrics(table: pd.DataFrame) -> dict[str, float]:
     return {
         f"network/{row['network']}/{name}": float(row[name])
-        for row in found.table.to_dict("records")
+        for row in table.to_dict("records")
         for name in DRIVERS
         if np.isfinite(row[name])
     }
 
 
-def _rows(table: pd.DataFrame, found: Description) -> pd.DataFrame:
-    tokens = dict(list(found.tokens.groupby("network")["token"]))
+def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
+    tokens = dict(list(description.tokens.groupby("network")["token"]))
     none = pd.Series(dtype=str)
     strongest = [tokens.get(network, none).head(TOKENS) for network in table["network"]]
     return pd.DataFrame(
@@ -109,27 +112,27 @@ def _rows(table: pd.DataFrame, found: Description) -> pd.DataFrame:
             "variance": [f"{share:.1%}" for share in table["explained_variance_ratio"]],
             **{
                 title: [f"{value:.2g}" for value in table[name]]
-                for name, title in RELIABILITY.items()
+                for name, title in COLUMNS.items()
                 if name in table
             },
             "main block": [
                 f"{block} ({share:.0%})"
                 for block, share in zip(table["main_block"], table["share_in_main_block"], strict=True)
             ],
-            "driven by": found.drivers.table["label"].head(len(table)),
+            "driven by": description.drivers.table["label"].head(len(table)),
             "strongest at": [" ".join(repr(token) for token in each) for each in strongest],
         }
     )
 
 
-def remarks(found: Description) -> list[str]:
+def remarks(description: Description) -> list[str]:
     """What a reader must know before believing the networks."""
-    extraction = found.extraction
+    extraction = description.extraction
     signals, method = extraction.signals, extraction.method
     per_block = extraction.networks.blocks is not None
     said = convergence_remarks(type(method).__name__, method.convergence_, per_block)
     said += outlier_remarks(signals.row_norms, len(signals.values))
-    if empty := int((~found.masks.any(dim=1)).sum()):
+    if empty := int((~description.masks.any(dim=1)).sum()):
         said.append(f"{empty} networks have no neuron at this threshold.")
     return said
 

@@ -8,15 +8,18 @@ from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.reliability import reliability_figures
 from fbn_exp.report.presentation import Presentation
 
+# column of the table of networks -> its title where there is little room
+COLUMNS = {"iq": "Iq", "p_value": "p", "split_half": "split-half"}
 
-def present_reliability(found: ReliabilityReport) -> Presentation:
+
+def present_reliability(report: ReliabilityReport) -> Presentation:
     """Put a report into the forms in which it is shown beside the networks; it has no console table."""
-    statistics = {name: values.numpy() for name, values in found.statistics.items()}
+    statistics = {name: values.numpy() for name, values in report.statistics.items()}
     table = pd.DataFrame({"network": range(len(statistics["iq"])), **statistics})
-    metrics = {f"reliability/{name}": value for name, value in found.metrics.items()}
-    for name, values in statistics.items():
-        metrics |= {f"network/{index}/{name}": float(value) for index, value in enumerate(values)}
-    for point in found.orders:
+    metrics = {f"reliability/{name}": value for name, value in report.metrics.items()}
+    for row in table.to_dict("records"):
+        metrics |= {f"network/{row['network']}/{name}": float(row[name]) for name in statistics}
+    for point in report.orders:
         order = f"reliability/order/{point['n_components']:.0f}"
         metrics |= {
             f"{order}/{name}": value
@@ -24,19 +27,19 @@ def present_reliability(found: ReliabilityReport) -> Presentation:
             if name != "n_components" and math.isfinite(value)
         }
     tables = {"reliability": table}
-    if found.orders:
-        tables["model_order"] = pd.DataFrame(found.orders)
+    if report.orders:
+        tables["model_order"] = pd.DataFrame(report.orders)
     return Presentation(
         metrics=metrics,
         tables=tables,
-        figures=reliability_figures(found),
-        lines=_lines(found),
+        figures=reliability_figures(report),
+        lines=_lines(report),
     )
 
 
-def _lines(found: ReliabilityReport) -> list[str]:
+def _lines(report: ReliabilityReport) -> list[str]:
     """What a reader must know about reliability, in sentences."""
-    metrics, runs = found.metrics, found.metrics["runs"]
+    metrics, runs = report.metrics, report.metrics["runs"]
     line = f"Reliability over {runs:.0f} runs: Iq {metrics['iq_median']:.2f} (median)"
     if "iq_texts_median" in metrics:
         line += (
@@ -46,7 +49,7 @@ def _lines(found: ReliabilityReport) -> list[str]:
     if "split_half_median" in metrics:
         line += f"; |r| {metrics['split_half_median']:.2f} between halves of the texts"
     if "networks_p_below_05" in metrics:
-        n_networks = len(found.statistics["p_value"])
+        n_networks = len(report.statistics["p_value"])
         line += f"; {metrics['networks_p_below_05']:.0f} of {n_networks} networks with p < .05"
     lines = [line + "."]
     if merged := metrics["networks_merged"]:

@@ -9,111 +9,111 @@ from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.presentation import Presentation
 
 
-def present_evaluation(found: Evaluation) -> Presentation:
+def present_evaluation(evaluation: Evaluation) -> Presentation:
     """Put an evaluation into every form in which it is shown."""
-    likeness = _likeness(found.controls)
-    metrics = {"neurons": float(found.target.size), **likeness}
-    for each in found.comparisons:
+    likeness = _likeness(evaluation.controls)
+    metrics = {f"selected_factor/{name}": factor for name, factor in evaluation.factors.items()}
+    if evaluation.n_factors:
+        metrics["factors_tried"] = float(evaluation.n_factors)
+    for each in evaluation.comparisons:
         metrics |= comparison_metrics(each)
-    metrics |= {f"selected_factor/{name}": factor for name, factor in found.factors.items()}
-    if found.n_factors:
-        metrics["factors_tried"] = float(found.n_factors)
-    tables = {"scores": _scores(found, likeness), "items": _items(found.comparisons)}
-    if (texts := _texts(found.comparisons)) is not None:
+    metrics |= {"neurons": float(evaluation.target.size), **likeness}
+    tables = {"scores": _scores(evaluation, likeness), "items": _items(evaluation.comparisons)}
+    if (texts := _texts(evaluation.comparisons)) is not None:
         tables["texts"] = texts
-    drawn = any(each.controls for each in found.comparisons)
+    drawn = any(each.controls for each in evaluation.comparisons)
     said = "Controls: the same intervention on random neurons, lowest … highest score of their draws."
     return Presentation(
         metrics=metrics,
         tables=tables,
-        title=f"{found.intervention.describe()}: networks {_networks(found, ', ')}, "
-        f"{found.target.size:,} neurons",
-        rows=_rows(found.comparisons),
+        title=f"{evaluation.intervention.describe()}: networks {_networks(evaluation, ', ')}, "
+        f"{evaluation.target.size:,} neurons",
+        rows=_rows(evaluation.comparisons),
         words=("task / metric",),
         lines=[said] if drawn else [],
     )
 
 
-def comparison_metrics(found: Comparison) -> dict[str, float]:
+def comparison_metrics(comparison: Comparison) -> dict[str, float]:
     """Flat numbers under stable names.
 
     ``control/<kind>/…`` is the mean over the controls of a kind; ``…/rank`` is the share of them that
     score worse than the network does: 0 if the network does more harm than every control.
     """
-    name = found.score.name
+    name = comparison.score.name
     values = {
-        name: found.score.value,
-        f"{name}/standard_error": found.score.standard_error,
-        f"{name}/n": float(found.score.n),
-        f"baseline/{name}": found.baseline.value,
-        f"delta/{name}": found.delta.value,
-        f"delta/{name}/ci_low": found.delta.ci_low,
-        f"delta/{name}/ci_high": found.delta.ci_high,
-        f"delta/{name}/p_value": found.delta.p_value,
+        name: comparison.score.value,
+        f"{name}/standard_error": comparison.score.standard_error,
+        f"{name}/n": float(comparison.score.n),
+        f"baseline/{name}": comparison.baseline.value,
+        f"delta/{name}": comparison.delta.value,
+        f"delta/{name}/ci_low": comparison.delta.ci_low,
+        f"delta/{name}/ci_high": comparison.delta.ci_high,
+        f"delta/{name}/p_value": comparison.delta.p_value,
     }
-    if found.score.chance is not None:
-        values[f"{name}/chance"] = found.score.chance
-    for kind in found.controls:
-        drawn, control = found.drawn(kind), f"control/{kind.value}/{name}"
+    if comparison.score.chance is not None:
+        values[f"{name}/chance"] = comparison.score.chance
+    for kind in comparison.controls:
+        drawn, control = comparison.drawn(kind), f"control/{kind.value}/{name}"
         values[control] = float(drawn.mean())
         values[f"{control}/low"] = float(drawn.min())
         values[f"{control}/high"] = float(drawn.max())
-        values[f"{control}/rank"] = found.rank(kind)
+        values[f"{control}/rank"] = comparison.rank(kind)
     return values
 
 
-def comparison_row(found: Comparison) -> dict[str, float | str | bool | None]:
+def comparison_row(comparison: Comparison) -> dict[str, float | str | bool | None]:
     """One line of the table of scores."""
     row: dict[str, float | str | bool | None] = {
-        "task": found.score.task,
-        "metric": found.score.metric,
-        "value": found.score.value,
-        "baseline": found.baseline.value,
-        "delta": found.delta.value,
-        "ci_low": found.delta.ci_low,
-        "ci_high": found.delta.ci_high,
-        "p_value": found.delta.p_value,
-        "n": found.score.n,
-        "chance": found.score.chance,
-        "higher_is_better": found.score.higher_is_better,
+        "task": comparison.score.task,
+        "metric": comparison.score.metric,
+        "value": comparison.score.value,
+        "baseline": comparison.baseline.value,
+        "delta": comparison.delta.value,
+        "ci_low": comparison.delta.ci_low,
+        "ci_high": comparison.delta.ci_high,
+        "p_value": comparison.delta.p_value,
+        "n": comparison.score.n,
+        "chance": comparison.score.chance,
+        "higher_is_better": comparison.score.higher_is_better,
     }
     for kind in ControlKind:
-        drawn, control = found.drawn(kind), f"control_{kind.value}"
+        drawn, control = comparison.drawn(kind), f"control_{kind.value}"
         row[control] = float(drawn.mean()) if len(drawn) else None
         row[f"{control}_low"] = float(drawn.min()) if len(drawn) else None
         row[f"{control}_high"] = float(drawn.max()) if len(drawn) else None
-        row[f"rank_{kind.value}"] = found.rank(kind) if len(drawn) else None
+        row[f"rank_{kind.value}"] = comparison.rank(kind) if len(drawn) else None
     return row
 
 
 def _likeness(controls: Controls) -> dict[str, float]:
     """How like the networks the controls are, mean over the draws of each kind."""
-    found = {}
+    likeness = {}
     for kind, drawn in controls.items():
-        found[f"control/{kind.value}/same_block"] = float(np.mean([each.same_block for each in drawn]))
+        likeness[f"control/{kind.value}/same_block"] = float(np.mean([each.same_block for each in drawn]))
         ratios = [each.activity_ratio for each in drawn]
-        found[f"control/{kind.value}/activity_ratio"] = float(np.mean(ratios))
-    return found
+        likeness[f"control/{kind.value}/activity_ratio"] = float(np.mean(ratios))
+    return likeness
 
 
-def _networks(found: Evaluation, separator: str) -> str:
-    chosen = found.intervention.networks
-    return "all" if chosen == "all" else separator.join(map(str, found.target.networks))
+def _networks(evaluation: Evaluation, separator: str) -> str:
+    chosen = evaluation.intervention.networks
+    return "all" if chosen == "all" else separator.join(map(str, evaluation.target.networks))
 
 
-def _scores(found: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
+def _scores(evaluation: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
     """One row per task and metric."""
-    intervention = found.intervention
+    intervention = evaluation.intervention
     head = {
         "intervention": intervention.describe(),
         "factor": intervention.single_factor,
-        "networks": _networks(found, ","),
-        "neurons": found.target.size,
+        "networks": _networks(evaluation, ","),
+        "neurons": evaluation.target.size,
         "activity_ratio": likeness.get(f"control/{ControlKind.activation.value}/activity_ratio"),
     }
     rows = []
-    for each in found.comparisons:
-        factor = found.factors.get(each.score.name, intervention.single_factor)
+    for each in evaluation.comparisons:
+        factor = evaluation.factors.get(each.score.name, intervention.single_factor)
         rows.append(head | {"factor": factor} | comparison_row(each))
     return pd.DataFrame(rows)
 
@@ -168,6 +168,6 @@ def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
     )
 
 
-def _drawn(found: Comparison, kind: ControlKind) -> str:
-    drawn = found.drawn(kind)
+def _drawn(comparison: Comparison, kind: ControlKind) -> str:
+    drawn = comparison.drawn(kind)
     return f"{drawn.min():.4g} … {drawn.max():.4g}" if len(drawn) else "–"

@@ -8,12 +8,11 @@ import pandas as pd
 
 from fbn_exp.benchmarks.comparison import BeforeAfter, Comparison
 from fbn_exp.benchmarks.score import Score
-from fbn_exp.report.figures.forgetting import TRAINED, headlines
+from fbn_exp.report.figures.forgetting import OTHER, TRAINED, headlines
 from fbn_exp.report.figures.training import training_figure
 from fbn_exp.report.presentation import Presentation, peak_memory
 from fbn_exp.report.scores import comparison_metrics
 
-OTHER = "other"
 WHERE = "task / metric"
 
 
@@ -61,40 +60,39 @@ class Training:
     lesioned: Sequence[Score]
 
 
-def present_training(found: Training) -> Presentation:
+def present_training(training: Training) -> Presentation:
     """Put a training run into numbers, a table and a picture."""
-    metrics = {
-        "parameters": float(found.n_parameters),
-        "parameters/trainable": float(found.n_trained),
-        "texts": float(found.n_texts),
-        "steps": float(found.n_steps),
-        "best_step": float(found.best_step or 0),
-        "training/seconds": found.seconds,
-        **{f"lesioned/{each.name}": each.value for each in found.lesioned},
+    metrics = {} if training.n_neurons is None else {"neurons": float(training.n_neurons)}
+    metrics |= {
+        "parameters": float(training.n_parameters),
+        "parameters/trainable": float(training.n_trained),
+        "texts": float(training.n_texts),
+        **{f"lesioned/{each.name}": each.value for each in training.lesioned},
+        "steps": float(training.n_steps),
+        "best_step": float(training.best_step or 0),
+        "training/seconds": training.seconds,
     }
-    if found.n_neurons is not None:
-        metrics["neurons"] = float(found.n_neurons)
-    draw = partial(training_figure, found.history, found.loss, found.best_step, found.chance)
-    return Presentation(metrics=metrics, tables={"training": found.history}, figures={"training": draw})
+    draw = partial(training_figure, training.history, training.loss, training.best_step, training.chance)
+    return Presentation(metrics=metrics, tables={"training": training.history}, figures={"training": draw})
 
 
-def present_forgetting(found: BeforeAfter, training: Training) -> Presentation:
+def present_forgetting(scores: BeforeAfter, training: Training) -> Presentation:
     """Put scores before and after training into numbers, a table and words."""
-    metrics = peak_memory()
-    for each in (*found.trained, *found.others):
+    metrics: dict[str, float] = {}
+    for each in (*scores.trained, *scores.others):
         metrics |= comparison_metrics(each)
     return Presentation(
-        metrics=metrics,
-        tables={"forgetting": forgetting_table(found, training)},
+        metrics={**metrics, **peak_memory()},
+        tables={"forgetting": forgetting_table(scores, training)},
         title=f"Before and after training {training.trainable}",
         rows=pd.DataFrame(
-            [_shown(each, " (trained)") for each in found.trained] + [_shown(each) for each in found.others]
+            [_shown(each, " (trained)") for each in scores.trained] + [_shown(each) for each in scores.others]
         ),
         words=(WHERE,),
     )
 
 
-def forgetting_table(found: BeforeAfter, training: Training) -> pd.DataFrame:
+def forgetting_table(scores: BeforeAfter, training: Training) -> pd.DataFrame:
     """One row per task and metric."""
     rows = [
         {
@@ -112,18 +110,18 @@ def forgetting_table(found: BeforeAfter, training: Training) -> pd.DataFrame:
             "chance": each.score.chance,
             "higher_is_better": each.score.higher_is_better,
         }
-        for role, comparisons in ((TRAINED, found.trained), (OTHER, found.others))
+        for role, comparisons in ((TRAINED, scores.trained), (OTHER, scores.others))
         for each in comparisons
     ]
     return pd.DataFrame(rows)
 
 
-def _shown(found: Comparison, role: str = "") -> dict[str, str]:
-    chance, delta = found.score.chance, found.delta
+def _shown(comparison: Comparison, role: str = "") -> dict[str, str]:
+    chance, delta = comparison.score.chance, comparison.delta
     return {
-        WHERE: found.score.name + role,
-        "before": f"{found.baseline.value:.4g}",
-        "after": f"{found.score.value:.4g}",
+        WHERE: comparison.score.name + role,
+        "before": f"{comparison.baseline.value:.4g}",
+        "after": f"{comparison.score.value:.4g}",
         "difference": f"{delta.value:+.4g}",
         "95% interval": f"{delta.ci_low:+.3g} … {delta.ci_high:+.3g}",
         "chance": "–" if chance is None or chance != chance else f"{chance:.4g}",

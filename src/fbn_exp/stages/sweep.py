@@ -202,11 +202,7 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, A
     folder.mkdir(exist_ok=True)
     tables = {"jobs": sweep.table, "scores": sweep.scores, "forgetting": sweep.forgetting}
     tables = {name: frame for name, frame in tables.items() if name == "jobs" or not frame.empty}
-    for name, frame in tables.items():
-        with new_file(folder / f"{name}.csv") as partial:
-            frame.to_csv(partial, index=False)
-        with new_file(folder / f"{name}.parquet") as partial:
-            frame.to_parquet(partial, index=False)
+    _write(tables, folder)
     figures = save_figures(sweep.figures(), folder / "figures", DPI)
     if config.get("paper") is not None:
         table, picture = write_paper(PaperTable(config["paper"]), sweep.folder, sweep.table, sweep.scores)
@@ -220,3 +216,11 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, A
         for name, file in figures.items():
             tracked.figure(f"figures/{name}", file)
     return figures
+
+
+def _write(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    for name, frame in tables.items():
+        with new_file(folder / f"{name}.csv") as partial:
+            frame.to_csv(partial, index=False)
+        with new_file(folder / f"{name}.parquet") as partial:
+            frame.to_parquet(partial, index=False)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from fbn_exp.core.files import Drawings
 from fbn_exp.report.style import ACCENT, CONTROL_COLOURS
 
-# role of the task itself in a table of scores before and after training
-TRAINED = "trained"
+# roles in a table of scores before and after training
+TRAINED, OTHER = "trained", "other"
 NUMBERS = ("before", "after", "ci_low", "ci_high")
 MOST_COLUMNS = 5
 

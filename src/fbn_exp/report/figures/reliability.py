@@ -24,13 +24,13 @@ NUMBERED = 20
 P_STEPS = (0.0, 0.01, 0.05, 0.1, 0.2, 1.0)
 
 
-def reliability_figures(found: ReliabilityReport) -> Drawings:
+def reliability_figures(report: ReliabilityReport) -> Drawings:
     """Pictures of what many fits say about networks."""
-    figures = {"reliability": partial(reliability, found)}
-    if len(found.similarity) <= MOST_ESTIMATES:
-        figures["reliability_clusters"] = partial(clusters, found.similarity, found.labels)
-    if found.orders:
-        figures["model_order"] = partial(model_order, found.orders)
+    figures = {"reliability": partial(reliability, report)}
+    if len(report.similarity) <= MOST_ESTIMATES:
+        figures["reliability_clusters"] = partial(clusters, report.similarity, report.labels)
+    if report.orders:
+        figures["model_order"] = partial(model_order, report.orders)
     return figures
 
 

@@ -1,0 +1,126 @@
+"""One card per network, as plain json: its map, its members, and where it is strongest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fbn_exp.analysis.description import Description
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.rows import Rows
+from fbn_exp.networks.masks import block_shares
+from fbn_exp.report.html.pictures import map_uri
+
+# pixels across a map: of the networks shown large, and of the others
+LARGE, SMALL = 768, 160
+# members are marked one by one up to this many
+MARKED = 3_000
+# tokens of a strongest text that are shown
+TEXT_TOKENS = 160
+LIST_TOKENS = 4
+
+
+def network_cards(description: Description, max_networks: int, context: int) -> list[dict[str, Any]]:
+    """One card per network.
+
+    Parameters
+    ----------
+    description : Description
+        The networks, and what can be told of them.
+    max_networks : int
+        So many networks get a large map with its members, and their strongest text in full.
+    context : int
+        Tokens shown before and after a strong one.
+    """
+    extraction = description.extraction
+    networks, signals = extraction.networks, extraction.signals
+    scores, shares = networks.z_scores(), block_shares(description.masks, networks.layout)
+    courses = extraction.method.time_courses_.double().numpy()
+    tokens = dict(list(description.tokens.groupby("network")))
+    texts = dict(list(description.drivers.texts.groupby("network")))
+    cards = []
+    for index, row in enumerate(description.drivers.table.to_dict("records")):
+        large = index < max_networks
+        course = _Course(courses[:, index], signals.rows, signals.texts.lengths)
+        strongest = _contexts(tokens.get(index), course, context, description.drivers.features.pieces)
+        words = dict.fromkeys(each["token"].strip() or "␣" for each in strongest)
+        cards.append(
+            {
+                "index": index,
+                **_members(description.masks[index], networks.layout, large),
+                "statistics": {name: values[index] for name, values in networks.statistics.items()},
+                "shares": [round(each, 4) for each in shares[index].tolist()],
+                "label": row["label"],
+                "drivers": row,
+                "map": map_uri(scores[index], networks.layout, LARGE if large else SMALL),
+                "tokens": strongest,
+                "list_tokens": list(words)[:LIST_TOKENS],
+                "texts": _texts(texts.get(index), course, large),
+            }
+        )
+    return cards
+
+
+def _members(mask: Tensor, layout: NeuronLayout, large: bool) -> dict[str, Any]:
+    members = mask.nonzero()[:, 0].tolist()
+    marked = large and len(members) <= MARKED
+    return {
+        "size": len(members),
+        "share": len(members) / layout.n_neurons,
+        "members": [layout.locate(neuron) for neuron in members] if marked else None,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """Time course of a network, text by text."""
+
+    values: NDArray[np.float64]
+    rows: Rows
+    lengths: Sequence[int]
+
+    def strengths(self, text: int, start: int, end: int) -> list[float | None]:
+        """Strength of the tokens from start to end of a text; None where a token has no row."""
+        skipped = self.rows.skipped
+        first = self.rows.offsets[text] - skipped
+        return [
+            round(float(self.values[first + place]), 1) if place >= skipped else None
+            for place in range(start, min(end, self.lengths[text]))
+        ]
+
+
+def _contexts(
+    tokens: pd.DataFrame | None, course: _Course, context: int, pieces: Sequence[Sequence[str]]
+) -> list[dict[str, Any]]:
+    if tokens is None:
+        return []
+    shown = []
+    for row in tokens.itertuples():
+        text, position = int(row.text), int(row.position)  # type: ignore[arg-type]
+        start = max(0, position - context)
+        shown.append(
+            {
+                "text": text,
+                "start": start,
+                "position": position,
+                "token": pieces[text][position],
+                "strength": float(row.strength),  # type: ignore[arg-type]
+                "values": course.strengths(text, start, position + context + 1),
+            }
+        )
+    return shown
+
+
+def _texts(texts: pd.DataFrame | None, course: _Course, large: bool) -> list[dict[str, Any]]:
+    if texts is None:
+        return []
+    shown = []
+    for row in texts.itertuples():
+        text = int(row.text)  # type: ignore[arg-type]
+        values = course.strengths(text, 0, TEXT_TOKENS) if large and row.rank == 1 else []
+        shown.append({"text": text, "strength": row.root_mean_square, "values": values})
+    return shown
