@@ -192,7 +192,7 @@ def compared_with_draws(observed: Array, draws: Array) -> NullComparison:
 def compared_with_texts(
     observed: Array, null: Array, mean: bool, draws: int, rng: np.random.Generator
 ) -> NullComparison:
-    """Compare values of texts (n, K + 1) with one null value for each, as sums or means over texts.
+    """Compare values of texts (n, K + 1) with one null value per text, as sums or means over texts.
 
     The 95th percentile is over resampled texts; the p value is that of a paired permutation test.
     """

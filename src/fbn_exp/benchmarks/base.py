@@ -1,4 +1,4 @@
-"""What every benchmark offers: scores of a model that may be intervened on, or measures of its networks."""
+"""Interface of benchmarks: scores of a model, with or without an intervention."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -10,9 +10,9 @@ from fbn_exp.models.language_model import LanguageModel
 
 
 class Benchmark(ABC):
-    """Scores a model; whatever hooks are on it stay on.
+    """Score a model as it stands, with the hooks that are on it.
 
-    Preparing (texts, prompts, token ids) is done once for a model; scoring may follow many times.
+    A benchmark is prepared once for a model (texts, prompts, token ids), and may then score it many times.
     """
 
     @abstractmethod
@@ -21,7 +21,7 @@ class Benchmark(ABC):
 
     @abstractmethod
     def forward_tokens(self) -> int | None:
-        """Tokens that one scoring passes through the model, None if that cannot be told before."""
+        """Number of tokens that one scoring passes through the model, None if it is unknown in advance."""
 
     @abstractmethod
     def score(self, lm: LanguageModel) -> list[Score]:
@@ -29,10 +29,10 @@ class Benchmark(ABC):
 
     @abstractmethod
     def key(self) -> dict[str, Any]:
-        """Everything that determines the scores beside the model, as plain json; after ``prepare``."""
+        """Cache key: all that determines the scores except the model, as plain json; after ``prepare``."""
 
     def on(self, part: Split) -> "Benchmark":
-        """The same benchmark on another part of its items, not yet prepared.
+        """Copy of the benchmark for another part of its items, not yet prepared.
 
         Raises
         ------
@@ -42,9 +42,9 @@ class Benchmark(ABC):
         raise BenchmarkError(f"{type(self).__name__.lower()} has no {part.value} part to choose a factor on")
 
     def name_on_test(self, name: str) -> str:
-        """Name on the test part of a score that another part calls ``name``."""
+        """Translate the name of a score on another part to its name on the test part."""
         return name
 
     def text_digests(self) -> frozenset[str] | None:
-        """Digests of the texts that are scored, None if that cannot be told."""
+        """Digests of the texts that are scored, None if they are unknown."""
         return None

@@ -1,4 +1,4 @@
-"""Scores on disk, keyed by everything that determines them: a rerun computes only what is missing."""
+"""Cache of scores on disk, keyed by all that determines them: a rerun computes only missing ones."""
 
 import json
 import logging
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 
 class ScoreCache:
-    """A folder of score files.
+    """Folder of score files.
 
     Parameters
     ----------
     folder : Path
-        Made when the first entry is written. Entries are written under another name and renamed; a lock
-        lets jobs that want the same entry wait for one.
+        Created with the first entry. Entries are written under another name and renamed; with a lock, one
+        of several jobs computes an entry and the others wait for it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,17 +32,17 @@ class ScoreCache:
         self.hits = self.misses = 0
 
     def scores(self, key: Mapping[str, Any], compute: Callable[[], list[Score]]) -> list[Score]:
-        """Entry under a key, computed if it is missing or unreadable.
+        """Load the scores of a key, or compute and keep them if they are missing or unreadable.
 
-        Scores that the cache has no room for are not lost: that is said, and they are returned.
+        If the disk is full, an error is logged and the scores are returned nevertheless.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"{digest(key)}.json"
         with held(file):
-            found = _read(file)
-            if found is not None:
+            known = _read(file)
+            if known is not None:
                 self.hits += 1
-                return found
+                return known
             self.misses += 1
             computed = compute()
             try:
@@ -54,17 +54,18 @@ class ScoreCache:
 
 def _plain(score: Score) -> dict[str, Any]:
     return {
-        name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in asdict(score).items()
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in asdict(score).items()
     }
 
 
 def _read(file: Path) -> list[Score] | None:
-    """Scores of an entry, None if it is missing, broken or another's: then it is computed again."""
+    """Read the scores of an entry; None if it is missing, broken or of another key, to be computed again."""
     try:
         entry = json.loads(file.read_text(encoding="utf-8"))
         if digest(entry["key"]) != file.stem:
             return None
-        return [_score(each) for each in entry["scores"]] or None
+        return [_score(plain) for plain in entry["scores"]] or None
     # broken json and broken utf-8 are ValueErrors
     except (FileNotFoundError, KeyError, TypeError, ValueError, RecursionError):
         return None
@@ -75,7 +76,7 @@ def _score(entry: Mapping[str, Any]) -> Score:
         name: None if entry[name] is None else np.array(entry[name], dtype=np.float64)
         for name in ("items", "weights")
     }
-    if any(each is not None and each.shape != (entry["n"],) for each in arrays.values()):
-        raise ValueError(f"{entry['task']}/{entry['metric']} has not as many items as it says")
+    if any(array is not None and array.shape != (entry["n"],) for array in arrays.values()):
+        raise ValueError(f"{entry['task']}/{entry['metric']} does not have {entry['n']} items, as it states")
     texts = None if entry["texts"] is None else tuple(entry["texts"])
-    return Score(**{each.name: entry[each.name] for each in fields(Score)} | arrays | {"texts": texts})
+    return Score(**{field.name: entry[field.name] for field in fields(Score)} | arrays | {"texts": texts})

@@ -28,14 +28,14 @@ Array = NDArray[np.float64]
 
 
 class Classification(ClassificationConfig, Benchmark):
-    """Accuracy of the most likely label word, beside the rate of the most frequent label.
+    """Accuracy of the most likely label word, with the rate of the most frequent label as chance.
 
-    The balanced accuracy is the mean over labels of the accuracy on their texts: what a model that always
-    gives the same answer cannot raise above one over the number of labels.
+    The balanced accuracy is the mean over labels of the accuracy on their texts: a model that always gives
+    the same answer reaches one over the number of labels.
 
-    Every label's word is scored by its log-likelihood after the prompt, so that there is no output that
-    cannot be parsed. What a broken model does is counted apart: items whose likelihoods are not finite
-    are ``undecided``; accuracies are over the others, not a number if there are none.
+    Every label's word is scored by its log-likelihood after the prompt, so that no output has to be
+    parsed. Items whose likelihoods are not finite, as of a broken model, are counted as ``undecided``;
+    accuracies are over the other items, NaN if there are none.
 
     A model with a sequence-classification head is scored by the head's likelihood of each label instead:
     the prompt and the words are not used. ``nats_per_text`` is then its loss.
@@ -43,7 +43,7 @@ class Classification(ClassificationConfig, Benchmark):
     Attributes
     ----------
     labels_ : list of str
-        Labels that are told apart, sorted; known after ``prepare``.
+        Labels to distinguish, sorted; known after ``prepare``.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class Classification(ClassificationConfig, Benchmark):
             raise BenchmarkError(f"all texts of {self.dataset.describe()} are labelled {self.labels_[0]}")
         self.gold = np.array([self.labels_.index(label) for label in gold])
         self.word_ids = self._word_ids(lm)
-        # the text is cut to the dataset's tokens_per_text, so that every prompt keeps its question
+        # texts are cut to the dataset's tokens_per_text, so that no prompt loses its question
         shown = lm.tokenizer.batch_decode(self.texts.ids, skip_special_tokens=True)
         prompts = [list(lm.tokenizer(self.prompt.replace("{text}", text))["input_ids"]) for text in shown]
         # the last token of a row needs no forward pass, so words of one token need one row for all of them
@@ -85,7 +85,7 @@ class Classification(ClassificationConfig, Benchmark):
         self.rows = prompts if self.single else [row + word[:-1] for row in prompts for word in self.word_ids]
 
     def _prepare_head(self, head: Sequence[str], gold: Sequence[str]) -> None:
-        """The head's outputs are the words, the bare texts the rows."""
+        """Score by the head: its outputs take the place of words, and the texts need no prompt."""
         self.labels_ = sorted(self.chosen or head)
         if foreign := sorted({*gold, *self.labels_} - set(head)):
             raise BenchmarkError(
@@ -99,7 +99,7 @@ class Classification(ClassificationConfig, Benchmark):
         self.rows, self.single = self.texts.ids, True
 
     def _word_ids(self, lm: LanguageModel) -> list[list[int]]:
-        """Token ids of each label's word."""
+        """Tokenise the word of each label."""
         if unknown := [label for label in self.words if label not in self.labels_]:
             # no error: the default words are for the labels of the default data set
             log.warning(
@@ -147,7 +147,7 @@ class Classification(ClassificationConfig, Benchmark):
         log.info(
             "majority class %s: %.4f of %d texts", self.labels_[int(counts.argmax())], majority, len(right)
         )
-        # each label weighs the same, however many of its texts are decided
+        # every label has the same weight, however many of its texts are decided
         per_label = np.bincount(self.gold[decided], minlength=len(self.labels_)).clip(min=1)
         items, weights = right.astype(np.float64), decided.astype(np.float64)
         scores = [
@@ -165,7 +165,7 @@ class Classification(ClassificationConfig, Benchmark):
         words = [self.word_ids] * len(self.rows)
         if not self.single:
             words = [[word] for _ in self.gold for word in self.word_ids]
-        found = np.zeros((len(self.rows), len(words[0])))
+        likelihood = np.zeros((len(self.rows), len(words[0])))
         lengths = [len(row) for row in self.rows]
         batches = ranks.share(length_batches(lengths, self.batch_tokens))
         tokens = sum(lengths[row] for batch in batches for row in batch)
@@ -177,16 +177,16 @@ class Classification(ClassificationConfig, Benchmark):
                     input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
                 ).logits
                 if self.head is not None:
-                    found[batch] = _head_likelihoods(logits, self.word_ids)
+                    likelihood[batch] = _head_likelihoods(logits, self.word_ids)
                 for place, row in enumerate(() if self.head else batch):
-                    found[row] = _log_likelihoods(logits[place, : lengths[row]], words[row])
+                    likelihood[row] = _log_likelihoods(logits[place, : lengths[row]], words[row])
                 bar.update(int(mask.sum()))
-        found = ranks.summed(found, "scores of classification")
-        return found.reshape(len(self.gold), len(self.labels_))
+        likelihood = ranks.summed(likelihood, "scores of classification")
+        return likelihood.reshape(len(self.gold), len(self.labels_))
 
 
 def _log_likelihoods(logits: Tensor, words: Sequence[Sequence[int]]) -> list[float]:
-    """Log-likelihood of words of equal length, of which the last tokens of the row are all but the last."""
+    """Log-likelihood of words of equal length, whose tokens except the last end the row."""
     length = len(words[0])
     before = logits[-length:].double().log_softmax(dim=-1).cpu()
     return [float(before[range(length), list(word)].sum()) for word in words]
@@ -200,7 +200,7 @@ def _head_likelihoods(logits: Tensor, outputs: Sequence[Sequence[int]]) -> Array
 
 
 def _accuracy(task: str, metric: str, right: Array, weights: Array, chance: float) -> Score:
-    """Weighted share of right items; undecided ones have weight 0."""
+    """Score of the weighted share of correct items; undecided ones have weight 0."""
     if weights.any():
         return mean_score(task, metric, right, higher_is_better=True, weights=weights, chance=chance)
     nan = float("nan")

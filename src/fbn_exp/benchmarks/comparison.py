@@ -1,4 +1,4 @@
-"""A score beside its baseline and its controls: the only form in which a result is reported."""
+"""Comparison of a score with its baseline and its controls: the form in which results are reported."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Comparison:
     Attributes
     ----------
     score, baseline : Score
-        With the intervention, and of the untouched model.
+        Scores with the intervention, and of the untouched model.
     delta : Difference
         Score minus baseline, paired over items.
     controls : dict of ControlKind to list of Score
-        The same intervention on matched random neurons.
+        Scores with the same intervention on matched random neurons.
     """
 
     score: Score
@@ -31,31 +31,31 @@ class Comparison:
     controls: dict[ControlKind, list[Score]]
 
     def drawn(self, kind: ControlKind) -> Array:
-        """Scores of the controls of a kind; none if it was not drawn."""
-        return np.array([each.value for each in self.controls.get(kind, [])])
+        """Scores of the controls of a kind; empty if none were drawn."""
+        return np.array([control.value for control in self.controls.get(kind, [])])
 
     def rank(self, kind: ControlKind) -> float:
         """Share of the controls of a kind that score worse than the network; ties count half.
 
-        0 if the network does more harm than every control; NaN if one of the scores is.
+        0 if the intervention does more harm on the network than on every control; NaN if a score is NaN.
         """
-        own, found = self.score.value, self.drawn(kind)
-        if np.isnan([own, *found]).any():
+        value, controls = self.score.value, self.drawn(kind)
+        if np.isnan([value, *controls]).any():
             return float("nan")
-        worse = found < own if self.score.higher_is_better else found > own
-        return float(np.mean(worse + 0.5 * (found == own)))
+        worse = controls < value if self.score.higher_is_better else controls > value
+        return float(np.mean(worse + 0.5 * (controls == value)))
 
 
 @dataclass(frozen=True)
 class BeforeAfter:
-    """What training changed.
+    """Scores before and after training.
 
     Attributes
     ----------
     trained : list of Comparison
-        Scores on the task itself, the baseline being those before.
+        Scores on the trained task; the baseline is the score before training.
     others : list of Comparison
-        Scores on other tasks, which may be forgotten.
+        Scores on other tasks, which training may impair.
     """
 
     trained: list[Comparison]
@@ -67,14 +67,14 @@ def compare(
     baseline: Sequence[Score],
     controls: Mapping[ControlKind, Sequence[Sequence[Score]]],
 ) -> list[Comparison]:
-    """Match scores by task and metric over the baseline and all controls.
+    """Pair scores by task and metric with the baseline and all controls.
 
     Parameters
     ----------
     scores, baseline : sequence of Score
-        With the intervention and without.
+        Scores with the intervention and without.
     controls : mapping of ControlKind to sequence of sequence of Score
-        Scores of each control draw.
+        Scores of each draw of controls.
 
     Raises
     ------
@@ -82,7 +82,9 @@ def compare(
         If the baseline or a control lacks a score, or is over other items.
     """
     before = {score.name: score for score in baseline}
-    drawn = {kind: [{each.name: each for each in run} for run in runs] for kind, runs in controls.items()}
+    drawn = {
+        kind: [{control.name: control for control in run} for run in runs] for kind, runs in controls.items()
+    }
     for score in scores:
         if not all(score.name in run for run in (before, *(run for runs in drawn.values() for run in runs))):
             raise BenchmarkError(f"{score.name} was scored under the intervention, but not without it")

@@ -18,7 +18,7 @@ PARTS = ("test", "dev")
 
 @dataclass
 class BenchmarkConfig:
-    """What the model is scored on."""
+    """Benchmark that the model is scored on."""
 
     _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
@@ -30,14 +30,14 @@ class PerplexityConfig(BenchmarkConfig):
     Attributes
     ----------
     dataset : DatasetConfig
-        Texts to score; must not be those that networks were extracted from.
+        Texts to score; must not include those that networks were extracted from.
     batch_tokens : int
-        Tokens of a batch, padding included.
+        Number of tokens of a batch, including padding.
 
     Raises
     ------
     ConfigError
-        If a number is out of range, or a text may have a single token, which nothing predicts.
+        If a number is out of range, or a text may have a single token, which is not predicted.
     """
 
     _target_: str = field(default="fbn_exp.benchmarks.perplexity.Perplexity", kw_only=True, repr=False)
@@ -53,7 +53,7 @@ class PerplexityConfig(BenchmarkConfig):
 
 @dataclass
 class ProbesConfig(BenchmarkConfig):
-    """The bundled battery of short tasks.
+    """Bundled battery of short probe tasks.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class ProbesConfig(BenchmarkConfig):
     limit : int or None
         Items per task; None takes all.
     batch_size : int or str
-        As lm-eval takes it, also ``auto``.
+        Batch size of lm-eval, a number or ``auto``.
 
     Raises
     ------
@@ -99,13 +99,13 @@ class HarnessConfig(BenchmarkConfig):
     include_path : str or None
         Folder with further task yaml files.
     num_fewshot : int or None
-        Examples in the prompt; None takes the task's own number.
+        Examples in the prompt; None takes the default of the task.
     limit : int or None
         Items per task; None takes all.
     batch_size : int or str
-        As lm-eval takes it, also ``auto``.
+        Batch size of lm-eval, a number or ``auto``.
     apply_chat_template : bool
-        Whether prompts are wrapped in the tokenizer's chat template.
+        Wrap prompts in the chat template of the tokenizer.
 
     Raises
     ------
@@ -145,22 +145,22 @@ class ClassificationConfig(BenchmarkConfig):
     Attributes
     ----------
     dataset : DatasetConfig
-        Labelled texts; must not be those that networks were extracted from.
+        Labelled texts; must not include those that networks were extracted from.
     prompt : str
-        With ``{text}`` where the text goes; a space and the word follow it.
+        Prompt with ``{text}`` in place of the text; a space and the word follow it.
     words : mapping of str to str
-        Word of a label, such as ``science`` of ``Sci/Tech``; of the others, the label itself. Words of labels
-        that no text has are not used, with a warning.
+        Word that stands for a label, such as ``science`` for ``Sci/Tech``; other labels stand for themselves.
+        Words of labels that no text has are ignored with a warning.
     labels : list of str or None
-        Only texts with one of these labels are taken; empty takes all. None takes the labels that have a
-        word, and all of them for a model that has a head.
+        Labels whose texts are used; empty uses all texts. None uses the labels that have a word, or all
+        labels for a model with a classification head.
     batch_tokens : int
-        Tokens of a batch, padding included.
+        Number of tokens of a batch, including padding.
 
     Raises
     ------
     ConfigError
-        If the prompt has no place for the text, a word is empty, a single label is named, or a number is out
+        If the prompt has no ``{text}``, a word is empty, a single label is named, or a number is out
         of range.
     """
 
@@ -187,16 +187,16 @@ class ClassificationConfig(BenchmarkConfig):
 
 @dataclass
 class GenerationConfig(BenchmarkConfig):
-    """Texts written by the model side by side, with measures of degeneration.
+    """Continuations of prompts by the model, with measures of degeneration.
 
     Attributes
     ----------
     prompts : list of str
-        What to continue.
+        Texts to continue.
     new_tokens : int
-        At most so many tokens are written; a token that ends a text is not counted.
+        Largest number of tokens to generate; a token that ends a text is not counted.
     batch_size : int
-        Prompts continued at once, padded on the left.
+        Number of prompts that are continued at once, padded on the left.
 
     Raises
     ------

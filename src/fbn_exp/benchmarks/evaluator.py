@@ -1,4 +1,4 @@
-"""Score a model under edits, each of them once, and put every result beside its controls."""
+"""Score a model under interventions, every edit once, and compare the scores with controls."""
 
 import logging
 import time
@@ -27,22 +27,22 @@ Controls = Mapping[ControlKind, Sequence[Control]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an intervention does to scores, beside the untouched model and controls.
+    """Effect of an intervention on scores, compared with the untouched model and controls.
 
     Attributes
     ----------
     comparisons : list of Comparison
         One per task and metric.
     intervention : Intervention
-        What was done; its factor is the configured one.
+        Intervention with its configured factor.
     target : Target
-        The neurons that it was done to.
+        Neurons that it acted on.
     controls : mapping of ControlKind to sequence of Control
-        The neurons in their place.
+        Neurons of each draw of controls.
     factors : dict of str to float
-        Factor that was chosen on dev, by ``<task>/<metric>``; empty where none was to be chosen.
+        Factor chosen on the dev part, by ``<task>/<metric>``; empty where no factor was chosen.
     n_factors : int
-        How many factors were tried on dev.
+        Number of factors tried on the dev part.
     """
 
     comparisons: list[Comparison]
@@ -55,20 +55,20 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores of one model on one benchmark.
+    """Score one model on one benchmark.
 
     Attributes
     ----------
     lm : LanguageModel
-        The model; it is untouched between scorings.
+        Model, without interventions between scorings.
     layout : NeuronLayout
-        Where edits act.
+        Layout of the neurons that edits change.
     benchmark : Benchmark
-        Prepared for this model.
+        Benchmark, prepared for this model.
     cache : ScoreCache
-        What has been scored before.
+        Scores of earlier runs.
     part : Split or None
-        Part that the benchmark was asked for with ``on``, None as it was configured.
+        Part of the items, if the benchmark is not on the configured one.
     """
 
     lm: LanguageModel
@@ -78,7 +78,7 @@ class Scorer:
     part: Split | None = None
 
     def scores(self, edit: Edit) -> list[Score]:
-        """Scores under an edit, from the cache where they are known."""
+        """Score the model under an edit, or take the scores from the cache."""
         touched = bool(edit.touched.any())
         key = {
             "weights": self.lm.weight_digest,
@@ -93,11 +93,11 @@ class Scorer:
 
     def _compute(self, edit: Edit) -> list[Score]:
         name = "benchmark" if self.part is None else f"benchmark/{self.part.value}"
-        own = {"lm": ranks.Own("lm", self.lm), "benchmark": ranks.Own(name, self.benchmark)}
-        return ranks.together(score_under, own, self.layout, edit)
+        resources = {"lm": ranks.Own("lm", self.lm), "benchmark": ranks.Own(name, self.benchmark)}
+        return ranks.together(score_under, resources, self.layout, edit)
 
     def announce(self, runs: int) -> None:
-        """Say how much there is to do, and about how long it will take."""
+        """Log the number of scorings, and about how long they will take."""
         tokens = self.benchmark.forward_tokens()
         if tokens is None:
             log.info("%d scorings (model untouched, intervened, controls)", runs)
@@ -107,14 +107,14 @@ class Scorer:
         log.info("%d scorings × %s tokens: about %.0f s, less what is cached", runs, f"{tokens:,}", seconds)
 
     def compare(self, intervention: Intervention, target: Target, controls: Controls) -> list[Comparison]:
-        """Scores under an intervention, beside the baseline and the same intervention on controls."""
+        """Compare scores under an intervention with the baseline, and with those of controls."""
         started = time.perf_counter()
         baseline = self.scores(no_edit(self.layout.n_neurons))
         if isinstance(intervention, NoIntervention):
             return compare(baseline, baseline, {})
         scores = self.scores(intervention.edit(target))
         beside = {
-            kind: [self.scores(intervention.edit(each.target)) for each in drawn]
+            kind: [self.scores(intervention.edit(control.target)) for control in drawn]
             for kind, drawn in controls.items()
         }
         seconds = time.perf_counter() - started
@@ -123,7 +123,7 @@ class Scorer:
 
 
 def score_under(layout: NeuronLayout, edit: Edit, lm: LanguageModel, benchmark: Benchmark) -> list[Score]:
-    """Scores of a model under an edit; on every rank where there are several, which divide the items."""
+    """Score a model under an edit; where there are several ranks, every rank scores its share of items."""
     with applied(lm.model, layout, edit):
         return benchmark.score(lm)
 
@@ -131,23 +131,23 @@ def score_under(layout: NeuronLayout, edit: Edit, lm: LanguageModel, benchmark: 
 def select_factors(
     dev: Scorer, intervention: Intervention, factors: Sequence[float], target: Target
 ) -> dict[str, float]:
-    """Best factor of each task and metric on the dev part of a benchmark.
+    """Select the best factor for each task and metric on the dev part of a benchmark.
 
     Parameters
     ----------
     dev : Scorer
-        On the dev part.
+        Scorer on the dev part.
     intervention : Intervention
-        With a field ``factor``.
+        Intervention with a field ``factor``.
     factors : sequence of float
-        What is tried.
+        Factors to try.
     target : Target
-        The networks' neurons.
+        Neurons of the networks.
 
     Returns
     -------
     dict of str to float
-        Factor by ``<task>/<metric>`` as named on the dev part. Among equals the one nearest to 1.
+        Factor by ``<task>/<metric>``, named as on the dev part; among equally good ones that nearest to 1.
     """
     dev.announce(len(set(factors)))
     gentle_first = sorted(set(factors), key=lambda factor: abs(factor - 1))
@@ -161,7 +161,7 @@ def select_factors(
 
 
 def evaluate(scorer: Scorer, intervention: Intervention, target: Target, controls: Controls) -> Evaluation:
-    """Score a model under an intervention, without it, and under the same on controls."""
+    """Score a model with an intervention, without it, and with the intervention on controls."""
     scorer.announce(2 + sum(map(len, controls.values())) if controls else 1)
     compared = scorer.compare(intervention, target, controls)
     return Evaluation(compared, intervention, target, controls)
@@ -170,7 +170,7 @@ def evaluate(scorer: Scorer, intervention: Intervention, target: Target, control
 def evaluate_selected(
     scorer: Scorer, intervention: Intervention, factors: Sequence[float], target: Target, controls: Controls
 ) -> Evaluation:
-    """Choose a factor for each task on dev, and compare at the chosen ones only.
+    """Choose a factor for each task on the dev part, and compare scores at the chosen factors only.
 
     Raises
     ------
@@ -185,10 +185,10 @@ def evaluate_selected(
     different = list(dict.fromkeys(chosen.values()))
     scorer.announce(1 + len(different) * (1 + sum(map(len, controls.values()))))
     compared = [
-        each
+        comparison
         for factor in different
-        for each in scorer.compare(intervention.with_factor(factor), target, controls)
-        if chosen.get(each.score.name) == factor
+        for comparison in scorer.compare(intervention.with_factor(factor), target, controls)
+        if chosen.get(comparison.score.name) == factor
     ]
-    scored = {each.score.name: chosen[each.score.name] for each in compared}
+    scored = {comparison.score.name: chosen[comparison.score.name] for comparison in compared}
     return Evaluation(compared, intervention, target, controls, scored, len(set(factors)))

@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness: any that it knows, from the hub or from local yaml files."""
+"""Tasks of lm-evaluation-harness, from the hub or from local yaml files."""
 
 import functools
 import hashlib
@@ -48,7 +48,7 @@ def installed_evaluate() -> Iterator[None]:
 
 @contextmanager
 def no_environment_report() -> Iterator[None]:
-    """Spare lm-eval's list of installed packages and devices, which takes seconds and is not read."""
+    """Skip lm-eval's report of installed packages and devices, which takes seconds and is not used."""
     from lm_eval import evaluator
 
     kept = evaluator.add_env_info
@@ -69,7 +69,7 @@ class Harness(HarnessConfig, Benchmark):
 
     @property
     def names(self) -> list[str]:
-        """The tasks under the names that lm-eval has for them."""
+        """Names of the tasks in lm-eval."""
         return self.tasks
 
     @override
@@ -81,11 +81,11 @@ class Harness(HarnessConfig, Benchmark):
             self._harness_model = harness_model(lm, self.batch_size)
 
     def _task_manager(self) -> "TaskManager":
-        """Index of tasks; that of lm-eval's own, which takes seconds, only where it is needed."""
+        """Index the tasks; those bundled with lm-eval, which takes seconds, only where they are needed."""
         digest = _folder_digest(self.include_path)
         if self.include_path is not None:
             local = _indexed(self.include_path, digest, with_defaults=False)
-            # a group may be made up of lm-eval's own tasks
+            # a group may consist of tasks bundled with lm-eval
             if set(self.names) <= set(local.all_subtasks):
                 return local
         manager = _indexed(self.include_path, digest, with_defaults=True)
@@ -122,7 +122,7 @@ class Harness(HarnessConfig, Benchmark):
     def _scores(self, task: str, results: Mapping[str, Any]) -> list[Score]:
         row = results["results"][task]
         samples = results.get("samples", {}).get(task)
-        found = []
+        scores = []
         for key, value in row.items():
             metric, _, filter_name = key.partition(",")
             if not filter_name or metric.endswith("_stderr") or not isinstance(value, int | float):
@@ -131,7 +131,7 @@ class Harness(HarnessConfig, Benchmark):
             items = _items(samples, metric, filter_name)
             label = metric if filter_name == "none" else f"{metric}_{filter_name}"
             if items is not None and np.isclose(items.mean(), value, rtol=1e-9, atol=1e-12, equal_nan=True):
-                found.append(
+                scores.append(
                     mean_score(
                         task, label, items, higher_is_better=higher is not False, chance=self._chance(task)
                     )
@@ -139,9 +139,9 @@ class Harness(HarnessConfig, Benchmark):
                 continue
             error = row.get(f"{metric}_stderr,{filter_name}")
             error = float(error) if isinstance(error, int | float) else float("nan")
-            n = len({each["doc_id"] for each in samples or ()})
-            found.append(Score(task, label, float(value), error, n, higher is not False))
-        return found
+            n = len({sample["doc_id"] for sample in samples or ()})
+            scores.append(Score(task, label, float(value), error, n, higher is not False))
+        return scores
 
     def _chance(self, task: str) -> float | None:
         return None
@@ -164,45 +164,45 @@ class Harness(HarnessConfig, Benchmark):
 def _items(
     samples: Sequence[Mapping[str, Any]] | None, metric: str, filter_name: str
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """Per-item values of a metric in the order of the documents, None if they are no plain numbers."""
-    chosen = [each for each in samples or () if each.get("filter", filter_name) == filter_name]
-    values = [each.get(metric) for each in sorted(chosen, key=lambda each: each["doc_id"])]
+    """Values of a metric per item, in the order of the documents; None if they are not plain numbers."""
+    chosen = [sample for sample in samples or () if sample.get("filter", filter_name) == filter_name]
+    values = [sample.get(metric) for sample in sorted(chosen, key=lambda sample: sample["doc_id"])]
     if not values or not all(isinstance(value, int | float) for value in values):
         return None
     return np.array(values, dtype=np.float64)
 
 
 def _load(manager: "TaskManager", names: Sequence[str]) -> list[Any]:
-    """Tasks and groups with their data; what keeps one from loading becomes one error."""
-    found: dict[str, Any] = {}
+    """Load tasks and groups with their data; any failure is raised as a benchmark error."""
+    tasks: dict[str, Any] = {}
     members: set[str] = set()
     for name in names:
         try:
             loaded = manager.load([name])
         except FbnError:
             raise
-        except Exception as error:  # whatever the code of a task, the hub or a broken file raises
+        except Exception as error:  # the code of a task, the hub or a broken file may raise anything
             reason = " ".join(str(error.__cause__ or error).split())[:300]
             raise BenchmarkError(
                 f"benchmark.tasks: {name} cannot be loaded ({type(error).__name__}: {reason}); if its data "
                 "come from the hub and it cannot be reached, name tasks on local files"
             ) from error
-        found |= {**loaded["groups"], **loaded["tasks"]}
+        tasks |= {**loaded["groups"], **loaded["tasks"]}
         members |= {member for children in loaded["group_map"].values() for member in children}
-    # a group brings its members along
-    return [each for name, each in found.items() if name not in members]
+    # a group includes its members
+    return [task for name, task in tasks.items() if name not in members]
 
 
 @functools.lru_cache(maxsize=4)
 def _indexed(include_path: str | None, digest: str | None, with_defaults: bool) -> "TaskManager":
-    """Index of the tasks in a folder as its digest says it is, shared by the runs of a sweep."""
+    """Index the tasks in a folder with this digest; shared by the runs of a sweep."""
     from lm_eval.tasks import TaskManager
 
     return TaskManager(include_path=include_path, include_defaults=with_defaults)
 
 
 def _folder_digest(folder: str | None) -> str | None:
-    """Digest of all files in a folder of tasks: an edited task is another task."""
+    """Digest of all files in a folder of tasks, so that an edited task is another task."""
     if folder is None:
         return None
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The loaded model as lm-evaluation-harness wants it: split over ranks, each text tokenised once."""
+"""Adapter of the loaded model to lm-evaluation-harness: split over ranks, every text tokenised once."""
 
 import copy
 from typing import TYPE_CHECKING, Any
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 def harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
-    """Wrap the loaded model as lm-eval wants it.
+    """Wrap the loaded model for lm-eval.
 
     Parameters
     ----------
     lm : LanguageModel
-        Used as it stands, with the interventions that are active when it is scored.
+        Model, scored with the interventions that are active at the time.
     batch_size : int or str
-        As lm-eval takes it, also ``auto``.
+        Batch size of lm-eval, a number or ``auto``.
 
     Returns
     -------
     HFLM
-        Splits requests over ranks, and computes the token ids of a text once.
+        Model that splits requests over ranks and tokenises every text once.
     """
     from lm_eval.models.huggingface import HFLM
 
     class LoadedModel(HFLM):  # type: ignore[misc]
-        """An ``HFLM`` that remembers what it has tokenised, since a sweep asks the same texts every time."""
+        """``HFLM`` that caches token ids, since a sweep scores the same texts every time."""
 
         def __init__(self) -> None:
             self._encoded: dict[Any, list[int]] = {}
@@ -38,7 +38,7 @@ def harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
             tokenizer = copy.deepcopy(lm.tokenizer)
             super().__init__(pretrained=lm.model, tokenizer=tokenizer, batch_size=batch_size)
 
-        # lm-eval would take a model that it has not loaded itself for rank 0 of 1
+        # lm-eval treats a model that it has not loaded itself as rank 0 of 1
 
         @property
         def rank(self) -> int:
@@ -52,8 +52,8 @@ def harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
             return torch.stack(ranks.gathered(tensor, "numbers of requests"))
 
         def gather_object(self, obj: Any, dst: int = 0) -> list[Any] | None:
-            found = ranks.gathered(obj, "scores of lm-eval")
-            return found if self.rank == dst else None
+            gathered = ranks.gathered(obj, "scores of lm-eval")
+            return gathered if self.rank == dst else None
 
         def barrier(self) -> None:
             ranks.gathered(None, "answers to requests")

@@ -13,20 +13,20 @@ from fbn_exp.core.errors import BenchmarkError
 BOOTSTRAPS = 2_000
 
 
-# so many items with a difference have all signs tried, more of them FLIPS random ones
+# up to this many differing items, all signs are tried; beyond it, FLIPS random ones
 EXACT_FLIPS = 13
 
 
 FLIPS = 9_999
 
 
-# items drawn at a time
+# largest number of items drawn at once
 CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A score minus its baseline, with a 95% interval and the p value of no difference (two-sided)."""
+    """Score minus baseline, with a 95% interval and the two-sided p value of no difference."""
 
     value: float
     ci_low: float
@@ -37,10 +37,9 @@ class Difference:
 def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
     """Paired difference with a percentile bootstrap over items (Efron & Tibshirani 1993, chapter 13).
 
-    The p value is that of ``sign_flip_p_value``; where few items differ it is the more cautious of the two.
-    A metric without items gets both from a normal distribution with the two standard errors as if they
-    were independent, which is too wide for paired runs. A single item, or one that is not finite, gives
-    NaN.
+    The p value is that of ``sign_flip_p_value``, which is more conservative than the interval where few
+    items differ. For a metric without items, both come from a normal distribution with independent standard
+    errors, which is conservative for paired runs. A single item, or an item that is not finite, gives NaN.
 
     Raises
     ------
@@ -65,22 +64,22 @@ def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
 
 
 def sign_flip_p_value(differences: Array, seed: int = 0) -> float:
-    """Two-sided p value of paired differences whose sign is as likely one as the other (Fisher 1935).
+    """Two-sided p value of paired differences, by random sign flips (Fisher 1935).
 
-    Of items that are right or wrong it is McNemar's exact test. All signs are tried where at most
+    For items that are right or wrong this is McNemar's exact test. All signs are tried where at most
     ``EXACT_FLIPS`` items differ; else the observed signs and ``FLIPS`` random ones (Phipson & Smyth 2010).
 
     Parameters
     ----------
     differences : array of shape (n,)
-        Of each item; one that is not finite gives NaN.
+        Difference of each item; a value that is not finite gives NaN.
     seed : int
-        Of the random signs.
+        Seed of the random signs.
     """
     changed = differences[differences != 0]
     if not np.isfinite(changed).all():
         return float("nan")
-    # what rounding makes of an equal sum is an equal sum
+    # sums that are equal except for rounding count as equal
     observed = np.abs(changed.sum()) - 1e-9 * np.abs(changed).sum()
     if len(changed) <= EXACT_FLIPS:
         signs = np.array(list(itertools.product((1, -1), repeat=len(changed))))
@@ -94,7 +93,7 @@ def sign_flip_p_value(differences: Array, seed: int = 0) -> float:
 
 
 def _contributions(score: Score) -> Array:
-    """What each item adds to the (weighted) mean; an item that has no weight adds nothing."""
+    """Contribution of each item to the (weighted) mean; 0 for an item of weight 0."""
     assert score.items is not None
     weights = np.ones(score.n) if score.weights is None else score.weights
     with np.errstate(invalid="ignore"):
@@ -104,15 +103,15 @@ def _contributions(score: Score) -> Array:
 def _resampled(score: Score, baseline: Score, seed: int) -> Array:
     """Differences of the weighted means over items drawn with replacement, the same items for both.
 
-    Each side has its own weights: an item can be undecided under a lesion, and decided without. Drawn in
-    chunks that fit into memory.
+    Weights may differ between the two: an item can be undecided under a lesion, and decided without it.
+    Items are drawn in chunks that fit into memory.
     """
     rng = np.random.default_rng(seed)
-    found = []
+    differences = []
     for chunk in np.array_split(np.arange(BOOTSTRAPS), max(1, BOOTSTRAPS * score.n // CHUNK)):
         drawn = rng.integers(score.n, size=(len(chunk), score.n))
-        found.append(_means(score, drawn) - _means(baseline, drawn))
-    return np.concatenate(found)
+        differences.append(_means(score, drawn) - _means(baseline, drawn))
+    return np.concatenate(differences)
 
 
 def _means(score: Score, drawn: NDArray[np.int64]) -> Array:

@@ -1,4 +1,4 @@
-"""What lesions of single networks did, kept in the cache so that a report of the same networks shows it."""
+"""Records of lesions of single networks in the cache, for later reports of the same networks."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ FIELDS = ("network", "threshold", "neurons", "task", "metric", "n", "value", "ba
 
 
 def networks_digest(networks: FunctionalNetworks) -> str:
-    """SHA-256 over maps, layout and weights of the model: the same for networks that came out the same."""
+    """SHA-256 over maps, layout and weights of the model: equal for equal networks."""
     described = json.dumps([networks.layout.to_dict(), networks.provenance.get("weight_digest")])
     maps = networks.maps.detach().cpu().contiguous().numpy()
     return hashlib.sha256(described.encode() + maps.tobytes()).hexdigest()
@@ -33,52 +33,52 @@ def keep_lesions(
     benchmark: dict[str, Any],
     folder: Path,
 ) -> None:
-    """Write one small file per metric; the same lesion scored again replaces it.
+    """Write one file per metric; scoring the same lesion again replaces it.
 
     Parameters
     ----------
     comparisons : sequence of Comparison
-        Scores under inhibition of one network.
+        Comparisons under inhibition of one network.
     network, neurons : int
-        Its index, and the number of its neurons at the threshold.
+        Index of the network, and its number of neurons at the threshold.
     threshold : str
-        The rule in words.
+        Rule of membership, in words.
     benchmark : dict
-        Everything that determines the benchmark's items, plain json.
+        Key of the benchmark: all that determines its items, as plain json.
     folder : Path
-        ``lesion_folder`` of the networks.
+        Folder of the records, as by ``lesion_folder``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for each in comparisons:
-        found = [score.value for scores in each.controls.values() for score in scores]
+    for comparison in comparisons:
+        controls = [score.value for scores in comparison.controls.values() for score in scores]
         record = {
             "network": network,
             "threshold": threshold,
             "neurons": neurons,
-            "task": each.score.task,
-            "metric": each.score.metric,
-            "n": each.score.n,
-            "value": each.score.value,
-            "baseline": each.baseline.value,
-            "delta": each.delta.value,
-            "ci_low": each.delta.ci_low,
-            "ci_high": each.delta.ci_high,
-            "higher_is_better": each.score.higher_is_better,
-            "controls": len(found),
-            "control_delta": float(np.mean(found)) - each.baseline.value if found else None,
+            "task": comparison.score.task,
+            "metric": comparison.score.metric,
+            "n": comparison.score.n,
+            "value": comparison.score.value,
+            "baseline": comparison.baseline.value,
+            "delta": comparison.delta.value,
+            "ci_low": comparison.delta.ci_low,
+            "ci_high": comparison.delta.ci_high,
+            "higher_is_better": comparison.score.higher_is_better,
+            "controls": len(controls),
+            "control_delta": float(np.mean(controls)) - comparison.baseline.value if controls else None,
         }
         key = {name: record[name] for name in ("network", "threshold", "task", "metric")}
         write_json(folder / f"{digest({**key, 'benchmark': benchmark})}.json", record)
 
 
 def lesion_folder(networks: FunctionalNetworks, cache: Path) -> Path:
-    """Where the records about these very networks are."""
+    """Folder of the records of these networks in the cache."""
     return cache / "lesions" / networks_digest(networks)
 
 
 def known_lesions(folder: Path) -> list[dict[str, Any]]:
-    """Records by network, task and metric; a file that is none is passed over and said."""
-    found = []
+    """Read all records, sorted by network, task and metric; other files are skipped with a warning."""
+    records = []
     for file in sorted(folder.glob("*.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
@@ -86,7 +86,9 @@ def known_lesions(folder: Path) -> list[dict[str, Any]]:
             log.warning("lesion record %s is unreadable: %s", file, error)
             continue
         if isinstance(record, dict) and all(name in record for name in FIELDS):
-            found.append(record)
+            records.append(record)
         else:
             log.warning("%s is no lesion record", file)
-    return sorted(found, key=lambda each: (each["network"], each["task"], each["metric"], each["threshold"]))
+    return sorted(
+        records, key=lambda entry: (entry["network"], entry["task"], entry["metric"], entry["threshold"])
+    )

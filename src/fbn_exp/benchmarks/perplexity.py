@@ -1,4 +1,4 @@
-"""Loss on held-out text: nats per token and bits per byte, the most sensitive measure of damage."""
+"""Loss on held-out text, in nats per token and bits per byte: the most sensitive measure of damage."""
 
 import math
 from dataclasses import replace
@@ -34,7 +34,7 @@ class Perplexity(PerplexityConfig, Benchmark):
     dataset: TextDataset
 
     def __post_init__(self) -> None:
-        # in Python, the name of an embedded corpus stands for what conf/benchmark/perplexity.yaml takes of it
+        # in Python, the name of an embedded corpus gives the sample of conf/benchmark/perplexity.yaml
         if isinstance(self.dataset, str):
             self.dataset = EmbeddedDataset(self.dataset, split=Split.test, n_texts=20, tokens_per_text=96)
         super().__post_init__()
@@ -43,7 +43,7 @@ class Perplexity(PerplexityConfig, Benchmark):
     def prepare(self, lm: LanguageModel) -> None:
         lm.require_language_head("benchmark=perplexity")
         self.texts: Texts = self.dataset.sample(lm.tokenizer)
-        # bytes of what is scored: a text's first token has no prediction
+        # bytes of the scored tokens: the first token of a text has no prediction
         decoded = lm.tokenizer.batch_decode([ids[1:] for ids in self.texts.ids])
         self.n_bytes = np.array([max(1, len(text.encode())) for text in decoded], dtype=np.float64)
 
@@ -97,7 +97,7 @@ class Perplexity(PerplexityConfig, Benchmark):
 
 
 def _nats(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-    """Negative log-likelihood of each row's tokens after the first, padding left out, shape (B,)."""
+    """Negative log-likelihood of the tokens of each row after the first, without padding, shape (B,)."""
     losses = torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
     )

@@ -1,4 +1,4 @@
-"""Scores with their items, and differences between two runs over the same items."""
+"""Scores with their values per item."""
 
 from dataclasses import dataclass
 
@@ -15,23 +15,23 @@ class Score:
     Attributes
     ----------
     task, metric : str
-        As in ``<task>/<metric>``.
+        Names of both.
     value : float
-        The weighted mean of the items; where there are none, what the benchmark computed.
+        Weighted mean of the items; for a metric without items, the value from the benchmark.
     standard_error : float
-        Of the value over items.
+        Standard error of the value over items.
     n : int
         Number of items.
     higher_is_better : bool
         Direction of the metric.
     items : array of shape (n,) or None
-        Value of each item, None for a metric that is no mean over items.
+        Value of each item, None for a metric that is not a mean over items.
     weights : array of shape (n,) or None
-        Of each item in the mean, such as its number of tokens; None for equal weights.
+        Weight of each item in the mean, such as its number of tokens; None for equal weights.
     chance : float or None
-        What guessing scores, where it is known.
+        Score of guessing, if known.
     texts : tuple of str or None
-        What the model wrote for each item, where it writes.
+        Text generated for each item, if the benchmark generates text.
     """
 
     task: str
@@ -47,7 +47,7 @@ class Score:
 
     @property
     def name(self) -> str:
-        """``<task>/<metric>``."""
+        """Full name, ``<task>/<metric>``."""
         return f"{self.task}/{self.metric}"
 
 
@@ -61,14 +61,14 @@ def mean_score(
     chance: float | None = None,
     texts: tuple[str, ...] | None = None,
 ) -> Score:
-    """Score that is a (weighted) mean over items, its standard error by the delta method.
+    """Make a score that is a (weighted) mean over items, with its standard error by the delta method.
 
     The standard error of a single item is unknown: NaN.
     """
     used = np.ones(len(items)) if weights is None else weights
     value = float(np.average(items, weights=used))
     n = len(items)
-    with np.errstate(invalid="ignore"):  # inf - inf is the NaN that it should be
+    with np.errstate(invalid="ignore"):  # inf - inf gives NaN, as intended
         residual = used * (items - value)
     error = float(np.sqrt((residual**2).sum() * n / (n - 1)) / used.sum()) if n > 1 else float("nan")
     return Score(task, metric, value, error, n, higher_is_better, items, weights, chance, texts)

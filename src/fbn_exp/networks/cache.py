@@ -55,7 +55,7 @@ def obtain_networks(
     scratch : Path
         Folder for signals beyond the memory budget.
     same_weights : bool
-        Whether networks in ``folder`` must have been extracted from the model's weights.
+        True if networks in ``folder`` must have been extracted from the model's weights.
 
     Raises
     ------

@@ -112,7 +112,7 @@ def networks_of(
     config : mapping
         Settings in plain json, for provenance.
     keep_time_courses : bool
-        Whether the networks carry their time courses.
+        True to keep the time courses with the networks.
     """
     provenance = {
         **signals.model,

@@ -39,7 +39,7 @@ class Run:
     unmixing : Tensor of shape (K, D') or None
         Weights that ``Fits.components`` turns into time courses.
     converged : bool
-        Whether the fit converged; true for a method that does not iterate.
+        True if the fit converged, and for a method that does not iterate.
     """
 
     directions: Tensor
@@ -106,7 +106,7 @@ class SubspaceFits(Fits):
         self.root = covariance_root(subspace.loadings)
 
     def with_scores(self, scores: Tensor) -> "SubspaceFits":
-        """The same subspace with other time courses."""
+        """Copy with other time courses in the same subspace."""
         return SubspaceFits(self.method, replace(self.subspace, scores=scores), self.rows)
 
     @override

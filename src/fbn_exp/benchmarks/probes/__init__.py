@@ -1,9 +1,9 @@
-"""The probe battery: short multiple-choice tasks that lm-eval runs, generated from seeds.
+"""Probe battery: short multiple-choice tasks for lm-eval, generated from seeds.
 
 ``lm_eval --tasks fbn_probes --include_path FOLDER``, with the path of this package as FOLDER, scores them
 all on their test halves; ``fbn_grammar_dev`` and the like, or the tag ``fbn_probes_dev``, score the dev
-halves. Each task has 400 items per half, and with ``--metadata '{"n_items": 1000}'`` as many as asked for;
-``"item_seed": 1`` draws others.
+halves. Each task has 400 items per half; ``--metadata '{"n_items": 1000}'`` changes that number, and
+``"item_seed": 1`` draws other items.
 """
 
 from pathlib import Path
@@ -22,10 +22,10 @@ BATTERY = (
     "fbn_code",
     "fbn_sentiment",
 )
-"""Names of the tasks; ``_dev`` appended to one names the same task on its dev half."""
+"""Names of the tasks; with ``_dev`` appended, the same task on its dev half."""
 
 SHORT_NAMES = {name.removeprefix("fbn_"): name for name in BATTERY}
-"""Task by the name that the option ``benchmark.tasks`` has for it."""
+"""Tasks by their names in the option ``benchmark.tasks``."""
 
 
 def folder() -> Path:
@@ -44,7 +44,7 @@ def chance(task: str) -> float:
     Returns
     -------
     float
-        The value that the task's file states.
+        Value in the file of the task.
 
     Raises
     ------

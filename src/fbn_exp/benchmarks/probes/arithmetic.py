@@ -15,10 +15,10 @@ DIFFERENCES: tuple[Problem, ...] = tuple((a, "-", b) for a in range(1, LARGEST +
 
 
 def draw(rng: random.Random, index: int) -> Draft:
-    """Draw a problem; all choices have as many digits as the result, so that length tells nothing."""
+    """Draw a problem; all choices have as many digits as the result, so that length gives no hint."""
     kind, problems = (("sum", SUMS), ("difference", DIFFERENCES))[index % 2]
     problem = rng.choice(problems)
-    shot = rng.choice([each for each in problems if _key(each) != _key(problem)])
+    shot = rng.choice([other for other in problems if _key(other) != _key(problem)])
     text = f"{_written(shot)} {result(shot)}\n{_written(problem)}"
     right = result(problem)
     wrong = rng.sample(near(right), 3)

@@ -1,4 +1,4 @@
-"""The bundled probe battery: short tasks that a small model can do, scored by lm-eval."""
+"""Bundled probe battery: short tasks that a small model can do, scored by lm-eval."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from fbn_exp.datasets.config import Split
 
 
 class Probes(ProbesConfig, Harness):
-    """Tasks of the battery.
+    """Tasks of the probe battery.
 
     Examples
     --------

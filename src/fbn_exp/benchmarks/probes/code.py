@@ -1,4 +1,4 @@
-"""Code: which bracket closes, or which value a Python expression has."""
+"""Code: the closing bracket or the value of a Python expression."""
 
 import random
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from fbn_exp.benchmarks.probes.items import Draft
 from fbn_exp.benchmarks.probes.words.nouns import ANIMALS, THINGS
 
 Question = tuple[str, str, list[str]]
-"""Program so far, what continues it rightly, and what does not."""
+"""Start of a program, its correct continuation, and wrong ones."""
 
 LISTS = ("items", "values", "names", "words", "numbers", "lines", "rows", "data", "files", "users", "keys")
 FUNCTIONS = ("len", "sum", "max", "min", "sorted", "list", "set", "tuple", "str", "print", "any", "all")
@@ -16,7 +16,7 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 def bracket(rng: random.Random) -> Question:
-    """Innermost bracket first: after x = [4, max(values comes )."""
+    """Closing bracket of the innermost open one: after x = [4, max(values comes )."""
     name, digit, other = rng.choice(LISTS), rng.randrange(10), rng.randrange(10)
     outer, inner, key = *rng.sample(FUNCTIONS, 2), rng.choice("abcdefgkmn")
     text = rng.choice(
@@ -47,8 +47,8 @@ def type_of(rng: random.Random) -> Question:
         "dict": f'{{"{rng.choice(WORDS)}": {rng.randrange(10)}}}',
     }
     answer = rng.choice(tuple(literals))
-    wrong = rng.sample([each for each in literals if each != answer], 3)
-    return f"x = {literals[answer]}\nassert isinstance(x,", f" {answer}", [f" {each}" for each in wrong]
+    wrong = rng.sample([name for name in literals if name != answer], 3)
+    return f"x = {literals[answer]}\nassert isinstance(x,", f" {answer}", [f" {name}" for name in wrong]
 
 
 def dictionary(rng: random.Random) -> Question:

@@ -1,4 +1,4 @@
-"""Copying: random words are said again in the same order, and one is to come next."""
+"""Copying: random words are repeated in the same order, and the next one is asked for."""
 
 import random
 
@@ -7,11 +7,11 @@ from fbn_exp.benchmarks.probes.words.nouns import ANIMALS, THINGS
 
 LENGTH = 8
 REPEATED = range(4, LENGTH)
-"""How many of the words have been said a second time."""
+"""Numbers of words that have been repeated already."""
 
 
 def draw(rng: random.Random, index: int) -> Draft:
-    """Draw a sequence and where its repetition stops; wrong choices are other words of the sequence."""
+    """Draw a sequence and the end of its repetition; wrong choices are other words of the sequence."""
     repeated = REPEATED[index % len(REPEATED)]
     words = rng.sample(ANIMALS + THINGS, LENGTH)
     answer = words[repeated]

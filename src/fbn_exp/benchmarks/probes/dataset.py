@@ -1,4 +1,4 @@
-"""What lm-eval calls to get the items of a probe."""
+"""Items of the probes as data sets, built by lm-eval."""
 
 import dataclasses
 
@@ -21,18 +21,18 @@ SPLITS: dict[str, Half] = {"validation": "dev", "test": "test"}
 
 
 def build(probe: str, n_items: int = 400, item_seed: int = 0, **_: object) -> DatasetDict:
-    """Generate both halves of a probe, under the names that lm-eval has for splits.
+    """Generate both halves of a probe, under the names of splits in lm-eval.
 
     Parameters
     ----------
     probe : str
         Name in ``PROBES``.
     n_items : int, default 400
-        Items in each half; lm-eval's ``--limit`` scores the first of them.
+        Number of items in each half; lm-eval's ``--limit`` scores the first of them.
     item_seed : int, default 0
         Seed of the items.
     **_ : object
-        Whatever else lm-eval passes: all metadata of the task, and all arguments of the model.
+        Other arguments that lm-eval passes: all metadata of the task, and all arguments of the model.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def build(probe: str, n_items: int = 400, item_seed: int = 0, **_: object) -> Da
     ConfigError
         If the probe is unknown or ``n_items`` is not positive.
     DatasetError
-        If there are not so many distinct items, or the package is missing that a probe reads.
+        If there are too few distinct items, or the package that a probe reads is missing.
     """
     if probe not in PROBES:
         raise ConfigError(f"unknown probe {probe!r}; there are: {', '.join(PROBES)}")

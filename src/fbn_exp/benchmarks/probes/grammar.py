@@ -1,4 +1,4 @@
-"""Grammar: which of two words continues the sentence; both follow the same words."""
+"""Grammar: choose the word that continues a sentence; both choices follow the same words."""
 
 import random
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from fbn_exp.benchmarks.probes.words.verbs import (
 )
 
 Pair = tuple[str, str, str]
-"""Sentence so far, the word that continues it, and the word that does not."""
+"""Start of a sentence, the correct next word, and the wrong one."""
 
 NOUNS = ROLES + ANIMALS + THINGS
 NAMES = MEN + WOMEN
@@ -36,22 +36,22 @@ DEGREES = (
     ("stronger", "strong"), ("richer", "rich"), ("slower", "slow"), ("larger", "large"), ("weaker", "weak"),
 )  # fmt: skip
 CHANGING = tuple(verb for verb in IRREGULAR if past_tense(verb) not in (past_participle(verb), verb))
-"""Verbs whose past tense is not their participle."""
+"""Verbs whose past tense differs from their participle and their base form."""
 
 
 def agreement(rng: random.Random) -> Pair:
-    """Verb right after its subject: The cats → are."""
+    """Agreement of the verb with the subject before it: The cats → are."""
     return _agreeing(rng, "The {subject}", rng.choice(NOUNS))
 
 
 def agreement_across_noun(rng: random.Random) -> Pair:
-    """Another noun of the other number stands between: The cats near the chair → are."""
+    """Agreement across a noun of the other number: The cats near the chair → are."""
     place = rng.choice(("near", "behind", "beside", "above", "below", "next to"))
     return _agreeing(rng, f"The {{subject}} {place} the {{other}}", rng.choice(NOUNS), rng.choice(THINGS))
 
 
 def agreement_across_clause(rng: random.Random) -> Pair:
-    """A relative clause stands between: The painters that the judge met → are."""
+    """Agreement across a relative clause: The painters that the judge met → are."""
     verb = rng.choice(("met", "saw", "liked", "knew", "hated", "visited"))
     return _agreeing(rng, f"The {{subject}} that the {{other}} {verb}", rng.choice(ROLES), rng.choice(ROLES))
 
@@ -64,7 +64,7 @@ def _agreeing(rng: random.Random, frame: str, subject: str, other: str = "") -> 
 
 
 def reflexive_number(rng: random.Random) -> Pair:
-    """The girls saw → themselves."""
+    """Number of a reflexive: The girls saw → themselves."""
     people, one = rng.choice(((MALE_ROLES, "himself"), (FEMALE_ROLES, "herself")))
     subject, verb = rng.choice(people), _seen(rng)
     start = f"The{rng.choice(ADJECTIVES)}"
@@ -74,7 +74,7 @@ def reflexive_number(rng: random.Random) -> Pair:
 
 
 def reflexive_gender(rng: random.Random) -> Pair:
-    """Anna saw → herself."""
+    """Gender of a reflexive: Anna saw → herself."""
     if rng.random() < 0.5:
         return f"{rng.choice(MEN)} {_seen(rng)}", "himself", "herself"
     return f"{rng.choice(WOMEN)} {_seen(rng)}", "herself", "himself"
@@ -85,7 +85,7 @@ def _seen(rng: random.Random) -> str:
 
 
 def demonstrative(rng: random.Random) -> Pair:
-    """These → lamps, this → lamp."""
+    """Number after a demonstrative: these → lamps, this → lamp."""
     verb = rng.choice(("bought", "sold", "painted", "lost", "cleaned", "repaired"))
     one, several = rng.choice((("this", "these"), ("that", "those")))
     adjective = rng.choice(("", " old", " new", " small", " red"))
@@ -114,7 +114,7 @@ def numeral(rng: random.Random) -> Pair:
 
 
 def article(rng: random.Random) -> Pair:
-    """An → apple, a → lamp."""
+    """Noun after an article: an → apple, a → lamp."""
     start = f"{rng.choice(NAMES)} {rng.choice(BOUGHT)}"
     vowel = rng.choice([noun for noun in THINGS + ANIMALS if noun[0] in "aeio"])
     consonant = rng.choice([noun for noun in THINGS + ANIMALS if noun[0] not in "aeiouh"])
@@ -124,7 +124,7 @@ def article(rng: random.Random) -> Pair:
 
 
 def participle(rng: random.Random) -> Pair:
-    """Tom has → written, and Yesterday Tom → wrote."""
+    """Participle or past tense: Tom has → written, Yesterday Tom → wrote."""
     verb, name = rng.choice(CHANGING), rng.choice(NAMES)
     if rng.random() < 0.5:
         start = rng.choice((f"{name} has", f"{name} had", f"{name} has never", f"{name} has already"))
@@ -134,21 +134,21 @@ def participle(rng: random.Random) -> Pair:
 
 
 def modal(rng: random.Random) -> Pair:
-    """Tom can → swim."""
+    """Base form after a modal verb: Tom can → swim."""
     verb = rng.choice((*IRREGULAR, *REGULAR))
     start = rng.choice(("can", "will", "must", "should", "might", "did not", "could not"))
     return f"{rng.choice(NAMES)} {start}", verb, rng.choice((third_person(verb), gerund(verb)))
 
 
 def progressive(rng: random.Random) -> Pair:
-    """Tom is → swimming."""
+    """Progressive form: Tom is → swimming."""
     verb = rng.choice((*IRREGULAR, *REGULAR))
     start = rng.choice(("is", "was", "has been", "will be"))
     return f"{rng.choice(NAMES)} {start}", gerund(verb), third_person(verb)
 
 
 def complement(rng: random.Random) -> Pair:
-    """Tom enjoys → writing, Tom wants to → write."""
+    """Gerund or infinitive: Tom enjoys → writing, Tom wants to → write."""
     verb, name = rng.choice(CHANGING), rng.choice(NAMES)
     if rng.random() < 0.5:
         return f"{name} {rng.choice(('enjoys', 'avoids', 'dislikes'))}", gerund(verb), past_tense(verb)
@@ -156,7 +156,7 @@ def complement(rng: random.Random) -> Pair:
 
 
 def indefinite(rng: random.Random) -> Pair:
-    """Tom did not see → anything, Yesterday Tom saw → something."""
+    """Indefinite pronoun: Tom did not see → anything, Yesterday Tom saw → something."""
     verb = rng.choice(("find", "draw", "build", "sell", "hear", "see", "follow", "avoid", "like", "remember"))
     which, name = rng.choice(("body", "one", "thing")), rng.choice(NAMES)
     if rng.random() < 0.5:
@@ -167,7 +167,7 @@ def indefinite(rng: random.Random) -> Pair:
 
 
 def ever(rng: random.Random) -> Pair:
-    """None of the painters had → ever, some of the painters had → never."""
+    """Negative polarity: None of the painters had → ever, some of the painters had → never."""
     people = f"the{rng.choice(ADJECTIVES)} {plural(rng.choice(ROLES))}"
     if rng.random() < 0.5:
         return f"{rng.choice(('None', 'Not one'))} of {people} had", "ever", "never"
@@ -175,7 +175,7 @@ def ever(rng: random.Random) -> Pair:
 
 
 def additive(rng: random.Random) -> Pair:
-    """Tom can swim, and Anna can swim → too; neither can → either."""
+    """Additive particle: Tom can swim, and Anna can swim → too; neither can → either."""
     one, other = rng.sample(NAMES, 2)
     verb = rng.choice(("swim", "sing", "drive", "cook", "dance", "read", "write", "jump"))
     if rng.random() < 0.5:
@@ -184,7 +184,7 @@ def additive(rng: random.Random) -> Pair:
 
 
 def pronoun_case(rng: random.Random) -> Pair:
-    """The painter met → him, and Yesterday → he."""
+    """Case of a pronoun: The painter met → him, The painter left because → he."""
     subject, object_ = rng.choice((("he", "him"), ("they", "them"), ("we", "us"), ("I", "me")))
     if rng.random() < 0.5:
         verb = rng.choice(("met", "invited", "helped", "visited", "thanked", "followed"))
@@ -194,7 +194,7 @@ def pronoun_case(rng: random.Random) -> Pair:
 
 
 def comparison(rng: random.Random) -> Pair:
-    """Tom is taller → than, Tom is as tall → as."""
+    """Comparison: Tom is taller → than, Tom is as tall → as."""
     more, plain = rng.choice(DEGREES)
     subject = rng.choice((rng.choice(NAMES), f"The {rng.choice(ROLES)}", f"The {rng.choice(ANIMALS)}"))
     if rng.random() < 0.5:
@@ -203,7 +203,7 @@ def comparison(rng: random.Random) -> Pair:
 
 
 def relative_pronoun(rng: random.Random) -> Pair:
-    """The painter → who, the lamp → which."""
+    """Relative pronoun: the painter → who, the lamp → which."""
     start = rng.choice(("This is the", "Tom talked about the", "We know the", "She remembers the"))
     if rng.random() < 0.5:
         return f"{start} {rng.choice(ROLES)}", "who", "which"

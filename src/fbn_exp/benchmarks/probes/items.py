@@ -1,4 +1,4 @@
-"""Seeded items of a probe, divided into a dev and a test half that share nothing."""
+"""Seeded items of a probe, divided into disjoint dev and test halves."""
 
 import hashlib
 import random
@@ -10,25 +10,25 @@ from fbn_exp.core.errors import ConfigError, DatasetError
 
 Half = Literal["dev", "test"]
 TRIES = 5_000
-"""Draws in a row that bring nothing new before a probe counts as exhausted."""
+"""Number of draws in a row without a new item after which a probe counts as exhausted."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a probe draws: a context and the continuations to choose from.
+    """Draw of a probe: a context and the continuations to choose from.
 
     Attributes
     ----------
     key : str
-        What makes this item the item that it is, say the sum that is asked for; decides about its half.
+        Identity of the item, such as the sum that is asked for; determines its half.
     kind : str
         Phenomenon within the probe.
     text : str
         Context, without a trailing space.
     answer : str
-        Continuation that is right, with its leading space where it has one.
+        Correct continuation, with its leading space where it has one.
     distractors : tuple of str
-        Continuations that are wrong.
+        Wrong continuations.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Item:
-    """A multiple-choice item as lm-eval reads it.
+    """Multiple-choice item as lm-eval reads it.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Item:
     choices : tuple of str
         Continuations, distinct.
     gold : int
-        Position of the right one.
+        Position of the correct one.
     kind : str
         Phenomenon within the probe.
     """
@@ -61,11 +61,11 @@ class Item:
 
 
 Draw = Callable[[random.Random, int], Draft]
-"""Draws from a generator of random numbers; the item's number lets a probe cycle through its kinds."""
+"""Function that draws an item; the index of the item lets a probe cycle through its kinds."""
 
 
 def half_of(key: str) -> Half:
-    """Half that a key belongs to, by its own digest: neither seed nor order matter."""
+    """Half that a key belongs to, by its digest: independent of seed and order."""
     return "dev" if hashlib.sha256(key.encode()).digest()[0] % 2 == 0 else "test"
 
 
@@ -77,23 +77,23 @@ def generate(draw: Draw, half: Half, n_items: int, seed: int = 0) -> list[Item]:
     draw : callable
         A probe's ``draw``.
     half : {"dev", "test"}
-        Which of the two disjoint halves.
+        One of the two disjoint halves.
     n_items : int
-        How many, at least 1.
+        Number of items, at least 1.
     seed : int, default 0
-        Other seeds draw other items; the halves stay what they are.
+        Seed of the draws; the halves do not depend on it.
 
     Returns
     -------
     list of Item
-        Each position holds the right choice equally often, up to one incomplete round.
+        Items in which every position holds the correct choice equally often, up to one incomplete round.
 
     Raises
     ------
     ConfigError
         If ``n_items`` is not positive.
     DatasetError
-        If the probe has fewer distinct items.
+        If the probe has too few distinct items.
     """
     if n_items < 1:
         raise ConfigError(f"n_items of a probe is {n_items}, it must be at least 1")

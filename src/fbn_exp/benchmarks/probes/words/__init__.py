@@ -1,6 +1,6 @@
-"""Word lists: English words that are common, and that a tokenizer mostly keeps whole."""
+"""Lists of common English words, most of them a single token."""
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Words of a text, in its order."""
+    """Split a text into its words."""
     return tuple(text.split())

@@ -1,4 +1,4 @@
-"""Nouns by what they name, and their plurals."""
+"""Nouns by kind, and their plurals."""
 
 from fbn_exp.benchmarks.probes.words import listed
 from fbn_exp.benchmarks.probes.words.verbs import ends_in_consonant_y
@@ -12,7 +12,7 @@ ROLES = listed(
     servant singer soldier student teacher tourist visitor warrior winner witness worker writer
     """
 )
-"""People by what they do; of either gender."""
+"""People by occupation, of either gender."""
 
 MALE_ROLES = listed("boy brother father husband king man prince son")
 FEMALE_ROLES = listed("girl sister mother wife queen woman lady daughter")
@@ -50,7 +50,7 @@ MASS = listed(
     weather wheat wine wood
     """
 )
-"""Nouns that are not counted."""
+"""Mass nouns."""
 
 IRREGULAR_PLURALS = dict(
     pair.split(":")
@@ -63,14 +63,14 @@ IRREGULAR_PLURALS = dict(
     fisherman:fishermen businessman:businessmen axis:axes larva:larvae spectrum:spectra
     """)
 )
-"""Plurals that are not the singular with -s or -es."""
+"""Plurals that do not add -s or -es to the singular."""
 
 COUNTABLE = ROLES + ANIMALS + THINGS + tuple(IRREGULAR_PLURALS)
-"""Every noun with a plural, each once."""
+"""All nouns with a plural."""
 
 
 def plural(noun: str) -> str:
-    """Plural: ``boxes`` of ``box``, ``children`` of ``child``."""
+    """Form the plural: ``boxes`` of ``box``, ``children`` of ``child``."""
     if noun in IRREGULAR_PLURALS:
         return IRREGULAR_PLURALS[noun]
     if ends_in_consonant_y(noun):

@@ -1,4 +1,4 @@
-"""Words of one kind that can stand in for one another: colours, jobs, places and so on."""
+"""Interchangeable words of one kind: colours, jobs, food and so on."""
 
 from fbn_exp.benchmarks.probes.words import listed
 

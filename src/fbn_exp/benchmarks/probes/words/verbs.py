@@ -108,7 +108,7 @@ REGULAR = listed(
     wrap
     """
 )
-"""Verbs that take -ed; all their forms are common."""
+"""Verbs that take -ed, with common forms."""
 
 DOUBLING = frozenset(
     listed("admit begin control drop grab occur plan prefer refer run sit slip spin step stop win wrap")
@@ -117,24 +117,24 @@ DOUBLING = frozenset(
 
 
 def past_tense(verb: str) -> str:
-    """Past tense: ``went`` of ``go``, ``tried`` of ``try``."""
+    """Form the past tense: ``went`` of ``go``, ``tried`` of ``try``."""
     return IRREGULAR[verb][0] if verb in IRREGULAR else _regular_past(verb)
 
 
 def past_participle(verb: str) -> str:
-    """Past participle: ``gone`` of ``go``, ``tried`` of ``try``."""
+    """Form the past participle: ``gone`` of ``go``, ``tried`` of ``try``."""
     return IRREGULAR[verb][1] if verb in IRREGULAR else _regular_past(verb)
 
 
 def third_person(verb: str) -> str:
-    """Third person singular: ``goes`` of ``go``."""
+    """Form the third person singular: ``goes`` of ``go``."""
     if ends_in_consonant_y(verb):
         return f"{verb[:-1]}ies"
     return f"{verb}es" if verb.endswith(("s", "x", "z", "ch", "sh", "o")) else f"{verb}s"
 
 
 def gerund(verb: str) -> str:
-    """Form in -ing: ``dying`` of ``die``, ``making`` of ``make``."""
+    """Form the gerund: ``dying`` of ``die``, ``making`` of ``make``."""
     if verb.endswith("ie"):
         return f"{verb[:-2]}ying"
     if verb.endswith("e") and not verb.endswith("ee"):
@@ -143,7 +143,7 @@ def gerund(verb: str) -> str:
 
 
 def ends_in_consonant_y(word: str) -> bool:
-    """Whether -y becomes -ie- before an ending."""
+    """True if -y becomes -ie- before an ending."""
     return word.endswith("y") and word[-2] not in VOWELS
 
 
