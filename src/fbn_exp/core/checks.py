@@ -1,4 +1,4 @@
-"""Range checks of settings, and what the dataclasses of options share. Imports nothing heavy."""
+"""Range checks that the dataclasses of options share; importing this module loads no heavy library."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,31 +13,31 @@ T = TypeVar("T")
 
 
 def typed(config: DictConfig, schema: type[T]) -> T:
-    """Dataclass that a config stands for; making it checks all settings in it.
+    """Convert a config to its dataclass, which checks all settings in it.
 
     Raises
     ------
     FbnError
         If a setting is out of range or contradicts another one.
     """
-    made = OmegaConf.to_object(config)
-    assert isinstance(made, schema)
-    return made
+    options = OmegaConf.to_object(config)
+    assert isinstance(options, schema)
+    return options
 
 
 def require(condition: bool, name: str, value: object, rule: str) -> None:
-    """Refuse a setting.
+    """Refuse a setting unless a condition holds.
 
     Parameters
     ----------
     condition : bool
-        Whether the value is allowed. Written so that NaN is not: ``value > 0``, never ``not value <= 0``.
+        True if the value is allowed; must be False for NaN: ``value > 0``, never ``not value <= 0``.
     name : str
         The setting as on the command line, such as ``method.tolerance``.
     value : object
         The value received.
     rule : str
-        What it must be, following "must".
+        The rest of a sentence that begins "The value must".
 
     Raises
     ------
@@ -49,22 +49,22 @@ def require(condition: bool, name: str, value: object, rule: str) -> None:
 
 
 def require_positive(name: str, value: float) -> None:
-    """Refuse 0, negative numbers and NaN."""
+    """Refuse a setting that is 0, negative or NaN."""
     require(value > 0, name, value, "be positive")
 
 
 def require_at_least(name: str, value: float, least: float) -> None:
-    """Refuse smaller numbers and NaN."""
+    """Refuse a setting that is below ``least`` or NaN."""
     require(value >= least, name, value, f"be at least {least}")
 
 
 def require_choice(kind: type[E], name: str, value: str) -> E:
-    """Member of an enumeration for its name, as Python code gives it.
+    """Convert a name to the member of an enumeration; a member is returned unchanged.
 
     Raises
     ------
     ConfigError
-        If there is no such member; the message lists all.
+        If there is no such member; the message lists all members.
     """
     try:
         return kind(value)
@@ -73,5 +73,5 @@ def require_choice(kind: type[E], name: str, value: str) -> E:
 
 
 def require_unique(name: str, values: Sequence[object]) -> None:
-    """Refuse a list that names something twice."""
+    """Refuse a list with a repeated entry."""
     require(len(set(values)) == len(values), name, list(values), "name nothing twice")

@@ -1,4 +1,4 @@
-"""The one console: log messages, tables and progress bars share it, so that they do not tear."""
+"""Console shared by log messages, tables and progress bars, so that they do not interrupt one another."""
 
 import sys
 

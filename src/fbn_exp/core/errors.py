@@ -1,4 +1,4 @@
-"""One exception family: every error that a user can act on derives from ``FbnError``."""
+"""Exception hierarchy: every error that a user can act on derives from ``FbnError``."""
 
 
 class FbnError(Exception):
@@ -39,7 +39,7 @@ class MethodError(FbnError):
 
 
 class NetworksError(FbnError):
-    """A networks artifact is broken, foreign, or does not fit."""
+    """A networks artifact is corrupt, has another format, or does not fit the model."""
 
 
 class TrackingError(FbnError):
@@ -59,11 +59,11 @@ class TrainingError(FbnError):
 
 
 class DiskError(FbnError):
-    """A disk is full; nothing of what was to be written is left."""
+    """A disk is full; the partly written file or folder has been removed."""
 
 
 class LaunchError(FbnError):
-    """A job cannot be started, failed in a process of its own, or waited for another process in vain."""
+    """A job cannot be started, failed in a separate process, or timed out waiting for another process."""
 
 
 class AbsentRankError(LaunchError):
@@ -71,4 +71,4 @@ class AbsentRankError(LaunchError):
 
 
 class LockError(FbnError):
-    """Another process holds an entry of the cache for too long."""
+    """Another process has held the lock of a cache entry for too long."""

@@ -1,4 +1,4 @@
-"""Write files so that a reader never sees half of one; a full disk is one clear error. Digests of files."""
+"""Atomic writing of files and folders, one error for a full disk, and digests of files."""
 
 import errno
 import hashlib
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawings = Mapping[str, Callable[[], "Figure"]]
-"""Pictures by name, each drawn when it is called for."""
+"""Functions that draw a figure, by the figure's name."""
 
 # a full disk, a quota, a limit on the size of files
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# how libraries in Rust and C++ put it, which hand on a text and no number
+# messages for the same from libraries in Rust and C++, which pass on no error number
 FULL_WORDS = (*(f"(os error {number})" for number in FULL), "unexpected pos", "failed writing file")
 REMEDY = (
     "make room, or take another disk: hydra.run.dir=FOLDER for a run, hydra.sweep.dir=FOLDER for a sweep, "
@@ -31,16 +31,16 @@ REMEDY = (
 
 @contextmanager
 def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
-    """Fill a temporary folder that takes the name ``folder`` when all went well, and vanishes if not.
+    """Yield a temporary folder that is renamed to ``folder`` on success, and removed after an exception.
 
-    An existing folder of that name is replaced; until the last step it stays whole.
+    An existing folder of that name is replaced; it stays complete until the last step.
 
     Parameters
     ----------
     folder : Path
-        Its parents are made.
+        Final path; missing parents are created.
     need : int, optional
-        Bytes that go into it, where that is known: said if the disk is full.
+        Bytes to be written, if known, for the message of a ``DiskError``.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
             partial.chmod(0o755)
             yield partial
             if folder.exists():
-                # moved aside first: a folder that is half removed must not have its name
+                # moved aside first: a partly removed folder must not keep the final name
                 old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
                 folder.rename(old / folder.name)
                 partial.rename(folder)
@@ -67,14 +67,14 @@ def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
 
 @contextmanager
 def new_file(path: Path, need: int | None = None) -> Iterator[Path]:
-    """Give the path of a temporary file with the same suffix, which takes its name when all went well.
+    """Yield the path of a temporary file with the same suffix, which is renamed to ``path`` on success.
 
     Raises
     ------
     DiskError
         If the disk is full.
     """
-    # a name of its own: two processes may write the same file
+    # the process id in the name: two processes may write the same file
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     with disk_errors(path, need):
         try:
@@ -85,7 +85,7 @@ def new_file(path: Path, need: int | None = None) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write indented json under a temporary name, then rename it."""
+    """Write indented JSON atomically."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=True) + "\n"
     encoded = text.encode("utf-8")
     with new_file(path, len(encoded)) as partial:
@@ -93,13 +93,13 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def save_figure(figure: "Figure", path: Path, dpi: int) -> None:
-    """Write a picture under a temporary name, then rename it."""
+    """Write a figure atomically."""
     with new_file(path) as partial:
         figure.savefig(partial, dpi=dpi)
 
 
 def save_figures(figures: Drawings, folder: Path, dpi: int) -> dict[str, Path]:
-    """Draw pictures one after the other, and write each as ``<name>.png``; files by name."""
+    """Draw figures one after the other, write each as ``<name>.png``, and return the files by name."""
     files = {}
     for name, draw in figures.items():
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,16 +111,16 @@ def save_figures(figures: Drawings, folder: Path, dpi: int) -> dict[str, Path]:
 def as_disk_error(
     error: BaseException, path: Path | None = None, need: int | None = None
 ) -> DiskError | None:
-    """What a full disk is called, whichever library met it; None for other errors.
+    """Translate any library's exception for a full disk to a ``DiskError``; None for other exceptions.
 
     Parameters
     ----------
     error : BaseException
-        What was raised.
+        The exception that was raised.
     path : Path, optional
-        What was being written, where that is known.
+        File or folder that was being written, if known.
     need : int, optional
-        Its size in bytes.
+        Its size in bytes, if known.
     """
     if isinstance(error, OSError):
         full = error.errno in FULL
@@ -141,14 +141,14 @@ def as_disk_error(
 
 
 def free_bytes(folder: Path) -> int:
-    """Room that this user has on the disk of a folder, or of the first of its parents that exists."""
+    """Bytes free to this user on the disk of a folder, or of its nearest parent that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 def in_words(size: int) -> str:
-    """Bytes in a unit that a person can read."""
+    """Format a number of bytes with a readable unit."""
     for unit, bytes_each in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if size >= bytes_each:
             return f"{size / bytes_each:.2f} {unit}"
@@ -157,7 +157,7 @@ def in_words(size: int) -> str:
 
 @contextmanager
 def disk_errors(path: Path, need: int | None = None) -> Iterator[None]:
-    """Make a ``DiskError`` that names ``path`` of a full disk that is met while the context is open."""
+    """Turn an exception for a full disk within the context into a ``DiskError`` that names ``path``."""
     try:
         yield
     except Exception as error:
@@ -167,7 +167,7 @@ def disk_errors(path: Path, need: int | None = None) -> Iterator[None]:
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of a plain structure, the same whatever the order of its keys."""
+    """SHA-256 of a plain structure, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

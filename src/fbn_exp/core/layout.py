@@ -1,4 +1,4 @@
-"""Where every neuron lives: the coordinate system of signals, maps, masks and scales."""
+"""Neuron layout: the coordinate system of signals, maps, masks and scales."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from fbn_exp.core.errors import LayoutError
 
 
 class Site(StrEnum):
-    """Where in each decoder block signals are read and interventions act.
+    """Point in each decoder block at which signals are read and interventions act.
 
     Examples
     --------
@@ -32,7 +32,7 @@ class Block:
     Attributes
     ----------
     path : str
-        Module in the model whose tensor holds the neurons.
+        Path in the model of the module whose tensor holds the neurons.
     offset, width : int
         First column and number of columns in every matrix over neurons.
     """
@@ -49,16 +49,16 @@ class Block:
 
 @dataclass(frozen=True)
 class NeuronLayout:
-    """The ordered blocks of a model at one site; nothing else computes an offset.
+    """The ordered blocks of a model at one site; the only place that computes offsets.
 
     Attributes
     ----------
     site : Site
-        Where in each block the neurons are read.
+        Point in each block at which the neurons are read.
     blocks : tuple of Block
         In the order in which the model applies them; widths may differ.
     tokens_first : bool
-        Whether the modules' tensors are tokens × batch × width, as in ChatGLM, not batch × tokens × width.
+        True if the modules' tensors are tokens × batch × width, as in ChatGLM, not batch × tokens × width.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class NeuronLayout:
 
     @property
     def reads_input(self) -> bool:
-        """Whether the neurons are the input of the modules at the blocks' paths, not their output."""
+        """True if the neurons are the input of the modules at the blocks' paths, not their output."""
         return self.site is Site.mlp_hidden
 
     def locate(self, neuron: int) -> tuple[int, int]:
@@ -103,13 +103,13 @@ class NeuronLayout:
         raise LayoutError(f"neuron {neuron} is not in the layout, which has {self.n_neurons} neurons")
 
     def describe(self) -> str:
-        """Size in words: ``30 × 576 neurons, mlp_output``."""
+        """Size and site, such as ``30 × 576 neurons, mlp_output``."""
         runs = Counter(block.width for block in self.blocks)
         shape = " + ".join(f"{count} × {width:,}" for width, count in runs.items())
         return f"{shape} neurons, {self.site.value}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain representation for json."""
+        """Convert to a plain structure for JSON."""
         return {
             "site": self.site.value,
             "tokens_first": self.tokens_first,
@@ -118,7 +118,7 @@ class NeuronLayout:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "NeuronLayout":
-        """Inverse of ``to_dict``."""
+        """Rebuild a layout from the result of ``to_dict``."""
         blocks = plain["blocks"]
         paths, widths = [block["path"] for block in blocks], [block["width"] for block in blocks]
         return cls.of(Site(plain["site"]), paths, widths, plain.get("tokens_first", False))

@@ -1,4 +1,4 @@
-"""Locks on cache entries: whoever computes an entry holds its lock, others wait, but not for ever."""
+"""Locks on cache entries: a process that computes an entry holds its lock, others wait with a timeout."""
 
 import contextlib
 import json
@@ -16,10 +16,10 @@ from fbn_exp.core.files import write_json
 
 log = logging.getLogger(__name__)
 
-# minutes to wait, where the environment says nothing: an entry can be hours of work
+# default timeout in minutes: an entry can take hours to compute
 MINUTES = 240.0
 MINUTES_VARIABLE = "FBN_EXP_LOCK_MINUTES"
-# seconds after which it is said that something is waited for
+# seconds of waiting after which a log line says so
 PATIENCE = 10.0
 
 
@@ -27,12 +27,13 @@ PATIENCE = 10.0
 def held(entry: Path) -> Iterator[None]:
     """Hold the lock of a file or folder, which need not exist; its parent must.
 
-    The lock of a process that dies is free. ``<entry>.holder`` says who holds it.
+    The operating system frees the lock of a process that dies. ``<entry>.holder`` describes the process that
+    holds it.
 
     Parameters
     ----------
     entry : Path
-        What is locked; the lock is ``<entry>.lock``.
+        File or folder to lock; the lock file is ``<entry>.lock``.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def held(entry: Path) -> Iterator[None]:
                 f"{seconds / 60:g}: wait for that process, end it, or set {MINUTES_VARIABLE}"
             ) from error
     try:
-        # a full disk must not keep anyone from what is there already
+        # a full disk must not prevent the reading of an entry that exists already
         with contextlib.suppress(DiskError):
             write_json(holder, {"process": os.getpid(), "host": socket.gethostname(), "since": time.time()})
         yield

@@ -1,7 +1,7 @@
-"""Matrices that live in a file: mapped into memory, worked on piece by piece, each piece let go of after use.
+"""Memory-mapped matrices, processed in pieces whose pages are released after use.
 
-Pages of a mapped file count as the process's memory as long as they are mapped, and the kernel lets go of
-them only under pressure. ``release`` unmaps what was used: what was written stays in the file.
+Pages of a mapped file count as the process's memory as long as they are resident, and the kernel evicts them
+only under pressure. ``release`` drops them; written values stay in the file.
 """
 
 import ctypes
@@ -14,16 +14,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-# 64 MiB of float32: a product of so much runs at full speed, and more does not gain
+# 64 MiB of float32: matrix products reach full speed at this size
 PRODUCT_VALUES = 2**24
-# rows here and there: where the kernel keeps a file in large pages, each may map megabytes around it
+# scattered rows: where the kernel keeps a file in large pages, one row may map megabytes around it
 ROWS_AT_ONCE = 32
 
 
 def map_file(file: Path, shape: tuple[int, int]) -> Tensor:
-    """A float32 matrix of zeros, of the given shape, that lives in a new file.
+    """Create a float32 matrix of zeros that is mapped from a new file.
 
-    All of its space is taken on the disk at once: writing to a page that the disk has no room for would
+    All of its space on the disk is allocated at once: writing to a page that the disk has no room for would
     kill the process.
 
     Raises
@@ -43,14 +43,14 @@ def map_file(file: Path, shape: tuple[int, int]) -> Tensor:
 
 
 def is_mapped(values: Tensor) -> bool:
-    """Whether a tensor, or what it is a view of, lives in a file that ``map_file`` made."""
+    """True if a tensor, or the base of a view, is mapped from a file by ``map_file``."""
     return values.device.type == "cpu" and values.untyped_storage().filename is not None
 
 
 def release(values: Tensor) -> None:
-    """Unmap the pages of a mapped tensor or of a view of one; they are read again when they are used again.
+    """Drop the resident pages of a mapped tensor or of a view of one; the next access reads them again.
 
-    Nothing is lost, and nothing is done to a tensor in memory.
+    No value is lost. A tensor in ordinary memory is left alone.
     """
     if values.numel() == 0 or not is_mapped(values):
         return
@@ -68,7 +68,7 @@ def _madvise() -> Callable[[int, int, int], int]:
 
 
 def copied_rows(values: Tensor, rows: Tensor) -> Tensor:
-    """``values[rows]``, shape (len(rows), N), of values that may be mapped; what is read is let go of."""
+    """Copy of ``values[rows]``, shape (len(rows), N); pages of mapped values are released after reading."""
     if not is_mapped(values):
         return values[rows.to(values.device)]
     copied = torch.empty(len(rows), values.shape[1], dtype=values.dtype)
@@ -79,7 +79,7 @@ def copied_rows(values: Tensor, rows: Tensor) -> Tensor:
 
 
 def times(values: Tensor, right: Tensor) -> Tensor:
-    """``values @ right``, shape (T, m), of values (T, N) that may be mapped; by pieces on a processor."""
+    """Compute ``values @ right``, shape (T, m); values (T, N) may be mapped; in pieces on the CPU."""
     if values.device.type != "cpu":
         return values @ right
     product = torch.empty(len(values), right.shape[1], dtype=right.dtype)
@@ -90,9 +90,9 @@ def times(values: Tensor, right: Tensor) -> Tensor:
 
 
 def transposed_times(values: Tensor, right: Tensor) -> Tensor:
-    """``values.T @ right``, shape (N, m), of values (T, N) that may be mapped; by pieces on a processor.
+    """Compute ``values.T @ right``, shape (N, m); values (T, N) may be mapped; in pieces on the CPU.
 
-    With the many neurons as rows of the product it takes three quarters of the time of ``right.T @ values``.
+    This takes three quarters of the time of ``right.T @ values``, since neurons are the rows of the product.
     """
     if values.device.type != "cpu":
         return values.T @ right

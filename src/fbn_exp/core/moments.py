@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fbn_exp.core.memmap import release
 
-# a chunk of float32 fits a processor's cache; sums within it are exact enough in float32
+# a chunk of float32 fits the CPU's cache; sums within it are exact enough in float32
 CHUNK_VALUES = 2**20
 # on an accelerator few large chunks are faster than many small ones
 ACCELERATOR_CHUNK_VALUES = 2**26
@@ -18,9 +18,9 @@ OUTLIER_FACTOR = 10
 
 @dataclass(frozen=True, eq=False)
 class NeuronStatistics:
-    """Moments and largest magnitude of every neuron over tokens, each of shape (N,), float64.
+    """Moments and largest magnitude of every neuron over tokens, tensors of shape (N,), float64, on the CPU.
 
-    All are in the processor's memory; ``largest`` is empty where it was not recorded.
+    ``largest`` is empty where it was not recorded.
     """
 
     mean: Tensor
@@ -31,12 +31,12 @@ class NeuronStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """What centring needs to know.
+    """Mean of signals and energy around it, as centring needs them.
 
     Attributes
     ----------
     mean : Tensor of shape (N,), float64
-        Of every neuron over tokens, in the processor's memory.
+        Mean of every neuron over tokens, on the CPU.
     energy : float
         Squared Frobenius norm of the centred values.
     """
@@ -47,16 +47,16 @@ class Moments:
 
 @dataclass(frozen=True)
 class RowNorms:
-    """Norms of the tokens' rows.
+    """Summary of the norms of signal rows, one row per token.
 
     Attributes
     ----------
     median, largest : float
-        Over tokens.
+        Median and maximum over tokens.
     outliers : int
-        Tokens whose norm exceeds ``OUTLIER_FACTOR`` times the median.
+        Number of tokens whose norm exceeds ``OUTLIER_FACTOR`` times the median.
     outlier_share : float
-        Share of the energy (summed squared norms) that they hold.
+        Share of the energy (sum of squared norms) in these tokens.
     """
 
     median: float
@@ -66,9 +66,9 @@ class RowNorms:
 
 
 def row_chunks(values: Tensor) -> Iterator[Tensor]:
-    """Views of consecutive rows, so that no temporary is as large as the signals.
+    """Yield views of consecutive rows, so that no temporary is as large as the signals.
 
-    Of values that are mapped from a file, each view is let go of before the next: see ``core.memmap``.
+    If the values are mapped from a file, each view is released before the next: see ``core.memmap``.
     """
     chunk = CHUNK_VALUES if values.device.type == "cpu" else ACCELERATOR_CHUNK_VALUES
     rows = max(1, chunk // max(1, values.shape[1]))
@@ -80,8 +80,8 @@ def row_chunks(values: Tensor) -> Iterator[Tensor]:
 def neuron_statistics(values: Tensor) -> NeuronStatistics:
     """Mean, standard deviation, mean and largest absolute value of every column of (T, N) values.
 
-    Deviations are taken from the first chunk's mean before they are squared, so that a neuron whose
-    mean is far larger than its spread keeps its digits.
+    The first chunk's mean is subtracted before squaring, which keeps the precision for a neuron whose mean
+    is far larger than its standard deviation.
     """
     n_tokens, n_neurons = values.shape
     shift = next(row_chunks(values)).mean(dim=0)
@@ -96,12 +96,12 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
         torch.maximum(largest, magnitude.amax(dim=0).double(), out=largest)
     mean = total / n_tokens
     variance = (squares / n_tokens - mean.square()).clamp_min(0)
-    found = (mean + shift, variance.sqrt(), absolute / n_tokens, largest)
-    return NeuronStatistics(*(each.cpu() for each in found))
+    columns = (mean + shift, variance.sqrt(), absolute / n_tokens, largest)
+    return NeuronStatistics(*(column.cpu() for column in columns))
 
 
 def moments(values: Tensor) -> Moments:
-    """Mean of every column of (T, N) values and their energy around it: less work than all statistics."""
+    """Mean of every column of (T, N) values and the energy around it; cheaper than ``neuron_statistics``."""
     n_tokens, n_neurons = values.shape
     shift = next(row_chunks(values)).mean(dim=0)
     total = torch.zeros(n_neurons, dtype=torch.float64, device=values.device)
@@ -112,7 +112,7 @@ def moments(values: Tensor) -> Moments:
         # torch sums pairwise, exact to 1e-7; a dot product of the chunk with itself is not
         energy += deviation.square_().sum()
     mean = total / n_tokens
-    # clamped as a tensor, which keeps what is not a number
+    # clamped as a tensor, which keeps NaN
     centred = (energy - n_tokens * mean.square().sum()).clamp_min(0)
     return Moments((mean + shift).cpu(), float(centred))
 

@@ -1,16 +1,16 @@
-"""Look-ups of installed Python packages: the files that they carry, and the version of this one."""
+"""Files inside installed Python packages, and the version of this package."""
 
 import importlib.util
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-# where a package comes from whose own requirements are heavy and unused here
+# installs packages whose requirements are heavy and unused here
 NO_DEPS = "pip install --no-deps -r requirements/no-deps.txt"
 
 
 def package_folder(package: str) -> Path | None:
-    """Folder of an installed package, which is not imported; None where there is none."""
+    """Folder of an installed package, located without importing it; None if it is not installed."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):  # the parent of a dotted name is missing, or there is no name

@@ -1,4 +1,4 @@
-"""Global random generators, for libraries that draw from them or seed them."""
+"""Protection of the global random generators from libraries that draw from them or seed them."""
 
 import random
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import torch
 
 @contextmanager
 def random_state_kept(seed: int | None = None) -> Iterator[None]:
-    """Put the global generators of Python, numpy and torch back as they were when the context closes.
+    """Restore the global generators of Python, numpy and torch when the context closes.
 
     Parameters
     ----------
     seed : int, optional
-        Seeds torch's generators inside of the context.
+        Seed for torch's generators inside the context.
     """
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is meant
     try:

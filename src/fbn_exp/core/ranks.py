@@ -1,10 +1,10 @@
-"""Processes of one job (ranks): rank 0 leads and alone writes, the others help where it asks them to.
+"""Processes of one job (ranks): rank 0 leads and is the only one to write, the others compute on request.
 
-Rank 0 runs a stage as a single process would: it alone looks into caches, holds their locks, decomposes,
-writes the run folder and the tracker. Where work can be divided it calls :func:`together`: the same function
-then runs on every rank, each with its own model, and :func:`share` and :func:`gathered` divide and collect.
-The other ranks wait in :func:`led` for such calls. Rank 0 says regularly that it lives, so that every wait
-can have a timeout, however long rank 0 works alone.
+Rank 0 runs a stage as a single process would: only rank 0 reads caches, holds their locks, decomposes, and
+writes the run folder and the tracker. To divide work it calls :func:`together`: the same function then runs
+on every rank, with that rank's copy of the model, and :func:`share` and :func:`gathered` divide and collect.
+The other ranks wait for such calls in :func:`run_on_leader`. Rank 0 regularly sends a sign of life, so that
+every wait can have a timeout, however long rank 0 works alone.
 """
 
 import contextlib
@@ -25,20 +25,20 @@ from fbn_exp.core.errors import AbsentRankError, LaunchError
 T = TypeVar("T")
 Array = NDArray[np.float64]
 
-# prefix of folders that ranks share for a while; a rank that is killed leaves them to the starter
+# prefix of temporary folders that ranks share; the launcher removes those that a killed rank leaves behind
 SCRATCH = "ranks-"
 _ALIVE, _DONE = "alive", "done"
 
 
 @dataclass
 class _Team:
-    """The ranks of this job, over a gloo group of their own: it carries Python objects only."""
+    """The ranks of this job, connected by a separate gloo group that carries Python objects only."""
 
     rank: int
     size: int
     group: Any
     seconds: float
-    # one conversation at a time: the main thread's, or the sign of life
+    # one exchange at a time: the main thread's, or the sign of life
     talking: threading.RLock = field(default_factory=threading.RLock)
     together: bool = False
 
@@ -47,12 +47,12 @@ _team: _Team | None = None
 
 
 def join(timeout_seconds: float) -> None:
-    """Become one of the ranks that the environment describes; nothing happens in a single process.
+    """Join the ranks that the environment describes; does nothing in a single process.
 
     Raises
     ------
     AbsentRankError
-        If not all ranks come within the timeout.
+        If some rank does not join within the timeout.
     """
     global _team
     size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -77,7 +77,7 @@ def join(timeout_seconds: float) -> None:
 
 
 def leave() -> None:
-    """Give the connections to the other ranks up."""
+    """Close the connections to the other ranks."""
     global _team
     if _team is None:
         return
@@ -88,7 +88,7 @@ def leave() -> None:
 
 
 def is_first() -> bool:
-    """Whether this process writes: rank 0, or a process alone."""
+    """True if this process writes: it is rank 0, or the only process."""
     return _team is None or _team.rank == 0
 
 
@@ -98,81 +98,82 @@ def count() -> int:
 
 
 def rank_and_size() -> tuple[int, int]:
-    """Place among those that compute this together; 0 of 1 outside of :func:`together`."""
+    """Index of this rank and number of ranks that share the current work; (0, 1) outside :func:`together`."""
     return (_team.rank, _team.size) if _team is not None and _team.together else (0, 1)
 
 
 def share(items: Sequence[T]) -> Sequence[T]:
-    """Part that this rank has of a list that all ranks have: all of it outside of :func:`together`."""
+    """Items of a common list that this rank handles; all of them outside :func:`together`."""
     rank, size = rank_and_size()
     return items[rank::size]
 
 
 def gathered(value: T, what: str) -> list[T]:
-    """Value of every rank, in their order, on every rank; ``what`` is said where one is missing."""
+    """Values of all ranks in rank order, on every rank; ``what`` names the values if a rank is missing."""
     if _team is None or not _team.together:
         return [value]
     import torch.distributed as dist
 
     _meet(what)
-    found: list[Any] = [None] * _team.size
-    dist.all_gather_object(found, value, group=_team.group)
-    return found
+    values: list[Any] = [None] * _team.size
+    dist.all_gather_object(values, value, group=_team.group)
+    return values
 
 
 def summed(values: Array, what: str) -> Array:
-    """Sum over ranks of arrays that are 0 wherever another rank has computed."""
+    """Sum over ranks of arrays that are 0 in entries that other ranks computed."""
     return np.sum(gathered(values, what), axis=0) if rank_and_size()[1] > 1 else values
 
 
 @dataclass(frozen=True)
 class Own:
-    """What every rank has of its own, such as the model: only its name is sent."""
+    """Object that every rank holds a copy of, such as the model: only its name is sent."""
 
     name: str
     value: Any
 
 
 def together(function: Callable[..., T], own: Mapping[str, Own], *args: Any) -> T:
-    """Run a function on every rank, and return what it returns on rank 0.
+    """Run a function on every rank, and return its result on rank 0.
 
     Parameters
     ----------
     function : callable
-        Of a module, so that every rank can name it. Called with ``args``, and ``own`` by keyword.
+        Function at the top level of a module, so that it can be pickled. Called with ``args``, and with the
+        objects in ``own`` by keyword.
     own : mapping
-        What every rank has of its own, by keyword; other ranks find theirs by its name.
+        Objects that every rank holds a copy of, by keyword; other ranks look up their copy by its name.
     *args : object
-        Sent to every rank.
+        Further arguments, sent to every rank.
 
     Raises
     ------
     AbsentRankError
-        If a rank does not answer within the timeout; it is named.
+        If a rank does not answer within the timeout; the message names it.
     """
-    values = {keyword: each.value for keyword, each in own.items()}
+    values = {keyword: held.value for keyword, held in own.items()}
     if _team is None or _team.together:
         return function(*args, **values)
     assert _team.rank == 0, "only rank 0 leads"
     with _team.talking:
-        _send((function, {keyword: each.name for keyword, each in own.items()}, args))
+        _send((function, {keyword: held.name for keyword, held in own.items()}, args))
         return _joined(function, values, args)
 
 
 def run_on_leader(work: Callable[[], T], own: Callable[[str], Any]) -> T | None:
-    """Let rank 0 do ``work`` and the other ranks help it; all return what it returned.
+    """Run ``work`` on rank 0 while the other ranks serve its calls; all ranks return the result of ``work``.
 
     Parameters
     ----------
     work : callable
-        What a single process would do.
+        The whole work, as a single process would do it.
     own : callable
-        Gives what this rank has of its own, by its name.
+        Looks up this rank's copy of an object by name.
 
     Raises
     ------
     AbsentRankError
-        On a rank that hears nothing from rank 0 within the timeout.
+        On a rank that receives nothing from rank 0 within the timeout.
     """
     if _team is None:
         return work()
@@ -205,14 +206,14 @@ def _joined(function: Callable[..., T], own: Mapping[str, Any], args: Any) -> T:
 
 @contextlib.contextmanager
 def _signs_of_life() -> Iterator[None]:
-    """Let a thread tell the others now and then that rank 0 works on something of its own."""
+    """Send the other ranks regular signs of life from a thread while rank 0 works alone."""
     assert _team is not None
     team, ended = _team, threading.Event()
 
     def tell() -> None:
         while not ended.wait(min(30.0, team.seconds / 4)):
             with team.talking:
-                # a rank that does not answer is named when it is needed
+                # a rank that does not answer is reported when it is next needed
                 if ended.is_set():
                     return
                 try:
@@ -247,7 +248,7 @@ def _receive() -> Any:
 
 
 def _meet(what: str) -> None:
-    """Wait for all ranks; those that do not come are named."""
+    """Wait for all ranks; an error names the missing ones."""
     import torch.distributed as dist
 
     assert _team is not None

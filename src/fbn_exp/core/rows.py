@@ -1,4 +1,4 @@
-"""Rows of signals: the coordinate system of tokens, as ``NeuronLayout`` is that of neurons."""
+"""Rows of signals: the coordinate system of tokens, the counterpart of ``NeuronLayout`` for neurons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rows:
-    """Which token of which text every row of signals is; texts lie one after the other.
+    """Text and position of the token behind every row of signals; the texts are concatenated.
 
     Attributes
     ----------
     lengths : sequence of int
-        Number of rows of each text; 0 for a text whose tokens were all left out.
+        Number of rows of each text; 0 for a text whose tokens were all excluded.
     skipped : int
-        Leading tokens of each text that have no row.
+        Number of leading tokens of each text that have no row.
     """
 
     lengths: Sequence[int]
@@ -30,12 +30,12 @@ class Rows:
 
     @cached_property
     def offsets(self) -> Indices:
-        """First row of each text, then the number of rows, shape (texts + 1,)."""
+        """First row of each text, followed by the total number of rows, shape (texts + 1,)."""
         return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
     @cached_property
     def text(self) -> Indices:
-        """Text of each row, shape (T,)."""
+        """Index of each row's text, shape (T,)."""
         return np.repeat(np.arange(len(self.lengths)), np.diff(self.offsets))
 
     @cached_property
@@ -45,16 +45,16 @@ class Rows:
 
     @cached_property
     def present(self) -> Indices:
-        """Texts that have rows, in ascending order."""
+        """Indices of the texts that have rows, in ascending order."""
         return np.flatnonzero(self.lengths)
 
     @cached_property
     def slices(self) -> list[slice]:
-        """Rows of each text that has any."""
+        """Slice of rows of each text in ``present``."""
         return [slice(*self.offsets[text : text + 2].tolist()) for text in self.present]
 
     def halves(self, least: int) -> list[tuple[slice, slice]]:
-        """Rows of the first and second half of every text whose halves have at least so many rows."""
+        """Rows of the first and second half of every text whose halves have at least ``least`` rows."""
         middles = [(rows.start + rows.stop) // 2 for rows in self.slices]
         return [
             (slice(rows.start, middle), slice(middle, rows.stop))
@@ -63,10 +63,10 @@ class Rows:
         ]
 
     def of_texts(self, chosen: Sequence[int]) -> Indices:
-        """Rows of chosen texts, one text after the other; a text can be chosen several times."""
+        """Row indices of the chosen texts, concatenated; a text can be chosen several times."""
         parts = [np.arange(*self.offsets[text : text + 2]) for text in chosen]
         return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
     def subset(self, chosen: Sequence[int]) -> "Rows":
-        """What ``of_texts`` gives, as rows of their own: a text that is chosen twice is two texts."""
+        """Rows of a matrix of the chosen texts only; a text that is chosen twice becomes two texts."""
         return Rows([self.lengths[text] for text in chosen], self.skipped)

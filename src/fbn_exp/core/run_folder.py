@@ -1,4 +1,4 @@
-"""The folder of one run: ``result.json`` with flat numbers and relative paths, tables, pictures."""
+"""The output folder of one run: ``result.json`` with metrics and relative paths, tables, figures."""
 
 import csv
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ from fbn_exp.core.files import Drawings, new_file, save_figures, write_json
 
 @dataclass
 class RunFolder:
-    """Folder of one run, and what has been put into it.
+    """Output folder of one run, and the results added to it so far.
 
-    Tables and pictures are files as soon as they are added; ``write`` ends a phase of the run, so that what
-    is known by then survives a later failure.
+    Tables and figures become files as soon as they are added; ``write`` ends a phase of the run, so that its
+    results survive a later failure.
 
     Attributes
     ----------
     path : Path
         The folder.
     stage : str
-        Which script ran.
+        Name of the script that ran.
     metrics : dict of str to float
-        Flat numbers under stable names, the same as in the tracker.
+        Numbers under stable names, the same as in the tracker.
     artifacts : dict of str to Path
         Files and folders by name.
     tables : dict of str to DataFrame
         Tables by name, as they were before they became files.
     figures : dict of str to Path
-        Pictures by name.
+        Image files by name.
     """
 
     path: Path
@@ -41,21 +41,21 @@ class RunFolder:
     figures: dict[str, Path] = field(default_factory=dict)
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
-        """Add numbers."""
+        """Add metrics, converted to float."""
         self.metrics.update({name: float(value) for name, value in values.items()})
 
     def add_table(self, name: str, frame: pd.DataFrame) -> None:
-        """Write a table as csv, text quoted."""
+        """Write a table as CSV with quoted text."""
         file = self.path / "tables" / f"{name}.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
-        # a token can be a lone carriage return, which ends the row unless it is quoted
+        # a token can be a single carriage return, which ends the row unless it is quoted
         with new_file(file) as partial:
             frame.to_csv(partial, index=False, quoting=csv.QUOTE_NONNUMERIC)
         self.artifacts[f"tables/{name}"] = file
         self.tables[name] = frame
 
     def add_figures(self, figures: Drawings, dpi: int) -> None:
-        """Draw pictures, and write them as png."""
+        """Draw figures, and write them as PNG."""
         files = save_figures(figures, self.path / "figures", dpi)
         self.figures.update(files)
         self.artifacts.update({f"figures/{name}": file for name, file in files.items()})
