@@ -1,7 +1,7 @@
-"""Find functional networks in language models and test by intervention what they do.
+"""Find functional networks in language models and test their function by intervention.
 
-The names below are the public API, from text to a lesion with controls: see ``examples/tour.ipynb``. To
-import the package takes milliseconds; torch and transformers come with the first name that needs them.
+The names below are the public API, from text to a lesion with controls: see ``examples/tour.ipynb``. The
+package imports in milliseconds; torch and transformers are imported with the first name that needs them.
 
 Examples
 --------
@@ -112,9 +112,9 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, there = _PUBLIC[name].partition(":")
-    found = getattr(import_module(f"{__name__}.{module}"), there or name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(f"{__name__}.{module}"), there or name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""The public API: the stages of the scripts as calls, each usable alone."""
+"""The public API: functions for the stages of the scripts, which can be used independently."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -103,22 +103,22 @@ def record(
     skip_first: int = 0,
     batch_tokens: int = 2048,
 ) -> Signals:
-    """Run texts through a model and keep what its neurons do, in memory.
+    """Run texts through a model and record the activations of its neurons in memory.
 
     Parameters
     ----------
     lm : LanguageModel
-        The model; interventions on it stay on.
+        The model; active interventions stay active.
     texts : Texts
-        As ``load_texts`` returns them.
+        Texts from ``load_texts``.
     site : str
         ``mlp_output``, ``mlp_hidden``, ``attention_output`` or ``block_output``.
     standardise : str
         ``none``, ``zscore`` (every neuron over tokens) or ``row_l2`` (every token).
     skip_first : int
-        Leading tokens of each text that are left out: attention sinks sit there.
+        Number of leading tokens of each text to exclude, since they can be attention sinks.
     batch_tokens : int
-        Tokens of a batch, padding included.
+        Largest number of tokens in a batch, padding included.
 
     Returns
     -------
@@ -153,9 +153,9 @@ def fit(method: Decomposition, signals: Signals, *, keep_time_courses: bool = Fa
     Parameters
     ----------
     method : Decomposition
-        Such as ``ICA(n_components=10)``; it is fitted, and keeps what it learned.
+        Method such as ``ICA(n_components=10)``; its fitted attributes are set.
     signals : Signals
-        As ``record`` returns them.
+        Signals from ``record``.
     keep_time_courses : bool
         Keep the networks' time courses, shape (T, K), in ``networks.time_courses``.
 
@@ -191,7 +191,7 @@ def load_networks(folder: str | Path) -> FunctionalNetworks:
 
 @dataclass(frozen=True, repr=False)
 class Scores:
-    """Scores of a model under an intervention, each beside its baseline and controls.
+    """Scores of a model under an intervention, with baseline and controls.
 
     Attributes
     ----------
@@ -203,14 +203,14 @@ class Scores:
 
     def __repr__(self) -> str:
         changes = (
-            f"{each.score.name} {each.baseline.value:.4g} → {each.score.value:.4g}"
-            for each in self.comparisons
+            f"{comparison.score.name} {comparison.baseline.value:.4g} → {comparison.score.value:.4g}"
+            for comparison in self.comparisons
         )
         return f"Scores({', '.join(changes)})"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each task and metric: value, baseline, difference with its interval, controls."""
-        return pd.DataFrame([comparison_row(each) for each in self.comparisons])
+        """Table with one row per task and metric: value, baseline, difference with interval, controls."""
+        return pd.DataFrame([comparison_row(comparison) for comparison in self.comparisons])
 
 
 def score(
@@ -222,22 +222,22 @@ def score(
     seed: int = 0,
     cache: str | Path = CACHE,
 ) -> Scores:
-    """Score a model under an intervention, beside the untouched model and matched controls.
+    """Score a model under an intervention, and compare it with the intact model and matched controls.
 
     Parameters
     ----------
     lm : LanguageModel
         The model.
     benchmark : Benchmark
-        Such as ``Perplexity("wiki")``.
+        Benchmark such as ``Perplexity("wiki")``.
     lesion : TargetedIntervention or None
-        As ``Inhibit([3]).on(networks)`` gives it; None scores the untouched model.
+        Intervention such as ``Inhibit([3]).on(networks)``; None scores the intact model.
     controls : int
-        Draws of each kind of control; 0 for none.
+        Number of draws of each kind of control; 0 for no controls.
     seed : int
-        Of the draws.
+        Seed of the draws.
     cache : path
-        Scores are kept in it, and computed once.
+        Folder in which scores are cached.
 
     Raises
     ------
@@ -267,5 +267,5 @@ def _option(group: str, name: str) -> tuple[type, dict[str, Any]] | None:
         return None
     fields = yaml.safe_load(file.read_text(encoding="utf-8"))
     schema = fields.pop("defaults")[0].removeprefix("/schema/").removesuffix("@_here_")
-    # what refers to another part of a composed config has its default here
+    # fields that refer to another part of a composed config take the schema's default here
     return SCHEMAS[schema], {key: value for key, value in fields.items() if not str(value).startswith("${")}

@@ -1,1 +1,1 @@
-"""Text from a corpus, a hub data set or files, sampled and turned into token ids."""
+"""Texts from a corpus, a hub data set or local files, sampled and tokenised."""

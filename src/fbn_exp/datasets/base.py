@@ -1,4 +1,4 @@
-"""What every source of text shares: documents in, a reproducible sample of tokenised texts out."""
+"""Base class of all sources of text: a reproducible sample of tokenised texts from their documents."""
 
 import hashlib
 import logging
@@ -25,7 +25,7 @@ BATCH_DOCUMENTS = 64
 
 @dataclass(frozen=True)
 class Document:
-    """One text, where it came from, such as ``wikipedia_5.jsonl line 12``, and its label if it has one."""
+    """One text, its origin, such as ``wikipedia_5.jsonl line 12``, and its label if it has one."""
 
     text: str
     origin: str
@@ -47,13 +47,13 @@ class Texts:
     Parameters
     ----------
     items : tuple of TokenisedText
-        The texts, n of them.
+        The sampled texts.
     dropped_short : int
-        Documents met while sampling that were empty or had too few tokens.
+        Number of documents dropped because they were empty or had too few tokens.
     dropped_duplicate : int
-        Documents met while sampling whose token ids were those of an earlier text.
+        Number of documents dropped because an earlier text had the same token ids.
     source : str
-        Where they come from, in words.
+        Description of the source.
     """
 
     items: tuple[TokenisedText, ...]
@@ -80,17 +80,19 @@ class Texts:
         return [len(item.ids) for item in self.items]
 
     def rows(self, skipped: int = 0) -> Rows:
-        """Rows of signals recorded from these texts, without the first ``skipped`` tokens of each."""
+        """Rows of signals recorded from these texts, without the first ``skipped`` tokens of each text."""
         return Rows([max(0, length - skipped) for length in self.lengths], skipped)
 
     @cached_property
     def text_digests(self) -> frozenset[str]:
-        """Short digest of each whole document, to tell whether two samples share one."""
-        return frozenset(hashlib.sha256(each.text.encode()).hexdigest()[:16] for each in self.documents)
+        """Short digest of each whole document, to detect documents shared by two samples."""
+        return frozenset(
+            hashlib.sha256(document.text.encode()).hexdigest()[:16] for document in self.documents
+        )
 
     @property
     def n_tokens(self) -> int:
-        """Tokens of all texts together."""
+        """Number of tokens in all texts."""
         return sum(self.lengths)
 
     @cached_property
@@ -102,14 +104,14 @@ class Texts:
 
 
 def label_text(value: Any, field: str, origin: str) -> str | None:
-    """Label as a string; what is null or empty counts as no label.
+    """Convert a label to a string; a null or empty value counts as no label.
 
     Parameters
     ----------
     value : Any
-        What a row holds in its label column.
+        Value of the label column in one row.
     field, origin : str
-        Column and row, for the error.
+        Column and row, for the error message.
 
     Raises
     ------
@@ -125,7 +127,7 @@ def label_text(value: Any, field: str, origin: str) -> str | None:
 
 
 class TextDataset(DatasetConfig, ABC):
-    """A source of documents, and how many of them to take."""
+    """A source of documents, with the settings of a sample from it."""
 
     @abstractmethod
     def documents(self) -> Iterator[Document]:
@@ -148,18 +150,18 @@ class TextDataset(DatasetConfig, ABC):
         tokenizer : PreTrainedTokenizerBase
             Used with its default special tokens; only as many documents are tokenised as needed.
         labels : collection of str
-            Only documents with one of these labels are taken; empty takes all, labelled or not.
+            Take only documents with one of these labels; if empty, take all, labelled or not.
 
         Returns
         -------
         Texts
             The same for the same parameters and tokenizer. Fewer than ``n_texts``, with a warning
-            in the log, if the source has no more. Duplicates go by the token ids that are kept.
+            in the log, if the source has no more. Duplicates are texts with equal token ids after the cut.
 
         Raises
         ------
         DatasetError
-            If no document is usable or has one of the labels, or the source cannot be read.
+            If no document is usable, no document has one of the labels, or the source cannot be read.
         """
         documents = self._labelled(list(self.documents()), labels)
         order = np.random.default_rng(self.seed).permutation(len(documents))
@@ -179,7 +181,7 @@ class TextDataset(DatasetConfig, ABC):
         return texts
 
     def _labelled(self, documents: list[Document], labels: Collection[str]) -> list[Document]:
-        """Documents with one of the labels; a label that no document has is an error."""
+        """Select documents with one of the labels; a label that no document has is an error."""
         known = {document.label for document in documents if document.label is not None}
         if missing := [label for label in labels if label not in known]:
             raise DatasetError(
@@ -191,7 +193,7 @@ class TextDataset(DatasetConfig, ABC):
     def _tokenised(
         self, documents: Sequence[Document], tokenizer: "PreTrainedTokenizerBase"
     ) -> Iterator[TokenisedText]:
-        """Tokenise batch by batch, as far as the caller goes on asking."""
+        """Tokenise lazily, batch by batch."""
         for start in range(0, len(documents), BATCH_DOCUMENTS):
             batch = documents[start : start + BATCH_DOCUMENTS]
             encoded = tokenizer(
@@ -205,12 +207,12 @@ class TextDataset(DatasetConfig, ABC):
                 yield TokenisedText(tuple(ids), document)
 
     def _check_enough(self, texts: Texts, n_read: int) -> None:
-        """Raise if no text is left, warn if fewer than asked for are."""
+        """Raise an error if no text is left; log a warning if there are fewer than requested."""
         if not texts.items:
             raise DatasetError(
                 f"no usable text in {self.describe()}: {n_read} documents were read, {texts.dropped_short} "
                 f"of them are empty or shorter than {self.min_tokens} tokens; set a lower "
-                f"dataset.min_tokens or another dataset.split ({', '.join(each.value for each in Split)})"
+                f"dataset.min_tokens or another dataset.split ({', '.join(part.value for part in Split)})"
             )
         if self.n_texts is not None and len(texts) < self.n_texts:
             logger.warning(

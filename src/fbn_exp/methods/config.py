@@ -18,7 +18,7 @@ class Contrast(StrEnum):
 
 
 class Independence(StrEnum):
-    """What independent component analysis makes independent: time courses or maps."""
+    """Axis along which components are made independent: time courses or maps."""
 
     temporal = "temporal"
     spatial = "spatial"
@@ -33,9 +33,9 @@ class MethodConfig:
     n_components : int
         Number of networks K.
     seed : int
-        Seed of every random choice; no global generator is touched.
+        Seed of every random choice; global generators are left alone.
     per_block : bool
-        Each block by itself, ``n_components`` networks in each.
+        Decompose every block separately, into ``n_components`` networks per block.
 
     Raises
     ------
@@ -59,9 +59,9 @@ class FixedPointConfig(MethodConfig):
     Attributes
     ----------
     tolerance : float
-        Converged when no row of the rotation turns by more: largest 1 − |cosine|.
+        Largest 1 − |cosine| between the rows of two successive rotations at convergence.
     max_iterations : int
-        Most steps of each start.
+        Largest number of iterations of a start.
     restarts : int
         Number of random starts.
     """
@@ -86,9 +86,9 @@ class FastICAConfig(FixedPointConfig):
     contrast : Contrast
         FastICA's approximation of negentropy.
     independence : Independence
-        ``temporal``, as in the paper: tokens are samples, time courses are as independent as can be, maps
-        are not constrained. ``spatial``, as usual for brains (McKeown et al. 1998): neurons are samples,
-        maps are as independent as can be, time courses in general correlated.
+        ``temporal``, as in the paper: tokens are samples, time courses are maximally independent, maps are
+        unconstrained. ``spatial``, as usual in fMRI (McKeown et al. 1998): neurons are samples, maps are
+        maximally independent, time courses are in general correlated.
     """
 
     _target_: str = field(default="fbn_exp.methods.fastica.FastICA", kw_only=True, repr=False)
@@ -103,13 +103,13 @@ class FastICAConfig(FixedPointConfig):
 
 @dataclass(kw_only=True)
 class CanICAConfig(FixedPointConfig):
-    """Spatial independent components of what recurs across texts.
+    """Spatially independent components of the patterns that recur across texts.
 
     Attributes
     ----------
     cca : bool
-        Canonical correlation analysis across texts: loadings are stacked with norm 1, so that what recurs
-        leads. Otherwise they are stacked with their singular values, so that what is strong leads.
+        Canonical correlation analysis across texts: loadings are stacked with norm 1, so that recurring
+        patterns lead. If false, they are scaled by their singular values, so that strong patterns lead.
     """
 
     _target_: str = field(default="fbn_exp.methods.canica.CanICA", kw_only=True, repr=False)
@@ -124,14 +124,14 @@ class DictionaryConfig(MethodConfig):
     Attributes
     ----------
     alpha : float
-        Penalty, in units of the median norm over neurons that are not silent, whatever the signals' scale.
-        A neuron with a norm below alpha is in no network.
+        L1 penalty in units of the median norm over neurons that are not silent, which makes it independent
+        of the signals' scale. A neuron with a norm below alpha has weight 0 in every network.
     tolerance : float
-        The solver stops after the first pass once a step moves an atom by no more, in the mean.
+        Mean change of an atom in one step below which the solver stops, after the first pass.
     epochs : int
-        Most passes over all neurons.
+        Largest number of passes over all neurons.
     batch_size : int
-        Neurons in each step of the solver.
+        Number of neurons in a step of the solver.
     """
 
     _target_: str = field(default="fbn_exp.methods.dictionary.DictionaryLearning", kw_only=True, repr=False)
@@ -150,13 +150,13 @@ class DictionaryConfig(MethodConfig):
 
 @dataclass
 class PCAConfig(MethodConfig):
-    """Principal components: what whitening alone finds."""
+    """Principal components: the subspace of ICA without the rotation."""
 
     _target_: str = field(default="fbn_exp.methods.pca.PCA", kw_only=True, repr=False)
 
 
 @dataclass
 class RandomConfig(MethodConfig):
-    """A random rotation of the principal subspace: ICA without learning."""
+    """A random rotation of the principal subspace: ICA with a rotation that is not learned."""
 
     _target_: str = field(default="fbn_exp.methods.random.RandomRotation", kw_only=True, repr=False)

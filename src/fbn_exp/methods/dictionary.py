@@ -1,4 +1,4 @@
-"""Sparse dictionary learning: networks in which most neurons have no part."""
+"""Sparse dictionary learning: networks in which most neurons have weight 0."""
 
 import math
 from typing import Any
@@ -24,14 +24,14 @@ from fbn_exp.methods.subspace import Subspace
 class DictionaryLearning(DictionaryConfig, Decomposition):
     """Sparse maps over neurons, dense time courses (Mensch et al. 2016; Mairal et al. 2009).
 
-    As in nilearn's ``DictLearning``, signals are first reduced to K principal components: a neuron n is then
-    a vector y of K values, and scikit-learn's online solver looks for atoms D of norm at most 1 and
-    weights w that minimise ½ ‖y − D w‖² + alpha ‖w‖₁ over neurons. The weights are the maps. Since most are
-    exactly 0, alpha decides on a network's size as much as the threshold does. Time courses are the
-    least-squares fit of the signals to the maps, so the penalty's shrinkage does not reach them.
+    As in nilearn's ``DictLearning``, signals are first reduced to K principal components: a neuron is then a
+    vector y of K values, and scikit-learn's online solver finds atoms D of norm at most 1 and weights w that
+    minimise ½ ‖y − D w‖² + alpha ‖w‖₁ over neurons. The weights are the maps. Since most of them are exactly
+    0, alpha determines a network's size as much as the threshold does. Time courses are the least-squares
+    fit of the signals to the maps, so they are not affected by the penalty's shrinkage.
 
-    The dictionary starts from spatially independent components, as in nilearn: from principal ones the
-    solver stays in a poor optimum, even on planted sparse maps.
+    The dictionary is initialised with spatially independent components, as in nilearn: from principal
+    components the solver converges to a poor optimum, even on planted sparse maps.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
         return Components(maps, least_squares_courses(signals, maps), subspace.total_energy)
 
     def _first_atoms(self, subspace: Subspace, generator: torch.Generator) -> NDArray[np.float64]:
-        """Initial dictionary, one atom of norm 1 in each row (K, K)."""
+        """Initial dictionary (K, K); each row is an atom of norm 1."""
         # singular values · loadings = atoms.T · maps, and maps = mixing · loadings
         ica = FastICA(self.n_components, restarts=1, independence=Independence.spatial)
         mixing = ica.mixing(subspace, generator)
@@ -73,10 +73,10 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
     def _learn_weights(
         self, neurons: NDArray[np.float64], atoms: NDArray[np.float64], generator: torch.Generator
     ) -> NDArray[np.float64]:
-        """Sparse weights (N, K) of neurons (N, K) on the dictionary that the solver ends with."""
+        """Sparse weights (N, K) of neurons (N, K) on the dictionary that the solver learns."""
         steps = self.epochs * math.ceil(len(neurons) / self.batch_size)
         bar = tqdm(total=steps, desc="dictionary", unit=" step", leave=False)
-        # the solver's Lasso draws from numpy's global generator what it never uses
+        # the solver's Lasso draws unused values from numpy's global generator
         with random_state_kept(), bar as progress:
 
             def advance(state: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
                 dict_init=atoms,
                 random_state=int(torch.randint(2**31, (), generator=generator)),
                 tol=self.tolerance,
-                # the cost of a batch tells more of its neurons, whose norms differ widely, than of progress
+                # the cost of a batch depends on its neurons, whose norms differ widely, more than on progress
                 max_no_improvement=None,
                 callback=advance,
             ).fit(neurons)

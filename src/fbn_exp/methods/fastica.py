@@ -14,11 +14,11 @@ from fbn_exp.methods.config import Contrast, FastICAConfig, Independence
 from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.methods.subspace import Subspace
 
-# E G(ν) of a standard normal ν: what a Gaussian source reaches
+# E G(ν) of a standard normal ν, the value of a Gaussian source
 GAUSSIAN_EXPECTATION = {Contrast.logcosh: 0.37456720749, Contrast.exp: -1 / math.sqrt(2), Contrast.cube: 0.75}
-# single precision tells rotations apart down to this; what lies below is done in double
+# smallest change that single precision resolves; iterations below it run in double precision
 COARSE_TOLERANCE = 1e-5
-# of W Wᵀ: below, its inverse root would be of too few digits
+# smallest ratio of eigenvalues of W Wᵀ for which its inverse square root is accurate enough
 CONDITION = 1e-10
 
 
@@ -71,31 +71,31 @@ def negentropy(sources: Tensor, contrast: Contrast) -> Tensor:
 
 
 def symmetric_decorrelation(weights: Tensor) -> Tensor:
-    """(W Wᵀ)^(-1/2) W: the nearest matrix with orthonormal rows, also where W is all but singular."""
-    # K × K: on an accelerator the eigenvectors of so small a matrix take longer than the way to memory
+    """(W Wᵀ)^(-1/2) W: the nearest matrix with orthonormal rows, accurate also if W is nearly singular."""
+    # K × K: on an accelerator the eigenvectors of so small a matrix take longer than the copy to the CPU
     exact = weights.double().cpu()
     values, vectors = torch.linalg.eigh(exact @ exact.T)
     if values[0] > CONDITION * values[-1]:
-        found = (vectors / values.sqrt()) @ vectors.T @ exact
+        orthonormal = (vectors / values.sqrt()) @ vectors.T @ exact
     else:
-        # a step by rows that are nearly alike: squared, its smallest singular values are rounding error
+        # rows are nearly parallel: in W Wᵀ the smallest singular values, squared, are rounding error
         left, _, right = torch.linalg.svd(exact)
-        found = left @ right
-    return found.to(weights)
+        orthonormal = left @ right
+    return orthonormal.to(weights)
 
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """Where the fixed point ended.
+    """Result of the fixed-point iteration.
 
     Attributes
     ----------
     weights : Tensor of shape (K, K), float64
         Orthogonal; row k is the direction of source k in whitened signals.
     n_iterations : int
-        Steps taken.
+        Number of iterations.
     change : float
-        Largest 1 − |cosine| between the rows of the last two steps.
+        Largest 1 − |cosine| between the rows of the last two iterates.
     """
 
     weights: Tensor
@@ -106,14 +106,14 @@ class Rotation:
 def fixed_point(
     whitened: Tensor, start: Tensor, contrast: Contrast, tolerance: float, max_iterations: int
 ) -> Rotation:
-    """Symmetric FastICA iterations (Hyvärinen & Oja 2000, section 6.2).
+    """Run symmetric FastICA iterations (Hyvärinen & Oja 2000, section 6.2).
 
     Parameters
     ----------
     whitened : Tensor of shape (K, T)
         Decorrelated, unit variance over tokens.
     start : Tensor of shape (K, K)
-        First guess; decorrelated before use.
+        Initial weights; decorrelated before use.
     contrast, tolerance, max_iterations
         As in ``FastICA``.
 
@@ -138,22 +138,22 @@ def fixed_point(
 class FastICA(FastICAConfig, SubspaceDecomposition):
     """Independent components of token-by-neuron signals (Hyvärinen & Oja 2000, symmetric fixed point).
 
-    Spatially independent maps are centred over neurons to be found, and reported with their mean, so that
-    both kinds of independence explain the same variance.
+    For spatial independence, maps are centred over neurons for the separation, and reported with their mean,
+    so that both kinds of independence explain the same variance.
 
-    Signals are whitened to K dimensions once; all starts iterate there. The start with the largest
-    negentropy is kept, converged ones first.
+    Signals are whitened to K dimensions once, for all starts. Of the converged starts, or of all starts if
+    none converged, the one with the largest negentropy is kept.
 
     Attributes
     ----------
     maps_, time_courses_, explained_variance_ratio_, explained_variance_, metrics_
         As in ``Decomposition``.
     negentropy_ : Tensor of shape (K,)
-        Of each network's time course; of its map, where maps are independent.
+        Negentropy of each network's time course, or of its map for spatial independence.
     n_iterations_ : int
-        Steps of the start that was kept.
+        Number of iterations of the start that was kept.
     converged_ : bool
-        Whether that start converged.
+        True if that start converged.
 
     Examples
     --------
@@ -173,27 +173,27 @@ class FastICA(FastICAConfig, SubspaceDecomposition):
             return subspace.mixing(self._rotation(subspace.whitened().T.contiguous(), generator))
         whitened = NeuronWhitening.of(subspace.loadings)
         mixing = whitened.mixing(self._rotation(whitened.values, generator))
-        # a constant map, which comes last, has none
+        # a constant map, which comes last, has negentropy 0
         missing = self.n_components - len(self.negentropy_)
         self.negentropy_ = torch.cat([self.negentropy_, self.negentropy_.new_zeros(missing)])
         return mixing
 
     def _rotation(self, whitened: Tensor, generator: torch.Generator) -> Tensor:
-        """Rotation of whitened samples (L, n) to the most independent sources, of the best start."""
+        """Rotation of whitened samples (L, n) to the most independent sources, from the best start."""
         shape = (len(whitened), len(whitened))
-        found = []
+        starts = []
         for _ in tqdm(range(self.restarts), desc="ICA starts", unit=" start", leave=False, delay=1):
             start = torch.randn(shape, generator=generator, dtype=torch.float64)
             rotation = self._iterate(whitened, start)
             total = float(negentropy(rotation.weights @ whitened, self.contrast).sum())
-            found.append((rotation.change < self.tolerance, total, rotation))
-        self.converged_, total, best = max(found, key=lambda each: each[:2])
+            starts.append((rotation.change < self.tolerance, total, rotation))
+        self.converged_, total, best = max(starts, key=lambda result: result[:2])
         self.n_iterations_ = best.n_iterations
         self.negentropy_ = negentropy(best.weights @ whitened, self.contrast).cpu()
         self.convergence_ = (Convergence(self.converged_, best.n_iterations, best.change),)
         self.metrics_ = {
             "converged": float(self.converged_),
-            "starts_converged": float(sum(converged for converged, _, _ in found)),
+            "starts_converged": float(sum(converged for converged, _, _ in starts)),
             "n_iterations": float(best.n_iterations),
             "last_change": best.change,
             "negentropy": total,
@@ -202,7 +202,7 @@ class FastICA(FastICAConfig, SubspaceDecomposition):
         return best.weights
 
     def _iterate(self, whitened: Tensor, start: Tensor) -> Rotation:
-        """Coarse steps in single precision, the last ones in double."""
+        """Iterate in single precision up to a coarse tolerance, then in double precision."""
         coarse_tolerance = max(self.tolerance, COARSE_TOLERANCE)
         coarse = fixed_point(whitened.float(), start, self.contrast, coarse_tolerance, self.max_iterations)
         left = self.max_iterations - coarse.n_iterations

@@ -1,4 +1,4 @@
-"""Time courses of given maps."""
+"""Least-squares time courses of given maps."""
 
 import torch
 from torch import Tensor
@@ -7,22 +7,22 @@ from fbn_exp.core.memmap import times
 
 
 def least_squares_courses(signals: Tensor, maps: Tensor) -> Tensor:
-    """Time courses C that minimise ‖signals − mean − C · maps‖², in one pass over the signals.
+    """Compute time courses C that minimise ‖signals − mean − C · maps‖², in one pass over the signals.
 
     Parameters
     ----------
     signals : Tensor of shape (T, N), float32
         Not changed.
     maps : Tensor of shape (K, N), float32
-        A map that is 0, or depends linearly on others, is no error: C is the smallest solution.
+        Maps may be 0 or linearly dependent: C is then the solution of smallest norm.
 
     Returns
     -------
     Tensor of shape (T, K), float64
-        With zero mean over tokens.
+        Time courses with zero mean over tokens.
     """
     exact = maps.to(signals.device).double()
-    # maps of very different size are as easy to tell apart as those of equal size
+    # maps are scaled to norm 1, so that differences in scale do not worsen the conditioning
     size = torch.linalg.vector_norm(exact, dim=1).clamp_min(1e-300)
     unit = exact / size[:, None]
     products = times(signals, unit.T.float()).double()

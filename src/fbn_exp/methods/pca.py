@@ -1,4 +1,4 @@
-"""Principal component analysis: what whitening alone finds, the baseline of every other method."""
+"""Principal component analysis, the baseline of every other method."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Each block decomposed by itself: networks inside blocks, in the layout of the whole model."""
+"""Separate decomposition of every block: networks within blocks, in the layout of the whole model."""
 
 import logging
 from collections import defaultdict
@@ -18,26 +18,25 @@ log = logging.getLogger(__name__)
 
 
 class PerBlock(Decomposition):
-    """Another method, applied to the neurons of one block after the other.
+    """Another method, applied to the neurons of every block separately.
 
     A layout of B blocks gives K × B networks. A map is 0 outside its block. Networks of all blocks are
     ordered together, by their share of the variance of the whole model's signals. A block whose neurons
-    never change has no networks, and a warning names it.
+    are constant has no networks, and a warning names it.
 
     Parameters
     ----------
     method : Decomposition
-        What decomposes each block; its ``n_components`` is K.
+        Method applied to each block; its ``n_components`` is K.
     layout : NeuronLayout
-        The blocks.
+        Layout with the blocks.
 
     Attributes
     ----------
     maps_, time_courses_, explained_variance_ratio_, explained_variance_
-        As in ``Decomposition``, with K × B for K.
+        As in ``Decomposition``, with K × B in place of K.
     metrics_ : dict of str to float
-        Numbers of ``blocks_decomposed`` and ``blocks_silent``, and the mean over blocks of what the method
-        reports.
+        Counts ``blocks_decomposed`` and ``blocks_silent``, and the method's metrics averaged over blocks.
     block_of_network_ : tuple of int, of length K × B
         Index of each network's block in the layout.
     """
@@ -49,28 +48,28 @@ class PerBlock(Decomposition):
 
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
-        found: dict[int, Components] = {}
+        components: dict[int, Components] = {}
         metrics: dict[str, list[float]] = defaultdict(list)
         convergence: list[Convergence] = []
         silent = 0
         for index, block in enumerate(self.layout.blocks):
-            own = signals[:, block.columns]
-            if _never_changes(own):
+            block_signals = signals[:, block.columns]
+            if _never_changes(block_signals):
                 log.warning(
                     "the neurons of block %d (%s) never change: it has no networks", index, block.path
                 )
                 silent += 1
                 continue
-            found[index] = self._decompose_block(own, rows, generator, index, block)
+            components[index] = self._decompose_block(block_signals, rows, generator, index, block)
             convergence += self.method.convergence_
             for name, value in self.method.metrics_.items():
                 metrics[name].append(value)
-        if not found:
+        if not components:
             raise MethodError(f"signals of {len(signals):,} tokens never change in any block: rank 0")
         self.convergence_ = tuple(convergence)
         self.metrics_ = {name: sum(values) / len(values) for name, values in metrics.items()}
-        self.metrics_ |= {"blocks_decomposed": float(len(found)), "blocks_silent": float(silent)}
-        return self._together(found)
+        self.metrics_ |= {"blocks_decomposed": float(len(components)), "blocks_silent": float(silent)}
+        return self._together(components)
 
     def _decompose_block(
         self, signals: Tensor, rows: Rows, generator: torch.Generator, index: int, block: Block
@@ -80,17 +79,17 @@ class PerBlock(Decomposition):
         except MethodError as error:
             raise MethodError(f"method.per_block, block {index} ({block.path}): {error}") from error
 
-    def _together(self, found: dict[int, Components]) -> Components:
-        """All blocks' networks, each map 0 outside its block."""
-        counts = {index: len(each.maps) for index, each in found.items()}
+    def _together(self, components: dict[int, Components]) -> Components:
+        """Combine the components of all blocks; maps are 0 outside their block."""
+        counts = {index: len(block.maps) for index, block in components.items()}
         maps = torch.zeros(sum(counts.values()), self.layout.n_neurons)
         first = 0
-        for index, each in found.items():
-            maps[first : first + counts[index], self.layout.blocks[index].columns] = each.maps
+        for index, block in components.items():
+            maps[first : first + counts[index], self.layout.blocks[index].columns] = block.maps
             first += counts[index]
         self.block_of_network_ = tuple(index for index, count in counts.items() for _ in range(count))
-        courses = torch.cat([each.time_courses for each in found.values()], dim=1)
-        return Components(maps, courses, sum(each.total_energy for each in found.values()))
+        courses = torch.cat([block.time_courses for block in components.values()], dim=1)
+        return Components(maps, courses, sum(block.total_energy for block in components.values()))
 
     @override
     def _arrange(self, order: Tensor) -> None:
@@ -99,11 +98,11 @@ class PerBlock(Decomposition):
 
     @override
     def _check(self, signals: Tensor) -> None:
-        """Nothing of the whole: each block is checked by itself."""
+        """Skip the check of the whole: every block is checked separately."""
 
 
 def _never_changes(signals: Tensor) -> bool:
-    """Whether what changes is within what float32 rounds away, by the rule for the rank of a subspace."""
+    """True if all variation is within float32 rounding error, by the rule for the rank of a subspace."""
     statistics = neuron_statistics(signals)
     change = float(statistics.standard_deviation.square().sum()) ** 0.5
     size = (change**2 + float(statistics.mean.square().sum())) ** 0.5

@@ -1,4 +1,4 @@
-"""A random rotation of the principal subspace: the same variance as ICA, without its learning."""
+"""A random rotation of the principal subspace: explains the same variance as ICA, but is not learned."""
 
 import torch
 from torch import Tensor
@@ -12,8 +12,8 @@ from fbn_exp.methods.subspace import Subspace
 class RandomRotation(RandomConfig, SubspaceDecomposition):
     """Whitened signals turned by a rotation drawn uniformly; see ``Decomposition`` for attributes.
 
-    Differs from ``FastICA`` only in that the rotation is not learned, so a result that it shares with
-    ICA is not due to independence.
+    It differs from ``FastICA`` only in that the rotation is not learned: a result that both methods share
+    is not due to independence.
 
     Examples
     --------

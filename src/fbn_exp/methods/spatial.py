@@ -1,4 +1,4 @@
-"""Spatial independence: what methods share that take neurons as samples and make maps independent."""
+"""Whitening for spatial independence: methods that take neurons as samples and make maps independent."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,25 +9,25 @@ from torch import Tensor
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.moments import row_chunks
 
-# variance over neurons, of a direction of norm 1: below lies what float32 rounds away
+# variance over neurons of a direction of norm 1, below which it is float32 rounding error
 CONSTANT_DIRECTION = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class NeuronWhitening:
-    """Loadings centred over neurons and whitened, and the way back to maps.
+    """Loadings centred over neurons and whitened, with the transform back to maps.
 
-    Centring takes one degree of freedom from the loadings. Where they contain the map that is equal in
-    all neurons, nothing else is left of that direction: it is set aside, and is a map of its own.
+    Centring takes one degree of freedom from the loadings. If they span the constant map, which is equal in
+    all neurons, centring removes that direction: it is set aside and becomes a separate map.
 
     Attributes
     ----------
     values : Tensor of shape (L, N), float64
         Zero mean, unit variance and no correlation over neurons; L is K, or K − 1 beside a constant map.
     whitening : Tensor of shape (L, K), float64
-        ``whitening @ loadings`` is ``values`` before its mean is taken out.
+        ``whitening @ loadings`` is ``values`` before its mean is subtracted.
     constant : Tensor of shape (K − L, K), float64
-        ``constant @ loadings`` is the map that is equal in all neurons.
+        ``constant @ loadings`` is the constant map.
     """
 
     values: Tensor
@@ -41,7 +41,7 @@ class NeuronWhitening:
         Raises
         ------
         MethodError
-            If all of them are constant over neurons.
+            If all loadings are constant over neurons.
         """
         n_neurons = loadings.shape[1]
         mean = torch.stack([row.double().mean() for row in loadings])[:, None]
@@ -62,9 +62,9 @@ class NeuronWhitening:
         return cls(values, whitening, directions[:, ~varies].T)
 
     def mixing(self, rotation: Tensor) -> Tensor:
-        """Invertible matrix (K, K) that turns loadings into the maps ``rotation @ values``.
+        """Compute the invertible matrix (K, K) that turns loadings into the maps ``rotation @ values``.
 
-        The maps keep the mean that was taken out to find them: so they span what the loadings span, and
-        explain the same variance. Where one map is constant, it comes last.
+        The maps keep the mean that was subtracted for whitening: so they span the same space as the loadings,
+        and explain the same variance. A constant map comes last.
         """
         return torch.cat([rotation @ self.whitening, self.constant])

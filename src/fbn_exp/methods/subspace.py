@@ -1,4 +1,4 @@
-"""The leading principal subspace of large signals, without forming N × N or a full decomposition."""
+"""The leading principal subspace of large signals, without an N × N matrix or a full decomposition."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -12,20 +12,20 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.memmap import copied_rows, times, transposed_times
 from fbn_exp.core.moments import Moments, moments, neuron_statistics, row_chunks
 
-# a block narrower than the subspace, and more steps: the same products find it better (Meyer et al. 2024)
+# blocks narrower than the subspace with more steps are more accurate at the same cost (Meyer et al. 2024)
 BLOCK_SHARE = 0.5
 OVERSAMPLING = 16
-# a product of 32 columns takes less time than one of 21
+# blocks are rounded up to such a width: a product with 32 columns is faster than one with 21
 BLOCK_MULTIPLE = 16
-# tokens in which the first block is looked for: products with them cost little, and save a step with all
+# the first block is computed from a sample of tokens: this costs little, and saves a step with all tokens
 SAMPLE_SHARE = 8
 SAMPLE_VALUES = 2**25
 SAMPLE_STEPS = 2
 REST = 0.01
 EXACT_BELOW = 512
-# relative to the Frobenius norm of the signals, their mean included: below lies what float32 rounds away
+# relative to the Frobenius norm of the signals, their mean included: below is float32 rounding error
 RANK_TOLERANCE = 1e-6
-# what a block adds to the basis, relative to the block: below lies what float64 rounds away
+# norm of a block's new directions relative to the block: below is float64 rounding error
 NEW_DIRECTION = 1e-10
 
 
@@ -33,7 +33,7 @@ NEW_DIRECTION = 1e-10
 class Subspace:
     """A truncated singular value decomposition of centred signals: X − mean ≈ scores · diag(s) · loadings.
 
-    Its tensors are where the signals are. Of values that were not to be centred, ``mean`` is 0.
+    Tensors are on the device of the signals. Without centring, ``mean`` is 0.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class Subspace:
     loadings : Tensor of shape (k, N), float32
         Right singular vectors.
     total_energy : float
-        Squared Frobenius norm of the signals, centred as above.
+        Squared Frobenius norm of the centred signals.
     rank : int
-        Number of singular values above the rounding error of float32, as far as they were computed:
+        Number of singular values above the rounding error of float32, among those that were computed:
         at least k if the rank is k or more.
     """
 
@@ -67,14 +67,14 @@ class Subspace:
 
 @dataclass(frozen=True)
 class KrylovSpace:
-    """Size of the space in which the subspace is looked for.
+    """Size of the block Krylov space that approximates the subspace.
 
     Attributes
     ----------
     block : int
-        Columns of each block.
+        Number of columns of a block.
     steps : int
-        Powers beyond the first block; each block takes two products with the signals.
+        Number of power blocks after the first; every block takes two products with the signals.
     """
 
     block: int
@@ -82,56 +82,56 @@ class KrylovSpace:
 
     @classmethod
     def of(cls, n_components: int) -> "KrylovSpace":
-        """Blocks that are far wider than the subspace need fewer powers."""
+        """Choose the size; blocks that are far wider than the subspace need fewer powers."""
         needed = BLOCK_SHARE * n_components + OVERSAMPLING
         block = BLOCK_MULTIPLE * math.ceil(needed / BLOCK_MULTIPLE)
         return cls(block, steps=2 if block >= 2 * n_components else 4)
 
     @property
     def width(self) -> int:
-        """Columns of all blocks."""
+        """Number of columns of all blocks."""
         return self.block * (self.steps + 1)
 
 
 def leading_subspace(
     signals: Tensor, n_components: int, generator: torch.Generator, centre: bool = True
 ) -> Subspace:
-    """Leading ``n_components`` singular vectors of the centred signals.
+    """Compute the leading ``n_components`` singular vectors of the centred signals.
 
-    Small problems are solved exactly, in float64. Larger ones by a randomised block Krylov method (Musco
-    & Musco 2015, algorithm 2): every power block is kept, which finds the subspace, not only its
-    variance. The space is wider than the subspace, each block need not be (Meyer, Musco & Musco 2024, On
-    the unreasonable effectiveness of single vector Krylov methods for low-rank approximation). The first
-    block comes from a sample of the tokens. Blocks are orthonormalised against all earlier ones, so each
-    product with the signals is used twice, for the next block and for the projected matrix. The products
-    are centred, not the signals, which are neither copied nor changed.
+    Small problems are solved exactly, in float64. Larger ones are solved by a randomised block Krylov method
+    (Musco & Musco 2015, algorithm 2): all power blocks are kept, which approximates the subspace, not only
+    its variance. The space is wider than the subspace, a single block need not be (Meyer, Musco & Musco 2024,
+    On the unreasonable effectiveness of single vector Krylov methods for low-rank approximation). The first
+    block comes from a sample of the tokens. Blocks are orthonormalised against all earlier ones, so that
+    every product with the signals is used twice, for the next block and for the projected matrix. The
+    products are centred, not the signals, which are neither copied nor changed.
 
     Parameters
     ----------
     signals : Tensor of shape (T, N), float32
-        In memory, on an accelerator, or mapped from a file; each of the products, two a
-        block, is one pass.
+        In memory, on an accelerator, or mapped from a file. Every product is one pass over them; a block
+        takes two products.
     n_components : int
         Dimension k of the subspace.
     generator : torch.Generator
         Source of the random start.
     centre : bool
-        Whether the mean over tokens is taken out; not for rows that are no samples of one kind.
+        Subtract the mean over tokens; False for rows that are not samples of one distribution.
 
     Returns
     -------
     Subspace
-        Exact, or with every angle to the exact subspace small.
+        Exact, or with small principal angles to the exact subspace.
 
     Raises
     ------
     MethodError
         If a value is not finite.
     """
-    found = moments(signals)
-    if not math.isfinite(found.energy):
+    statistics = moments(signals)
+    if not math.isfinite(statistics.energy):
         _refuse(signals)
-    mean = found.mean if centre else torch.zeros_like(found.mean)
+    mean = statistics.mean if centre else torch.zeros_like(statistics.mean)
     space = KrylovSpace.of(n_components)
     if min(signals.shape) <= max(EXACT_BELOW, space.width):
         values, scores, loadings = _exact(signals, mean.to(signals.device), n_components)
@@ -139,11 +139,11 @@ def leading_subspace(
         offset = mean.float().to(signals.device)
         basis, projected = _krylov(signals, offset, space, generator, centre)
         values, scores, loadings = _from_projection(basis, projected, n_components)
-    return _subspace(values, scores, loadings, found, n_components, centre)
+    return _subspace(values, scores, loadings, statistics, n_components, centre)
 
 
 def _refuse(signals: Tensor) -> NoReturn:
-    """Say where the energy is no number."""
+    """Raise an error that names the first neuron whose energy is not finite."""
     spread = neuron_statistics(signals).standard_deviation
     if torch.isfinite(spread).all():
         raise MethodError("signals are too large: their squares overflow float32, scale them down")
@@ -170,13 +170,14 @@ def _krylov(
 
 
 def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator, centre: bool) -> Tensor:
-    """First block (N, b): power iterations on a random sample of the tokens, and a little of everything else.
+    """First block (N, b): power iterations on a random sample of the tokens, plus a little Gaussian noise.
 
-    What only tokens outside of the sample do must not be orthogonal to the block, or it is never found.
+    Without the noise the block could be orthogonal to directions that only occur in tokens outside the
+    sample, which would then never be found.
     """
     n_tokens, n_neurons = signals.shape
     most = max(2 * block, SAMPLE_VALUES // n_neurons)
-    # as many as the block has columns at the least, or the block would be narrower
+    # at least as many tokens as the block has columns, or the block would be narrower
     n_sampled = max(block, min(n_tokens // SAMPLE_SHARE, most))
     chosen = torch.randperm(n_tokens, generator=generator)[:n_sampled]
     sample = copied_rows(signals, chosen.sort().values)
@@ -190,15 +191,15 @@ def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator
 
 
 def _new_directions(columns: Tensor, basis: Tensor) -> Tensor:
-    """Orthonormal basis of what the columns add to an orthonormal basis; none if they add nothing.
+    """Orthonormal basis of the part of the columns outside the span of a basis; empty if there is none.
 
-    Where the signals have lower rank than the block, a plain QR would complete it with arbitrary
-    columns, which overlap with the basis and count its energy twice.
+    If the signals have lower rank than the block, a plain QR would complete it with arbitrary columns, which
+    overlap with the basis and count its energy twice.
     """
     size = torch.linalg.matrix_norm(columns)
-    for _ in range(2):  # once leaves rounding error in the directions that dominate
+    for _ in range(2):  # a single pass leaves rounding error in the dominant directions
         columns = columns - basis @ (basis.T @ columns)
-    # as exact as the decomposition of the tall matrix itself, in a third of its time
+    # as accurate as an SVD of the tall matrix, in a third of its time
     tall, small = torch.linalg.qr(columns)
     left, singular, _ = torch.linalg.svd(small)
     return tall @ left[:, singular > NEW_DIRECTION * size]
@@ -208,19 +209,19 @@ def _times(signals: Tensor, right: Tensor, centre: bool) -> Tensor:
     product = times(signals, right).double()
     if not centre:
         return product
-    # also takes out what float32 rounded alike in all rows, where the mean is large
+    # also removes rounding error that is common to all rows, where the mean is large
     return product - product.mean(dim=0)
 
 
 def _transposed_times(signals: Tensor, mean: Tensor, right: Tensor) -> Tensor:
-    # columns of right sum to zero, up to its rounding to float32
+    # columns of right sum to zero only up to their rounding to float32
     narrow = right.float()
     return transposed_times(signals, narrow) - torch.outer(mean, narrow.sum(dim=0))
 
 
 def _from_projection(basis: Tensor, projected: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
     """All singular values, leading left (T, k) and right (k, N) singular vectors of basis @ projected.T."""
-    # squaring the condition is harmless in float64: the projected matrix is float32
+    # squaring the condition number is harmless in float64: the projected matrix is float32
     gram = _gram(chunk.double() for chunk in row_chunks(projected))
     values, vectors = _descending(gram, n_components)
     loadings = (projected @ vectors.float()).T.contiguous()
@@ -229,7 +230,7 @@ def _from_projection(basis: Tensor, projected: Tensor, n_components: int) -> tup
 
 
 def _exact(signals: Tensor, mean: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
-    """As ``_from_projection``, of the centred signals, from the Gram matrix of their shorter side."""
+    """Same as ``_from_projection`` for the centred signals, from the Gram matrix of their shorter side."""
     means = mean.expand_as(signals)
     wide = signals.shape[0] <= signals.shape[1]
     tall, offset = (signals.T, means.T) if wide else (signals, means)
@@ -254,7 +255,7 @@ def _gram(chunks: Iterable[Tensor]) -> Tensor:
 
 
 def _descending(gram: Tensor, n_components: int) -> tuple[Tensor, Tensor]:
-    """Roots of all eigenvalues, in decreasing order, and the leading eigenvectors as columns."""
+    """Square roots of all eigenvalues, in decreasing order, and the leading eigenvectors as columns."""
     values, vectors = torch.linalg.eigh(gram)
     return values.flip(0).clamp_min(0).sqrt(), vectors.flip(1)[:, :n_components]
 
@@ -263,11 +264,11 @@ def _subspace(
     values: Tensor,
     scores: Tensor,
     loadings: Tensor,
-    found: Moments,
+    statistics: Moments,
     n_components: int,
     centre: bool,
 ) -> Subspace:
-    raw_energy = found.energy + scores.shape[0] * float(found.mean.square().sum())
+    raw_energy = statistics.energy + scores.shape[0] * float(statistics.mean.square().sum())
     rank = int((values > RANK_TOLERANCE * raw_energy**0.5).sum())
-    energy = found.energy if centre else raw_energy
+    energy = statistics.energy if centre else raw_energy
     return Subspace(scores, values[:n_components], loadings, energy, rank)

@@ -1,1 +1,1 @@
-"""Load causal language models, and reach the neurons in them."""
+"""Load causal language models, and locate, read and change their neurons."""

@@ -8,7 +8,7 @@ from fbn_exp.core.checks import require, require_choice
 
 
 class Precision(StrEnum):
-    """Number format of the weights; ``auto`` takes bfloat16 where the hardware is good at it."""
+    """Number format of the weights; ``auto`` takes bfloat16 where the hardware supports it natively."""
 
     auto = "auto"
     float32 = "float32"
@@ -17,7 +17,7 @@ class Precision(StrEnum):
 
 
 class Quantization(StrEnum):
-    """How weights are stored: as they are, or in 8 or 4 bits (bitsandbytes, on a GPU)."""
+    """Storage format of the weights: unchanged, or in 8 or 4 bits (bitsandbytes, on a GPU)."""
 
     none = "none"
     int8 = "int8"
@@ -36,19 +36,19 @@ class ModelConfig:
     revision : str or None
         Branch, tag or commit on the hub.
     dtype : Precision
-        Number format of the weights; ``auto`` takes bfloat16 where the hardware is good at it. Signals are
-        float32 whatever it is.
+        Number format of the weights; ``auto`` takes bfloat16 where the hardware supports it natively. Signals
+        are always float32.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ….
     device_map : str or mapping or None
-        accelerate's placement of a model that no device holds alone: ``auto``, ``balanced``, ``sequential``,
-        or a mapping of module names to devices (``0``, ``cpu``, ``disk``).
+        accelerate's placement of a model that does not fit on one device: ``auto``, ``balanced``,
+        ``sequential``, or a mapping of module names to devices (``0``, ``cpu``, ``disk``).
     quantization : Quantization
-        How weights are stored: as they are, or in 8 or 4 bits (bitsandbytes, on a GPU).
+        Storage format of the weights: unchanged, or in 8 or 4 bits (bitsandbytes, on a GPU).
     trust_remote_code : bool
-        Whether code that comes with the weights is run; the log says so.
+        Run Python code that comes with the weights; the log says so.
     paths : mapping of str to str
-        Module path of a site, with ``*`` for the block's index, for architectures that are not known.
+        Module path by site, with ``*`` for the block's index, for unknown architectures.
     random : mapping
         Arguments of the model's configuration class, for ``name=random:<model_type>`` only.
 

@@ -1,4 +1,4 @@
-"""Let a model write: greedy, in batches, whatever its own generation settings ask for."""
+"""Greedy text generation in batches, independent of a model's generation settings."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 
 def written(lm: "LanguageModel", prompts: Sequence[Sequence[int]], new_tokens: int) -> list[list[int]]:
-    """Token ids that the model writes after each prompt of a batch, without the one that ends a text.
+    """Generate a continuation of each prompt of a batch; token ids, without the one that ends a text.
 
     Parameters
     ----------
     lm : LanguageModel
-        As it stands: whatever intervention is on it stays on.
+        The model; active interventions stay active.
     prompts : sequence of sequence of int
         Token ids; padded on the left to the longest.
     new_tokens : int
-        Tokens after which a text is cut.
+        Largest number of generated tokens.
     """
     ends = end_ids(lm)
     longest = max(map(len, prompts))
-    ids = torch.tensor([[lm.pad_id] * (longest - len(each)) + list(each) for each in prompts])
-    mask = torch.tensor([[0] * (longest - len(each)) + [1] * len(each) for each in prompts])
+    ids = torch.tensor([[lm.pad_id] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     model: Any = lm.model  # its annotation takes the method for a tensor
     with torch.inference_mode(), _plainly_greedy(lm, new_tokens, ends):
         rows = model.generate(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device))
@@ -33,16 +33,16 @@ def written(lm: "LanguageModel", prompts: Sequence[Sequence[int]], new_tokens: i
 
 
 def end_ids(lm: "LanguageModel") -> frozenset[int]:
-    """Tokens that end a text: the tokenizer's, and those of the model, such as the end of a turn."""
-    own = lm.model.generation_config.eos_token_id
-    listed = own if isinstance(own, list) else [own]
-    return frozenset(int(each) for each in (*listed, lm.tokenizer.eos_token_id) if each is not None)
+    """Ids of tokens that end a text: the tokenizer's and the model's, such as the end of a turn."""
+    configured = lm.model.generation_config.eos_token_id
+    listed = configured if isinstance(configured, list) else [configured]
+    return frozenset(int(token) for token in (*listed, lm.tokenizer.eos_token_id) if token is not None)
 
 
 @contextmanager
 def _plainly_greedy(lm: "LanguageModel", new_tokens: int, ends: frozenset[int]) -> Iterator[None]:
-    """Put the model's own way to generate aside: it may punish repetition, which is measured here."""
-    from transformers import GenerationConfig  # late: it takes seconds, and a model that writes has it
+    """Replace the model's generation settings: they may penalise repetition, which is measured here."""
+    from transformers import GenerationConfig  # late: it takes seconds, and a loaded model has imported it
 
     kept = lm.model.generation_config
     lm.model.generation_config = GenerationConfig(
@@ -59,5 +59,5 @@ def _plainly_greedy(lm: "LanguageModel", new_tokens: int, ends: frozenset[int]) 
 
 
 def _until_end(ids: list[int], ends: frozenset[int]) -> list[int]:
-    stop = next((place for place, each in enumerate(ids) if each in ends), len(ids))
+    stop = next((place for place, token in enumerate(ids) if token in ends), len(ids))
     return ids[:stop]

@@ -1,4 +1,4 @@
-"""Find a GGUF model inside a Python package, and convert it once to an ordinary checkpoint."""
+"""Locate a GGUF model inside a Python package, and convert it once to a safetensors checkpoint."""
 
 import hashlib
 import logging
@@ -17,7 +17,7 @@ MAGIC = b"GGUF"
 
 
 def in_package(name: str) -> Path:
-    """Path of ``module/file`` in an installed package, found without importing the package.
+    """Path of ``module/file`` in an installed package, located without importing the package.
 
     Raises
     ------
@@ -35,17 +35,17 @@ def in_package(name: str) -> Path:
 
 
 def converted(file: Path, cache: Path) -> Path:
-    """Folder with the weights of a GGUF file as float32 safetensors, converted at the first call.
+    """Convert a GGUF file to float32 safetensors, unless the cache holds the result; return its folder.
 
-    transformers keeps a GGUF file's weights packed and takes most of a minute to unpack 135 million of
-    them; the converted checkpoint loads in a fraction of a second.
+    transformers takes most of a minute to unpack 135 million weights of a GGUF file; the converted
+    checkpoint loads in a fraction of a second.
 
     Parameters
     ----------
     file : Path
         A ``.gguf`` file.
     cache : Path
-        Folder that holds converted models, each under its file's name and digest.
+        Folder of converted models, named by file name and digest.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def converted(file: Path, cache: Path) -> Path:
 
 
 def _convert(file: Path, folder: Path) -> None:
-    # GgufConfig exists only where transformers keeps weights packed by default
+    # GgufConfig exists only in releases of transformers that keep weights packed by default
     import transformers
 
     packed = getattr(transformers, "GgufConfig", None)

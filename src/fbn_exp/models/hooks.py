@@ -1,4 +1,4 @@
-"""The one way to touch a running model: hooks on the modules of a layout, removed whatever happens."""
+"""Forward hooks on the modules of a layout, the only access to a running model; always removed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +10,7 @@ from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import Block, NeuronLayout
 
 Visitor = Callable[[Block, Tensor], Tensor | None]
-"""Called with a block and its activations; what it returns replaces them, None keeps them.
+"""Function of a block and its activations; its result replaces them, None keeps them.
 
 Activations are batch × tokens × width, or (batch · tokens) × width where the architecture flattens them.
 """
@@ -20,16 +20,16 @@ Activations are batch × tokens × width, or (batch · tokens) × width where th
 def visited(model: nn.Module, layout: NeuronLayout, visit: Visitor) -> Iterator[nn.Module]:
     """Call ``visit`` on the activations of every block of ``layout`` while the context is open.
 
-    Only the hooks set here are removed at the end, also after an exception.
+    At the end only these hooks are removed, also after an exception.
 
     Parameters
     ----------
     model : nn.Module
         The model that ``layout`` was resolved in.
     layout : NeuronLayout
-        Which modules, and whether their input or their output holds the neurons.
+        Names the modules; decides between their inputs and their outputs.
     visit : callable
-        Receives ``(block, activations)``.
+        Called with ``(block, activations)``; see ``Visitor``.
 
     Yields
     ------

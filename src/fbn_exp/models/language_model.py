@@ -24,18 +24,18 @@ CLASSIFIER = "ForSequenceClassification"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LanguageModel:
-    """A loaded model, its tokenizer, and where both came from.
+    """A loaded model, its tokenizer, and their provenance.
 
     Attributes
     ----------
     model : PreTrainedModel
-        In evaluation mode.
+        The model, in evaluation mode.
     tokenizer : PreTrainedTokenizerBase
-        Its own tokenizer.
+        The model's tokenizer.
     config : ModelConfig
-        What was asked for.
+        Settings that the model was loaded with.
     revision : str or None
-        Commit of the hub repository, where there is one.
+        Commit of the hub repository, if the model came from one.
 
     Examples
     --------
@@ -53,13 +53,13 @@ class LanguageModel:
 
     @property
     def name(self) -> str:
-        """Name that the model was asked by, of a GGUF file the file's."""
+        """Name in the config; for a GGUF file, the file name without its suffix."""
         name = self.config.name
         return Path(name).stem if name.endswith(".gguf") else name
 
     @property
     def provenance(self) -> dict[str, str | None]:
-        """Everything that tells this model from others, as plain json."""
+        """Identity of the model as a plain structure for JSON: name, revision, weight digest, dtype."""
         return {
             "model": self.name,
             "revision": self.revision,
@@ -69,17 +69,17 @@ class LanguageModel:
 
     @property
     def dtype(self) -> str:
-        """Number format of the weights, as ``float32``."""
+        """Number format of the weights, such as ``float32``."""
         return precision_name(self.model.dtype)
 
     @property
     def device(self) -> torch.device:
-        """Device that token ids go to."""
+        """Device that token ids must be moved to."""
         return device_of(self.model.get_input_embeddings())
 
     @property
     def pad_id(self) -> int:
-        """Token id for padding, which never enters a result."""
+        """Token id for padding; padded positions never enter a result."""
         return padding_id(self.tokenizer)
 
     @property
@@ -91,7 +91,7 @@ class LanguageModel:
         return tuple(str(names[index]) for index in range(len(names)))
 
     def require_language_head(self, what: str) -> None:
-        """Refuse what needs predictions of the next token, on a model that was trained to classify.
+        """Refuse a task that needs next-token predictions if the model was trained to classify.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class LanguageModel:
             )
 
     def generate(self, prompt: str, new_tokens: int = 48) -> str:
-        """Text that the model writes after a prompt, greedily; interventions on it stay on.
+        """Generate a greedy continuation of a prompt; active interventions stay active.
 
         Examples
         --------
@@ -120,7 +120,7 @@ class LanguageModel:
 
     @functools.cached_property
     def weight_digest(self) -> str:
-        """Sha256 over all weights rounded to bfloat16: the same whether loaded in float32 or bfloat16."""
+        """SHA-256 over all weights rounded to bfloat16: the same whether loaded in float32 or bfloat16."""
         digest = hashlib.sha256()
         for name, weight in named_weights(self.model):
             rounded = weight.to(torch.bfloat16) if weight.is_floating_point() else weight
@@ -130,7 +130,7 @@ class LanguageModel:
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - one model is kept in memory at a time anyway
     def forward_rate(self) -> float:
-        """Tokens per second of a short forward pass, to tell how long a run will take."""
+        """Tokens per second of a short forward pass, to estimate how long a run will take."""
         ids = torch.zeros(4, 64, dtype=torch.long, device=self.device)
         with torch.inference_mode():
             self._wait(self.model(input_ids=ids[:1], use_cache=False).logits)
@@ -140,20 +140,20 @@ class LanguageModel:
 
     @staticmethod
     def _wait(result: torch.Tensor) -> None:
-        """Wait until an accelerator has computed a result: reading a value does."""
+        """Wait until an accelerator has computed a result; reading one value forces it."""
         result.flatten()[-1].item()
 
     def layout(self, site: Site) -> NeuronLayout:
-        """Neurons of a site in this model."""
+        """Layout of a site's neurons in this model."""
         return resolve(self.model, site, self.config.paths)
 
 
 def padding_id(tokenizer: "PreTrainedTokenizerBase") -> int:
-    """Token id for padding: the tokenizer's own, or else that of the end of a text, or else 0."""
+    """Token id for padding: the tokenizer's padding token, else its end-of-text token, else 0."""
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
-    return int(next((each for each in known if each is not None), 0))
+    return int(next((token for token in known if token is not None), 0))
 
 
 def precision_name(dtype: torch.dtype) -> str:
-    """Number format as configs name it: ``float32``."""
+    """Name of a number format as in configs, such as ``float32``."""
     return str(dtype).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""Load a language model, or take the one that was loaded last."""
+"""Load a language model, or reuse the most recently loaded one."""
 
 import copy
 import dataclasses
@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 
 
 def load(config: ModelConfig, cache: Path) -> LanguageModel:
-    """Load a model, or take it from memory when the last one was loaded with an equal config.
+    """Load a model, or reuse the last one if it was loaded with an equal config.
 
     Parameters
     ----------
     config : ModelConfig
-        Name, revision, dtype, device; see its docstring for the kinds of names.
+        Name, revision, dtype, device; see its docstring for the forms of names.
     cache : Path
         Folder in which a converted GGUF model is kept.
 
@@ -40,23 +40,23 @@ def load(config: ModelConfig, cache: Path) -> LanguageModel:
 
 
 _kept: dict[str, LanguageModel] = {}
-"""The model loaded last, by its config: the jobs of a sweep share it."""
+"""The most recently loaded model by its config; the jobs of a sweep share it."""
 
 
 def take(config: ModelConfig, cache: Path) -> LanguageModel:
-    """Load a model for the caller alone, who may change its weights: nothing of it is kept.
+    """Load a model without keeping a reference, so that the caller may change its weights.
 
     Raises
     ------
     ModelError
-        As ``load``.
+        As in ``load``.
     """
     _kept.clear()
     return _read(config, cache)
 
 
 def _read(config: ModelConfig, cache: Path) -> LanguageModel:
-    """Import what reads models only now: it takes seconds, and a person should see what is waited for."""
+    """Log a line, then read the model: the late import takes seconds, and the user should see why."""
     log.info("loading %s", config.name)
     from fbn_exp.models.pretrained import read_model
 

@@ -1,4 +1,4 @@
-"""Which entries of a model's weights belong to which neuron of a site, in every architecture."""
+"""Map the neurons of a site to entries of the model's weights, for every supported architecture."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PROJECTIONS = (
     "dense",
     "attention.out_proj",
 )
-# children of a mixture of experts whose output is the sum over its experts and nothing more
+# children of a mixture of experts whose output is exactly the sum over its experts
 EXPERTS_CHILDREN = {"gate", "experts", "shared_expert", "shared_expert_gate", "act_fn", "jitter"}
 # a fused projection holds the gates of all neurons, then their up projections
 FUSED = 2
@@ -31,16 +31,16 @@ FUSED = 2
 
 @dataclass(frozen=True, eq=False)
 class WeightSlice:
-    """Entries of one weight tensor: those at ``indices`` along ``dimension``.
+    """Entries of one weight tensor at given indices along one dimension.
 
     Attributes
     ----------
     module, name : str
-        Path of the module, and of its parameter.
+        Path of the module, and name of its parameter.
     dimension : int
-        Along which neurons are counted.
+        Dimension that runs over neurons.
     indices : Tensor of shape (n,), int64
-        Ascending.
+        Indices along it, ascending.
     """
 
     module: str
@@ -55,7 +55,7 @@ class WeightSlice:
 
 
 def outputs_first(module: nn.Module) -> bool:
-    """Whether a linear map's weight is outputs × inputs; Conv1D stores inputs × outputs."""
+    """True if a linear map's weight is outputs × inputs; Conv1D stores inputs × outputs."""
     return not isinstance(module, Conv1D)
 
 
@@ -65,17 +65,17 @@ def last_projection(path: str, module: nn.Module) -> tuple[str, nn.Module]:
     Raises
     ------
     LayoutError
-        If there is none of a known name.
+        If there is no linear map with a known name.
     """
     if isinstance(module, nn.Linear | Conv1D):
         return path, module
     for name in PROJECTIONS:
         try:
-            found = module.get_submodule(name)
+            projection = module.get_submodule(name)
         except AttributeError:
             continue
-        if isinstance(found, nn.Linear | Conv1D):
-            return f"{path}.{name}", found
+        if isinstance(projection, nn.Linear | Conv1D):
+            return f"{path}.{name}", projection
     children = ", ".join(f"{name} ({type(child).__name__})" for name, child in module.named_children())
     raise LayoutError(f"{path}: no last linear map among its children: {children}")
 
@@ -86,7 +86,7 @@ def expert_projection(path: str, module: nn.Module) -> nn.Parameter | None:
     Raises
     ------
     LayoutError
-        If it is a mixture that does more than add up its experts, or stores them in another way.
+        If the mixture does more than sum its experts, or stores them in an unknown way.
     """
     experts = getattr(module, "experts", None)
     if experts is None:
@@ -101,31 +101,31 @@ def expert_projection(path: str, module: nn.Module) -> nn.Parameter | None:
 
 
 def neuron_weights(model: nn.Module, layout: NeuronLayout, members: Tensor) -> list[WeightSlice]:
-    """Weights that belong to the given neurons and to no other one of the site.
+    """Weights that belong exclusively to the given neurons of a site.
 
-    For outputs of an MLP or attention: their rows of the last linear map W h + b, and their entries of b.
-    For ``mlp_hidden``: their rows of the maps into the hidden layer (gate and up, with biases), and their
-    columns of the map out of it.
+    For outputs of an MLP or attention: the neurons' rows of the last linear map W h + b, and their entries of
+    b. For ``mlp_hidden``: the neurons' rows of the maps into the hidden layer (gate and up, with biases), and
+    their columns of the map out of it.
 
     Parameters
     ----------
     model : nn.Module
         The model that ``layout`` was resolved in.
     layout : NeuronLayout
-        Where the neurons are.
+        Layout of the neurons.
     members : Tensor of shape (N,), bool
-        Which neurons.
+        True at the chosen neurons.
 
     Returns
     -------
     list of WeightSlice
-        In the order of the blocks; each tensor at most once.
+        In the order of the blocks; no tensor occurs twice.
 
     Raises
     ------
     LayoutError
-        At ``block_output``, whose neurons have no weights of their own, or if the architecture keeps them
-        in an unknown way.
+        At ``block_output``, whose neurons have no exclusive weights, or if the architecture stores them in
+        an unknown way.
     """
     if layout.site is Site.block_output:
         raise LayoutError(
@@ -157,11 +157,11 @@ def _rows(path: str, module: nn.Module, local: Tensor) -> Iterator[WeightSlice]:
 
 def _hidden(model: nn.Module, block: Block, local: Tensor) -> Iterator[WeightSlice]:
     path, down = last_projection(block.path, model.get_submodule(block.path))
-    parent, _, own = path.rpartition(".")
+    parent, _, down_name = path.rpartition(".")
     into = [
         (name, module)
         for name, module in model.get_submodule(parent).named_children()
-        if name != own
+        if name != down_name
         and isinstance(module, nn.Linear | Conv1D)
         and _n_outputs(module) in (block.width, FUSED * block.width)
     ]

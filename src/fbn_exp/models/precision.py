@@ -1,4 +1,4 @@
-"""Number formats of weights: which one a device is good at, and quantised ones."""
+"""Choice of device and number format of the weights, and quantisation."""
 
 import torch
 from transformers import BitsAndBytesConfig
@@ -9,25 +9,25 @@ from fbn_exp.models.config import Precision, Quantization
 
 
 def choose_device(asked: str) -> torch.device:
-    """Device by name; ``auto`` takes a GPU where there is one.
+    """Resolve a device by name; ``auto`` takes a GPU if there is one.
 
     Raises
     ------
     ModelError
-        If torch does not know the name, or there is no such device here.
+        If torch does not know the name, or this machine has no such device.
     """
     if asked == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(asked)
-        torch.empty(0, device=device)  # a device that is not there fails here, not after loading
+        torch.empty(0, device=device)  # a missing device fails here, not after loading
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ModelError(f"model.device is {asked!r}: {str(error).splitlines()[0]}") from error
     return device
 
 
 def choose_dtype(asked: Precision, device: torch.device) -> torch.dtype:
-    """Format of the weights; ``auto`` takes bfloat16 only where the hardware multiplies in it."""
+    """Number format of the weights; ``auto`` takes bfloat16 only if the hardware multiplies in it."""
     if asked is not Precision.auto:
         return {
             Precision.float32: torch.float32,
@@ -37,18 +37,18 @@ def choose_dtype(asked: Precision, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        # without these instructions a processor emulates bfloat16, several times slower than float32
+        # without these instructions a CPU emulates bfloat16, several times slower than float32
         fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
 
 
 def check_quantization(asked: Quantization, name: str, device: torch.device) -> None:
-    """Refuse what cannot be quantised here, before anything is loaded.
+    """Refuse a quantisation that is impossible here, before anything is loaded.
 
     Raises
     ------
     ModelError
-        For random weights, without bitsandbytes, or on a device that it does not know.
+        If the weights are random, bitsandbytes is not installed, or it does not support the device.
     """
     if asked is Quantization.none:
         return
@@ -64,7 +64,7 @@ def check_quantization(asked: Quantization, name: str, device: torch.device) -> 
 
 
 def quantization_config(asked: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig | None:
-    """What transformers needs to know; products are computed in ``dtype``."""
+    """Quantisation settings for transformers; matrix products are computed in ``dtype``."""
     if asked is Quantization.none:
         return None
     if asked is Quantization.int8:

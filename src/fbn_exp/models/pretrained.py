@@ -25,7 +25,7 @@ from fbn_exp.models.random import byte_tokenizer, random_model
 
 log = logging.getLogger(__name__)
 
-# what reading a checkpoint that is broken, foreign, or carries code of its own was seen to raise
+# exceptions observed when a checkpoint is corrupt, has another format, or runs code that comes with it
 UNREADABLE = (
     OSError,
     ValueError,
@@ -39,7 +39,7 @@ UNREADABLE = (
 
 
 def read_model(config: ModelConfig, cache: Path) -> LanguageModel:
-    """Read a model from where its name says.
+    """Read a model from the source that its name refers to.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_model(config: ModelConfig, cache: Path) -> LanguageModel:
 
 
 def _source(name: str, cache: Path) -> Path | str:
-    """Folder to load from, or else a name for the hub."""
+    """Local folder to load from, or a name on the hub."""
     kind, _, rest = name.partition(":")
     if kind == "package":
         return converted(in_package(rest), cache)
@@ -93,22 +93,22 @@ def _from_pretrained(
         )
         model, report = loaded  # a pair, though the annotation says a model
         if missing := sorted(report["missing_keys"]):
-            # transformers would only warn, and go on with random numbers in their place
+            # transformers would only warn, and continue with random values in their place
             raise ValueError(f"{len(missing)} weights are missing in it: {', '.join(missing[:3])}")
     except UNREADABLE as error:
         raise ModelError(_explain(config, source, error)) from error
     if classifies and model.config.get_text_config().pad_token_id is None:
-        # a head reads the last token that is no padding
+        # the classification head reads the last token that is not padding
         model.config.get_text_config().pad_token_id = padding_id(tokenizer)
     return model, tokenizer
 
 
 def _placement(config: ModelConfig, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
-    """Where the weights go, and in which form."""
+    """Loading options for the placement and the quantisation of the weights."""
     quantized = quantization_config(config.quantization, dtype)
     placed = config.device_map
     if quantized is not None and placed is None:
-        placed = {"": device}  # quantised weights are made on their device, and do not move
+        placed = {"": device}  # quantised weights are created on their device and cannot be moved
     return {"device_map": placed, "quantization_config": quantized}
 
 

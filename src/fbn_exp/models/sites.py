@@ -1,4 +1,4 @@
-"""Resolve a site to modules: where each architecture keeps the outputs of its MLPs and attentions."""
+"""Resolve a site to modules: the outputs of MLPs and attentions by architecture."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ CANDIDATES: dict[Site, tuple[str, ...]] = {
     Site.block_output: ("",),
 }
 
-# Architectures whose module adds the residual stream to its output: the last projection inside it is
-# what the paper's formula W2 σ(W1 x + b1) + b2 names.
+# Architectures whose module adds the residual stream to its output: the paper's formula
+# W2 σ(W1 x + b1) + b2 is the output of the last projection inside it.
 RESIDUAL_INSIDE: dict[str, dict[Site, str]] = {
     "bloom": {Site.mlp_output: "mlp.dense_4h_to_h", Site.attention_output: "self_attention.dense"},
     "mpt": {Site.mlp_output: "ffn.down_proj"},
@@ -45,30 +45,30 @@ def resolve(model: nn.Module, site: Site, paths: Mapping[str, str] | None = None
     Parameters
     ----------
     model : nn.Module
-        A model of transformers, or one like it with ``config`` and a list of blocks.
+        A transformers model, or any module with ``config`` and a list of decoder blocks.
     site : Site
-        Which activations.
+        Point in each block at which activations are read.
     paths : mapping of str to str, optional
         Path patterns by site name, ``*`` for the block's index, for unknown architectures.
 
     Returns
     -------
     NeuronLayout
-        Blocks in the model's order; widths are read off a forward pass over two tokens.
+        Blocks in the model's order; widths are measured in a forward pass over two tokens.
 
     Raises
     ------
     LayoutError
-        If the architecture is unknown; the message lists the modules that were found.
+        If the architecture is unknown; the message lists the modules of the model.
     """
     sites = [known.value for known in Site]
     if unknown := sorted(set(paths or {}) - set(sites)):
         raise LayoutError(f"model.paths names {', '.join(unknown)}; the sites are {', '.join(sites)}")
     pattern = (paths or {}).get(site.value)
-    found = _match_pattern(model, site, pattern) if pattern else _match_candidates(model, site)
-    shapes = _shapes(model, site, found)
+    module_paths = _match_pattern(model, site, pattern) if pattern else _match_candidates(model, site)
+    shapes = _shapes(model, site, module_paths)
     tokens_first = all(shape[:-1] == (2, 1) for shape in shapes)
-    return NeuronLayout.of(site, found, [shape[-1] for shape in shapes], tokens_first)
+    return NeuronLayout.of(site, module_paths, [shape[-1] for shape in shapes], tokens_first)
 
 
 def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
@@ -77,7 +77,7 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
     Raises
     ------
     LayoutError
-        If there is none.
+        If there is no such list.
     """
     config: Any = getattr(model, "config", None)
     text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
@@ -86,10 +86,10 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
     for path, module in lists.items():
         if len(module) == depth:
             return path, module
-    found = ", ".join(f"{path} ({len(module)})" for path, module in lists.items()) or "none"
+    listed = ", ".join(f"{path} ({len(module)})" for path, module in lists.items()) or "none"
     raise LayoutError(
         f"cannot find the decoder blocks of {type(model).__name__}: its config says that there are "
-        f"{'an unknown number' if depth is None else depth}, its module lists are: {found}. "
+        f"{'an unknown number' if depth is None else depth}, its module lists are: {listed}. "
         "Name the modules: model.paths.mlp_output='path.to.blocks.*.mlp'"
     )
 
@@ -107,7 +107,7 @@ def _match_in_block(path: str, block: nn.Module, names: Sequence[str], site: Sit
     for name in names:
         if name in modules:
             return f"{path}.{name}".rstrip(".")
-    found = ", ".join(name for name in modules if name and name.count(".") < 2)
+    inside = ", ".join(name for name in modules if name and name.count(".") < 2)
     experts = site is Site.mlp_hidden and any("experts" in name.split(".") for name in modules)
     why = (
         "its MLP is a mixture of experts without one hidden layer, take site=mlp_output; " if experts else ""
@@ -115,7 +115,7 @@ def _match_in_block(path: str, block: nn.Module, names: Sequence[str], site: Sit
     pattern = re.sub(r"\.\d+$", ".*", path)
     raise LayoutError(
         f"cannot find {site.value} in block {path} ({type(block).__name__}): {why}"
-        f"looked for {', '.join(names)}, found: {found}. Or name it: model.paths.{site.value}='{pattern}.…'"
+        f"looked for {', '.join(names)}, found: {inside}. Or name it: model.paths.{site.value}='{pattern}.…'"
     )
 
 
@@ -123,7 +123,7 @@ def _match_pattern(model: nn.Module, site: Site, pattern: str) -> list[str]:
     if pattern.count("*") != 1:
         raise LayoutError(f"model.paths.{site.value} is {pattern!r}: needs one * for the block's index")
     names = [path for path, _ in model.named_modules()]
-    # a model may have the module in some of its blocks only, so indices need not follow one another
+    # a model may have the module in some of its blocks only, so indices need not be consecutive
     numbered = re.compile(re.escape(pattern).replace(r"\*", r"(\d+)"))
     matches = [match for name in names if (match := numbered.fullmatch(name))]
     if not matches:

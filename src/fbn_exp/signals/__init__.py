@@ -1,1 +1,1 @@
-"""Record what neurons do over texts: a matrix of tokens by neurons."""
+"""Recording of neuron activations over texts: a matrix of tokens by neurons."""

@@ -1,4 +1,4 @@
-"""Signals: what every neuron did at every token."""
+"""Signals: the activation of every neuron at every token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,23 +15,23 @@ from fbn_exp.datasets.base import Texts
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Signals:
-    """What every neuron did at every token.
+    """The activation of every neuron at every token.
 
     Attributes
     ----------
     values : Tensor of shape (T, N), float32
-        Row t is a token, in the order of the texts; standardised if that was asked. In memory, on the
-        model's device, or mapped from a file.
+        Row t is a token, in the order of the texts; standardised if requested. In memory, on the model's
+        device, or mapped from a file.
     layout : NeuronLayout
         Order of the columns.
     texts : Texts
-        The texts that were run.
+        The texts that were recorded.
     first_tokens_excluded : int
-        Leading tokens of each text that have no row.
+        Number of leading tokens of each text that have no row.
     neurons : NeuronStatistics
         Mean, standard deviation and mean absolute value of the raw activations.
     row_norms : RowNorms
-        Norms of the raw rows: how much of the energy sits in a few outlier tokens.
+        Norms of the raw rows, with the share of the energy in outlier tokens.
     tokens_per_second : float
         Throughput of the recording, padding not counted.
     model : mapping
@@ -59,5 +59,5 @@ class Signals:
 
     @cached_property
     def rows(self) -> Rows:
-        """Which token of which text every row is."""
+        """Text and position of the token of every row."""
         return self.texts.rows(self.first_tokens_excluded)

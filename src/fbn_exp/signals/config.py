@@ -7,7 +7,7 @@ from fbn_exp.core.checks import require_at_least, require_choice, require_positi
 
 
 class Standardise(StrEnum):
-    """What is done to recorded signals before decomposition."""
+    """Standardisation of recorded signals before decomposition."""
 
     none = "none"
     zscore = "zscore"
@@ -15,7 +15,7 @@ class Standardise(StrEnum):
 
 
 class Storage(StrEnum):
-    """Where recorded signals are kept; ``auto`` takes the first of the others that has room."""
+    """Storage of recorded signals; ``auto`` takes the first of the others that has room."""
 
     auto = "auto"
     accelerator = "accelerator"
@@ -25,21 +25,21 @@ class Storage(StrEnum):
 
 @dataclass
 class SignalsConfig:
-    """How activations become signals.
+    """Recording of activations as signals.
 
     Attributes
     ----------
     first_tokens_excluded : int
-        Tokens at the start of each text that are left out: attention sinks sit there.
+        Number of leading tokens of each text to exclude, since they can be attention sinks.
     standardise : Standardise
         ``zscore`` gives every neuron mean 0 and variance 1 over tokens, ``row_l2`` every token norm 1.
     batch_tokens : int
-        Tokens of a batch while recording, padding included.
+        Largest number of tokens in a batch while recording, padding included.
     storage : Storage
-        Where signals are kept: ``accelerator`` (beside the model), ``memory`` (up to the budget), ``disk`` (a
+        Storage of the signals: ``accelerator`` (beside the model), ``memory`` (up to the budget), ``disk`` (a
         mapped file in the run's folder); ``auto`` takes the first of these that has room.
     memory_budget_gb : float
-        Largest signals that ``auto`` keeps in memory.
+        Largest size of signals that ``auto`` keeps in memory, in GiB.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Recording by several ranks: each runs its batches and writes its rows, rank 0 puts them together."""
+"""Recording by several ranks: every rank runs its batches and writes its rows, rank 0 combines them."""
 
 import logging
 import os
@@ -37,18 +37,19 @@ def fill_together(
 ) -> float:
     """Fill all rows of ``values`` with the help of the other ranks.
 
-    The batches are those of a single process, so that the rows are the same to the last bit. The ranks'
-    files are in ``scratch``, which all of them must see, and need as much room as the signals.
+    The batches are the same as in a single process, so that the rows are equal to the last bit. The ranks
+    write files in ``scratch``, which must be visible to all ranks; the files need as much room as the
+    signals.
 
     Parameters
     ----------
     fill : callable
-        Function of a module that writes the rows of all texts that it is given, and returns the seconds
-        that the model took.
+        Function at the top level of a module that writes the rows of the given texts, and returns the
+        seconds that the model took.
     values : Tensor of shape (T, N), float32
-        Overwritten.
+        Destination of the rows; overwritten.
     lm, texts, layout, config
-        As ``fill`` takes them.
+        Arguments of ``fill``.
     scratch : Path
         Run folder.
 
@@ -60,13 +61,13 @@ def fill_together(
     Raises
     ------
     LaunchError
-        If a rank does not deliver in time.
+        If a rank does not answer within the timeout.
     """
     with _scratch_folder(scratch, values) as folder:
         seconds = ranks.together(
             record_share, {"lm": ranks.Own("lm", lm)}, fill, texts, layout, config, folder
         )
-        # as many chunks as needed, so that no copy is as large as the signals
+        # in chunks, so that no copy is as large as the signals
         step = max(1, CHUNK_VALUES // layout.n_neurons)
         of_all = texts.rows(config.first_tokens_excluded)
         for rank in range(ranks.count()):
@@ -107,9 +108,9 @@ def _too_small(scratch: Path, size: int, reason: str) -> str:
 
 
 def share_of_texts(texts: Texts, config: SignalsConfig, rank: int) -> list[int]:
-    """Indices of a rank's texts, ascending: whole batches of those that a single process would run.
+    """Indices of a rank's texts, ascending: whole batches out of those that a single process would run.
 
-    Run by themselves they give the same batches again, since texts are sorted by length and ties by index.
+    Batching these texts alone gives the same batches, since texts are sorted by length, ties by index.
     """
     batches = length_batches(texts.lengths, config.batch_tokens)
     return sorted(text for batch in batches[rank :: ranks.count()] for text in batch)
@@ -118,7 +119,10 @@ def share_of_texts(texts: Texts, config: SignalsConfig, rank: int) -> list[int]:
 def record_share(
     fill: Fill, texts: Texts, layout: NeuronLayout, config: SignalsConfig, folder: Path, lm: LanguageModel
 ) -> list[float]:
-    """On every rank: write the rows of this rank's texts into its file; return the seconds of all ranks."""
+    """Write the rows of this rank's texts into its file, and return the seconds of all ranks.
+
+    Runs on every rank.
+    """
     rank, _ = ranks.rank_and_size()
     part = Texts(tuple(texts.items[text] for text in share_of_texts(texts, config, rank)))
     rows = len(part.rows(config.first_tokens_excluded))
@@ -131,11 +135,11 @@ def record_share(
 
 
 def _mapped(file: Path, shape: tuple[int, int], new: bool) -> Tensor:
-    """A file as a matrix; it is on disk, for other machines too, when the tensor is gone."""
+    """Map a file as a matrix; its values are on disk, also for other machines, once the tensor is freed."""
     size = shape[0] * shape[1]
     if new:
         with file.open("wb") as opened:
-            # room is taken now: to find none while writing to a mapped file kills the process
+            # space is allocated now: a full disk while writing to a mapped file would kill the process
             try:
                 if size and hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(opened.fileno(), 0, 4 * size)

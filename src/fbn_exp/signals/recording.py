@@ -1,4 +1,4 @@
-"""Texts through the model: record the neurons' activations as signals, tokens × neurons."""
+"""Recording: run texts through a model and store the neurons' activations as signals, tokens × neurons."""
 
 import time
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from fbn_exp.signals.storage import allocated
 def recorded(
     lm: LanguageModel, texts: Texts, layout: NeuronLayout, config: SignalsConfig, scratch: Path
 ) -> Iterator[Signals]:
-    """Run all texts and yield their signals; a scratch file is gone when the context closes.
+    """Run all texts and yield their signals; a scratch file is removed when the context closes.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def recorded(
     texts : Texts
         Texts with their token ids.
     layout : NeuronLayout
-        What to record.
+        Neurons to record.
     config : SignalsConfig
         Tokens to exclude, standardisation, batch size, memory budget.
     scratch : Path
@@ -77,7 +77,7 @@ def recorded(
 def _fill(
     values: Tensor, lm: LanguageModel, texts: Texts, layout: NeuronLayout, config: SignalsConfig
 ) -> float:
-    """Write every token's activations into its row; return the seconds that the passes took."""
+    """Write every token's activations into its row, and return the seconds that the forward passes took."""
     rows = texts.rows(config.first_tokens_excluded)
     base = lm.model.base_model
     bar = tqdm(total=sum(texts.lengths), unit=" tokens", unit_scale=True, desc="recording", mininterval=0.5)
@@ -97,7 +97,7 @@ def _fill(
 
 
 class _Writer:
-    """Copies one batch's activations to their rows; padding and excluded tokens have none."""
+    """Copies one batch's activations to their rows; padding and excluded tokens have no row."""
 
     def __init__(
         self,
@@ -109,24 +109,24 @@ class _Writer:
     ) -> None:
         self.values, self.texts, self.batch, self.shape = values, texts, batch, shape
         self.rows = torch.from_numpy(rows.of_texts(batch)).to(values.device)
-        own = rows.subset(batch)
-        # by device: the blocks of a large model can be on several
-        kept_rows = torch.from_numpy(own.text * shape[1] + own.position)
+        batch_rows = rows.subset(batch)
+        # one copy per device: the blocks of a large model can be on several devices
+        kept_rows = torch.from_numpy(batch_rows.text * shape[1] + batch_rows.position)
         self.kept = {device: kept_rows.to(device) for device in (torch.device("cpu"), values.device)}
         self.sums: list[tuple[Block, Tensor]] = []
 
     def write(self, block: Block, activations: Tensor) -> None:
-        # some architectures hand their MLP a matrix of batch × tokens rows, others a batch of matrices
+        # some architectures pass their MLP a matrix of batch · tokens rows, others a batch of matrices
         flat = activations.reshape(-1, block.width)
         if flat.device not in self.kept:
             self.kept[flat.device] = self.kept[torch.device("cpu")].to(flat.device)
-        # kept rows ascend, so as many of them as there are rows are all rows
+        # kept rows ascend: if there are as many of them as rows, they are all rows in order
         every = len(self.rows) == len(flat)
         kept = flat if every else flat.index_select(0, self.kept[flat.device])
-        found = kept.float().to(self.values.device)
-        # a sum is finite only if every term is, and costs a thirtieth of looking at each
-        self.sums.append((block, found.sum()))
-        self.values[:, block.columns].index_copy_(0, self.rows, found)
+        kept = kept.float().to(self.values.device)
+        # a sum is finite only if every term is, and takes a thirtieth of the time of checking all terms
+        self.sums.append((block, kept.sum()))
+        self.values[:, block.columns].index_copy_(0, self.rows, kept)
 
     def check(self) -> None:
         """Refuse the batch if an activation is not finite; once per batch, as it waits for the device."""

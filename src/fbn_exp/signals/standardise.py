@@ -1,4 +1,4 @@
-"""Scale signals before they are decomposed."""
+"""Standardisation of signals before decomposition."""
 
 import torch
 from torch import Tensor
@@ -15,16 +15,16 @@ def standardise(values: Tensor, how: Standardise, neurons: NeuronStatistics) -> 
     values : Tensor of shape (T, N), float32
         Raw signals; overwritten.
     how : Standardise
-        ``none`` leaves them; ``zscore`` gives every neuron mean 0 and variance 1 over tokens, so that
-        late blocks with large outputs do not dominate, a silent neuron stays 0; ``row_l2`` gives every
-        token norm 1, so that outlier tokens do not.
+        ``none`` leaves the signals unchanged. ``zscore`` gives every neuron mean 0 and variance 1 over
+        tokens, so that late blocks with large outputs do not dominate; a constant neuron becomes 0.
+        ``row_l2`` gives every token norm 1, so that outlier tokens do not dominate.
     neurons : NeuronStatistics
         Moments of the raw signals.
     """
     if how is Standardise.none:
         return
     mean = neurons.mean.float().to(values.device)
-    # a constant neuron's spread is rounding error of its mean, not a signal to blow up
+    # a constant neuron's standard deviation is rounding error of its mean, which must not be amplified
     silent = neurons.standard_deviation <= 1e-6 * neurons.mean.abs()
     scale = (
         torch.where(silent, 0.0, 1 / neurons.standard_deviation.clamp_min(1e-30)).float().to(values.device)
@@ -33,6 +33,6 @@ def standardise(values: Tensor, how: Standardise, neurons: NeuronStatistics) -> 
         if how is Standardise.zscore:
             chunk.sub_(mean).mul_(scale)
         else:
-            # summed in float64: over a wide row float32 is off by 1e-4
+            # summed in float64: over a wide row float32 has an error of 1e-4
             norm = torch.linalg.vector_norm(chunk, dim=1, keepdim=True, dtype=torch.float64)
             chunk.div_(norm.clamp_min(1e-30).float())

@@ -1,4 +1,4 @@
-"""Where signals are kept: beside the model, in memory, or in a scratch file."""
+"""Storage of signals: on the model's accelerator, in memory, or in a scratch file."""
 
 import logging
 import tempfile
@@ -16,7 +16,7 @@ from fbn_exp.signals.config import SignalsConfig, Storage
 
 log = logging.getLogger(__name__)
 GIB = 2**30
-# room on an accelerator, beside the signals, for the forward pass and the products of a decomposition
+# memory on an accelerator to leave free for the forward pass and the products of a decomposition
 ACCELERATOR_RESERVE = 6 * GIB
 
 
@@ -24,23 +24,23 @@ ACCELERATOR_RESERVE = 6 * GIB
 def allocated(
     shape: tuple[int, int], config: SignalsConfig, device: torch.device, scratch: Path
 ) -> Iterator[Tensor]:
-    """Yield room for signals, its values undefined; a scratch file is gone when the context closes.
+    """Yield an uninitialised tensor for signals; a scratch file is removed when the context closes.
 
     Parameters
     ----------
     shape : tuple of int
         Numbers of tokens and neurons.
     config : SignalsConfig
-        Where to keep them, and the memory budget.
+        Storage and memory budget.
     device : torch.device
-        Where the model is.
+        Device of the model.
     scratch : Path
-        Folder for a scratch file, made if it is needed.
+        Folder for a scratch file, created if needed.
 
     Raises
     ------
     SignalError
-        If there is too little room where they are to be kept.
+        If there is too little room in the chosen storage.
     """
     size = shape[0] * shape[1] * 4
     words = f"{shape[0]:,} tokens × {shape[1]:,} neurons, {in_words(size)}"
@@ -56,12 +56,12 @@ def allocated(
 
 
 def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> Storage:
-    """Where signals of ``size`` bytes are kept.
+    """Choose the storage for signals of ``size`` bytes.
 
     Raises
     ------
     SignalError
-        If the accelerator was asked for, and there is none or it is too full.
+        If the accelerator is required, and there is none or it has too little free memory.
     """
     free = _free_on(device)
     fits = size + ACCELERATOR_RESERVE <= free
@@ -78,7 +78,7 @@ def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> St
 
 
 def _free_on(device: torch.device) -> int:
-    """Bytes free on an accelerator, with those that torch holds but does not use; 0 on a processor."""
+    """Bytes free on an accelerator, including those that torch has reserved but not allocated; 0 on a CPU."""
     if device.type != "cuda":
         return 0
     idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -87,19 +87,19 @@ def _free_on(device: torch.device) -> int:
 
 @contextmanager
 def _scratch_file(shape: tuple[int, int], scratch: Path, words: str) -> Iterator[Tensor]:
-    """Matrix mapped from a file, refused if the disk cannot hold it: writing to it would kill the process."""
+    """Yield a matrix mapped from a file, refused if the disk is too small: writing would kill the process."""
     scratch.mkdir(parents=True, exist_ok=True)
     free = free_bytes(scratch)
     if shape[0] * shape[1] * 4 > free:
         raise SignalError(_too_small(scratch, words, f"has {in_words(free)} free"))
-    # a network file system keeps a file without a name until it is let go of
+    # a network file system keeps the unlinked file until it is closed, so the folder may not be empty
     with tempfile.TemporaryDirectory(prefix="signals-", dir=scratch, ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "signals.f32"
         try:
             values = map_file(file, shape)
         except OSError as error:
             raise SignalError(_too_small(scratch, words, f"refuses it ({error.strerror})")) from error
-        # without a name it takes no room after this process, however that ends
+        # unlinked: its space is freed when this process ends, also after a crash
         file.unlink()
         yield values
 

@@ -1,1 +1,1 @@
-"""Rules that turn a map into a mask."""
+"""Threshold rules that turn a map into a mask."""

@@ -1,4 +1,4 @@
-"""Which neurons belong to a network: rules that turn a map into a mask."""
+"""Base class of the rules that turn a map into a mask of a network's member neurons."""
 
 from abc import ABC, abstractmethod
 
@@ -7,32 +7,32 @@ from torch import Tensor
 
 
 class Threshold(ABC):
-    """A rule for membership.
+    """A rule that decides which neurons are members of a network.
 
-    One-sided rules take the positive side only. Since the sign of a network is arbitrary, it is fixed
-    by its peak first: the weight of largest magnitude is positive.
+    One-sided rules consider positive weights only. The sign of a network is arbitrary; by convention its
+    peak, the weight of largest magnitude, is positive.
     """
 
     two_sided: bool
 
     @abstractmethod
     def masks(self, maps: Tensor) -> Tensor:
-        """Members of each network.
+        """Compute the members of each network.
 
         Parameters
         ----------
         maps : Tensor of shape (K, N)
-            Weights, each row with its peak positive.
+            Weights, with a positive peak in every row.
 
         Returns
         -------
         Tensor of shape (K, N), bool
-            A row may be empty.
+            True at members; a row may have none.
         """
 
     @abstractmethod
     def describe(self) -> str:
-        """The rule in words, for captions."""
+        """Describe the rule in a few words, for captions."""
 
     def _magnitude(self, scores: Tensor) -> Tensor:
         return scores.abs() if self.two_sided else scores
@@ -42,7 +42,7 @@ class Threshold(ABC):
 
 
 def z_scores(maps: Tensor) -> Tensor:
-    """Weights standardised over neurons, row by row: mean 0, standard deviation 1; a flat row is 0."""
+    """Standardise weights over neurons, row by row: mean 0, standard deviation 1; a constant row gives 0."""
     exact = maps.double()
     centred = exact - exact.mean(dim=1, keepdim=True)
     deviation = centred.square().mean(dim=1, keepdim=True).sqrt()

@@ -9,7 +9,7 @@ from fbn_exp.core.checks import require, require_positive
 
 @dataclass
 class ThresholdConfig:
-    """Which neurons belong to a network."""
+    """A rule that decides which neurons are members of a network."""
 
     _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
@@ -21,9 +21,9 @@ class ZThresholdConfig(ThresholdConfig):
     Attributes
     ----------
     value : float
-        Cut on the z-score, positive; 1.96 and 3.6 in the authors' code.
+        Threshold on the z-score, positive; 1.96 and 3.6 in the authors' code.
     two_sided : bool
-        Cut the magnitude of the z-score instead.
+        Apply the threshold to the magnitude of the z-score.
 
     Raises
     ------
@@ -41,14 +41,14 @@ class ZThresholdConfig(ThresholdConfig):
 
 @dataclass
 class TopThresholdConfig(ThresholdConfig):
-    """The given fraction of all neurons, those with the largest weights: networks of equal size.
+    """Members are a fixed fraction of all neurons, those with the largest weights: networks of equal size.
 
     Attributes
     ----------
     fraction : float
-        Above 0 and at most 1; at least one neuron is taken.
+        Fraction, above 0 and at most 1; a network has at least one member.
     two_sided : bool
-        Rank by magnitude instead.
+        Rank neurons by the magnitude of their weights.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class FDRThresholdConfig(ThresholdConfig):
     Attributes
     ----------
     rate : float
-        Expected share of false members, between 0 and 1.
+        Expected share of false members among all members, between 0 and 1.
     two_sided : bool
         Test both tails.
 

@@ -1,4 +1,4 @@
-"""Take a fraction of all neurons."""
+"""Threshold that takes a fixed fraction of all neurons."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from fbn_exp.thresholds.config import TopThresholdConfig
 
 
 class TopFraction(TopThresholdConfig, Threshold):
-    """The given fraction of all neurons, those with the largest weights: networks of equal size.
+    """Members are a fixed fraction of all neurons, those with the largest weights: networks of equal size.
 
     Examples
     --------

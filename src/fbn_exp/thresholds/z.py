@@ -1,4 +1,4 @@
-"""Cut the z-scores of the weights."""
+"""Threshold on the z-scores of the weights."""
 
 from torch import Tensor
 from typing_extensions import override
