@@ -74,4 +74,4 @@ def require_choice(kind: type[E], name: str, value: str) -> E:
 
 def require_unique(name: str, values: Sequence[object]) -> None:
     """Refuse a list with a repeated entry."""
-    require(len(set(values)) == len(values), name, list(values), "name nothing twice")
+    require(len(set(values)) == len(values), name, list(values), "have no repeated entry")

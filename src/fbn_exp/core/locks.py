@@ -71,7 +71,7 @@ def _minutes() -> float:
     except ValueError:
         minutes = -1.0
     if not minutes > 0:
-        raise ConfigError(f"{MINUTES_VARIABLE} is {given!r}: give minutes, above 0")
+        raise ConfigError(f"{MINUTES_VARIABLE} is {given!r}, must be a number of minutes above 0")
     return minutes
 
 
@@ -81,4 +81,4 @@ def _described(holder: Path) -> str:
         minutes = (time.time() - known["since"]) / 60
         return f"process {known['process']} on {known['host']} (for {minutes:.1f} minutes)"
     except (OSError, ValueError, KeyError, TypeError):
-        return "a process that has not said its name"
+        return "an unknown process"

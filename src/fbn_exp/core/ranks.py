@@ -66,7 +66,10 @@ def join(timeout_seconds: float) -> None:
         on_cpu = os.environ.get("ACCELERATE_USE_CPU", "false").lower() == "true"
         state = PartialState(cpu=on_cpu, timeout=timeout)
         if state.num_processes != size:
-            raise LaunchError(f"accelerate counts {state.num_processes} processes, {size} were started")
+            raise LaunchError(
+                f"accelerate sees {state.num_processes} processes, but {size} were started (WORLD_SIZE): "
+                "check the environment of the launcher"
+            )
         group = dist.new_group(backend="gloo", timeout=timeout)
     except RuntimeError as error:
         raise AbsentRankError(

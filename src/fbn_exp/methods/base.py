@@ -154,7 +154,7 @@ class Decomposition(MethodConfig, ABC):
 
     def _check(self, signals: Tensor) -> None:
         if signals.ndim != 2:
-            raise MethodError(f"signals have shape {tuple(signals.shape)}, need (tokens, neurons)")
+            raise MethodError(f"signals have shape {tuple(signals.shape)}, must be (tokens, neurons)")
         # centring costs one degree of freedom
         most = max(0, min(signals.shape[0] - 1, signals.shape[1]))
         if self.n_components > most:

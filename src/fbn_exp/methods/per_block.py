@@ -65,7 +65,9 @@ class PerBlock(Decomposition):
             for name, value in self.method.metrics_.items():
                 metrics[name].append(value)
         if not components:
-            raise MethodError(f"signals of {len(signals):,} tokens never change in any block: rank 0")
+            raise MethodError(
+                f"signals of {len(signals):,} tokens never change in any block: rank 0; take more varied text"
+            )
         self.convergence_ = tuple(convergence)
         self.metrics_ = {name: sum(values) / len(values) for name, values in metrics.items()}
         self.metrics_ |= {"blocks_decomposed": float(len(components)), "blocks_silent": float(silent)}

@@ -53,8 +53,8 @@ class NeuronWhitening:
         varies = variances > CONSTANT_DIRECTION
         if not varies.any():
             raise MethodError(
-                f"signals move alike in all {n_neurons:,} neurons: there is nothing to separate over "
-                "neurons; take temporal independence, or a site with more neurons"
+                f"signals vary alike in all {n_neurons:,} neurons, so maps cannot be separated: take "
+                "method.independence=temporal, or a site with more neurons"
             )
         whitening = (directions[:, varies] / variances[varies].sqrt()).T * n_neurons**0.5
         values = whitening @ loadings.double()

@@ -58,7 +58,7 @@ def converted(file: Path, cache: Path) -> Path:
         If there is no such file, or transformers cannot read it.
     """
     if not file.is_file():
-        raise ModelError(f"no such file: {file}")
+        raise ModelError(f"model.name: no such file: {file}")
     with file.open("rb") as opened:
         if (start := opened.read(len(MAGIC))) != MAGIC:
             raise ModelError(f"{file} is not a GGUF file: it starts with {start!r}, not with {MAGIC!r}")

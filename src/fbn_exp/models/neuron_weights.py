@@ -96,7 +96,9 @@ def expert_projection(path: str, module: nn.Module) -> nn.Parameter | None:
     if not isinstance(down, nn.Parameter) or hasattr(experts, "down_proj_bias") or strange:
         raise LayoutError(f"{path}: {type(module).__name__} is not a known mixture of experts")
     if down.ndim != 3:
-        raise LayoutError(f"{path}: its experts' weights have shape {tuple(down.shape)}")
+        raise LayoutError(
+            f"{path}: its experts' weights have shape {tuple(down.shape)}, not experts × outputs × inputs"
+        )
     return down
 
 
@@ -129,7 +131,8 @@ def neuron_weights(model: nn.Module, layout: NeuronLayout, members: Tensor) -> l
     """
     if layout.site is Site.block_output:
         raise LayoutError(
-            "site=block_output: its neurons are sums over all earlier blocks, no weights are their own"
+            "site is block_output: its neurons are sums over all earlier blocks and have no weights of their "
+            "own; take another site"
         )
     slices: list[WeightSlice] = []
     for block in layout.blocks:
