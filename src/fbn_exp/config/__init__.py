@@ -1,1 +1,1 @@
-"""The root schemas of the entry scripts, and the register of all schemas."""
+"""Root schemas of the entry scripts, and the registration of all schemas."""

@@ -1,4 +1,4 @@
-"""The folder of the yaml files: inside of an installed package, or ``conf/`` of a checkout."""
+"""Location of the yaml files: inside an installed package, or ``conf/`` of a checkout."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ from fbn_exp.thresholds import config as thresholds
 from fbn_exp.tracking import config as tracking
 from fbn_exp.training import config as training
 
-# one group for all of them, so that the choices of the real groups are only what a user can pick
+# one group for all schemas, so that the other groups list only options that a user can choose
 SCHEMAS: dict[str, type] = {
     "extract": root.ExtractConfig,
     "evaluate": root.EvaluateConfig,
@@ -67,7 +67,7 @@ SCHEMAS: dict[str, type] = {
     "ray_launch": launch.RayConfig,
 }
 
-# bases for classes from outside this package: their yaml may add fields, which their constructor checks
+# base schemas for user-defined classes: their yaml may add fields, which the class's constructor checks
 OWN_SCHEMAS: dict[str, type] = {
     "own_dataset": datasets.DatasetConfig,
     "own_method": methods.MethodConfig,

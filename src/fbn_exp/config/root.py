@@ -1,4 +1,4 @@
-"""The root config of each entry script."""
+"""Root config of each entry script."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ from fbn_exp.training.config import TaskConfig, TrainableConfig, TrainerConfig, 
 
 @dataclass
 class RunConfig:
-    """Where this run writes, what it is called, and which sweep it belongs to."""
+    """Output folder of a run, its name, and the sweep that it belongs to."""
 
     folder: str = MISSING
     name: str = ""
@@ -40,7 +40,7 @@ class RunConfig:
 
 @dataclass
 class ExtractConfig:
-    """Everything ``extract.py`` reads.
+    """Config of ``extract.py``.
 
     Raises
     ------
@@ -72,32 +72,32 @@ class ExtractConfig:
 
 @dataclass
 class EvaluateConfig(ExtractConfig):
-    """Everything ``evaluate.py`` reads: how networks come about, and what is done with them.
+    """Config of ``evaluate.py``: how networks are obtained, and what is done with them.
 
     Attributes
     ----------
     networks : str or None
-        A folder that ``extract.py`` wrote; without it the networks that the rest of the config describes are
-        extracted, or taken from the cache.
+        Folder written by ``extract.py``; None extracts the networks that the rest of the config describes, or
+        takes them from the cache.
     same_weights : bool
-        False takes networks of other weights too, such as those of the model before it was trained.
+        False also accepts networks of other weights, such as those of the model before it was fine-tuned.
     analysis : AnalysisConfig or None
-        Measures networks in the place of scoring the model; the benchmark is not run then.
+        Analysis to run on the networks instead of the benchmark.
     objective : str or None
         Name of the metric that the script returns, for optimising sweepers.
     select_factor : bool
-        Choose the best of ``factors`` for each task on dev, report it on test.
+        Choose the best of ``factors`` for each task on dev items and report its score on test items.
     factors : list of float
-        What ``select_factor`` tries.
+        Candidates for ``select_factor``.
     paper : PaperTable or None
-        Experiment of the paper that a sweep repeats, whose table is written at its end.
+        Experiment of the paper that a sweep repeats; its table is written when the sweep ends.
 
     Raises
     ------
     ConfigError
         If settings contradict each other.
     NetworksError
-        If ``networks`` holds none.
+        If the folder ``networks`` holds no networks.
     """
 
     networks: str | None = None
@@ -121,7 +121,7 @@ class EvaluateConfig(ExtractConfig):
                 "export.path, or take analysis=null"
             )
         if self.select_factor:
-            # a class from outside has the fields that its yaml names
+            # a user-defined class has only the fields that its yaml sets
             if not hasattr(self.intervention, "factor"):
                 raise ConfigError("select_factor=true chooses a factor: take intervention=scale or amplify")
             if len(set(self.factors)) < 2:
@@ -137,17 +137,17 @@ def _check_networks(folder: str | None) -> None:
 
 @dataclass
 class TrainConfig:
-    """Everything ``train.py`` reads.
+    """Config of ``train.py``.
 
     Attributes
     ----------
     networks : str or None
-        A folder that ``extract.py`` wrote, for trainable=inside and outside, and for an intervention that is
-        active while the model is trained.
+        Folder written by ``extract.py``; needed by trainable=inside and outside, and by an intervention that
+        is active during training.
     fold : bool
-        Write that intervention into the weights that are saved, instead of taking it off before.
+        Fold the intervention into the saved weights, instead of removing it before they are saved.
     forgetting : mapping of str to BenchmarkConfig
-        Benchmarks that are scored before and after.
+        Benchmarks that are scored before and after training.
     objective : str or None
         Name of the metric that the script returns, for optimising sweepers.
 
@@ -156,7 +156,7 @@ class TrainConfig:
     ConfigError
         If settings contradict each other.
     NetworksError
-        If ``networks`` holds none.
+        If the folder ``networks`` holds no networks.
     """
 
     seed: int = 0

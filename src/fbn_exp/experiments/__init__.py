@@ -1,1 +1,1 @@
-"""Published experiments, repeated."""
+"""Replications of published experiments."""

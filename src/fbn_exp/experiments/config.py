@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class PaperTable(StrEnum):
-    """Experiment of the paper that a sweep repeats: its table is written when the sweep ends."""
+    """Experiment of the paper that a sweep repeats; its table is written when the sweep ends."""
 
     consistency = "consistency"
     lesion = "lesion"

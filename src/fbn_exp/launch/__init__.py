@@ -1,1 +1,1 @@
-"""Processes that jobs run in: one, many, or those of a cluster."""
+"""Start jobs in one process, in several, or on a cluster."""

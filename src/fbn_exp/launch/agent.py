@@ -1,4 +1,4 @@
-"""``accelerate launch`` that also leaves word of the ranks that died: ``python -m fbn_exp.launch.agent``."""
+"""``accelerate launch`` that also records failed ranks: ``python -m fbn_exp.launch.agent``."""
 
 import signal
 import subprocess
@@ -9,34 +9,34 @@ from typing import Any
 
 from fbn_exp.core.files import write_json
 
-# exit codes of a rank that was asked to end; rank 0 handles that signal
+# exit codes of a terminated rank; rank 0 handles SIGTERM
 ASKED = (-signal.SIGTERM, 128 + signal.SIGTERM)
-# seconds after the first death in which another one is no work of torch's launcher, which kills after 30
+# seconds after the first failure within which another is independent: torch's launcher kills ranks after 30
 PATIENCE = 15
 
 
 def causes(failures: Mapping[int, Any]) -> dict[int, int]:
-    """Ranks that failed by themselves, and their exit codes.
+    """Find the ranks that failed by themselves, and their exit codes.
 
     Parameters
     ----------
     failures : mapping of int to ProcessFailure
-        By rank, as torch's launcher saw them; among them are ranks that it ended because of the others.
+        Failures by rank as torch's launcher saw them, including ranks that it ended because others failed.
 
     Returns
     -------
     dict of int to int
-        A negative exit code is a signal.
+        Exit code by rank; a negative one is a signal.
     """
-    first = min(each.timestamp for each in failures.values())
-    early = {rank: each.exitcode for rank, each in failures.items() if each.timestamp < first + PATIENCE}
-    # the launcher saw the first of them before it asked any rank to end
+    first = min(death.timestamp for death in failures.values())
+    early = {rank: death.exitcode for rank, death in failures.items() if death.timestamp < first + PATIENCE}
+    # the launcher sees the first failure before it terminates any rank
     by_themselves = {rank: code for rank, code in early.items() if code not in ASKED}
     return by_themselves or dict([next(iter(early.items()))])
 
 
 def main() -> None:
-    """Start the ranks: the first argument is the file for their deaths, the rest is accelerate's."""
+    """Start the ranks; the first argument is the file for failed ranks, the others are accelerate's."""
     from accelerate.commands import launch
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 

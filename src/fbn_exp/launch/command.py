@@ -1,4 +1,4 @@
-"""How one job is started: the accelerate config, the command and the environment of its processes."""
+"""Accelerate config, command and environment of the processes of a job."""
 
 import os
 import sys
@@ -12,11 +12,11 @@ from fbn_exp.core.errors import ConfigError, LaunchError
 from fbn_exp.core.files import new_file
 from fbn_exp.launch.config import ClusterConfig, ProcessesConfig, require_division
 from fbn_exp.launch.jobs import JOB, STARTER, Job
-from fbn_exp.launch.settings import described
+from fbn_exp.launch.settings import accelerate_settings
 
 
 def visible_devices() -> list[str]:
-    """CUDA devices that jobs may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    """List the CUDA devices that jobs may use, named as in ``CUDA_VISIBLE_DEVICES``."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [each.strip() for each in named.split(",") if each.strip() not in ("", "-1")]
@@ -26,41 +26,41 @@ def visible_devices() -> list[str]:
 
 
 def usable_devices(settings: ProcessesConfig) -> list[str]:
-    """Visible CUDA devices, or those of them that ``config_file`` names as ``gpu_ids``.
+    """List the visible CUDA devices, restricted to the ``gpu_ids`` of ``config_file`` if it has any.
 
     Raises
     ------
     ConfigError
-        If devices are visible, but none that is named.
+        If devices are visible, but none of the ``gpu_ids``.
     """
     visible = visible_devices()
-    named = str(described(settings)["gpu_ids"])
+    named = str(accelerate_settings(settings)["gpu_ids"])
     if named == "all" or not visible:
         return visible
     wanted = {each.strip() for each in named.split(",")}
-    found = [each for each in visible if each in wanted]
-    if not found:
+    usable = [each for each in visible if each in wanted]
+    if not usable:
         raise ConfigError(
             f"launch.config_file {settings.config_file} has gpu_ids {named}, but the visible CUDA devices "
             f"are {', '.join(visible)}: name some of these, or leave gpu_ids out"
         )
-    return found
+    return usable
 
 
 def devices_of_slot(devices: list[str], slot: int, slots: int) -> list[str]:
-    """Share of the devices for one of the jobs that run side by side.
+    """Select the devices of one of the jobs that run side by side.
 
-    Where there are fewer devices than jobs, jobs share them, one each.
+    If there are fewer devices than jobs, every job has one device, which it shares.
     """
-    each = len(devices) // slots
-    if each == 0:
+    share = len(devices) // slots
+    if share == 0:
         return [devices[slot % len(devices)]] if devices else []
-    return devices[slot * each : (slot + 1) * each]
+    return devices[slot * share : (slot + 1) * share]
 
 
 @dataclass(frozen=True)
 class Start:
-    """What to run for one job: command, environment, and how many ranks and machines it has in all."""
+    """Command and environment that start a job, and its total numbers of ranks and machines."""
 
     command: list[str]
     environment: dict[str, str]
@@ -69,7 +69,7 @@ class Start:
 
 
 def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int) -> Start:
-    """Write the job's accelerate config, and say how to start it.
+    """Write the accelerate config of a job and build its command and environment.
 
     Raises
     ------
@@ -79,11 +79,11 @@ def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int
     DiskError
         If there is no room for the accelerate config.
     """
-    told = described(settings)
-    machines = int(told["num_machines"])
+    accelerate = accelerate_settings(settings)
+    machines = int(accelerate["num_machines"])
     asked_device = OmegaConf.select(job.config, "model.device")
-    on_cpu = not devices or asked_device == "cpu" or bool(told.get("use_cpu"))
-    asked = settings.num_processes or told.get("num_processes")
+    on_cpu = not devices or asked_device == "cpu" or bool(accelerate.get("use_cpu"))
+    asked = settings.num_processes or accelerate.get("num_processes")
     processes = int(asked or (machines if on_cpu else len(devices) * machines))
     require_division(processes, machines)
     here = processes // machines
@@ -92,28 +92,28 @@ def start_of(job: Job, settings: ProcessesConfig, devices: list[str], slots: int
             f"launch.num_processes is {processes}, but a job has {len(devices)} CUDA devices here: take "
             "fewer processes or jobs at once, or model.device=cpu"
         )
-    told |= _meeting_place(settings, machines) | _kind_of_start(told, processes, on_cpu)
+    accelerate |= _meeting_place(settings, machines) | _kind_of_start(accelerate, processes, on_cpu)
     file = job.logs / f"accelerate{job.machine or ''}.yaml"
     with new_file(file) as partial:
-        partial.write_text(yaml.safe_dump(told), encoding="utf-8")
-    # on several machines accelerate counts the ranks of all of them
+        partial.write_text(yaml.safe_dump(accelerate), encoding="utf-8")
+    # accelerate counts the ranks of all machines together
     threads = os.environ.get("OMP_NUM_THREADS") or max(1, _cores() // (slots * here))
     command = [sys.executable, "-m", "fbn_exp.launch.agent", str(job.deaths), "--config_file", str(file)]
     command += ["--num_cpu_threads_per_process", str(threads), str(job.script)]
     return Start(command, _environment(job, devices, on_cpu), processes, machines)
 
 
-def _kind_of_start(told: dict[str, Any], processes: int, on_cpu: bool) -> dict[str, Any]:
-    """What accelerate decides by; the ranks themselves are told by their environment."""
-    kind = str(told.get("distributed_type", "NO"))
+def _kind_of_start(accelerate: dict[str, Any], processes: int, on_cpu: bool) -> dict[str, Any]:
+    """Settings that select accelerate's launcher; the ranks read theirs from the environment."""
+    kind = str(accelerate.get("distributed_type", "NO"))
     if kind in ("NO", "MULTI_GPU", "MULTI_CPU"):
-        # what accelerate calls MULTI_CPU starts a single process
+        # accelerate's MULTI_CPU starts a single process
         kind = "MULTI_GPU" if processes > 1 else "NO"
     return {
         "num_processes": processes,
         "distributed_type": kind,
         "use_cpu": on_cpu and processes == 1,
-        # ids would take the place of the devices that the environment gives this job
+        # gpu_ids would override the devices that the environment gives this job
         "gpu_ids": "all",
     }
 
@@ -123,10 +123,10 @@ def _cores() -> int:
 
 
 def _meeting_place(settings: ProcessesConfig, machines: int) -> dict[str, Any]:
-    """Where the nodes of a SLURM job meet: its first one, at a port that no other job there has."""
+    """Rendezvous of the nodes of a SLURM job: the first node, at a port that no other job there uses."""
     if not isinstance(settings, ClusterConfig) or machines == 1 or "SLURM_JOB_ID" not in os.environ:
         return {}
-    # jobs on one node differ by their ids
+    # jobs on the same node differ in their ids
     port = 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000
     return {"main_process_ip": _first_host(), "main_process_port": port}
 
@@ -141,11 +141,11 @@ def _first_host() -> str:
 
 def _environment(job: Job, devices: list[str], on_cpu: bool) -> dict[str, str]:
     made = {**os.environ, JOB: str(job.file), STARTER: str(os.getpid())}
-    # evaluate.py must not shadow the package of that name
+    # keep evaluate.py from shadowing the package of that name
     made["PYTHONSAFEPATH"] = "1"
     made["ACCELERATE_USE_CPU"] = str(on_cpu).lower()
     made["CUDA_VISIBLE_DEVICES"] = "" if on_cpu else ",".join(devices)
-    # the job's own ranks, not those that this process may be one of
+    # this process may itself be a rank: its variables must not reach the job's ranks
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         made.pop(name, None)
     return made

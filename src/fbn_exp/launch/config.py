@@ -1,4 +1,4 @@
-"""Options of the config group ``launch``: in which processes, and where, jobs run."""
+"""Options of the config group ``launch``: processes, machines and clusters that jobs run on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from fbn_exp.core.errors import ConfigError
 
 
 def require_division(processes: int, machines: int) -> None:
-    """Refuse ranks that machines cannot divide evenly: accelerate would start fewer of them."""
+    """Refuse a number of ranks that the machines cannot divide evenly: accelerate would start fewer."""
     if processes % machines:
         raise ConfigError(
             f"launch.num_processes is {processes}, and the job has {machines} machines or nodes: each runs "
@@ -18,21 +18,21 @@ def require_division(processes: int, machines: int) -> None:
 
 @dataclass
 class LaunchConfig:
-    """Jobs run in the process of the script itself, one after the other."""
+    """Run jobs in the process of the script itself, one after the other."""
 
 
 @dataclass
 class ProcessesConfig(LaunchConfig):
-    """Jobs of one or more processes (ranks) that share the work.
+    """Run each job in one or more processes (ranks) that share the work.
 
     Attributes
     ----------
     num_processes : int or None
-        Ranks of one job; None is what ``config_file`` says, or else one for each of the job's CUDA devices.
+        Ranks of a job; None takes the number in ``config_file``, or else one for each CUDA device of the job.
     config_file : str or None
-        What ``accelerate config`` writes.
+        File written by ``accelerate config``.
     timeout_minutes : float
-        A rank that waits longer for another gives up.
+        A rank that waits longer than this for another one fails.
 
     Raises
     ------
@@ -54,28 +54,28 @@ class ProcessesConfig(LaunchConfig):
 
 @dataclass
 class AccelerateConfig(ProcessesConfig):
-    """Each job is an ``accelerate launch`` of its own on this machine.
+    """Run each job by a separate ``accelerate launch`` on this machine.
 
-    A job over several machines is started once on each; ``num_processes`` then counts the ranks of all
-    machines.
+    A job over several machines is started once on each of them; ``num_processes`` then counts the ranks of
+    all machines.
 
     Attributes
     ----------
     jobs_at_once : int
-        Jobs of a sweep that run side by side and divide the CUDA devices among them.
+        Jobs of a sweep that run side by side, each on its share of the CUDA devices.
     num_machines : int
         Machines that one job runs on.
     machine_rank : int
-        Number of this machine, the first is 0.
+        Number of this machine, counted from 0.
     main_process_ip : str or None
-        Address of the first machine, the same on all.
+        Address of the first machine, the same on all machines.
     main_process_port : int
-        A free port of the first machine, the same on all; 0 takes any on a single machine.
+        Free port of the first machine, the same on all machines; on a single machine 0 takes any free port.
 
     Raises
     ------
     ConfigError
-        If a number is out of range, or machines cannot meet or divide the ranks.
+        If a number is out of range, the machines have no address to meet at, or cannot divide the ranks.
     """
 
     jobs_at_once: int = 1
@@ -99,14 +99,14 @@ class AccelerateConfig(ProcessesConfig):
 
 @dataclass
 class ClusterConfig(ProcessesConfig):
-    """Each job is one of a cluster's; with several processes it starts them on its node or nodes.
+    """Run each job as a job of a cluster, which starts its processes on its nodes.
 
     Attributes
     ----------
     num_processes : int or None
-        Ranks of one job, over all its nodes; None is one for each CUDA device.
+        Ranks of a job over all its nodes; None takes one for each CUDA device.
     nodes : int
-        Nodes of one job.
+        Nodes of a job.
     cpus_per_task : int or None
         Processor cores on each node.
     gpus_per_node : int or None
@@ -139,20 +139,20 @@ class ClusterConfig(ProcessesConfig):
 
 @dataclass
 class SlurmConfig(ClusterConfig):
-    """SLURM, through submitit.
+    """Run jobs on SLURM through submitit.
 
     Attributes
     ----------
     partition : str or None
-        SLURM's partition.
+        Partition.
     account : str or None
-        SLURM's account.
+        Account.
     qos : str or None
-        SLURM's quality of service.
+        Quality of service.
     constraint : str or None
-        SLURM's constraint on nodes.
+        Constraint on the nodes.
     jobs_at_once : int
-        Jobs of a sweep that run at the same time, at most.
+        Largest number of jobs of a sweep that run at the same time.
     """
 
     partition: str | None = None
@@ -168,18 +168,18 @@ class SlurmConfig(ClusterConfig):
 
 @dataclass
 class RayConfig(ProcessesConfig):
-    """Ray, which hands out the given numbers of processors and GPUs to each job.
+    """Run jobs on Ray, which assigns the given numbers of processors and GPUs to each job.
 
     Attributes
     ----------
     num_processes : int or None
         Ranks of one job.
     num_cpus : int
-        Processor cores of one job.
+        Processor cores of a job.
     num_gpus : float
-        GPUs of one job; a fraction shares one.
+        GPUs of a job; a fraction shares one GPU among jobs.
     address : str or None
-        Of a running Ray cluster; None starts one on this machine.
+        Address of a running Ray cluster; None starts one on this machine.
     """
 
     num_processes: int | None = 1

@@ -1,4 +1,4 @@
-"""The config that Hydra's own resolvers read, for one job of a sweep at a time."""
+"""Config that Hydra's resolvers read, for one job of a sweep at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 @contextmanager
 def as_hydra_config(config: DictConfig) -> Iterator[None]:
-    """Let ``${hydra:…}`` mean this job while the context is open."""
+    """Resolve ``${hydra:…}`` to this job while the context is open."""
     kept = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     try:

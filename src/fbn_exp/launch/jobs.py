@@ -1,4 +1,4 @@
-"""A resolved job as a file that its processes read."""
+"""Resolved jobs as files that their processes read."""
 
 import importlib
 import inspect
@@ -17,9 +17,9 @@ from fbn_exp.core.errors import LaunchError
 from fbn_exp.core.files import write_json
 from fbn_exp.launch.settings import machine_rank
 
-# in the environment of a job's processes: the job's file
+# environment variable that gives a job's processes the job's file
 JOB = "FBN_EXP_JOB"
-# process that started the job: its ranks end when it is gone
+# environment variable with the id of the process that started the job: the ranks end when it is gone
 STARTER = "FBN_EXP_STARTER"
 LOGS = "logs"
 
@@ -33,11 +33,11 @@ class Job:
     folder : Path
         Run folder.
     script : Path
-        Entry script whose main function the processes call.
+        Entry script; its main function is called by the processes.
     config : DictConfig
-        Everything resolved.
+        Resolved config of the script.
     machine : int
-        Which of the job's machines this is; rank 0 is on the first, 0.
+        Number of this machine among the job's; rank 0 is on machine 0.
     """
 
     folder: Path
@@ -47,7 +47,7 @@ class Job:
 
     @property
     def file(self) -> Path:
-        """What the processes read."""
+        """File that the processes read."""
         return self.folder / LOGS / "job.json"
 
     @property
@@ -57,30 +57,30 @@ class Job:
 
     @property
     def launcher_log(self) -> Path:
-        """What ``accelerate launch`` itself says on this machine."""
+        """Log of ``accelerate launch`` on this machine."""
         return self.logs / f"launcher{self.machine or ''}.log"
 
     @property
     def deaths(self) -> Path:
-        """Which ranks ended on this machine without success, and how: see ``fbn_exp.launch.agent``."""
+        """Record of the ranks that failed on this machine, see ``fbn_exp.launch.agent``."""
         return self.logs / f"deaths{self.machine or ''}.json"
 
 
 def write_job(
     task_function: Callable[..., Any], config: DictConfig, folder: Path, hydra: DictConfig | None
 ) -> Job:
-    """Resolve a job once, and write it into its folder.
+    """Resolve a job once and write it into its folder.
 
     Parameters
     ----------
     task_function : callable
-        Main function of an entry script; decorators are looked through.
+        Main function of an entry script, decorated or not.
     config : DictConfig
-        The script's config; interpolations are resolved here, so that all ranks see the same.
+        The script's config; interpolations are resolved here, so that all ranks see the same values.
     folder : Path
         Run folder.
     hydra : DictConfig or None
-        Hydra's own config, for logging.
+        Hydra's config, for logging.
     """
     logs = folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
@@ -102,16 +102,16 @@ def write_job(
 
 
 def clear(job: Job, processes: int, machines: int) -> None:
-    """Remove what an earlier attempt at a job left, as far as this machine is the one to write it.
+    """Remove the files of an earlier attempt at a job, as far as this machine writes them.
 
     Parameters
     ----------
     job : Job
-        None of its processes runs yet on this machine; on others some may.
+        Job without a running process on this machine; on other machines some may run already.
     processes, machines : int
-        That the job has in all.
+        Total numbers of ranks and machines of the job.
     """
-    left = [each for kind in ("error*.json", "deaths*.json", "*.log") for each in job.logs.glob(kind)]
+    left = [file for kind in ("error*.json", "deaths*.json", "*.log") for file in job.logs.glob(kind)]
     for stale in (*left, job.logs / "returned.json"):
         if _writer(stale.name, processes // machines, machines) == job.machine:
             stale.unlink(missing_ok=True)
@@ -120,14 +120,14 @@ def clear(job: Job, processes: int, machines: int) -> None:
 
 
 def _writer(name: str, ranks_each: int, machines: int) -> int:
-    """Machine that writes a file of this name; the first one where none does any more."""
+    """Machine that writes a file of this name, or the first machine if no rank writes it any more."""
     by_rank, by_machine = re.search(r"rank(\d+)\.", name), re.search(r"(?:launcher|deaths)(\d+)\.", name)
     machine = int(by_rank[1]) // ranks_each if by_rank else int(by_machine[1]) if by_machine else 0
     return machine if machine < machines else 0
 
 
 def remove_scratch(folder: Path) -> None:
-    """Remove what the ranks of a job in this folder share for a while, which is as large as its signals."""
+    """Remove the temporary files that a job's ranks share in this folder, as large as its signals."""
     for left in folder.glob(f"{ranks.SCRATCH}*"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 
 def _types(config: DictConfig | ListConfig, path: str = "") -> Iterator[tuple[str, str]]:
-    """Schema of every node that has one, by its path; parents before children."""
+    """Path and schema of every node that has a schema; parents before children."""
     kind = OmegaConf.get_type(config)
     if isinstance(config, DictConfig) and kind is not None and kind not in (dict, list):
         yield path, f"{kind.__module__}:{kind.__qualname__}"
@@ -151,7 +151,7 @@ def _types(config: DictConfig | ListConfig, path: str = "") -> Iterator[tuple[st
 
 
 def typed_config(plain: Any, types: dict[str, str]) -> DictConfig:
-    """Config with the schemas that its plain form lost.
+    """Restore the schemas of a config that was written as plain containers.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def typed_config(plain: Any, types: dict[str, str]) -> DictConfig:
     root = OmegaConf.create({})
     for path, name in types.items():
         module, _, qualified = name.partition(":")
-        # what is named in a file is looked up here and nowhere else
+        # a name from a file is looked up in this package only
         if module.partition(".")[0] != "fbn_exp":
             raise LaunchError(f"{name} is no schema of fbn_exp: it cannot be handed to other processes")
         schema = OmegaConf.structured(getattr(importlib.import_module(module), qualified))
@@ -176,6 +176,6 @@ def typed_config(plain: Any, types: dict[str, str]) -> DictConfig:
 
 
 def read_job(file: Path) -> tuple[DictConfig, dict[str, Any]]:
-    """Config of a job, and the rest of its file."""
+    """Read the config of a job, and the other entries of its file."""
     content = json.loads(file.read_text(encoding="utf-8"))
     return typed_config(content["config"], content["types"]), content

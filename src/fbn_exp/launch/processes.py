@@ -1,4 +1,4 @@
-"""Start the processes of jobs, follow what they say, and leave none behind."""
+"""Start the processes of jobs, follow their output, and leave no process behind."""
 
 import contextlib
 import logging
@@ -25,19 +25,19 @@ from fbn_exp.launch.settings import settings_of, slots_of
 
 log = logging.getLogger(__name__)
 
-# seconds between two looks at the processes
+# seconds between two checks of the processes
 INTERVAL = 0.1
-# seconds that a job's processes have to end by themselves when they are asked to
+# seconds between SIGTERM and SIGKILL
 GRACE = 10.0
 
 
 class Stopped(SystemExit):
-    """The process was asked to end."""
+    """Termination of this process by a signal."""
 
 
 @dataclass
 class _Running:
-    """A job's ``accelerate launch``, in a process group of its own."""
+    """A job's ``accelerate launch``, in a separate process group."""
 
     place: int
     job: Job
@@ -48,7 +48,7 @@ class _Running:
     shown: int = 0
 
     def show(self) -> None:
-        """Copy to the console what rank 0 has said since the last look."""
+        """Copy the new output of rank 0 to the console."""
         file = self.job.logs / "rank0.log"
         with contextlib.suppress(FileNotFoundError), file.open("rb") as opened:
             opened.seek(self.shown)
@@ -59,14 +59,14 @@ class _Running:
 
 
 def run_jobs(jobs: Sequence[Job], ended: Callable[[int, Outcome], None]) -> None:
-    """Run jobs, as many side by side as ``launch.jobs_at_once`` says.
+    """Run jobs, ``launch.jobs_at_once`` of them side by side.
 
     Parameters
     ----------
     jobs : sequence of Job
-        All with equal launch settings, or the first's hold for how many run at once.
+        Jobs of a sweep; the launch settings of the first one say how many run side by side.
     ended : callable
-        Called with a job's place and outcome as soon as it has ended.
+        Called with the index and the outcome of a job as soon as it has ended.
     """
     if not jobs:
         return
@@ -88,19 +88,19 @@ def run_jobs(jobs: Sequence[Job], ended: Callable[[int, Outcome], None]) -> None
                         free.append(slot)
                         ended(place, Outcome(error=_not_started(job, error)))
                 time.sleep(INTERVAL)
-                for each in list(running):
+                for running_job in list(running):
                     if slots == 1:
-                        each.show()
-                    if each.popen.poll() is not None:
-                        running.remove(each)
-                        free.append(each.slot)
-                        ended(each.place, _finished(each, slots == 1))
+                        running_job.show()
+                    if running_job.popen.poll() is not None:
+                        running.remove(running_job)
+                        free.append(running_job.slot)
+                        ended(running_job.place, _finished(running_job, slots == 1))
         finally:
             _stop(running)
 
 
 def _started(place: int, job: Job, slot: int, slots: int, devices: list[str]) -> _Running:
-    # what is wrong with its settings is said before its processes start
+    # check its settings before its processes start
     typed(job.config, object)
     settings = settings_of(job.config)
     start = start_of(job, settings, devices_of_slot(devices, slot, slots), slots)
@@ -120,7 +120,7 @@ def _started(place: int, job: Job, slot: int, slots: int, devices: list[str]) ->
 
 
 def _not_started(job: Job, error: FbnError | OSError | OmegaConfBaseException) -> FbnError:
-    """Why a job has no processes: as its own error, so that the jobs beside it go on."""
+    """Error of a job that could not be started, which does not stop the jobs beside it."""
     if isinstance(error, FbnError):
         return error
     if isinstance(error, OmegaConfBaseException):
@@ -134,20 +134,20 @@ def _not_started(job: Job, error: FbnError | OSError | OmegaConfBaseException) -
 def _finished(running: _Running, shown: bool) -> Outcome:
     if shown:
         running.show()
-    found = outcome(running.job, running.popen.returncode, running.processes)
+    result = outcome(running.job, running.popen.returncode, running.processes)
     if not shown:
-        verb = "ended" if found.error is None else "failed"
+        verb = "ended" if result.error is None else "failed"
         seconds = time.monotonic() - running.started
         log.info("%s %s after %.0f s", verb, os.path.relpath(running.job.folder), seconds)
-    # a launcher that was killed leaves its ranks, and a rank that was killed its files
+    # a killed launcher leaves its ranks, and a killed rank leaves its files
     _end(_of_job(running.job))
     remove_scratch(running.job.folder)
-    return found
+    return result
 
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM raises here, as SIGINT does anyway; only a main thread can arrange for that."""
+    """Let SIGTERM raise, as SIGINT does; only the main thread can set signal handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -163,17 +163,17 @@ def _stoppable() -> Iterator[None]:
 
 
 def _of_job(job: Job) -> list[psutil.Process]:
-    """Processes of a job that still live: torch puts every rank into a session of its own."""
-    found = []
-    for each in psutil.process_iter():
+    """List the running processes of a job; torch puts every rank into a separate session."""
+    processes = []
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if each.pid != os.getpid() and each.environ().get("FBN_EXP_JOB") == str(job.file):
-                found.append(each)
-    return found
+            if process.pid != os.getpid() and process.environ().get("FBN_EXP_JOB") == str(job.file):
+                processes.append(process)
+    return processes
 
 
 def _stop(running: Sequence[_Running]) -> None:
-    """End all processes of jobs: asked first, then killed. A second signal does not interrupt this."""
+    """Terminate, then kill all processes of jobs; a second signal does not interrupt this."""
     if not running:
         return
     ignored = {}
@@ -186,7 +186,7 @@ def _stop(running: Sequence[_Running]) -> None:
         _end([process for each in running for process in _of_job(each.job)])
         for each in running:
             each.popen.wait()
-            # what was started while the others were being ended
+            # processes that were started in the meantime
             _end(_of_job(each.job))
     finally:
         for number, handler in ignored.items():
@@ -194,11 +194,11 @@ def _stop(running: Sequence[_Running]) -> None:
 
 
 def _end(processes: list[psutil.Process]) -> None:
-    for each in processes:
+    for process in processes:
         with contextlib.suppress(psutil.Error):
-            each.terminate()
+            process.terminate()
     _, alive = psutil.wait_procs(processes, timeout=GRACE)
-    for each in alive:
+    for process in alive:
         with contextlib.suppress(psutil.Error):
-            each.kill()
+            process.kill()
     psutil.wait_procs(alive, timeout=GRACE)

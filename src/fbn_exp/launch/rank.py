@@ -1,4 +1,4 @@
-"""What a job's process does before and after the main function of its script."""
+"""Set-up and clean-up of a job's process, around the main function of its script."""
 
 import contextlib
 import logging
@@ -15,22 +15,22 @@ from typing import Any, NoReturn
 from fbn_exp.launch.jobs import JOB, STARTER, read_job, remove_scratch
 from fbn_exp.launch.results import write_error, write_returned
 
-# seconds between two looks at whether the starter still lives
+# seconds between two checks that the starting process is running
 WATCH = 1.0
 
 
 def run_rank(main: Callable[..., Any]) -> NoReturn:
     """Run the job that the environment names as one of its ranks, and end the process.
 
-    Each rank says everything in a log of its own. What rank 0 returns, or why a rank failed, is written
-    for the starter. A rank ends when its starter is gone.
+    Each rank writes to a separate log. The return value of rank 0, or the error of a failed rank, is written
+    for the process that started the job. A rank ends when that process is gone.
     """
     file = Path(os.environ[JOB])
     rank = int(os.environ.get("RANK", "0"))
     _redirect(file.parent / f"rank{rank}.log")
     watch_starter(int(os.environ[STARTER]), file.parents[1])
     if rank == 0:
-        # ends in exceptions, so that scratch files are removed
+        # SIGTERM raises an exception, so that temporary files are removed
         signal.signal(signal.SIGTERM, _terminated)
     status = 1
     try:
@@ -41,19 +41,19 @@ def run_rank(main: Callable[..., Any]) -> NoReturn:
     except Exception as error:
         _tell(error, file.parent, rank)
     finally:
-        # where these logs are the disk can be full
+        # the disk that holds the logs can be full
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
         logging.shutdown()
     if status:
-        # connections to ranks that wait for this one would hold the process
+        # open connections to waiting ranks would keep the process from ending
         os._exit(status)
     sys.exit(0)
 
 
 def _tell(error: Exception, logs: Path, rank: int) -> None:
-    """Leave word of an error: for the starter, and in the log of this rank."""
+    """Write an error for the process that started the job, and into the log of this rank."""
     known = write_error(logs, rank, error)
     with contextlib.suppress(OSError):
         if known is None:
@@ -73,7 +73,7 @@ def _run(main: Callable[..., Any], config: Any, logs: Path, rank: int) -> None:
 
 
 def _terminated(number: int, frame: Any) -> NoReturn:
-    # once is enough: cleaning up is not to be interrupted
+    # a second signal must not interrupt the clean-up
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + number)
 
@@ -88,7 +88,7 @@ def _redirect(file: Path) -> None:
 
 
 def watch_starter(starter: int, folder: Path) -> None:
-    """End this process soon after the one that started the job, however that ended."""
+    """End this process soon after the process that started the job is gone."""
 
     def watch() -> None:
         while True:
@@ -98,7 +98,7 @@ def watch_starter(starter: int, folder: Path) -> None:
             except ProcessLookupError:
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(WATCH)
-                # the starter, which else does this, is gone
+                # usually removed by the process that started the job
                 remove_scratch(folder)
                 os._exit(1)
 
@@ -106,7 +106,7 @@ def watch_starter(starter: int, folder: Path) -> None:
 
 
 def _configure_logging(about: dict[str, Any], rank: int) -> None:
-    """As Hydra would on rank 0, whose file in the run folder no other rank writes."""
+    """Configure logging as Hydra does; only rank 0 writes the log file of the run folder."""
     if rank > 0 or about["job_logging"] is None:
         logging.basicConfig(level=logging.INFO, format="[%(asctime)s][%(name)s][%(levelname)s] %(message)s")
         return

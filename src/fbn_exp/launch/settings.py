@@ -1,4 +1,4 @@
-"""Settings of ``launch``: whether a job has processes of its own, and on which machines."""
+"""Settings of ``launch``: processes and machines of a job."""
 
 import os
 from dataclasses import fields
@@ -13,7 +13,7 @@ from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.launch.config import AccelerateConfig, ClusterConfig, LaunchConfig, ProcessesConfig
 
-# written out in full: a job must not depend on what `accelerate config` once left on this machine
+# written out in full: a job must not depend on an accelerate config file left on this machine
 DEFAULTS: dict[str, Any] = {
     "compute_environment": "LOCAL_MACHINE",
     "debug": False,
@@ -34,28 +34,28 @@ def _has_processes(config: DictConfig) -> bool:
 
 
 def wants_processes(config: DictConfig) -> bool:
-    """Whether a job runs in processes of its own."""
+    """Return True if a job runs in separate processes."""
     if not _has_processes(config):
         return False
     settings = config.launch
-    # each node would do all of a job that has no processes to divide
+    # without ranks every node would do the whole job
     nodes = OmegaConf.select(settings, "nodes") or 1
     alone = settings.num_processes == 1 and settings.config_file is None and nodes == 1
     return OmegaConf.get_type(settings) is AccelerateConfig or not alone
 
 
 def settings_of(config: DictConfig) -> ProcessesConfig:
-    """The launch settings of a job, checked."""
+    """Return the launch settings of a job, checked."""
     return typed(config.launch, ProcessesConfig)
 
 
-def described(settings: ProcessesConfig) -> dict[str, Any]:
-    """What accelerate is told: ``config_file``, and above it what ``launch`` or SLURM say.
+def accelerate_settings(settings: ProcessesConfig) -> dict[str, Any]:
+    """Merge accelerate's settings: ``config_file``, overridden by ``launch`` or SLURM.
 
     Raises
     ------
     ConfigError
-        If ``config_file`` cannot be read, or this machine is none of the job's.
+        If ``config_file`` cannot be read, or ``machine_rank`` is out of range.
     """
     told = DEFAULTS | _from_file(settings) | _machines(settings)
     rank, machines = told["machine_rank"], told["num_machines"]
@@ -68,17 +68,17 @@ def described(settings: ProcessesConfig) -> dict[str, Any]:
 
 
 def machine_rank(config: DictConfig) -> int:
-    """Which of its job's machines this is; 0 also where the settings are wrong, which is said elsewhere."""
+    """Return the number of this machine in the job; 0 for wrong settings, which are refused elsewhere."""
     if not _has_processes(config):
         return 0
     try:
-        return int(described(settings_of(config))["machine_rank"])
+        return int(accelerate_settings(settings_of(config))["machine_rank"])
     except (ConfigError, OmegaConfBaseException):
         return 0
 
 
 def slots_of(settings: LaunchConfig) -> int:
-    """Jobs that run side by side in this process's hands."""
+    """Return the number of jobs that this process runs side by side."""
     return settings.jobs_at_once if isinstance(settings, AccelerateConfig) else 1
 
 
@@ -102,7 +102,7 @@ def _from_file(settings: ProcessesConfig) -> dict[str, Any]:
 
 
 def _machines(settings: ProcessesConfig) -> dict[str, Any]:
-    """Place of this machine among those of the job, from the settings or from SLURM."""
+    """Number of machines and rank of this one, from the settings or from SLURM."""
     if isinstance(settings, AccelerateConfig):
         if settings.num_machines == 1:
             return {}
@@ -115,5 +115,5 @@ def _machines(settings: ProcessesConfig) -> dict[str, Any]:
     nodes = int(os.environ.get("SLURM_JOB_NUM_NODES", "1"))
     if not isinstance(settings, ClusterConfig) or nodes == 1:
         return {}
-    # a script that submits from within an allocation of several nodes is on none of its job's
+    # a script that submits from within an allocation of several nodes is on none of its job's nodes
     return {"num_machines": nodes, "machine_rank": int(os.environ.get("SLURM_NODEID", "0"))}

@@ -1,4 +1,4 @@
-"""One job in processes of its own, started from a script that would otherwise do it itself."""
+"""Run a single job in separate processes instead of the script's own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +13,18 @@ from fbn_exp.launch.results import Outcome
 
 
 def run_single(task_function: Callable[..., Any], config: DictConfig) -> Any:
-    """Run a job in the processes that ``launch`` asks for; return what rank 0 returns.
+    """Run a job in the processes that ``launch`` asks for, and return the value of rank 0.
 
     Raises
     ------
     LaunchError
-        If it cannot be started or fails.
+        If the job cannot be started or fails.
     """
-    # it is a DictConfig, though its annotation says a dataclass
+    # a DictConfig, though annotated as a dataclass
     hydra: Any = HydraConfig.get() if HydraConfig.initialized() else None
     job = write_job(task_function, config, Path(config.run.folder), hydra)
-    found: list[Outcome] = []
-    run_jobs([job], lambda place, outcome: found.append(outcome))
-    if found[0].error is not None:
-        raise found[0].error
-    return found[0].value
+    outcomes: list[Outcome] = []
+    run_jobs([job], lambda place, outcome: outcomes.append(outcome))
+    if outcomes[0].error is not None:
+        raise outcomes[0].error
+    return outcomes[0].value

@@ -1,4 +1,4 @@
-"""Jobs that submitit hands to SLURM or starts here: one that is lost fails alone, as any other job does."""
+"""Submitit launchers for SLURM and this machine; a lost job fails alone instead of ending the sweep."""
 
 import contextlib
 import logging
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 
 
 class _Patient(submitit_launcher.BaseSubmititLauncher):  # type: ignore[misc, unused-ignore]
-    """hydra-submitit-launcher, whose own ``launch`` raises at the first job that left no result."""
+    """hydra-submitit-launcher that goes on after a job without a result, where its ``launch`` would raise."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Submit all jobs, wait for all, and tell Hydra's callbacks of those that were lost."""
+        """Submit all jobs, wait for them, and report lost jobs to Hydra's callbacks."""
         import submitit
 
-        # wrong settings are named here, before a job waits in the queue
+        # refuse wrong settings here, before a job waits in the queue
         if wants_processes(self.config):
             settings_of(self.config)
         self._make_folder()
@@ -60,7 +60,7 @@ class _Patient(submitit_launcher.BaseSubmititLauncher):  # type: ignore[misc, un
         log.info("Launching through submitit (%s), into %s", self._EXECUTOR, folder)
 
     def _executor(self) -> Any:
-        """Submitit's executor, with the parameters of ``hydra.launcher`` under the names it knows."""
+        """Build submitit's executor, with the parameters of ``hydra.launcher`` under submitit's names."""
         import submitit
 
         common = {each.name for each in fields(queues.BaseQueueConf)}
@@ -75,7 +75,7 @@ class _Patient(submitit_launcher.BaseSubmititLauncher):  # type: ignore[misc, un
         return executor
 
     def _lost(self, overrides: list[str], number: int, error: LaunchError) -> JobReturn:
-        """What Hydra would have been told of a job that could not do that itself."""
+        """Report to Hydra's callbacks a job that could not report itself."""
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id, config.hydra.job.num = f"job_id_for_{number}", number
@@ -91,26 +91,26 @@ class _Patient(submitit_launcher.BaseSubmititLauncher):  # type: ignore[misc, un
 
 
 class LocalLauncher(_Patient, submitit_launcher.LocalLauncher):  # type: ignore[misc, unused-ignore]
-    """Processes on this machine."""
+    """Launch jobs in processes on this machine."""
 
 
 class SlurmLauncher(_Patient, submitit_launcher.SlurmLauncher):  # type: ignore[misc, unused-ignore]
-    """Tasks of a SLURM array."""
+    """Launch jobs as tasks of a SLURM array."""
 
 
 def take_over() -> None:
-    """Let these launchers be what Hydra finds under the names of hydra-submitit-launcher's own."""
+    """Register these launchers with Hydra under the names of those of hydra-submitit-launcher."""
     known = Plugins.instance().class_name_to_class
     for ours in (LocalLauncher, SlurmLauncher):
         known[f"{submitit_launcher.__name__}.{ours.__name__}"] = ours
 
 
 def _leave_overrides(config: DictConfig, folder: Path) -> None:
-    """Make a job that was lost before it began a row of the sweep's table."""
+    """Write the overrides of a job that was lost before it began, so that the sweep's table has its row."""
     about = folder / str(config.hydra.output_subdir or ".hydra")
     if (about / "overrides.yaml").exists():
         return
-    # where there is no room the job is named all the same, by the script
+    # on a full disk the script still names the job
     with contextlib.suppress(OSError):
         about.mkdir(parents=True, exist_ok=True)
         (about / "overrides.yaml").write_text(
@@ -119,10 +119,10 @@ def _leave_overrides(config: DictConfig, folder: Path) -> None:
 
 
 def _reason(job: Any) -> LaunchError:
-    """In one line: what submitit says in many is in the job's log."""
-    # of several nodes, the first
+    """Summarise in one line why a job was lost; the job's log has submitit's full message."""
+    # the first of several nodes
     first = job.task(0)
-    # the log may be missing, or the scheduler not answer
+    # the log may be missing, or the scheduler may not answer
     said = next((each for each in reversed((first.stderr() or "").splitlines()) if each.strip()), "")
     last = f", and said last: {said.strip()}" if said else ""
     where = os.path.relpath(first.paths.stderr)

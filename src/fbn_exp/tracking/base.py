@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a tracker is told about a run.
+    """Description of a run for a tracker.
 
     Parameters
     ----------
     stage : str
-        Kind of run, as ``extract`` or ``evaluate``.
+        Kind of run, such as ``extract`` or ``evaluate``.
     name : str
-        What distinguishes the run, as its command-line overrides; may be empty.
+        Distinguishes the run from others, such as its command-line overrides; may be empty.
     folder : Path
-        Folder of the run; a tracker's own files go below it.
+        Folder of the run; the tracker writes its files below it.
     sweep : str or None
-        Name that the runs of a sweep share.
+        Name shared by the runs of a sweep.
     config : Mapping
         Resolved config in plain containers.
     """
@@ -39,36 +39,36 @@ class RunInfo:
 
 
 class TrackedRun:
-    """An open run, and what can be logged to it; this one forgets everything."""
+    """An open run of a tracker; this base class discards everything that is logged."""
 
     def metrics(self, values: Mapping[str, float]) -> None:
-        """Log numbers, as one step of the run's history and in its summary; NaN stays NaN."""
+        """Log numbers as one step of the run's history and in its summary; NaN stays NaN."""
 
     def table(self, name: str, frame: "pd.DataFrame") -> None:
-        """Log a frame without its index, in wandb up to 10,000 rows; missing values are empty cells."""
+        """Log a frame without its index (wandb keeps 10,000 rows at most); missing values are empty cells."""
 
     def figure(self, name: str, path: Path) -> None:
         """Log a picture from a raster file such as png."""
 
     def lineage(self, provenance: Mapping[str, Any]) -> None:
-        """Log where the networks of a run come from, in its config."""
+        """Log the provenance of the run's networks in its config."""
 
     def networks(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
-        """Log all files below a folder as an artifact; they are not copied, so they must stay."""
+        """Log all files below a folder as an artifact; they are not copied, so the folder must be kept."""
 
 
 class Tracker(ABC):
-    """Opens tracked runs, several one after another if need be."""
+    """Opens tracked runs, one at a time."""
 
     @abstractmethod
     def run(self, info: RunInfo) -> AbstractContextManager[TrackedRun]:
-        """Open a run, and close it whatever happens: as failed where an exception passes through."""
+        """Open a run and close it on exit, as failed if an exception was raised."""
 
 
 class NoTracker(NoTrackingConfig, Tracker):
-    """Logs nowhere."""
+    """Tracker that logs nowhere."""
 
     @contextmanager
     def run(self, info: RunInfo) -> Iterator[TrackedRun]:
-        """Give a run that forgets everything."""
+        """Yield a run that discards everything."""
         yield TrackedRun()

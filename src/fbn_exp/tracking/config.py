@@ -9,7 +9,7 @@ from fbn_exp.core.checks import require_choice
 
 
 class WandbMode(StrEnum):
-    """How a run reaches Weights & Biases; ``offline`` writes files to sync later."""
+    """Mode of Weights & Biases; ``offline`` writes files to be synced later."""
 
     offline = "offline"
     online = "online"
@@ -18,14 +18,14 @@ class WandbMode(StrEnum):
 
 @dataclass
 class TrackingConfig:
-    """Where metrics, tables, pictures and networks are logged."""
+    """Tracker that metrics, tables, pictures and networks are logged to."""
 
     _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
 
 @dataclass
 class NoTrackingConfig(TrackingConfig):
-    """Log nowhere; the run folder holds everything anyway."""
+    """No tracker; the run folder holds all results."""
 
     _target_: str = field(default="fbn_exp.tracking.base.NoTracker", kw_only=True, repr=False)
 
@@ -37,9 +37,9 @@ class WandbConfig(TrackingConfig):
     Attributes
     ----------
     mode : WandbMode
-        ``offline`` writes files, ``online`` sends, ``disabled`` does nothing.
+        ``offline`` writes files, ``online`` uploads, ``disabled`` logs nothing.
     project : str
-        Project that the runs belong to.
+        Project of the runs.
     entity : str or None
         User or team; None takes the account's default.
     tags : list of str
@@ -48,7 +48,7 @@ class WandbConfig(TrackingConfig):
     Raises
     ------
     ConfigError
-        If there is no such mode.
+        If ``mode`` is not one of these.
     """
 
     _target_: str = field(default="fbn_exp.tracking.wandb.WandbTracker", kw_only=True, repr=False)

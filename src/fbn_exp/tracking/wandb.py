@@ -1,4 +1,4 @@
-"""Experiment trackers: where the metrics, tables, pictures and networks of a run are logged."""
+"""Tracker that logs to Weights & Biases."""
 
 import logging
 import os
@@ -24,15 +24,15 @@ OLD_MODE_NAMES = {"run": "online", "dryrun": "offline"}
 
 
 class WandbTracker(WandbConfig, Tracker):
-    """Logs to Weights & Biases.
+    """Tracker that logs to Weights & Biases.
 
-    Each run has its files in ``<run folder>/wandb``, the stage as its job type and the sweep as its
-    group. The files of an offline run are sent later by ``wandb sync``.
+    The files of a run are in ``<run folder>/wandb``; its job type is the stage, its group the sweep. The
+    files of an offline run are uploaded by ``wandb sync``.
 
-    ``WANDB_MODE`` in the environment can only make a run more private: of it and ``mode``, the one
-    that comes later in online, offline, disabled wins, and the log says so where they differ. For
-    the project, ``project`` wins over ``WANDB_PROJECT``; ``WANDB_ENTITY`` and ``WANDB_TAGS`` hold
-    where ``entity`` and ``tags`` are empty.
+    ``WANDB_MODE`` in the environment can only make a run more private: of the environment and ``mode``,
+    the one that comes later in online, offline, disabled wins, and a difference is logged. ``project``
+    wins over ``WANDB_PROJECT``; ``WANDB_ENTITY`` and ``WANDB_TAGS`` apply if ``entity`` and ``tags`` are
+    empty.
     """
 
     @contextmanager
@@ -42,7 +42,7 @@ class WandbTracker(WandbConfig, Tracker):
         Raises
         ------
         TrackingError
-            If wandb cannot start, as without a key or a network in mode online.
+            If wandb cannot start, for example without a key or a connection in mode online.
         """
         mode = more_private(self.mode, os.environ.get("WANDB_MODE"))
         if mode is WandbMode.disabled:
@@ -83,7 +83,7 @@ class WandbTracker(WandbConfig, Tracker):
 
 
 def more_private(asked: WandbMode, environment: str | None) -> WandbMode:
-    """Of two modes, the one that gives less away; a name that is none is left for wandb to refuse."""
+    """Return the more private of two modes; an unknown name is left for wandb to refuse."""
     environment = environment or ""
     name = OLD_MODE_NAMES.get(environment, environment)
     if name not in WandbMode.__members__:
@@ -95,7 +95,7 @@ def more_private(asked: WandbMode, environment: str | None) -> WandbMode:
 
 
 class _WandbRun(TrackedRun):
-    """Passes everything on to an open wandb run."""
+    """Logs everything to an open wandb run."""
 
     def __init__(self, run: "wandb.Run") -> None:
         self._run = run
@@ -121,10 +121,10 @@ class _WandbRun(TrackedRun):
         allowed = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:LONGEST_NAME] or "networks"
         artifact = wandb.Artifact(allowed, type="networks", metadata=dict(metadata))
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            # immutable: wandb would otherwise copy each file into its own data folder
+            # without "immutable" wandb copies each file into its data folder
             artifact.add_file(str(path), name=path.relative_to(folder).as_posix(), policy="immutable")
         self._run.log_artifact(artifact)
 
     def lineage(self, provenance: Mapping[str, Any]) -> None:
-        # use_artifact would say this too, but raises offline
+        # use_artifact would record this too, but raises offline
         self._run.config.update({"networks_from": dict(provenance)}, allow_val_change=True)

@@ -1,1 +1,1 @@
-"""Fine-tune a model, whole or only inside or outside its networks."""
+"""Fine-tune a model as a whole, or only inside or outside its networks."""

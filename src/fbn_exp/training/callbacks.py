@@ -1,4 +1,4 @@
-"""What happens beside the updates: when training ends, which checkpoint is the best, and a progress bar."""
+"""Callbacks of the training loop: end of training, best checkpoint, progress bar."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from fbn_exp.core.errors import TrainingError
 
 
 class EndExactly(TrainerCallback):
-    """The last update is evaluated and kept, also when it is no multiple of the interval."""
+    """Evaluate and save after the last update, also if it is no multiple of the interval."""
 
     @override
     def on_train_begin(
@@ -30,14 +30,14 @@ class EndExactly(TrainerCallback):
 
 
 class Patience(TrainerCallback):
-    """Ends training after so many evaluations without a lower loss.
+    """End training after a number of evaluations without a lower loss.
 
-    They are counted in the log, which a checkpoint holds: a resumed run stops where the whole one does.
+    They are counted in the log, which checkpoints hold: a resumed run stops at the same update.
 
     Parameters
     ----------
     patience : int
-        How many, at least 1.
+        Number of evaluations, at least 1.
     """
 
     def __init__(self, patience: int) -> None:
@@ -64,12 +64,12 @@ class Patience(TrainerCallback):
 
 
 class FindBest(TrainerCallback):
-    """Finds the best checkpoint of a resumed run again, also where its folder was moved.
+    """Find the best checkpoint of a resumed run, also if its folder was moved.
 
     Parameters
     ----------
     start : Path or None
-        The checkpoint that the run goes on from.
+        Checkpoint that the run resumes from.
     """
 
     def __init__(self, start: Path | None) -> None:
@@ -91,12 +91,12 @@ class FindBest(TrainerCallback):
 
 
 class Progress(TrainerCallback):
-    """A bar over updates, with the last losses beside it, and the majority rate beside an accuracy.
+    """Show a progress bar over updates with the last losses, and the majority rate beside an accuracy.
 
     Parameters
     ----------
     loss : str
-        Metric that is minimised.
+        Name of the metric that is minimised.
     """
 
     def __init__(self, loss: str) -> None:

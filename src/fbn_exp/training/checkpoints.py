@@ -1,4 +1,4 @@
-"""Checkpoints of the training loop: what one holds, and which is the last."""
+"""Find complete checkpoints of the training loop."""
 
 import json
 from pathlib import Path
@@ -7,27 +7,27 @@ from fbn_exp.core.errors import TrainingError
 
 TRAINED = "trained.safetensors"
 STATE = "trainer_state.json"
-# what a checkpoint must hold to go on from it; the state is written last
+# files of a checkpoint that can be resumed; the state is written last
 COMPLETE = (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state*.pth", STATE)
 
 
 def last_checkpoint(folder: Path) -> Path:
-    """Newest complete checkpoint: ``folder`` itself, or inside it or its ``checkpoints``.
+    """Find the newest complete checkpoint: ``folder`` itself, or in it or its ``checkpoints``.
 
-    A run that is killed while it writes one leaves it incomplete; the one before is taken then.
+    A run that is killed while it writes a checkpoint leaves it incomplete; it is passed over.
 
     Raises
     ------
     TrainingError
-        If there is none.
+        If there is no complete checkpoint.
     """
-    found = [folder, *folder.glob("checkpoint-*"), *folder.glob("checkpoints/checkpoint-*")]
-    complete = [each for each in found if _is_complete(each)]
+    candidates = [folder, *folder.glob("checkpoint-*"), *folder.glob("checkpoints/checkpoint-*")]
+    complete = [checkpoint for checkpoint in candidates if _is_complete(checkpoint)]
     if not complete:
         raise TrainingError(
             f"trainer.resume: {folder} holds no complete checkpoint; give the folder of a run of train.py"
         )
-    return max(complete, key=lambda each: int(each.name.rpartition("-")[2]))
+    return max(complete, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
 
 
 def _is_complete(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""A language model's body under a new sequence-classification head."""
+"""Sequence classifiers: the body of a language model under a new head."""
 
 import copy
 import dataclasses
@@ -14,17 +14,17 @@ from fbn_exp.models.language_model import LanguageModel
 
 
 def classifier(lm: LanguageModel, labels: Sequence[str], seed: int) -> LanguageModel:
-    """Model that reads one of ``labels`` off the last token; its body is the language model's own.
+    """Put a head that predicts one of ``labels`` from the last token on the body of a language model.
 
     Parameters
     ----------
     lm : LanguageModel
-        Of any architecture that transformers has a sequence-classification class for. One that has a head
-        for the same labels already is returned as it is.
+        Model of any architecture for which transformers has a sequence-classification class. A model that
+        already has a head for the same labels is returned unchanged.
     labels : sequence of str
-        In the order of the head's outputs.
+        Labels in the order of the head's outputs.
     seed : int
-        Of the head's initial weights, normal with the architecture's ``initializer_range``.
+        Seed of the head's initial weights: normal, with the architecture's ``initializer_range``.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def classifier(lm: LanguageModel, labels: Sequence[str], seed: int) -> LanguageM
 
 
 def head_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """Parameters of a classifier that are not its body's."""
+    """List the parameters of a classifier that do not belong to its body."""
     body = {id(parameter) for parameter in getattr(model, "base_model", model).parameters()}
     return [parameter for parameter in model.parameters() if id(parameter) not in body]
 
@@ -81,7 +81,7 @@ def _with_body_of(lm: LanguageModel, labels: Sequence[str]) -> Any:
 
 
 def _initialise(module: nn.Module, lm: LanguageModel, spread: float, generator: torch.Generator) -> None:
-    """Give the head's own parameters a place and values: none of them has either on the meta device."""
+    """Allocate and initialise the head's parameters, which were created on the meta device."""
     for name, empty in list(module.named_parameters(recurse=False)):
         values = torch.zeros(empty.shape)
         if name == "weight":

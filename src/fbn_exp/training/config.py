@@ -15,7 +15,7 @@ from fbn_exp.training.checkpoints import last_checkpoint
 
 
 class Schedule(StrEnum):
-    """How the learning rate goes on from its full value, as transformers names it."""
+    """Schedule of the learning rate after warm-up, as named in transformers."""
 
     linear = "linear"
     cosine = "cosine"
@@ -25,14 +25,14 @@ class Schedule(StrEnum):
 
 @dataclass(kw_only=True)
 class TaskConfig:
-    """What a model is trained for; dev and test texts are other parts of the same data set.
+    """Task that a model is trained on; dev and test texts are other parts of the same data set.
 
     Attributes
     ----------
     dev_texts, test_texts : int or None
-        How many texts of the dev and the test part are scored, at least 2; None takes all.
+        Number of dev and test texts that are scored, at least 2; None scores all.
     batch_tokens : int
-        Tokens of a batch when scoring, padding included.
+        Tokens of a batch in scoring, padding included.
 
     Raises
     ------
@@ -54,19 +54,19 @@ class TaskConfig:
 
 @dataclass
 class ClassificationTaskConfig(TaskConfig):
-    """Labels of texts, read by a head off each text's last token.
+    """Classification of texts by a head on their last token.
 
     Attributes
     ----------
     labels : list of str
-        Only texts with one of these labels are taken; empty takes all.
+        Only texts with one of these labels are used; empty uses all texts.
     seed : int
-        Of the head's initial weights.
+        Seed of the head's initial weights.
 
     Raises
     ------
     ConfigError
-        If a single label is named or a number is out of range.
+        If only one label is named or a number is out of range.
     """
 
     _target_: str = field(default="fbn_exp.training.tasks.ClassificationTask", kw_only=True, repr=False)
@@ -81,42 +81,42 @@ class ClassificationTaskConfig(TaskConfig):
 
 @dataclass
 class LanguageModelingTaskConfig(TaskConfig):
-    """The next token of each text."""
+    """Prediction of the next token."""
 
     _target_: str = field(default="fbn_exp.training.tasks.LanguageModelingTask", kw_only=True, repr=False)
 
 
 @dataclass
 class TrainableConfig:
-    """Which parameters are trained; a classification head always is."""
+    """Choice of the parameters that are trained; a classification head is always trained."""
 
     _target_: str = field(default=MISSING, kw_only=True, repr=False)
 
 
 @dataclass
 class TrainAllConfig(TrainableConfig):
-    """Every parameter."""
+    """Train every parameter."""
 
     _target_: str = field(default="fbn_exp.training.trainable.TrainAll", kw_only=True, repr=False)
 
 
 @dataclass
 class TrainPartConfig(TrainableConfig):
-    """Weights by whether they belong to neurons of networks, or of a random network of the same size.
+    """Train weights by their neurons: those of networks, or of a random network of the same size.
 
     Attributes
     ----------
     networks : "all" or list of int
-        Whose neurons.
+        Networks that the neurons belong to.
     control : ControlKind or None
-        Random neurons, as many, stand in for them: of which kind.
+        Kind of random neurons, equal in number, that replace those of the networks; None replaces none.
     seed : int
-        Of the control's draw, at least 0.
+        Seed of the control's draw, at least 0.
 
     Raises
     ------
     ConfigError
-        If ``networks`` is neither, the seed is negative, or the control is of another size.
+        If ``networks`` is neither, the seed is negative, or the control is of another size than the networks.
     """
 
     networks: Any = "all"
@@ -135,32 +135,32 @@ class TrainPartConfig(TrainableConfig):
 
 @dataclass
 class TrainInsideConfig(TrainPartConfig):
-    """Only weights of the networks' neurons."""
+    """Train only the weights of the networks' neurons."""
 
     _target_: str = field(default="fbn_exp.training.trainable.TrainInside", kw_only=True, repr=False)
 
 
 @dataclass
 class TrainOutsideConfig(TrainPartConfig):
-    """Every parameter but the weights of the networks' neurons."""
+    """Train every parameter but the weights of the networks' neurons."""
 
     _target_: str = field(default="fbn_exp.training.trainable.TrainOutside", kw_only=True, repr=False)
 
 
 @dataclass
 class TrainLoraConfig(TrainableConfig):
-    """Low-rank updates of the linear maps in every block (Hu et al. 2022), merged at the end.
+    """Train low-rank updates of the linear maps in every block (Hu et al. 2022), merged at the end.
 
     Attributes
     ----------
     rank : int
-        Of the updates, at least 1.
+        Rank of the updates, at least 1.
     alpha : float
-        The update counts alpha / rank.
+        The updates are scaled by alpha / rank.
     dropout : float
-        Share of inputs that an update does not see in a step, from 0 to below 1.
+        Dropout probability of the updates' inputs, from 0 to below 1.
     seed : int
-        Of the initial values.
+        Seed of the initial values.
 
     Raises
     ------
@@ -182,39 +182,39 @@ class TrainLoraConfig(TrainableConfig):
 
 @dataclass
 class TrainerConfig:
-    """How it is trained.
+    """Settings of the training loop.
 
     Attributes
     ----------
     max_steps : int or None
-        Updates; wins over ``epochs``.
+        Number of updates; takes precedence over ``epochs``.
     epochs : float
         Passes over the train part.
     learning_rate : float
-        At its largest.
+        Peak learning rate.
     schedule : Schedule
-        How the learning rate goes on from its full value, as transformers names it.
+        Schedule of the learning rate after warm-up, as named in transformers.
     warmup_steps : int
-        Updates over which the learning rate rises to its full value.
+        Updates over which the learning rate rises to its peak.
     weight_decay : float
-        AdamW's.
+        Weight decay of AdamW.
     max_gradient_norm : float
         A larger gradient is scaled down to this norm.
     batch_size : int
-        Texts of one forward pass of one process.
+        Texts per forward pass of each process.
     gradient_accumulation : int
-        Forward passes that make one update.
+        Forward passes per update.
     precision : Precision
-        Of products in the forward pass, over weights in float32; auto takes bfloat16 on a GPU that has it.
+        Precision of the forward pass over float32 weights; auto takes bfloat16 on a GPU that supports it.
     evaluation_interval : int
-        Updates after which the dev part is scored and a checkpoint written.
+        Updates between two scorings of the dev part, each with a checkpoint.
     patience : int or None
-        Evaluations without a lower loss after which training stops; the best checkpoint is kept. None never
-        stops early.
+        Evaluations without a lower loss after which training stops, keeping the best checkpoint;
+        None disables early stopping.
     seed : int
-        Of the order of texts and of dropout.
+        Seed of the order of texts and of dropout.
     resume : str or None
-        A run folder to go on from, or one of its checkpoints.
+        Run folder to resume, or one of its checkpoints.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a model can do before and after training, on the task that it was trained for and on others."""
+"""Scores of a model before and after training, on the task that it was trained on and on others."""
 
 import functools
 import logging
@@ -20,30 +20,30 @@ from fbn_exp.models.language_model import LanguageModel
 log = logging.getLogger(__name__)
 
 Benchmarks = Mapping[str, Benchmark]
-"""What may be forgotten, by the name under ``forgetting``."""
+"""Benchmarks that measure forgetting, by their name under ``forgetting``."""
 
 
 def scores_before(benchmarks: Benchmarks, lm: LanguageModel, site: Site, cache: Path) -> list[Score]:
-    """Score a model as it was loaded; on every rank, which divide the items.
+    """Score a model as it was loaded; the items are divided among all ranks.
 
-    A language model that becomes a classifier is still scored as a language model: its own output layer on
-    the trained body.
+    A language model that becomes a classifier is scored as a language model both times: after training, with
+    its original output layer on the trained body.
 
     Parameters
     ----------
     benchmarks : mapping of str to Benchmark
-        Not yet prepared.
+        Benchmarks, not yet prepared.
     lm : LanguageModel
-        As loaded.
+        Model as loaded.
     site : Site
-        Any that the model has; scores without an edit do not depend on it.
+        Any site of the model; scores without an edit do not depend on it.
     cache : Path
-        Where scores are kept.
+        Folder in which scores are cached.
 
     Returns
     -------
     list of Score
-        Empty on every rank but 0.
+        Scores on rank 0, empty on other ranks.
     """
     layout = lm.layout(site)
     before: list[Score] = []
@@ -51,20 +51,20 @@ def scores_before(benchmarks: Benchmarks, lm: LanguageModel, site: Site, cache: 
         log.info("before training: %s", name)
         benchmark.prepare(lm)
         scorer = Scorer(lm, layout, benchmark, ScoreCache(cache / "scores"))
-        own = {"lm": lm, "benchmark": benchmark}
+        parts = {"lm": lm, "benchmark": benchmark}
         before += (
-            ranks.run_on_leader(functools.partial(scorer.scores, no_edit(layout.n_neurons)), own.get) or []
+            ranks.run_on_leader(functools.partial(scorer.scores, no_edit(layout.n_neurons)), parts.get) or []
         )
     return before
 
 
 def require_unseen(benchmarks: Benchmarks, learnt: Texts) -> None:
-    """Nothing that is scored may be learnt.
+    """Refuse benchmarks whose texts are among the training texts.
 
     Raises
     ------
     TrainingError
-        If a text is on both sides.
+        If a benchmark and the training texts share a text.
     """
     for name, benchmark in benchmarks.items():
         if shared := learnt.text_digests & (benchmark.text_digests() or frozenset()):
@@ -81,24 +81,24 @@ def compare_after(
     before: Sequence[Score],
     after: Sequence[Score],
 ) -> BeforeAfter:
-    """Score a trained model, and compare it with what it was.
+    """Score a trained model and compare it with the model before training.
 
     Parameters
     ----------
     benchmarks : mapping of str to Benchmark
-        Prepared.
+        Prepared benchmarks.
     lm : LanguageModel
-        Its weights trained.
+        Model after training.
     others_before : sequence of Score
-        As ``scores_before`` gave them.
+        Result of ``scores_before``.
     before, after : sequence of Score
-        On the test part of the task itself.
+        Scores on the test part of the training task.
     """
     others: list[Score] = []
     for name, benchmark in benchmarks.items():
         log.info("after training: %s", name)
         others += benchmark.score(lm)
-    # a benchmark of the task's own name, as math of forgetting=corpora for dataset=math, is no other task
-    own = {score.task for score in after}
-    compared = [each for each in compare(others, others_before, {}) if each.score.task not in own]
+    # drop a benchmark of the same name as the task, such as math of forgetting=corpora for dataset=math
+    tasks = {score.task for score in after}
+    compared = [one for one in compare(others, others_before, {}) if one.score.task not in tasks]
     return BeforeAfter(compare(after, before, {}), compared)

@@ -1,4 +1,4 @@
-"""What a training run looked like, as a table over updates."""
+"""History of a training run as a table over updates."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,16 +11,16 @@ PREFIX = "eval_"
 
 
 def history_table(history: Sequence[Mapping[str, Any]], before: Sequence[Score], loss: str) -> pd.DataFrame:
-    """One row per update that was logged: training loss, learning rate, and ``dev_…`` where it was scored.
+    """Table with a row per logged update: training loss, learning rate, and ``dev_…`` if dev was scored.
 
     Parameters
     ----------
     history : sequence of mapping
-        ``TrainerState.log_history``.
+        ``TrainerState.log_history`` of the run.
     before : sequence of Score
-        On dev, of the model before its first update.
+        Scores on dev of the model before its first update.
     loss : str
-        Metric that is minimised.
+        Name of the metric that is minimised.
     """
     rows: dict[int, dict[str, float]] = {0: {"step": 0, "epoch": 0.0}}
     rows[0] |= {f"dev_{score.metric}": score.value for score in before}

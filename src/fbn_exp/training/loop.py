@@ -1,4 +1,4 @@
-"""The training loop: transformers' Trainer with exact evaluation and checkpoints of what moves."""
+"""Training loop: transformers' Trainer with exact evaluation, and checkpoints of trained parameters only."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -29,31 +29,31 @@ log = logging.getLogger(__name__)
 def fit(
     prepared: PreparedTask, config: TrainerConfig, folder: Path, callbacks: Sequence[TrainerCallback] = ()
 ) -> TrainerState:
-    """Train the parameters that require a gradient, and leave the model at its best on dev.
+    """Train the parameters that require a gradient, and load those of the best checkpoint on dev.
 
     Parameters
     ----------
     prepared : PreparedTask
-        Model, examples and the dev benchmark; the model is changed in place.
+        Model, examples and dev benchmark; the model is changed in place.
     config : TrainerConfig
-        How.
+        Settings of the loop.
     folder : Path
-        For checkpoints, of which the best and the last one are kept.
+        Folder of checkpoints, of which the best and the last are kept.
     callbacks : sequence of TrainerCallback
-        Told what happens.
+        Additional callbacks.
 
     Returns
     -------
     TrainerState
-        With ``log_history``, ``global_step`` and the best step.
+        State with ``log_history``, ``global_step`` and the best step.
 
     Raises
     ------
     TrainingError
-        If ``resume`` names no complete checkpoint, or one of other texts, of another model or choice of
+        If ``resume`` names no complete checkpoint, or one of other texts, another model or another choice of
         parameters.
     DiskError
-        If there is no room for a checkpoint; ``resume`` goes on from the last complete one.
+        If there is no room for a checkpoint; ``resume`` continues from the last complete one.
     """
     start = None if config.resume is None else last_checkpoint(Path(config.resume).expanduser())
     more: list[TrainerCallback] = [FindBest(start), EndExactly(), Progress(prepared.loss)]
@@ -65,19 +65,19 @@ def fit(
         loop.remove_callback(ProgressCallback)
         with disk_errors(folder):
             loop.train(resume_from_checkpoint=None if start is None else str(start))
-        # mixed precision wraps the forward pass, and stays unless asked to go
+        # mixed precision wraps the forward pass until it is unwrapped
         loop.accelerator.unwrap_model(prepared.lm.model, keep_fp32_wrapper=False)
     prepared.lm.model.eval()
     return loop.state
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """What the optimiser moves, by name."""
-    return {name: each for name, each in model.named_parameters() if each.requires_grad}
+    """Return the parameters that are trained, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def _half(prepared: PreparedTask, asked: Precision) -> bool:
-    """Whether the forward pass multiplies in bfloat16, over weights that stay in float32."""
+    """Return True if the forward pass runs in bfloat16 over float32 weights."""
     device, dtype = prepared.lm.device, prepared.lm.model.dtype
     if dtype != torch.float32:
         if asked is Precision.float32:
@@ -87,7 +87,7 @@ def _half(prepared: PreparedTask, asked: Precision) -> bool:
             )
         return False  # the weights themselves are in half precision
     on_gpu = device.type == "cuda"
-    # every processor can, many of them slowly
+    # every processor has bfloat16, many are slow at it
     able = not on_gpu or choose_dtype(Precision.auto, device) is torch.bfloat16
     if asked is Precision.bfloat16 and not able:
         log.warning("trainer.precision=bfloat16: this GPU has no bfloat16, float32 is taken")
@@ -129,7 +129,7 @@ def _arguments(prepared: PreparedTask, config: TrainerConfig, folder: Path) -> T
 
 
 class _Loop(Trainer):
-    """Evaluates by a benchmark, token by token exact; a checkpoint holds only what is trained."""
+    """Trainer that evaluates by a benchmark, exact per token; checkpoints hold only trained parameters."""
 
     def __init__(
         self, prepared: PreparedTask, arguments: TrainingArguments, callbacks: list[TrainerCallback]
@@ -140,34 +140,34 @@ class _Loop(Trainer):
             model=prepared.lm.model,
             args=arguments,
             train_dataset=examples,
-            eval_dataset=examples[:1],  # asked for, not used: see evaluate
+            eval_dataset=examples[:1],  # required by Trainer, but not used: see evaluate
             data_collator=prepared.collate,
             callbacks=callbacks,
         )
         if prepared.lm.labels is not None:
-            # a head takes the mean over its own texts: transformers, which sees that it accepts the number of
-            # items in an update and not that it ignores it, would add the means of all passes and ranks up
+            # a head returns the mean loss of its texts; it accepts the number of items in an update, but
+            # ignores it, so transformers would sum the means of all passes and ranks
             self.model_accepts_loss_kwargs = False
 
     @override
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         self.prepared.lm.model.eval()
         scores = self.prepared.dev.score(self.prepared.lm)
-        found = {f"{metric_key_prefix}_{score.metric}": score.value for score in scores}
-        # the majority rate of an accuracy, under the name that the other stages use
-        found |= {
+        metrics = {f"{metric_key_prefix}_{score.metric}": score.value for score in scores}
+        # the majority rate beside an accuracy, under the name that the other stages use
+        metrics |= {
             f"{metric_key_prefix}_{score.metric}/chance": score.chance
             for score in scores
             if score.chance is not None
         }
-        found[f"{metric_key_prefix}_loss"] = found[f"{metric_key_prefix}_{self.prepared.loss}"]
-        self.log(dict(found))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
-        return found
+        metrics[f"{metric_key_prefix}_loss"] = metrics[f"{metric_key_prefix}_{self.prepared.loss}"]
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     @override
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        # a run that had ended before it was resumed makes no further update
+        # a resumed run that had already ended makes no further update
         if not self.control.should_training_stop:
             super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
 
@@ -176,7 +176,7 @@ class _Loop(Trainer):
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         values = {
-            name: each.detach().contiguous() for name, each in trained_parameters(self._trained).items()
+            name: tensor.detach().contiguous() for name, tensor in trained_parameters(self._trained).items()
         }
         save_file(values, folder / TRAINED, metadata={"texts": self.prepared.texts.digest})
 
@@ -188,17 +188,17 @@ class _Loop(Trainer):
                 raise TrainingError(
                     f"{file} was trained on other texts: resume with the same dataset, model and task"
                 )
-        saved, own = load_file(file), trained_parameters(self._trained)
-        if {name: each.shape for name, each in saved.items()} != {
-            name: each.shape for name, each in own.items()
+        saved, trained = load_file(file), trained_parameters(self._trained)
+        if {name: parameter.shape for name, parameter in saved.items()} != {
+            name: parameter.shape for name, parameter in trained.items()
         }:
             raise TrainingError(
-                f"{file} holds {len(saved)} trained tensors, this run trains {len(own)}, or others: resume "
-                "with the same model, task, trainable and networks"
+                f"{file} holds {len(saved)} trained tensors, this run trains {len(trained)}, or others: "
+                "resume with the same model, task, trainable and networks"
             )
         with torch.no_grad():
-            for name, each in own.items():
-                each.copy_(saved[name])
+            for name, parameter in trained.items():
+                parameter.copy_(saved[name])
 
     @override
     def _load_best_model(self) -> None:

@@ -1,4 +1,4 @@
-"""Train some entries of a weight tensor and freeze the rest, to the bit."""
+"""Train some entries of a weight tensor and keep the others exactly as they are."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,23 +10,23 @@ from fbn_exp.core.errors import TrainingError
 from fbn_exp.models.neuron_weights import WeightSlice
 
 Finish = Callable[[], None]
-"""Makes a trained model an ordinary one again: what was split up or added is merged into its weights."""
+"""Function that merges what was split off or added for training back into the model's weights."""
 
 
 class PartlyTrainable(nn.Module):
-    """Puts trainable entries into a frozen tensor wherever the model reads it.
+    """Parametrization that inserts trainable entries into a frozen tensor.
 
-    An optimiser sees ``values`` alone: it holds no state for frozen entries, and neither weight decay nor
-    momentum reaches them.
+    The optimiser sees ``values`` alone: it holds no state for frozen entries, and neither weight decay nor
+    momentum changes them.
 
     Parameters
     ----------
     weight : Tensor
-        The tensor as it stands.
+        The original tensor.
     dimension : int
-        Along which entries are chosen.
+        Dimension along which entries are chosen.
     indices : Tensor of shape (n,), int64
-        The trainable entries.
+        Indices of the trainable entries.
     """
 
     indices: Tensor
@@ -38,15 +38,15 @@ class PartlyTrainable(nn.Module):
         self.values = nn.Parameter(weight.detach().index_select(dimension, self.indices).clone())
 
     def forward(self, frozen: Tensor) -> Tensor:
-        """Tensor of the same shape, with the trained values in their places."""
+        """Return the tensor with the trained values inserted."""
         return frozen.index_copy(self.dimension, self.indices, self.values)
 
 
 def train_only(model: nn.Module, slices: Sequence[WeightSlice]) -> Finish:
     """Freeze everything but the given entries."""
     model.requires_grad_(False)
-    for each in slices:
-        _split(model, each, each.indices)
+    for place in slices:
+        _split(model, place, place.indices)
     return lambda: _merge(model, slices)
 
 
@@ -54,14 +54,14 @@ def train_all_but(model: nn.Module, slices: Sequence[WeightSlice]) -> Finish:
     """Freeze the given entries and nothing else."""
     model.requires_grad_(True)
     split = []
-    for each in slices:
-        weight = model.get_submodule(each.module).get_parameter(each.name)
-        rest = torch.ones(weight.shape[each.dimension], dtype=torch.bool)
-        rest[each.indices] = False
+    for place in slices:
+        weight = model.get_submodule(place.module).get_parameter(place.name)
+        rest = torch.ones(weight.shape[place.dimension], dtype=torch.bool)
+        rest[place.indices] = False
         weight.requires_grad_(False)
         if rest.any():
-            _split(model, each, rest.nonzero()[:, 0])
-            split.append(each)
+            _split(model, place, rest.nonzero()[:, 0])
+            split.append(place)
     return lambda: _merge(model, split)
 
 
@@ -76,5 +76,5 @@ def _split(model: nn.Module, place: WeightSlice, indices: Tensor) -> None:
 
 
 def _merge(model: nn.Module, slices: Sequence[WeightSlice]) -> None:
-    for each in slices:
-        parametrize.remove_parametrizations(model.get_submodule(each.module), each.name)
+    for place in slices:
+        parametrize.remove_parametrizations(model.get_submodule(place.module), place.name)

@@ -1,4 +1,4 @@
-"""What a model is trained for: examples to learn from, and benchmarks on the other parts of the data."""
+"""Training tasks: examples to learn from, and benchmarks on the other parts of the data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -23,25 +23,25 @@ from fbn_exp.training.config import ClassificationTaskConfig, LanguageModelingTa
 Example = Mapping[str, Any]
 
 IGNORED = -100
-"""Label of a token that has no loss, as transformers has it."""
+"""Label that transformers excludes from the loss."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedTask:
-    """A task made ready for a model.
+    """A task prepared for a model.
 
     Attributes
     ----------
     lm : LanguageModel
-        What is trained; of a language model that becomes a classifier, its body under a new head.
+        Model that is trained; for classification, the body of the language model under a new head.
     texts : Texts
-        To learn from.
+        Training texts.
     examples : sequence of mapping
-        ``ids`` and, for classification, ``label`` of each text.
+        ``ids`` and, for classification, ``label`` of every text.
     dev, test : Benchmark
-        Prepared; dev decides when to stop and which checkpoint is kept.
+        Prepared benchmarks; dev decides when to stop and which checkpoint is kept.
     loss : str
-        Metric of the benchmarks that is minimised, in nats.
+        Name of the benchmarks' metric that is minimised, in nats.
     """
 
     lm: LanguageModel
@@ -52,7 +52,7 @@ class PreparedTask:
     loss: str
 
     def collate(self, examples: Sequence[Example]) -> dict[str, Tensor]:
-        """Batch of examples, padded on the right; padding has no loss."""
+        """Build a batch of examples, padded on the right; padding is excluded from the loss."""
         ids, mask = pad([each["ids"] for each in examples], self.lm.pad_id)
         if "label" in examples[0]:
             labels = torch.tensor([each["label"] for each in examples])
@@ -62,16 +62,16 @@ class PreparedTask:
 
 
 class Task(TaskConfig, ABC):
-    """What a model is trained for."""
+    """Task that a model is trained on."""
 
     @abstractmethod
     def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:
-        """Sample train, dev and test texts, and make the model ready.
+        """Sample train, dev and test texts, and prepare the model.
 
         Raises
         ------
         FbnError
-            If the texts or the model do not suit the task.
+            If the texts or the model are unsuitable for the task.
         """
 
     def _part(self, dataset: TextDataset, split: Split) -> TextDataset:
@@ -80,7 +80,7 @@ class Task(TaskConfig, ABC):
 
 
 class ClassificationTask(ClassificationTaskConfig, Task):
-    """Labels of texts, read by a head off each text's last token."""
+    """Classification of texts by a head on their last token."""
 
     @override
     def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:
@@ -118,7 +118,7 @@ class ClassificationTask(ClassificationTaskConfig, Task):
 
 
 class LanguageModelingTask(LanguageModelingTaskConfig, Task):
-    """The next token of each text."""
+    """Prediction of the next token."""
 
     @override
     def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:

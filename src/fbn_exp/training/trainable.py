@@ -1,4 +1,4 @@
-"""Which parameters of a model are trained."""
+"""Choice of the parameters of a model that are trained."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -30,25 +30,25 @@ ADAPTER = "default"
 
 
 class Trainable(ABC):
-    """A choice of parameters; a classification head is trained whatever the choice."""
+    """Choice of the parameters that are trained; a classification head is always trained."""
 
     needs_networks = False
     networks: Any = "all"
 
     def prepare(self, model: nn.Module, target: Target | None) -> Finish:
-        """Set ``requires_grad`` everywhere, splitting tensors that are trained in part.
+        """Set ``requires_grad`` of all parameters, splitting tensors that are trained in part.
 
         Parameters
         ----------
         model : nn.Module
-            What is trained, changed in place.
+            Model to train, changed in place.
         target : Target or None
-            Neurons of the networks, where ``needs_networks``.
+            Neurons of the networks; required if ``needs_networks``.
 
         Returns
         -------
         callable
-            Makes it an ordinary model again when training is over.
+            Merges what was split off or added, to be called after training.
         """
         finish = self._choose(model, target)
         for parameter in head_parameters(model) if _classifies(model) else ():
@@ -57,15 +57,15 @@ class Trainable(ABC):
 
     @abstractmethod
     def _choose(self, model: nn.Module, target: Target | None) -> Finish:
-        """As ``prepare``, of all but a classification head."""
+        """Prepare all parameters but those of a classification head."""
 
     @abstractmethod
     def describe(self) -> str:
-        """A few words for tables."""
+        """Describe the choice in a few words, for tables."""
 
 
 class TrainAll(TrainAllConfig, Trainable):
-    """Every parameter."""
+    """Train every parameter."""
 
     @override
     def _choose(self, model: nn.Module, target: Target | None) -> Finish:
@@ -78,7 +78,7 @@ class TrainAll(TrainAllConfig, Trainable):
 
 
 class _TrainPart(TrainPartConfig, Trainable):
-    """Weights by the neurons that they belong to."""
+    """Train weights by the neurons that they belong to."""
 
     needs_networks = True
 
@@ -100,7 +100,7 @@ class _TrainPart(TrainPartConfig, Trainable):
 
 
 class TrainInside(TrainInsideConfig, _TrainPart):
-    """Only the weights of the networks' neurons."""
+    """Train only the weights of the networks' neurons."""
 
     @override
     def _choose(self, model: nn.Module, target: Target | None) -> Finish:
@@ -113,7 +113,7 @@ class TrainInside(TrainInsideConfig, _TrainPart):
 
 
 class TrainOutside(TrainOutsideConfig, _TrainPart):
-    """Every parameter but the weights of the networks' neurons."""
+    """Train every parameter but the weights of the networks' neurons."""
 
     @override
     def _choose(self, model: nn.Module, target: Target | None) -> Finish:
@@ -126,7 +126,7 @@ class TrainOutside(TrainOutsideConfig, _TrainPart):
 
 
 class TrainLora(TrainLoraConfig, Trainable):
-    """Low-rank updates of every linear map in the blocks (Hu et al. 2022), merged in the end."""
+    """Train low-rank updates of every linear map in the blocks (Hu et al. 2022), merged at the end."""
 
     @override
     def _choose(self, model: nn.Module, target: Target | None) -> Finish:

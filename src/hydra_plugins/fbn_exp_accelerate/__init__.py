@@ -1,1 +1,1 @@
-"""Hydra launcher that gives each job of a sweep an ``accelerate launch`` of its own."""
+"""Hydra launcher that starts each job of a sweep by a separate ``accelerate launch``."""

@@ -1,4 +1,4 @@
-"""From the overrides of each job to its processes, and back to what Hydra wants to know of it."""
+"""Launch jobs: from the overrides of each job to its processes, and from its outcome to a ``JobReturn``."""
 
 import copy
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def launch(
     launcher: "AccelerateLauncher", job_overrides: Sequence[Sequence[str]], initial_job_idx: int
 ) -> list[JobReturn]:
-    """Resolve all jobs, run them, and tell Hydra's callbacks how each ended."""
+    """Resolve all jobs, run them, and report the outcome of each to Hydra's callbacks."""
     setup_globals()
     hydra = launcher.config.hydra
     configure_log(hydra.hydra_logging, hydra.verbose)
@@ -40,7 +40,7 @@ def launch(
     returns: dict[int, JobReturn] = {}
 
     def ended(place: int, outcome: Outcome) -> None:
-        # at once, so that a later interruption leaves it known why this job failed
+        # at once, so that the reason of a failure is recorded even if the sweep is interrupted later
         with as_hydra_config(configs[place]):
             returns[place] = _job_return(configs[place], outcome)
             launcher.hydra_context.callbacks.on_job_end(config=configs[place], job_return=returns[place])
@@ -58,19 +58,19 @@ def _sweep_config(launcher: "AccelerateLauncher", overrides: Sequence[str], numb
 
 
 def _prepared(launcher: "AccelerateLauncher", config: DictConfig) -> Job:
-    """Write what Hydra leaves in a job's folder, and the resolved job that its processes read."""
+    """Write the files that Hydra puts into a job's folder, and the resolved job that its processes read."""
     with as_hydra_config(config):
         folder = Path(os.path.abspath(os.path.join(config.hydra.sweep.dir, config.hydra.sweep.subdir)))  # noqa: PTH100, PTH118
     with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = str(folder)
     with as_hydra_config(config):
-        task, own = _parts(config)
+        task, hydra = _parts(config)
         about = folder / str(config.hydra.output_subdir or ".hydra")
         about.mkdir(parents=True, exist_ok=True)
         overrides = OmegaConf.to_yaml(config.hydra.overrides.task)
         for name, text in (
             ("config", OmegaConf.to_yaml(task)),
-            ("hydra", OmegaConf.to_yaml(own)),
+            ("hydra", OmegaConf.to_yaml(hydra)),
             ("overrides", overrides),
         ):
             (about / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -79,20 +79,20 @@ def _prepared(launcher: "AccelerateLauncher", config: DictConfig) -> Job:
 
 
 def _parts(config: DictConfig) -> tuple[DictConfig, DictConfig]:
-    """Config of the task, and Hydra's own."""
+    """Split a config into that of the task and that of Hydra."""
     task = copy.deepcopy(config)
     with read_write(task), open_dict(task):
         del task["hydra"]
-    own = OmegaConf.masked_copy(config, ["hydra"])
-    return task, own
+    hydra = OmegaConf.masked_copy(config, ["hydra"])
+    return task, hydra
 
 
 def _job_return(config: DictConfig, outcome: Outcome) -> JobReturn:
-    task, own = _parts(config)
+    task, hydra = _parts(config)
     made = JobReturn(
         overrides=list(config.hydra.overrides.task),
         cfg=task,
-        hydra_cfg=own,
+        hydra_cfg=hydra,
         working_dir=str(Path.cwd()),
         task_name=str(config.hydra.job.name),
     )

@@ -1,4 +1,4 @@
-"""What Hydra finds: the launcher's name and its class; everything heavy is in ``_core``."""
+"""Launcher that Hydra discovers; heavy imports are left to ``_core``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class AccelerateLauncherConfig:
-    """The settings themselves are in the config group ``launch``."""
+    """Entry in Hydra's config store; the settings are in the config group ``launch``."""
 
     _target_: str = "hydra_plugins.fbn_exp_accelerate.accelerate_launcher.AccelerateLauncher"
 
@@ -23,16 +23,16 @@ ConfigStore.instance().store(
 
 
 class AccelerateLauncher(Launcher):
-    """Resolves each job once, writes it into the job's folder, and starts its processes."""
+    """Launcher that resolves each job once, writes it into the job's folder, and starts its processes."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what ``launch`` needs."""
+        """Keep the context, the task function and the config for ``launch``."""
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run all jobs, ``launch.jobs_at_once`` side by side; one that fails leaves the others alone."""
+        """Run all jobs, ``launch.jobs_at_once`` at a time; a failed job does not stop the others."""
         from hydra_plugins.fbn_exp_accelerate import _core
 
         return _core.launch(self, job_overrides, initial_job_idx)

@@ -8,7 +8,7 @@ import pytest
 
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.published import CAPTIONS, LESION, PUBLISHED
-from fbn_exp.experiments.paper.tables import found_table, markdown, number, shown
+from fbn_exp.experiments.paper.tables import markdown, number, readable_table, results_table
 from fbn_exp.experiments.paper.write import TITLES, write_paper
 from fbn_exp.interventions.config import ControlKind
 
@@ -43,7 +43,7 @@ def score(task="grammar", metric="acc", delta=-0.3, half=0.1, controls=0.8, base
 
 
 def found(*rows, kind=PaperTable.lesion):
-    return found_table(kind, pd.DataFrame(), pd.DataFrame(list(rows)), {})
+    return results_table(kind, pd.DataFrame(), pd.DataFrame(list(rows)), {})
 
 
 def narrow(text):
@@ -83,8 +83,8 @@ def test_without_controls_nothing_is_beyond_them():
 def test_a_control_that_was_not_drawn_is_empty_and_has_no_column_to_read():
     table = found(score())
     assert table["control_share"].isna().all()
-    assert "share at random" not in shown(PaperTable.lesion, table)
-    assert "random" in shown(PaperTable.lesion, table)
+    assert "share at random" not in readable_table(PaperTable.lesion, table)
+    assert "random" in readable_table(PaperTable.lesion, table)
 
 
 def test_metrics_that_no_reader_looks_at_are_left_out():
@@ -105,7 +105,7 @@ def test_counts_of_templates_are_read_from_the_tables_of_the_jobs():
     }
     failed = dict.fromkeys(job, float("nan")) | {"job": 4, "override/dataset": "math"}
     jobs, templates = pd.DataFrame([job, failed]), {"3": pd.DataFrame({"count": [25.0, 5.0]})}
-    (row,) = found_table(PaperTable.consistency, jobs, pd.DataFrame(), templates).to_dict("records")
+    (row,) = results_table(PaperTable.consistency, jobs, pd.DataFrame(), templates).to_dict("records")
     assert (row["corpus"], row["templates"], row["matches"], row["counts"]) == ("news", 2, 30, "25 5")
     assert (row["smallest"], row["largest"], row["individual"]) == (5, 25, 100)
 

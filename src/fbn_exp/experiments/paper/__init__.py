@@ -1,1 +1,1 @@
-"""The experiments of the paper (arXiv 2502.20408): tables and pictures beside its own numbers."""
+"""Experiments of the paper (arXiv 2502.20408): tables and figures beside the published numbers."""

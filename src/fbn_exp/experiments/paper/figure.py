@@ -1,4 +1,4 @@
-"""One picture per table: results beside their controls, the paper's own figures in a panel of their own."""
+"""One figure per table: results beside their controls, the published numbers in a separate panel."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -22,18 +22,18 @@ CONTROL_LABELS = {
     ControlKind.activation: "nearest in activity",
     ControlKind.share: "a share of all, at random",
 }
-# GPT-2 on AGNews, before anything is done to it
+# accuracy of GPT-2 on AGNews without an intervention
 PAPER_UNTOUCHED = 0.8614
 COLUMNS = 4
-# inches: room for the legend
+# inches; the legend needs this width
 NARROWEST = 7.0
 
 
-def draw(kind: PaperTable, found: pd.DataFrame) -> Figure:
-    """Picture of a table that ``found_table`` made, which must not be empty."""
+def draw(kind: PaperTable, table: pd.DataFrame) -> Figure:
+    """Draw a table of ``results_table``, which must not be empty."""
     if kind is PaperTable.consistency:
-        return _consistency(found)
-    panels = _panels(kind, found)
+        return _consistency(table)
+    panels = _panels(kind, table)
     paper = {
         PaperTable.lesion: _paper_lesion,
         PaperTable.lesion_single: _paper_single,
@@ -67,18 +67,18 @@ def draw(kind: PaperTable, found: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panels(kind: PaperTable, found: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Results that share an axis: of one metric; of one task, where there are many networks in each."""
-    if kind is PaperTable.lesion_single and found["task"].nunique() > 1:
+def _panels(kind: PaperTable, table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Group results by panel: one per metric, or one per task and metric for lesions of single networks."""
+    if kind is PaperTable.lesion_single and table["task"].nunique() > 1:
         return [
             (f"{short_name(task)}: {str(metric).replace('_', ' ')}", rows)
-            for (task, metric), rows in found.groupby(["task", "metric"], sort=False)
+            for (task, metric), rows in table.groupby(["task", "metric"], sort=False)
         ]
-    return [(str(metric).replace("_", " "), rows) for metric, rows in found.groupby("metric", sort=False)]
+    return [(str(metric).replace("_", " "), rows) for metric, rows in table.groupby("metric", sort=False)]
 
 
 def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> None:
-    """A line per result: its value with interval, the range of each kind of control above and below it."""
+    """Draw each result with its interval, and the range of each kind of control above and below it."""
     places = np.arange(len(rows))
     drawn = [each for each in ControlKind if rows[f"control_{each.value}_low"].notna().any()]
     offsets = np.linspace(-0.28, 0.28, len(drawn)) if len(drawn) > 1 else [0.2] * len(drawn)
@@ -95,7 +95,7 @@ def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> Non
             alpha=0.6,
             label=f"controls: {CONTROL_LABELS[control]}",
         )
-        # a range of one value has no length
+        # a range of a single value has no length
         axes.plot((low + high) / 2, places + offset, "|", ms=6, color=CONTROL_COLOURS[control.value])
     value = rows["value"].to_numpy(dtype=float)
     errors = np.abs(np.stack([value - rows["low"], rows["high"] - value]).astype(float))
@@ -164,11 +164,11 @@ def _paper_panel(axes: Axes, label: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
-def _consistency(found: pd.DataFrame) -> Figure:
-    """Counts of each template by corpus, beside the larger chance level per template."""
-    figure = Figure(figsize=(max(NARROWEST, 1.6 + 1.9 * len(found)), 3.8), layout="constrained")
+def _consistency(table: pd.DataFrame) -> Figure:
+    """Draw the counts of each template by corpus, beside the larger chance level per template."""
+    figure = Figure(figsize=(max(NARROWEST, 1.6 + 1.9 * len(table)), 3.8), layout="constrained")
     axes = figure.subplots()
-    for place, row in enumerate(found.to_dict("records")):
+    for place, row in enumerate(table.to_dict("records")):
         counts = [int(each) for each in str(row["counts"]).split()]
         spread = np.linspace(-0.3, 0.3, len(counts)) if len(counts) > 1 else [0.0]
         axes.bar(
@@ -185,8 +185,8 @@ def _consistency(found: pd.DataFrame) -> Figure:
     axes.axhline(
         int(largest), color="tab:gray", ls=":", lw=1, label="the paper, GPT-2: largest of any template"
     )
-    names = [f"{row['corpus']}\nof {row['individual']:,}" for row in found.to_dict("records")]
-    axes.set_xticks(range(len(found)), names)
+    names = [f"{row['corpus']}\nof {row['individual']:,}" for row in table.to_dict("records")]
+    axes.set_xticks(range(len(table)), names)
     axes.set_ylabel("individual networks with IoU > .2")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)

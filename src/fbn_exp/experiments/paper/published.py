@@ -1,14 +1,14 @@
-"""What the paper itself found: arXiv 2502.20408, version 1.
+"""Numbers published in the paper: arXiv 2502.20408, version 1.
 
-Its later abstract says that amplifying networks enhances performance; factors and figures of that were not
-found in any readable source, so none are given here.
+The abstract of a later version says that amplifying networks enhances performance; no readable source gives
+the factors or scores, so none are listed here.
 """
 
 import pandas as pd
 
 from fbn_exp.experiments.config import PaperTable
 
-# GPT-2, fine-tuned for each task: accuracy (F1 for SQuAD); untouched, 15% of neurons at random, ten networks
+# GPT-2, fine-tuned for each task, accuracy (F1 for SQuAD): no lesion, 15% of neurons at random, ten networks
 LESION = pd.DataFrame(
     [
         ("CoLA", 0.7776, 0.7383, 0.5772),

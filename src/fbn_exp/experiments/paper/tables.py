@@ -1,4 +1,4 @@
-"""What a sweep found, in the form of the paper's tables: a line per result, with controls and intervals."""
+"""Results of a sweep in the form of the paper's tables: a row per result, with controls and intervals."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -9,22 +9,22 @@ import pandas as pd
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.interventions.config import ControlKind
 
-# metrics that a reader looks at, of those that benchmarks give
+# the benchmarks' metrics that the tables show
 SHOWN = ("acc", "balanced_acc", "f1", "exact_match", "nats_per_token", "distinct_2", "repetition")
 SAME_SIZE = (ControlKind.random, ControlKind.per_block, ControlKind.activation)
 COMPONENTS = "override/method.n_components"
 CORPUS = "override/dataset"
 
 
-def found_table(
+def results_table(
     kind: PaperTable, jobs: pd.DataFrame, scores: pd.DataFrame, templates: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Tidy table of what a sweep found, empty where no job of the kind has finished.
+    """Tidy table of a sweep's results, empty if no job of this kind has finished.
 
     Parameters
     ----------
     kind : PaperTable
-        Which table of the paper.
+        Table of the paper that the sweep repeats.
     jobs : DataFrame
         One row per job: overrides and flat metrics.
     scores : DataFrame
@@ -38,32 +38,32 @@ def found_table(
 
 
 def _scored(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per task, metric and choice of networks; intervals are of the value, not of the difference."""
+    """One row per task, metric and choice of networks; intervals are of the score, not of its change."""
     if scores.empty:
         return pd.DataFrame()
     rows = scores[scores["metric"].isin(SHOWN) & (scores["intervention"] != "none")].reset_index(drop=True)
     sign = np.where(rows["higher_is_better"], 1.0, -1.0)
-    found = rows[["job", "task", "metric", "networks", "neurons", "factor", "n", "chance", "value"]].copy()
+    table = rows[["job", "task", "metric", "networks", "neurons", "factor", "n", "chance", "value"]].copy()
     if COMPONENTS in rows and rows[COMPONENTS].notna().any():
-        found["components"] = pd.to_numeric(rows[COMPONENTS]).astype("Int64")
-    found["untouched"] = rows["baseline"]
-    found["p_value"] = rows["p_value"]
-    found["activity_ratio"] = rows["activity_ratio"]
-    found["low"] = rows["baseline"] + rows["ci_low"]
-    found["high"] = rows["baseline"] + rows["ci_high"]
+        table["components"] = pd.to_numeric(rows[COMPONENTS]).astype("Int64")
+    table["untouched"] = rows["baseline"]
+    table["p_value"] = rows["p_value"]
+    table["activity_ratio"] = rows["activity_ratio"]
+    table["low"] = rows["baseline"] + rows["ci_low"]
+    table["high"] = rows["baseline"] + rows["ci_high"]
     for control in ControlKind:
         for side in ("", "_low", "_high"):
             name = f"control_{control.value}{side}"
-            found[name] = rows.get(name, np.nan)
+            table[name] = rows.get(name, np.nan)
     ranks = np.stack([rows[f"rank_{control.value}"].to_numpy(dtype=float) for control in SAME_SIZE])
     better, worse = sign * rows["delta"] > 0, sign * rows["delta"] < 0
     clear = np.sign(rows["ci_low"]) * np.sign(rows["ci_high"]) > 0
-    # NaN compares as neither
-    found["harms"] = worse & clear
-    found["helps"] = better & clear
-    found["below_controls"] = (ranks == 0).all(axis=0)
-    found["above_controls"] = (ranks == 1).all(axis=0)
-    return found
+    # NaN counts as neither harm nor help
+    table["harms"] = worse & clear
+    table["helps"] = better & clear
+    table["below_controls"] = (ranks == 0).all(axis=0)
+    table["above_controls"] = (ranks == 1).all(axis=0)
+    return table
 
 
 def _consistency(jobs: pd.DataFrame, templates: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -91,16 +91,16 @@ def _consistency(jobs: pd.DataFrame, templates: Mapping[str, pd.DataFrame]) -> p
     )
 
 
-def shown(kind: PaperTable, found: pd.DataFrame) -> pd.DataFrame:
-    """The table as it is read: numbers as text, ranges in one cell."""
+def readable_table(kind: PaperTable, results: pd.DataFrame) -> pd.DataFrame:
+    """Format a results table for reading: numbers as text, ranges in one cell."""
     if kind is PaperTable.consistency:
-        return _shown_consistency(found)
-    rows = [_shown_row(kind, row) for row in found.to_dict("records")]
+        return _readable_consistency(results)
+    rows = [_readable_row(kind, row) for row in results.to_dict("records")]
     table = pd.DataFrame(rows).dropna(axis=1, how="all")
     return table.loc[:, [name for name in table if not (table[name] == "–").all()]]
 
 
-def _shown_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, object]:
+def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, object]:
     verdicts = {
         PaperTable.preservation: "beyond every control" if row["above_controls"] else "no",
         PaperTable.amplification: _gain(row),
@@ -124,7 +124,7 @@ def _shown_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, objec
         "activation": "nearest in activity",
     }
     for control, name in names.items():
-        cells[name] = between(row[f"control_{control}_low"], row[f"control_{control}_high"])
+        cells[name] = value_range(row[f"control_{control}_low"], row[f"control_{control}_high"])
     cells["their activity"] = "–" if np.isnan(row["activity_ratio"]) else f"{row['activity_ratio']:.0%}"
     cells["p"] = p_value(row["p_value"])
     verdict = {PaperTable.preservation: "keeps more than every control", PaperTable.amplification: "gain"}
@@ -138,55 +138,55 @@ def _gain(row: Mapping[Hashable, Any]) -> str:
     return "harm" if row["harms"] else "no"
 
 
-def _shown_consistency(found: pd.DataFrame) -> pd.DataFrame:
+def _readable_consistency(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "corpus": found["corpus"],
-            "pairs": [f"{a * b:,}" for a, b in zip(found["templates"], found["individual"], strict=True)],
-            "matches": [f"{each:,}" for each in found["matches"]],
-            "by chance: masks": [number(each) for each in found["chance_masks"]],
-            "by chance: shifted signals": [number(each) for each in found["chance_shift"]],
-            "p": [number(each) for each in found["p_value"]],
-            "count of each template": found["counts"],
+            "corpus": table["corpus"],
+            "pairs": [f"{a * b:,}" for a, b in zip(table["templates"], table["individual"], strict=True)],
+            "matches": [f"{each:,}" for each in table["matches"]],
+            "by chance: masks": [number(each) for each in table["chance_masks"]],
+            "by chance: shifted signals": [number(each) for each in table["chance_shift"]],
+            "p": [number(each) for each in table["p_value"]],
+            "count of each template": table["counts"],
             "templates above chance": [
                 f"{above} of {all_}"
-                for above, all_ in zip(found["above_chance"], found["templates"], strict=True)
+                for above, all_ in zip(table["above_chance"], table["templates"], strict=True)
             ],
             "individual networks that match any": [
-                f"{a:,} of {b:,}" for a, b in zip(found["recurring"], found["individual"], strict=True)
+                f"{a:,} of {b:,}" for a, b in zip(table["recurring"], table["individual"], strict=True)
             ],
         }
     )
 
 
 def short_name(task: object) -> str:
-    """Name of a task without that of its benchmark."""
+    """Name of a task without the prefix of its benchmark."""
     return str(task).removeprefix("fbn_").removeprefix("classification_")
 
 
 def number(value: object) -> str:
-    """A number with as many digits as are read, no minus before a zero, ``–`` for none."""
-    found = float(value)  # type: ignore[arg-type]
-    if np.isnan(found):
+    """Format a number for reading: three digits, no minus before a zero, ``–`` for NaN."""
+    real = float(value)  # type: ignore[arg-type]
+    if np.isnan(real):
         return "–"
-    return f"{found:z.3f}" if abs(found) < 10 else f"{found:,.1f}"
+    return f"{real:z.3f}" if abs(real) < 10 else f"{real:,.1f}"
 
 
 def p_value(value: float) -> str:
-    """A p value with as many digits as are read, ``–`` for none."""
+    """Format a p value for reading, ``–`` for NaN."""
     return "–" if np.isnan(value) else "< .001" if value < 0.001 else f"{value:.3f}"
 
 
-def between(low: object, high: object) -> str:
-    """Lowest … highest of the draws of a control."""
+def value_range(low: object, high: object) -> str:
+    """Format the range of a control's draws: lowest … highest."""
     bounds = number(low), number(high)
     return bounds[0] if bounds[0] == bounds[1] else " … ".join(bounds)
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A GitHub table, numbers to the right."""
+    """Format a table as GitHub markdown, numbers aligned to the right."""
     words = [bool(table[name].map(_is_words).any()) for name in table]
-    # without rows tabulate aligns nothing
+    # tabulate cannot align the columns of a table without rows
     aligned: dict[str, Any] = (
         {} if table.empty else {"colalign": ["left" if each else "right" for each in words]}
     )
