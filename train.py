@@ -1,4 +1,4 @@
-"""Fine-tune a model, whole or only inside its networks: python train.py model=smollm2 task=classification."""
+"""Fine-tune a model, all of it or only its networks: python train.py model=smollm2 task=classification."""
 
 from fbn_exp.stages.scripts.train import main
 

@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def lesioned(n_neurons: int) -> torch.Tensor:
-    """2% of the neurons, anywhere, are 0."""
+    """Draw scales that set a random 2% of the neurons to 0."""
     scale = torch.ones(n_neurons)
     scale[torch.randperm(n_neurons, generator=torch.Generator().manual_seed(0))[: n_neurons // 50]] = 0
     return scale

@@ -1,11 +1,11 @@
-"""Decomposition of real signals into 64 networks, against what else there is; one start each, in turn.
+"""Decomposition of real signals into 64 networks, compared with other software; one start each, in turn.
 
 python perf/decomposition.py [--rounds 3] [--authors 1]
 
-Peak memory is what a side adds to the signals. Round r of every side starts from seed r; quality is that of
-the round with the largest negentropy, among as many rounds of ours as the other side ran. The slow sides run
-fewer: ``--authors`` for FastICA on the raw signals, once for the exact subspace; the time of each of their
-runs is compared with every run of ours.
+Peak memory is the memory used beyond the signals. Round r of every method starts from seed r; quality is that
+of the round with the largest negentropy, among as many rounds of ours as the other method ran. Slow methods
+run fewer rounds: ``--authors`` for FastICA on the raw signals, one for the exact subspace; the time of each
+of their runs is compared with every run of ours.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Fit = Callable[[Tensor, int], Tensor]
 
 @dataclass
 class Side:
-    """What one side took and reached."""
+    """Costs and results of one of the compared methods."""
 
     costs: list[Cost] = field(default_factory=list)
     negentropies: list[float] = field(default_factory=list)
@@ -41,14 +41,14 @@ class Side:
     sources: list[Tensor] = field(default_factory=list)
 
     def best(self, rounds: int) -> tuple[float, Tensor]:
-        """Largest negentropy of the first rounds, and the sources (K, T) that have it."""
+        """Return the largest negentropy of the first rounds, and the sources (K, T) that reach it."""
         first = self.negentropies[:rounds]
         return max(first), self.sources[first.index(max(first))]
 
     def run(self, fit: Fit, signals: Tensor, seed: int) -> None:
-        """One more round."""
+        """Run another round."""
         with peaked(self.peaks), timed(self.costs), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of iterations that end before the tolerance is met
+            warnings.simplefilter("ignore")  # iterations that end before convergence
             sources = fit(signals, seed).double()
         sources -= sources.mean(dim=1, keepdim=True)
         sources /= sources.square().mean(dim=1, keepdim=True).sqrt()
@@ -104,7 +104,7 @@ def with_icalens(signals: Tensor, seed: int) -> Tensor:
 
 
 def cosine(sources: Tensor, exact: Tensor) -> float:
-    """Smallest cosine between what sources (K, T) span and the exact subspace (T, K)."""
+    """Smallest cosine between the span of sources (K, T) and the exact subspace (T, K)."""
     return float(torch.linalg.svdvals(exact.T @ torch.linalg.qr(sources.T).Q).min())
 
 
@@ -128,7 +128,7 @@ def compare(what: str, own: Side, other: Side, target: str, exact: Tensor | None
 
 
 def exact_scores(signals: Tensor) -> Tensor:
-    """Leading left singular vectors of the centred signals, from the T × T Gram matrix in float64."""
+    """Compute leading left singular vectors of the centred signals, by the T × T Gram matrix in float64."""
     gram = torch.zeros(len(signals), len(signals), dtype=torch.float64)
     for columns in signals.split(1_728, dim=1):
         centred = columns.double()
@@ -140,7 +140,7 @@ def exact_scores(signals: Tensor) -> Tensor:
 
 
 def products(signals: Tensor) -> None:
-    """The matrix products of the range finder alone."""
+    """Run only the matrix products of the range finder."""
     space = KrylovSpace.of(K)
     right = torch.randn(signals.shape[1], space.block)
     left = torch.randn(signals.shape[0], space.block)
@@ -150,7 +150,7 @@ def products(signals: Tensor) -> None:
 
 
 def subspace_rows(signals: Tensor, rounds: int) -> tuple[list[Row], Tensor]:
-    """Rows about the range finder, and the exact subspace (T, K)."""
+    """Measure the range finder; return its rows and the exact subspace (T, K)."""
     exact, finder, passes, cosines = [], [], [], []
     exact_peak, peaks, pass_peaks = [], [], []
     with peaked(exact_peak), timed(exact):
@@ -181,7 +181,7 @@ def subspace_rows(signals: Tensor, rounds: int) -> tuple[list[Row], Tensor]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Another way to decompose, beside ours on the same values."""
+    """Comparison of another method with ours on the same values."""
 
     name: str
     own: Fit
@@ -192,7 +192,7 @@ class Comparison:
     whole: bool = True
 
     def run(self, sides: dict[str, Side], seed: int) -> None:
-        """One round of both; of ours, unless another comparison on the same values ran it."""
+        """Run a round of both; ours only if no other comparison on the same values ran it."""
         for name, fit in ((self.own_name, self.own), (self.name, self.other)):
             side = sides.setdefault(name, Side())
             if seed < self.rounds and len(side.costs) <= seed:
@@ -201,11 +201,11 @@ class Comparison:
 
     @property
     def own_name(self) -> str:
-        """Key of our side, the same for all comparisons with the same one."""
+        """Key of our method, shared by comparisons on the same values."""
         return f"ours, {self.own.__name__} of {tuple(self.values.shape)}"
 
     def row(self, sides: dict[str, Side], exact: Tensor) -> Row:
-        """What was found."""
+        """Build the row of results."""
         return compare(
             self.name, sides[self.own_name], sides[self.name], self.target, exact if self.whole else None
         )
@@ -243,7 +243,7 @@ def main() -> None:
             comparison.run(sides, seed)
     *others, last = plan
     save("decomposition", rows + [each.row(sides, exact) for each in others if each.rounds > 0])
-    if last.rounds > 0:  # in a file of its own, as it takes minutes and is left out at times
+    if last.rounds > 0:  # in a separate file, as it takes minutes and may be left out
         save("decomposition_authors", [last.row(sides, exact)])
 
 

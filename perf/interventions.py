@@ -1,4 +1,4 @@
-"""A forward pass and greedy generation, intervened on and untouched, in turn.
+"""Cost of interventions: forward pass and greedy generation, with and without one, in turn.
 
 python perf/interventions.py [rounds]
 """
@@ -41,7 +41,7 @@ def main() -> None:
         intervened: list[Cost] = []
         peaks: tuple[list[float], list[float]] = ([], [])
         for each in range(rounds):
-            # the order turns, so that neither side is always second
+            # alternate the order, so that neither variant is always second
             for edited in (False, True) if each % 2 == 0 else (True, False):
                 if edited:
                     with peaked(peaks[1]), applied(lm.model, layout, lesion), timed(intervened):

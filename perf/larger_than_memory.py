@@ -1,10 +1,10 @@
-"""100,000 tokens × 17,280 neurons (6.9 GB) from disk, in bounded memory, against the small case in memory.
+"""Decompose 100,000 tokens × 17,280 neurons (6.9 GB) from disk in bounded memory, beside 10,000 in memory.
 
 python perf/larger_than_memory.py [tokens] [--text]
 
-By default the large signals are copies of the 10,000 real rows, each with noise of its own, written into a
-mapped file; recording to disk is compared with recording to memory on 2,000 tokens. ``--text`` instead runs
-the model over that many tokens of text.
+By default the large signals are copies of the 10,000 real rows with independent noise, written into a mapped
+file; recording to disk is compared with recording to memory on 2,000 tokens. ``--text`` instead runs the
+model over that many tokens of text.
 """
 
 import argparse
@@ -31,13 +31,13 @@ K = 64
 
 
 def fit(signals: Tensor, into: list[Cost]) -> Tensor:
-    """Time courses of the networks, (K, T)."""
+    """Decompose signals; return the time courses of the networks, (K, T)."""
     with timed(into):
         return FastICA(K, restarts=1).fit(signals).time_courses_.T
 
 
 def agreement(mapped: Tensor, kept: Tensor) -> str:
-    """How far networks from disk are those from memory."""
+    """Describe the agreement of networks from disk with those from memory."""
     smallest = matched(fit(mapped, []), fit(kept, [])).min()
     return f"networks of {len(kept):,} tokens from disk and from memory: smallest matched |r| {smallest:.5f}"
 
@@ -54,7 +54,7 @@ def decomposed(n_tokens: int) -> Row:
     with tempfile.TemporaryDirectory(dir=Path("outputs/perf")) as folder:
         file = Path(folder) / "signals.f32"
         large = map_file(file, (n_tokens, small.shape[1]))
-        file.unlink()  # without a name it takes no room after this process, however that ends
+        file.unlink()  # an unlinked file is freed when this process ends
         for copy in large.split(len(small)):
             for target, source in zip(row_chunks(copy), row_chunks(small[: len(copy)]), strict=True):
                 torch.randn(target.shape, generator=generator, out=target)
@@ -86,7 +86,7 @@ def recording(lm: LanguageModel, wanted: Texts, storage: Storage) -> Iterator[Te
 
 
 def record(lm: LanguageModel, wanted: Texts, storage: Storage, networks: bool) -> tuple[Cost, float]:
-    """Cost of recording, and of decomposing where networks are wanted; peak over the model in GiB."""
+    """Measure the cost of recording and, if wanted, of decomposing; peak memory beyond the model in GiB."""
     costs: list[Cost] = []
     peaks: list[float] = []
     with peaked(peaks), timed(costs), recording(lm, wanted, storage) as values:

@@ -1,4 +1,4 @@
-"""What every comparison shares: paired costs, memory, the signals that all are run on, the results' table."""
+"""Tools shared by all measurements: paired costs, memory, signals, and the table of results."""
 
 import json
 import platform
@@ -37,7 +37,7 @@ N_TOKENS = 10_000
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one run, by the clock on the wall and of all processors together."""
+    """Wall-clock seconds and processor seconds of a run."""
 
     wall: float
     processor: float
@@ -45,7 +45,7 @@ class Cost:
 
 @contextmanager
 def timed(into: list[Cost]) -> Iterator[None]:
-    """Append the cost of what runs in the context."""
+    """Append the cost of the code in the context."""
     wall, processor = time.perf_counter(), time.process_time()
     yield
     into.append(Cost(time.perf_counter() - wall, time.process_time() - processor))
@@ -53,7 +53,7 @@ def timed(into: list[Cost]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median over rounds of one cost over another, paired by round."""
+    """Median over rounds of the ratio of two costs, paired by round."""
 
     wall: float
     processor: float
@@ -63,7 +63,7 @@ class Ratio:
 
 
 def ratio(over: list[Cost], under: list[Cost]) -> Ratio:
-    """Cost ``over`` / ``under``; a side that ran once is compared with each run of the other."""
+    """Return the ratio ``over`` / ``under``; a single run is compared with each run of the other side."""
     rounds = max(len(over), len(under))
     if len(over) == 1:
         over = over * rounds
@@ -78,7 +78,7 @@ def ratio(over: list[Cost], under: list[Cost]) -> Ratio:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of ``RESULTS.md``."""
+    """Row of ``RESULTS.md``."""
 
     what: str
     found: str
@@ -88,7 +88,7 @@ class Row:
 
 
 def save(script: str, rows: list[Row], file: Path | None = None) -> None:
-    """Keep the rows of a script for ``perf/run.py``, and print them."""
+    """Write the rows of a script for ``perf/run.py``, and print them."""
     file = file or ROWS / f"{script}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     content = {"where": where(), "date": date.today().isoformat(), "rows": [asdict(row) for row in rows]}
@@ -104,12 +104,12 @@ def median(costs: list[Cost]) -> Cost:
 
 
 def reset_peak() -> None:
-    """Start a new peak of this process's resident memory."""
+    """Reset the peak of this process's resident memory."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_gib() -> float:
-    """Largest resident memory of this process since ``reset_peak``, mapped files' pages included."""
+    """Peak of this process's resident memory since ``reset_peak``, pages of mapped files included."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 2**20
@@ -118,7 +118,7 @@ def peak_gib() -> float:
 
 @contextmanager
 def peaked(into: list[float]) -> Iterator[None]:
-    """Append the GiB of resident memory that what runs in the context adds to what was there before."""
+    """Append the GiB of resident memory that the code in the context adds at its peak."""
     reset_peak()
     before = peak_gib()
     yield
@@ -126,7 +126,7 @@ def peaked(into: list[float]) -> Iterator[None]:
 
 
 def matched(sources: Tensor, others: Tensor) -> NDArray[np.float64]:
-    """|r| of each source (K, T) of unit variance with the one of the other side that matches it best."""
+    """Return |r| of each source (K, T) of unit variance with its best match among the others."""
     return matching.matched(np.abs((sources @ others.T / sources.shape[1]).numpy()))
 
 
@@ -139,7 +139,7 @@ def texts(lm: LanguageModel, n_texts: int, split: Split = Split.train) -> Texts:
 
 
 def bare(lm: LanguageModel, texts: Texts, batch_tokens: int) -> None:
-    """The forward pass alone, without the language-model head."""
+    """Run only the forward pass, without the language-model head."""
     with torch.inference_mode():
         for batch in length_batches(texts.lengths, batch_tokens):
             ids, mask = pad([texts.ids[text] for text in batch], lm.pad_id)
@@ -149,7 +149,7 @@ def bare(lm: LanguageModel, texts: Texts, batch_tokens: int) -> None:
 
 
 def smollm2_signals() -> Tensor:
-    """Raw signals of SmolLM2 over 10,000 tokens, (10000, 17280) float32; recorded once, then kept."""
+    """Return raw signals of SmolLM2 over 10,000 tokens, (10000, 17280) float32; recorded once, then kept."""
     if not SIGNALS.exists():
         lm = smollm2()
         wanted = texts(lm, 100)
@@ -163,7 +163,7 @@ def smollm2_signals() -> Tensor:
 
 
 def where() -> str:
-    """Device in words: the accelerator, or the processor and its threads."""
+    """Describe the device: the accelerator, or the processor and its threads."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     names = [

@@ -1,9 +1,9 @@
-"""Recording against the bare forward pass without the language-model head, on the same texts in turn.
+"""Cost of recording beside the forward pass without the language-model head, on the same texts in turn.
 
 python perf/recording.py [rounds]
 
-Wall-clock throughput, and its ratio both by wall clock and by processor time: on a machine that others use
-too, only the latter tells what recording costs.
+Reports wall-clock throughput, and its ratio by wall clock and by processor time: on a shared machine only
+the latter measures the cost of recording.
 """
 
 import sys
@@ -29,7 +29,7 @@ NETWORKS = 10
 
 @contextmanager
 def recording(lm: LanguageModel, texts: Texts) -> Iterator[Tensor]:
-    """From texts to signals in memory, statistics included."""
+    """Record signals of texts in memory, statistics included."""
     layout = lm.layout(Site.mlp_output)
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -40,7 +40,7 @@ def recording(lm: LanguageModel, texts: Texts) -> Iterator[Tensor]:
 
 @contextmanager
 def last_hidden(lm: LanguageModel) -> Iterator[list[Tensor]]:
-    """Collect what the model would hand to its head while the context is open."""
+    """Collect the last hidden states of the model while the context is open."""
     found: list[Tensor] = []
     hook = lm.model.base_model.register_forward_hook(lambda *call: found.append(call[-1].last_hidden_state))
     yield found
@@ -55,7 +55,7 @@ def main() -> None:
         bare(lm, wanted, batch)
     with last_hidden(lm) as beside, recording(lm, wanted):
         pass
-    # before the texts, a short pass finds the layout
+    # a short pass determines the layout before the texts are run
     pairs = list(zip(untouched, beside[-len(untouched) :], strict=True))
     largest = max(float((one - other).abs().max()) for one, other in pairs)
     same = "identical" if all(torch.equal(*each) for each in pairs) else f"differ by at most {largest:.1e}"
@@ -74,7 +74,7 @@ def main() -> None:
             method.fit(signals)
         with peaked(peaks["finder"]), timed(finder):
             leading_subspace(signals, NETWORKS, torch.Generator().manual_seed(seed))
-        del signals  # not to count below the next round's
+        del signals  # keep them out of the next round's memory
     rate = f"{wanted.n_tokens / median(record).wall:,.0f} tokens/s"
     peak = {name: f"{max(each):.2f}" for name, each in peaks.items()}
     save(

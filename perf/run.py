@@ -1,9 +1,9 @@
-"""Run all comparisons and write perf/RESULTS.md; what is done is written at once.
+"""Run all measurements and write perf/RESULTS.md, updated after each.
 
 python perf/run.py [script …]
 
-Each script has a process of its own, so that its peak memory is its own. Lines that this run does not make
-are those of the last run, with their device and date.
+Each script runs in a separate process, so that peak memory is measured separately. Rows that this run does
+not measure are kept from the last run, with their device and date.
 """
 
 import json
@@ -25,7 +25,7 @@ SCRIPTS = [
     "sweep",
     "decomposition",
 ]
-# kept in the repository: a GPU is not always at hand
+# kept in the repository, since a GPU is not always available
 ACCELERATOR = HERE / "accelerator.json"
 HEAD = """# Speed
 
@@ -51,7 +51,7 @@ same definition in scikit-learn, while icalens always takes 200 iterations.
 
 
 def render() -> None:
-    """Write all rows, each beside the arguments of the script that makes it."""
+    """Write all rows with the arguments of the scripts that measured them."""
     files = {ROWS / f"{name.replace(' --', '_')}.json": name for name in SCRIPTS}
     files |= {ROWS / "decomposition_authors.json": "decomposition --authors 1", ACCELERATOR: "accelerator"}
     parts = [HEAD]

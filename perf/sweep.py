@@ -1,4 +1,4 @@
-"""A sweep of 20 jobs through evaluate.py, in one process, against its parts: scoring, and one model load.
+"""Cost of a sweep of 20 jobs by evaluate.py in one process, beside its parts: scoring and one model load.
 
 python perf/sweep.py [texts,… [override …]]
 
@@ -44,7 +44,7 @@ def sweep(n_texts: str, overrides: list[str]) -> Row:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         cache = Path(folder) / "cache"
         cache.mkdir()
-        if (CACHE / "models").is_dir():  # the conversion of the model's file is not part of a sweep
+        if (CACHE / "models").is_dir():  # converting the model's file is not part of a sweep
             (cache / "models").symlink_to((CACHE / "models").resolve())
         shared = (f"cache={cache}", "tracking=none", "dataset.n_texts=8", *overrides)
         script("extract.py", *shared, f"hydra.run.dir={folder}/extract")
@@ -76,7 +76,7 @@ def sweep(n_texts: str, overrides: list[str]) -> Row:
 
 
 def main() -> None:
-    # the benchmark's own number of texts, and so few that a job is little but its overhead
+    # the benchmark's default number of texts, and so few that a job is mostly overhead
     sizes = sys.argv[1].split(",") if len(sys.argv) > 1 else ["20", "4"]
     os.chdir(ROOT)
     rows = []

@@ -1,4 +1,4 @@
-"""The paper's claims, one by one, beside what was found: by rules that the document states."""
+"""Judge the paper's claims one by one, by rules that the document states."""
 
 import itertools
 from collections.abc import Callable
@@ -22,32 +22,32 @@ from fbn_exp.experiments.paper.rules import (
 )
 from fbn_exp.experiments.paper.tables import SAME_SIZE
 
-# share of the untouched score above chance that counts as preserved
+# a network preserves a task if it keeps this share of the untouched score above chance
 PRESERVED = 0.95
-# of all neurons: the paper keeps fewer than this
+# the paper keeps a smaller share of all neurons than this
 TENTH = 0.10
 
 
-def recurrence(found: pd.DataFrame, model: str) -> Finding:
-    """Matches beside both chance levels."""
-    above = found["p_value"] < 0.05
+def recurrence(table: pd.DataFrame, model: str) -> Finding:
+    """Judge that networks recur: matches beside both chance levels."""
+    above = table["p_value"] < 0.05
     numbers = "; ".join(
         f"{row.corpus}: {row.matches:,} matches of {row.templates * row.individual:,} pairs, by chance "
         f"{max(row.chance_masks, row.chance_shift):.1f} (p = {row.p_value:.2g}), "
         f"{row.above_chance} of {row.templates} templates above chance"
-        for row in found.itertuples()
+        for row in table.itertuples()
     )
     return Finding(
         f"The same networks recur in other texts ({model}).",
         "more matches (IoU > .2) than under random masks and under shifted signals, p < .05, on each corpus",
-        verdict(int(above.sum()), len(found)),
+        verdict(int(above.sum()), len(table)),
         numbers,
     )
 
 
-def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
-    """All networks set to 0, beside each kind of control."""
-    rows = one_metric_per_task(found)
+def lesions(table: pd.DataFrame, model: str) -> list[Finding]:
+    """Judge the lesion of all networks beside each kind of control."""
+    rows = one_metric_per_task(table)
     worse = sign(rows)
     tasks = len(rows)
 
@@ -97,15 +97,15 @@ def lesions(found: pd.DataFrame, model: str) -> list[Finding]:
     ]
 
 
-def functions(found: pd.DataFrame, items: pd.DataFrame, model: str) -> Finding:
-    """Double dissociation: of two networks, one is the more harmful on one task, the other on another."""
-    rows = one_metric_per_task(found)
+def functions(table: pd.DataFrame, items: pd.DataFrame, model: str) -> Finding:
+    """Judge functions by double dissociation: two networks, each more harmful than the other on some task."""
+    rows = one_metric_per_task(table)
     beyond = rows.assign(beyond=harms_most(rows)).pivot(index="networks", columns="task", values="beyond")
     p_values = _more_harm(rows, items, beyond)
     corrected = holm(p_values.ravel()).reshape(p_values.shape)
 
     def pairs(p: Array) -> int:
-        """Of networks that each do clearly more harm than the other on some task, and beyond controls."""
+        """Count pairs of networks that each do more harm than the other, and than controls, on some task."""
         more = (beyond.to_numpy(dtype=bool)[:, None, :] & (p < SIGNIFICANT)).any(axis=2)
         return int(np.triu(more & more.T, 1).sum())
 
@@ -123,7 +123,7 @@ def functions(found: pd.DataFrame, items: pd.DataFrame, model: str) -> Finding:
 
 
 def _more_harm(rows: pd.DataFrame, items: pd.DataFrame, beyond: pd.DataFrame) -> Array:
-    """P value that network i does as much harm as j on a task, NaN where it does less; (i, j, task)."""
+    """P value that network i does only as much harm as j, NaN if it does less; (i, j, task)."""
     signs = dict(zip(rows["metric"], sign(rows), strict=True))
     known = items.merge(rows[["job", "task", "metric", "networks"]], on=["job", "task", "metric"])
     p_values = np.full((len(beyond), len(beyond), beyond.shape[1]), np.nan)
@@ -138,9 +138,9 @@ def _more_harm(rows: pd.DataFrame, items: pd.DataFrame, beyond: pd.DataFrame) ->
     return p_values
 
 
-def single(found: pd.DataFrame, model: str) -> Finding:
-    """One task: some networks matter, others do not."""
-    rows = one_metric_per_task(found)
+def single(table: pd.DataFrame, model: str) -> Finding:
+    """Judge lesions on a single task: some networks matter, others do not."""
+    rows = one_metric_per_task(table)
     clear = harms_most(rows) & (holm(rows["p_value"].to_numpy()) < SIGNIFICANT)
     numbers = ", ".join(
         f"{row.networks}: {row.neurons} neurons → {row.value:.3g}" for row in rows.itertuples()
@@ -153,13 +153,13 @@ def single(found: pd.DataFrame, model: str) -> Finding:
     )
 
 
-def preservation(found: pd.DataFrame, n_neurons: int, model: str) -> Finding:
-    """Everything outside set to 0."""
-    rows = one_metric_per_task(found)
+def preservation(table: pd.DataFrame, n_neurons: int, model: str) -> Finding:
+    """Judge preservation: all neurons outside the networks set to 0."""
+    rows = one_metric_per_task(table)
     few = rows[rows["neurons"] < TENTH * n_neurons]
     if rows["chance"].notna().all():
         above = few["untouched"] - few["chance"]
-        # a model that knows nothing has nothing to preserve
+        # a model at chance has nothing to preserve
         met, rule = (
             (above > 0) & (few["value"] - few["chance"] >= PRESERVED * above),
             f"at least {PRESERVED:.0%} of the untouched score above the majority rate",
@@ -182,9 +182,9 @@ def preservation(found: pd.DataFrame, n_neurons: int, model: str) -> Finding:
     )
 
 
-def amplification(found: pd.DataFrame, model: str) -> list[Finding]:
-    """Factors above 1, chosen on dev items."""
-    rows = one_metric_per_task(found)
+def amplification(table: pd.DataFrame, model: str) -> list[Finding]:
+    """Judge amplification by factors above 1, chosen on dev items."""
+    rows = one_metric_per_task(table)
     rows = rows.assign(corrected=holm(rows["p_value"].to_numpy()))
     together = rows[rows["networks"] == "all"]
     gains = rows[rows["helps"]]
@@ -219,9 +219,9 @@ def amplification(found: pd.DataFrame, model: str) -> list[Finding]:
     ]
 
 
-def texts(found: pd.DataFrame) -> Finding:
-    """What is written, by how much of it repeats itself."""
-    rows = found[found["metric"] == "repetition"]
+def texts(table: pd.DataFrame) -> Finding:
+    """Judge generated texts by the share that is repeated."""
+    rows = table[table["metric"] == "repetition"]
     clear = rows["harms"] & (rows["p_value"] < SIGNIFICANT)
     beyond = clear & (rows["value"] > rows["control_share_high"])
     values = ", ".join(f"{row.networks}: {row.value:.2f}" for row in rows.itertuples())
@@ -239,27 +239,30 @@ def texts(found: pd.DataFrame) -> Finding:
 
 
 def all_findings(results: Results, n_neurons: int) -> list[Finding]:
-    """Every claim that the steps at hand speak to."""
+    """Judge every claim for which steps were run."""
     base, tuned = "base model", "fine-tuned classifier"
     makers: list[tuple[str, Callable[[pd.DataFrame], Finding | list[Finding]]]] = [
-        ("consistency", lambda found: recurrence(found, base)),
-        ("consistency_stable", lambda found: recurrence(found, f"{base}, signals=stable")),
-        ("tuned_consistency", lambda found: recurrence(found, tuned)),
-        ("lesion", lambda found: lesions(found, base)),
-        ("lesion_rotation", lambda found: lesions(found, f"{base}, a random rotation instead of ICA")[:2]),
-        ("lesion_stable", lambda found: lesions(found, f"{base}, signals=stable")[:2]),
-        ("tuned_lesion", lambda found: lesions(found, tuned)),
-        ("lesion_single", lambda found: functions(found, results.items("lesion_single"), base)),
-        ("tuned_lesion_single", lambda found: single(found, tuned)),
+        ("consistency", lambda table: recurrence(table, base)),
+        ("consistency_stable", lambda table: recurrence(table, f"{base}, signals=stable")),
+        ("tuned_consistency", lambda table: recurrence(table, tuned)),
+        ("lesion", lambda table: lesions(table, base)),
+        (
+            "lesion_rotation",
+            lambda table: lesions(table, f"{base}, a random rotation instead of ICA")[:2],
+        ),
+        ("lesion_stable", lambda table: lesions(table, f"{base}, signals=stable")[:2]),
+        ("tuned_lesion", lambda table: lesions(table, tuned)),
+        ("lesion_single", lambda table: functions(table, results.items("lesion_single"), base)),
+        ("tuned_lesion_single", lambda table: single(table, tuned)),
         ("generation", texts),
-        ("preservation", lambda found: preservation(found, n_neurons, base)),
-        ("tuned_preservation", lambda found: preservation(found, n_neurons, tuned)),
-        ("amplification", lambda found: amplification(found, base)),
-        ("tuned_amplification", lambda found: amplification(found, tuned)),
+        ("preservation", lambda table: preservation(table, n_neurons, base)),
+        ("tuned_preservation", lambda table: preservation(table, n_neurons, tuned)),
+        ("amplification", lambda table: amplification(table, base)),
+        ("tuned_amplification", lambda table: amplification(table, tuned)),
     ]
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for step, make in makers:
         if results.has(step):
             made = make(results.paper(step))
-            found += made if isinstance(made, list) else [made]
-    return found
+            findings += made if isinstance(made, list) else [made]
+    return findings

@@ -1,4 +1,4 @@
-"""The document about a replication: claim by claim, then every table with its command and picture."""
+"""Write the document about a replication: claim by claim, then every table with its command and picture."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from steps import STEPS, Step
 
 from fbn_exp.experiments.paper.tables import markdown
 
-# longer tables are folded
+# tables of more rows are folded
 LONG = 14
 HEAD = Path(__file__).parent / "head.md"
 QUICK = (
@@ -40,16 +40,16 @@ TITLES = {
 
 
 def write_document(folder: Path, file: Path, quick: bool, overrides: Sequence[str] = ()) -> None:
-    """Write what the steps in a folder found, and copy their pictures beside it.
+    """Write the results of the steps in a folder, and copy their pictures beside the document.
 
     Parameters
     ----------
     folder, file : Path
-        Of all steps, and of the document.
+        Folder of all steps, and path of the document.
     quick : bool
-        Whether the steps are those of the quick variant.
+        True for the steps of the quick variant.
     overrides : sequence of str
-        What was added to every step, such as another model.
+        Overrides that were added to every step, such as another model.
     """
     results = Results(folder)
     done = [step for step in STEPS if results.has(step.name)]
@@ -78,7 +78,7 @@ def write_document(folder: Path, file: Path, quick: bool, overrides: Sequence[st
 
 
 def _convergence(metrics: Mapping[str, float]) -> str:
-    """How far ICA got on the base model's signals."""
+    """Sentence on the convergence of ICA on the base model's signals."""
     starts, steps, turned = (
         metrics[f"method/{name}"] for name in ("starts_converged", "n_iterations", "last_change")
     )
@@ -91,11 +91,11 @@ def _convergence(metrics: Mapping[str, float]) -> str:
 
 
 def _n_neurons(folder: Path) -> int:
-    """Of the base model, from the layout that its networks carry."""
-    found = sorted(folder.glob("networks/networks/networks.json"))
-    if not found:
+    """Number of neurons of the base model, from the layout of its networks."""
+    files = sorted(folder.glob("networks/networks/networks.json"))
+    if not files:
         return 30 * 576
-    blocks = json.loads(found[0].read_text(encoding="utf-8"))["layout"]["blocks"]
+    blocks = json.loads(files[0].read_text(encoding="utf-8"))["layout"]["blocks"]
     return sum(int(block["width"]) for block in blocks)
 
 
@@ -126,7 +126,7 @@ def _section(results: Results, step: Step, pictures: Path) -> str:
 
 
 def _pictures(source: Path) -> list[Path]:
-    """Those of a sweep as a whole, or of a single run."""
+    """List the pictures of a sweep as a whole, or of a single run."""
     folder = source / "sweep" / "figures"
     wanted = (
         ("paper_*.png", "lesion_map.png", "forgetting.png")
@@ -138,12 +138,12 @@ def _pictures(source: Path) -> list[Path]:
 
 
 def _paper(file: Path) -> str:
-    """The table that the sweep wrote, folded where it is long."""
+    """Table that the sweep wrote, folded if it is long."""
     blocks = file.read_text(encoding="utf-8").strip().split("\n\n")
     parts = []
     for place, block in enumerate(blocks):
         if place == 0:
-            continue  # its title is that of the section
+            continue  # the section has this title already
         rows = block.count("\n") - 1
         if block.startswith("|") and rows > LONG:
             block = f"<details><summary>{rows} lines</summary>\n\n{block}\n\n</details>"

@@ -1,4 +1,4 @@
-"""What the steps left: their tables, read back."""
+"""Read the tables that the steps wrote."""
 
 import json
 from dataclasses import dataclass
@@ -9,42 +9,42 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Results:
-    """Folders of the steps that were run.
+    """Results of the steps that were run.
 
     Attributes
     ----------
     folder : Path
-        Of all steps.
+        Folder of all steps.
     """
 
     folder: Path
 
     def has(self, step: str) -> bool:
-        """Whether a step was run to its end."""
+        """Return True if a step was run to its end."""
         return (self.folder / step / "done.json").is_file()
 
     def command(self, step: str) -> str:
-        """As a user types it."""
+        """Return the command of a step as a user types it."""
         return str(json.loads((self.folder / step / "done.json").read_text(encoding="utf-8"))["command"])
 
     def seconds(self, step: str) -> float:
-        """What it took."""
+        """Return the duration of a step."""
         return float(json.loads((self.folder / step / "done.json").read_text(encoding="utf-8"))["seconds"])
 
     def paper(self, step: str) -> pd.DataFrame:
-        """Tidy table of a sweep that repeats the paper."""
+        """Read the tidy table of a sweep that repeats an experiment of the paper."""
         return pd.read_csv(self.folder / step / "sweep" / "paper.csv", dtype={"networks": str})
 
     def items(self, step: str) -> pd.DataFrame:
-        """Values of single items, of all jobs of a sweep."""
+        """Read the values of single items of all jobs of a sweep."""
         files = sorted((self.folder / step).glob("*/tables/items.csv"))
         return pd.concat([pd.read_csv(file).assign(job=int(file.parts[-3])) for file in files])
 
     def metrics(self, step: str) -> dict[str, float]:
-        """Numbers of a single run."""
+        """Read the metrics of a single run."""
         content = json.loads((self.folder / step / "result.json").read_text(encoding="utf-8"))
         return {str(name): float(value) for name, value in content["metrics"].items()}
 
     def table(self, file: str) -> pd.DataFrame:
-        """A table by its path below the folder of all steps."""
+        """Read a table by its path below the folder of all steps."""
         return pd.read_csv(self.folder / file)

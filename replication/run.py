@@ -2,9 +2,9 @@
 
 python replication/run.py [--quick] [--only STEP,…] [override …]
 
-A step that was run to its end with the same command is not run again; scores and networks of one that was
-stopped come from the cache. Overrides, such as model=tiny, are added to every step. Only the whole of it,
-without overrides, is written to docs/; anything less stays beside its runs.
+A step that was run to its end with the same command is not repeated; an interrupted step takes finished
+scores and networks from the cache. Overrides, such as model=tiny, are added to every step. The document is
+written to docs/ only if all steps were run without overrides, and beside the runs otherwise.
 """
 
 import argparse
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def run_step(step: Step, folder: str, quick: bool, more: tuple[str, ...]) -> bool:
-    """Run one step, unless it is done; whether it is done now."""
+    """Run a step unless it is done; return True if it is done afterwards."""
     arguments = step.arguments(folder, quick, more)
     typed = f"python {step.script} {'-m ' if step.sweep else ''}{' '.join(map(_quoted, arguments))}"
     place = ROOT / folder / step.name
@@ -30,7 +30,7 @@ def run_step(step: Step, folder: str, quick: bool, more: tuple[str, ...]) -> boo
     if done.is_file() and json.loads(done.read_text(encoding="utf-8"))["command"] == typed:
         print(f"== {step.name}: done before", flush=True)
         return True
-    # jobs of another command, or of one that failed, must not be taken for this one's
+    # remove jobs of another command, or of one that failed
     shutil.rmtree(place, ignore_errors=True)
     print(f"== {step.name}: {typed}", flush=True)
     started = time.perf_counter()
@@ -52,10 +52,10 @@ def _listed(names: str) -> list[str]:
 
 
 def main() -> None:
-    """Run what is asked for, and write the document."""
+    """Run the chosen steps and write the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="less of everything, a few minutes in all")
-    # commas, as in a sweep: a list by spaces would take the overrides after it for steps
+    # separated by commas: in a list separated by spaces the overrides that follow would count as steps
     names = [step.name for step in STEPS]
     parser.add_argument("--only", type=_listed, default=names, metavar="STEP,…", help=", ".join(names))
     parser.add_argument("--folder", help="where the steps leave their results")

@@ -1,26 +1,26 @@
-"""The commands that repeat the paper on the embedded model, in order; the quick variant takes less of all."""
+"""Commands that repeat the paper on the embedded model, in order; the quick variant has smaller settings."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command of a user.
+    """A command of the replication.
 
     Attributes
     ----------
     name : str
-        Of its folder, and of its section in the document.
+        Name of its folder and of its section in the document.
     script : str
         Entry script.
     overrides : tuple of str
-        As typed; ``{folder}`` stands for the folder of all steps.
+        Overrides as typed; ``{folder}`` stands for the folder of all steps.
     quick : tuple of str
-        Take the place of overrides of the same name, or come in addition, in the quick variant.
+        Overrides of the quick variant, which replace those of the same name or are added.
     sweep : bool
-        Whether it is a sweep.
+        True for a sweep.
     in_quick : bool
-        Whether the quick variant has it.
+        True if the quick variant includes the step.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Step:
     in_quick: bool = True
 
     def arguments(self, folder: str, quick: bool, more: tuple[str, ...] = ()) -> list[str]:
-        """What follows the script's name on the command line."""
+        """Return the command-line arguments of the script."""
         chosen = {}
         for each in (*self.overrides, *(self.quick if quick else ()), *more):
             chosen[each.partition("=")[0].lstrip("+")] = each
@@ -39,7 +39,7 @@ class Step:
         return [each.replace("{folder}", folder) for each in (*chosen.values(), place)]
 
 
-# a classifier of tweets, as the paper fine-tunes GPT-2 for each task
+# fine-tune a classifier of tweets, as the paper fine-tunes GPT-2 for each task
 TUNED = (
     "model.name={folder}/train/checkpoint",
     "dataset=tweets",
@@ -47,7 +47,7 @@ TUNED = (
     "benchmark=classification",
     "benchmark.dataset.n_texts=200",
 )
-# 512 networks take minutes a start
+# 512 networks take minutes per start
 ONE_START = ("method.restarts=1", "method.max_iterations=200")
 FEW = ("dataset.n_texts=200", "benchmark.dataset.n_texts=50", "controls.repeats=1")
 
@@ -64,14 +64,14 @@ STEPS = (
         ("experiment=paper/lesion",),
         ("benchmark=probes", "benchmark.limit=12", "controls.repeats=1"),
     ),
-    # what is left of it where neither first tokens nor single neurons dominate the signals
+    # repeated with signals that neither first tokens nor single neurons dominate
     Step(
         "consistency_stable",
         "evaluate.py",
         ("experiment=paper/consistency", "dataset=wiki", "signals=stable"),
         in_quick=False,
     ),
-    # the same subspace, rotated at random
+    # the same principal subspace, rotated at random
     Step(
         "lesion_rotation",
         "evaluate.py",

@@ -115,5 +115,5 @@ def _machines(settings: ProcessesConfig) -> dict[str, Any]:
     nodes = int(os.environ.get("SLURM_JOB_NUM_NODES", "1"))
     if not isinstance(settings, ClusterConfig) or nodes == 1:
         return {}
-    # a script that submits from within an allocation of several nodes is on none of its job's nodes
+    # a script that submits from within an allocation of several nodes is on none of its job's nodes nodes
     return {"num_machines": nodes, "machine_rank": int(os.environ.get("SLURM_NODEID", "0"))}

@@ -1,1 +1,1 @@
-"""Everything that is drawn, worded or flattened into metrics."""
+"""Present results as metrics, tables, pictures, sentences and html."""

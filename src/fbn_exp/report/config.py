@@ -1,4 +1,4 @@
-"""Options of pictures and tables."""
+"""Options of the pictures and tables of networks."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ class FiguresConfig:
     Attributes
     ----------
     max_networks : int
-        Above this number only the largest networks are drawn one by one.
+        Largest number of networks that are drawn one by one, those of largest explained variance first.
     dpi : int
         Resolution of the pictures.
     strongest_tokens : int
-        Tokens that are listed for each network.
+        Number of strongest tokens that are listed for each network.
     context_tokens : int
-        Tokens shown before and after each of them.
+        Tokens shown before and after each strongest token.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The last lines on the console: what was found, in words, and where it is kept."""
+"""Print results on the console."""
 
 import os
 from pathlib import Path
@@ -10,17 +10,17 @@ from fbn_exp.core.console import console
 from fbn_exp.report.presentation import Presentation
 
 
-def show(found: Presentation, *places: tuple[str, Path]) -> None:
-    """Print a table, sentences about it, and labelled places of files."""
-    table = Table(title=escape(found.title))
-    for name in found.rows:
-        table.add_column(escape(str(name)), justify="left" if name in found.words else "right")
-    for row in found.rows.astype(str).itertuples(index=False):
+def show(presentation: Presentation, *places: tuple[str, Path]) -> None:
+    """Print the table of a presentation, its sentences and remarks, and labelled paths of files."""
+    table = Table(title=escape(presentation.title))
+    for name in presentation.rows:
+        table.add_column(escape(str(name)), justify="left" if name in presentation.words else "right")
+    for row in presentation.rows.astype(str).itertuples(index=False):
         table.add_row(*map(escape, row))
     console.print(table)
-    for line in found.lines:
+    for line in presentation.lines:
         console.print(escape(line))
-    for line in found.remarks:
+    for line in presentation.remarks:
         console.print(escape(line), style="yellow")
     for label, path in places:
         console.print(f"{label} {escape(os.path.relpath(path))}", soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Networks that were just found, as numbers, tables, pictures and words."""
+"""Present extracted networks as numbers, tables, pictures and sentences."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from fbn_exp.report.reliability import COLUMNS, present_reliability
 ROWS = 20
 TOKENS = 4
 OUTLIER_SHARE = 0.05
-# numbers of the table of drivers that are metrics; those of a network that do not apply are missing
+# columns of the table of drivers that become metrics; a metric that does not apply to a network is missing
 DRIVERS = (
     "kurtosis",
     "massive_share",
@@ -34,16 +34,16 @@ DRIVERS = (
 def present_extraction(
     description: Description, reliability: ReliabilityReport | None, max_networks: int
 ) -> Presentation:
-    """Put networks into every form in which they are shown, beside ``extraction_metrics``.
+    """Present networks; ``extraction_metrics`` adds numbers about the signals and the fit.
 
     Parameters
     ----------
     description : Description
-        The networks, and what can be told of them.
+        The networks and their description.
     reliability : ReliabilityReport or None
-        What many fits say about them.
+        Reliability of the networks over many fits.
     max_networks : int
-        So many networks get a map of their own.
+        Number of networks that are drawn on separate maps.
     """
     networks, threshold = description.extraction.networks, description.threshold
     table = network_table(description.masks, networks.layout, networks.statistics)
@@ -126,7 +126,7 @@ def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
 
 
 def remarks(description: Description) -> list[str]:
-    """What a reader must know before believing the networks."""
+    """Caveats about the networks."""
     extraction = description.extraction
     signals, method = extraction.signals, extraction.method
     per_block = extraction.networks.blocks is not None
@@ -138,7 +138,7 @@ def remarks(description: Description) -> list[str]:
 
 
 def convergence_remarks(method: str, fits: Sequence[Convergence], per_block: bool) -> list[str]:
-    """How the fit of a method, or those of all blocks, ended; nothing without iterations."""
+    """Say how the fit of a method, or of each block, converged; empty for methods without iterations."""
     if not fits:
         return []
     if per_block:
@@ -155,7 +155,7 @@ def convergence_remarks(method: str, fits: Sequence[Convergence], per_block: boo
 
 
 def outlier_remarks(norms: RowNorms, n_tokens: int) -> list[str]:
-    """Whether a few tokens dominate the signals."""
+    """Warn if a few tokens dominate the signals."""
     if norms.outlier_share <= OUTLIER_SHARE:
         return []
     return [

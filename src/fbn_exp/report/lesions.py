@@ -1,4 +1,4 @@
-"""After the lesion of one network: remember it, and show it in the report of the run it comes from."""
+"""Keep the lesion of a single network, and show it in the report of the run that extracted it."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ def keep_lesion(
     benchmark: dict[str, Any],
     networks_folder: str | None,
 ) -> None:
-    """Keep what inhibiting one network did; refresh ``report.html`` beside the networks' folder."""
+    """Keep the scores of a single network's lesion; refresh ``report.html`` beside the networks' folder."""
     folder = lesion_folder(networks, cache)
     (network,) = evaluation.target.networks
     size = evaluation.target.size
@@ -32,7 +32,7 @@ def keep_lesion(
     if report is None or not report.is_file():
         return
     try:
-        # jobs of a sweep share the report; the last one sees the records of all
+        # jobs of a sweep share the report; the last one reads the records of all
         with held(folder / ".report"):
             refresh_lesions(report, cache)
     except (NetworksError, DiskError, OSError) as error:

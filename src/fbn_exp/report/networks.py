@@ -1,4 +1,4 @@
-"""Sizes, overlap and places of networks, as numbers and as a table."""
+"""Metrics of networks and of their extraction."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from fbn_exp.networks.masks import intersection_over_union
 
 
 def mask_metrics(masks: Tensor) -> dict[str, float]:
-    """Sizes and overlap of networks with masks (K, N), under the names that every stage logs them by."""
+    """Metrics of size and overlap of networks with masks (K, N), named alike in every stage."""
     sizes = masks.sum(dim=1)
     first, second = torch.triu_indices(len(masks), len(masks), offset=1)
     pairs = intersection_over_union(masks, masks)[first, second]
@@ -24,10 +24,10 @@ def mask_metrics(masks: Tensor) -> dict[str, float]:
     }
 
 
-def extraction_metrics(found: Extraction) -> dict[str, float]:
-    """Numbers about the signals and the fit, known before anything is told of the networks."""
-    signals, norms = found.signals, found.signals.row_norms
-    method = {"seconds": found.seconds, **found.method.metrics_}
+def extraction_metrics(extraction: Extraction) -> dict[str, float]:
+    """Metrics of the signals and the fit, known before the networks are described."""
+    signals, norms = extraction.signals, extraction.signals.row_norms
+    method = {"seconds": extraction.seconds, **extraction.method.metrics_}
     return {
         "signals/tokens": signals.values.shape[0],
         "signals/neurons": signals.values.shape[1],
@@ -38,5 +38,5 @@ def extraction_metrics(found: Extraction) -> dict[str, float]:
         "signals/outlier_share": norms.outlier_share,
         "recording/tokens_per_second": signals.tokens_per_second,
         **{f"method/{name}": value for name, value in method.items()},
-        "explained_variance": found.method.explained_variance_,
+        "explained_variance": extraction.method.explained_variance_,
     }

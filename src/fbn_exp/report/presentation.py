@@ -1,4 +1,4 @@
-"""The forms in which findings are shown, and ``present``, which knows them for each type."""
+"""Presentation of findings, and ``present``, which dispatches on their type."""
 
 import resource
 from dataclasses import dataclass, field
@@ -12,26 +12,26 @@ from fbn_exp.core.files import Drawings
 
 @dataclass(frozen=True, eq=False)
 class Presentation:
-    """Findings as numbers, tables, pictures and words.
+    """Findings as numbers, tables, pictures and sentences.
 
     Attributes
     ----------
     metrics : dict of str to float
         Flat numbers under stable names.
     tables : dict of str to DataFrame
-        By name.
+        Tables by name.
     figures : mapping of str to callable
-        By name; each gives a ``Figure``, drawn only then.
+        Functions that draw and return a ``Figure``, by name.
     title : str
-        Of the table on the console.
+        Title of the table on the console.
     rows : DataFrame
-        Rows of that table, numbers already as text.
+        Rows of that table, numbers formatted as text.
     words : tuple of str
-        Its columns that are read, not compared: they are aligned to the left.
+        Columns of text, aligned to the left.
     lines : list of str
-        The result in words.
+        The result in sentences.
     remarks : list of str
-        What a reader must know before believing it.
+        Caveats.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -48,8 +48,7 @@ class Presentation:
 def present(findings: Any) -> Presentation:
     """Turn an analysis's findings into a presentation.
 
-    An analysis from outside of this package registers its own with ``present.register``, or returns a
-    ``Presentation`` itself.
+    A user-defined analysis registers a function with ``present.register``, or returns a ``Presentation``.
 
     Raises
     ------
@@ -67,5 +66,5 @@ def _(findings: Presentation) -> Presentation:
 
 
 def peak_memory() -> dict[str, float]:
-    """Most memory that this process has held so far, in GiB."""
+    """Peak memory of this process in GiB."""
     return {"memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}

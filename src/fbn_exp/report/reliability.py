@@ -1,4 +1,4 @@
-"""What many fits say about networks, as numbers, tables, pictures and words."""
+"""Present the reliability of networks as numbers, tables, pictures and sentences."""
 
 import math
 
@@ -8,12 +8,12 @@ from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.reliability import reliability_figures
 from fbn_exp.report.presentation import Presentation
 
-# column of the table of networks -> its title where there is little room
+# column of the table of networks -> its short title
 COLUMNS = {"iq": "Iq", "p_value": "p", "split_half": "split-half"}
 
 
 def present_reliability(report: ReliabilityReport) -> Presentation:
-    """Put a report into the forms in which it is shown beside the networks; it has no console table."""
+    """Present a reliability report, to be shown with the networks; it has no table on the console."""
     statistics = {name: values.numpy() for name, values in report.statistics.items()}
     table = pd.DataFrame({"network": range(len(statistics["iq"])), **statistics})
     metrics = {f"reliability/{name}": value for name, value in report.metrics.items()}
@@ -38,7 +38,7 @@ def present_reliability(report: ReliabilityReport) -> Presentation:
 
 
 def _lines(report: ReliabilityReport) -> list[str]:
-    """What a reader must know about reliability, in sentences."""
+    """Summarise reliability in sentences."""
     metrics, runs = report.metrics, report.metrics["runs"]
     line = f"Reliability over {runs:.0f} runs: Iq {metrics['iq_median']:.2f} (median)"
     if "iq_texts_median" in metrics:

@@ -1,4 +1,4 @@
-"""An evaluation as numbers, tables and words: each score beside its baseline and controls."""
+"""Present an evaluation as numbers, tables and sentences: scores beside their baseline and controls."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from fbn_exp.report.presentation import Presentation
 
 
 def present_evaluation(evaluation: Evaluation) -> Presentation:
-    """Put an evaluation into every form in which it is shown."""
+    """Present an evaluation."""
     likeness = _likeness(evaluation.controls)
     metrics = {f"selected_factor/{name}": factor for name, factor in evaluation.factors.items()}
     if evaluation.n_factors:
@@ -35,10 +35,10 @@ def present_evaluation(evaluation: Evaluation) -> Presentation:
 
 
 def comparison_metrics(comparison: Comparison) -> dict[str, float]:
-    """Flat numbers under stable names.
+    """Flat metrics of a comparison under stable names.
 
     ``control/<kind>/…`` is the mean over the controls of a kind; ``…/rank`` is the share of them that
-    score worse than the network does: 0 if the network does more harm than every control.
+    score worse than the networks: 0 if the networks do more harm than every control.
     """
     name = comparison.score.name
     values = {
@@ -63,7 +63,7 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
 
 
 def comparison_row(comparison: Comparison) -> dict[str, float | str | bool | None]:
-    """One line of the table of scores."""
+    """Row of the table of scores."""
     row: dict[str, float | str | bool | None] = {
         "task": comparison.score.task,
         "metric": comparison.score.metric,
@@ -87,7 +87,7 @@ def comparison_row(comparison: Comparison) -> dict[str, float | str | bool | Non
 
 
 def _likeness(controls: Controls) -> dict[str, float]:
-    """How like the networks the controls are, mean over the draws of each kind."""
+    """Similarity of the controls to the networks, averaged over the draws of each kind."""
     likeness = {}
     for kind, drawn in controls.items():
         likeness[f"control/{kind.value}/same_block"] = float(np.mean([each.same_block for each in drawn]))
@@ -102,7 +102,7 @@ def _networks(evaluation: Evaluation, separator: str) -> str:
 
 
 def _scores(evaluation: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
-    """One row per task and metric."""
+    """Table with a row per task and metric."""
     intervention = evaluation.intervention
     head = {
         "intervention": intervention.describe(),
@@ -119,7 +119,7 @@ def _scores(evaluation: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
 
 
 def _items(comparisons: list[Comparison]) -> pd.DataFrame:
-    """Per-item values with the intervention and without."""
+    """Table of the values of single items, with and without the intervention."""
     frames = [
         pd.DataFrame(
             {
@@ -139,7 +139,7 @@ def _items(comparisons: list[Comparison]) -> pd.DataFrame:
 
 
 def _texts(comparisons: list[Comparison]) -> pd.DataFrame | None:
-    """What was written, side by side: untouched, with the intervention, with one control of each kind."""
+    """Table of generated texts: untouched, with the intervention, with one control of each kind."""
     for each in comparisons:
         if each.score.texts is not None:
             columns = {"untouched": each.baseline.texts, "intervened": each.score.texts}
@@ -149,7 +149,7 @@ def _texts(comparisons: list[Comparison]) -> pd.DataFrame | None:
 
 
 def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
-    """The table on the console; a share of all neurons is shown where it was drawn."""
+    """Table on the console; a share of all neurons is shown if it was drawn."""
     kinds = [
         kind
         for kind in ControlKind

@@ -1,12 +1,12 @@
-"""Colours, the same in all pictures, and numbers in the cells of a matrix."""
+"""Style shared by all figures: colours, and numbers in the cells of a matrix."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-# networks; what stands beside them; a background
+# networks; their comparison; background
 ACCENT, SECOND, GREY = "#1f4e79", "#c0571a", "#8a8a8a"
-# what guessing scores
+# chance level
 CHANCE = "tab:red"
 CONTROL_COLOURS = {
     "random": "tab:gray",
@@ -16,7 +16,7 @@ CONTROL_COLOURS = {
 }
 NULL_COLOURS = {"masks": "tab:olive", "shift": "tab:orange"}
 RETEST = "tab:green"
-# middle tones, told apart on white and on near-black, and with red-green blindness
+# middle tones, distinct on white and near-black backgrounds and with red-green blindness
 POSITIVE, NEGATIVE = (0xD9, 0x5F, 0x30), (0x3B, 0x82, 0xC4)
 
 

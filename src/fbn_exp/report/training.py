@@ -1,4 +1,4 @@
-"""A training run, and scores before and after it, as numbers, tables, pictures and words."""
+"""Present a training run, and scores before and after it, as numbers, tables, pictures and sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,27 +23,27 @@ class Training:
     Attributes
     ----------
     trainable : str
-        What was trained, in words.
+        Choice of the trained parameters, in words.
     n_parameters, n_trained : int
-        Parameters of the model, and those that were trained.
+        Number of parameters of the model, and of those that were trained.
     n_neurons : int or None
-        Neurons that say what was trained, where any do.
+        Number of neurons that select the trained parameters; None if no neurons do.
     n_texts : int
-        Texts that were learnt.
+        Number of training texts.
     n_steps : int
-        Updates.
+        Number of updates.
     best_step : int or None
-        The one that was kept.
+        Update of the best checkpoint, which was kept.
     seconds : float
         Duration.
     history : DataFrame
-        A row per update that was logged.
+        Table with a row per logged update.
     loss : str
-        Metric that was minimised on dev.
+        Name of the metric that was minimised on dev.
     chance : float or None
-        Accuracy on dev of the majority label.
+        Accuracy of the majority label on dev.
     lesioned : sequence of Score
-        On test, under the intervention that was trained under; empty without one.
+        Scores on test under the intervention of the training; empty without one.
     """
 
     trainable: str
@@ -61,7 +61,7 @@ class Training:
 
 
 def present_training(training: Training) -> Presentation:
-    """Put a training run into numbers, a table and a picture."""
+    """Present a training run."""
     metrics = {} if training.n_neurons is None else {"neurons": float(training.n_neurons)}
     metrics |= {
         "parameters": float(training.n_parameters),
@@ -77,7 +77,7 @@ def present_training(training: Training) -> Presentation:
 
 
 def present_forgetting(scores: BeforeAfter, training: Training) -> Presentation:
-    """Put scores before and after training into numbers, a table and words."""
+    """Present scores before and after training."""
     metrics: dict[str, float] = {}
     for each in (*scores.trained, *scores.others):
         metrics |= comparison_metrics(each)
@@ -93,7 +93,7 @@ def present_forgetting(scores: BeforeAfter, training: Training) -> Presentation:
 
 
 def forgetting_table(scores: BeforeAfter, training: Training) -> pd.DataFrame:
-    """One row per task and metric."""
+    """Table with a row per task and metric."""
     rows = [
         {
             "trainable": training.trainable,
@@ -129,12 +129,12 @@ def _shown(comparison: Comparison, role: str = "") -> dict[str, str]:
 
 
 def present_sweep(forgetting: pd.DataFrame) -> Presentation:
-    """Put all jobs of a sweep into one table: a line per choice of what is trained, a column per task.
+    """Present a sweep as a table with a row per choice of trained parameters and a column per task.
 
     Parameters
     ----------
     forgetting : DataFrame
-        Of a sweep: ``forgetting_table`` of each job.
+        Rows of ``forgetting_table`` of all jobs.
     """
     columns = list(headlines(forgetting))
     by_choice = {title.replace(": ", "\n", 1): rows.set_index("choice") for title, rows in columns}

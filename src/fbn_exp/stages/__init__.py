@@ -1,1 +1,1 @@
-"""The entry scripts' work: extract, evaluate, train, and the sweeps over them."""
+"""Stages that the entry scripts run: extract, evaluate, train, and sweeps over them."""

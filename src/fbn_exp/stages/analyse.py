@@ -1,4 +1,4 @@
-"""Networks of the untouched model + an analysis that measures them → numbers, tables, pictures."""
+"""Analyse networks of the untouched model: numbers, tables and pictures."""
 
 import logging
 from pathlib import Path
@@ -30,17 +30,17 @@ def analyse(cfg: DictConfig, parts: Parts, analysis: Analysis) -> float | None:
     with opened_run(cfg, "evaluate", parts.tracker) as (folder, tracked):
         log.info("networks of the untouched model are measured: the configured intervention is not applied")
         networks, recording = _prepared(cfg, parts, analysis, folder.path)
-        found = present(analysis.measure(networks, parts.threshold, recording))
-        keep(found, folder, parts.figures.dpi)
+        presentation = present(analysis.measure(networks, parts.threshold, recording))
+        keep(presentation, folder, parts.figures.dpi)
         track(tracked, folder, networks.provenance)
-    show(found, *(("Picture:", file) for file in folder.figures.values()))
+    show(presentation, *(("Picture:", file) for file in folder.figures.values()))
     return objective_of(cfg.objective, folder.metrics)
 
 
 def _prepared(
     cfg: DictConfig, parts: Parts, analysis: Analysis, scratch: Path
 ) -> tuple[FunctionalNetworks, Recording | None]:
-    """Networks, and what is needed to record them; without recording, those of a folder need no model."""
+    """Obtain networks and, if the analysis needs it, a recording; without one, a folder needs no model."""
     if cfg.networks is not None and not analysis.records:
         return FunctionalNetworks.load(Path(cfg.networks).expanduser()), None
     lm = load(parts.model, parts.cache)
@@ -51,12 +51,12 @@ def _prepared(
         return networks, None
     _require_same_signals(networks, parts.signals)
     _warn_of_another_method(networks, parts.config["method"])
-    # networks of a folder may live at another site than the config's
+    # networks of a folder may come from another site than the config's
     return networks, Recording(lm, networks.layout, parts.signals, parts.method, scratch)
 
 
 def _require_same_signals(networks: FunctionalNetworks, signals: SignalsConfig) -> None:
-    """Networks are looked for in signals of the kind that they were found in."""
+    """Refuse signals of another kind than those that the networks were extracted from."""
     made = networks.provenance.get("config", {}).get("signals", {})
     asked = {
         "first_tokens_excluded": signals.first_tokens_excluded,
@@ -69,7 +69,7 @@ def _require_same_signals(networks: FunctionalNetworks, signals: SignalsConfig) 
 
 
 def _warn_of_another_method(networks: FunctionalNetworks, method: dict[str, Any]) -> None:
-    """Networks of a folder may come from another method than the config's, which the benchmark uses."""
+    """Warn if the networks come from another method than the config's, which the analysis applies."""
     made = networks.provenance.get("config", {}).get("method", {})
     free = ("n_components", "seed")
     different = [name for name in made if name not in free and made[name] != method.get(name)]

@@ -36,7 +36,7 @@ def built(config: DictConfig, kind: type[T]) -> T:
     Raises
     ------
     FbnError
-        As the class's constructor raises it, without Hydra's wrapping.
+        Error of the class's constructor, without Hydra's wrapping.
     ConfigError
         If the class cannot be imported, is of another kind, or its constructor fails otherwise.
     """
@@ -55,7 +55,7 @@ def built(config: DictConfig, kind: type[T]) -> T:
 
 
 def _failure(error: InstantiationException) -> str:
-    """What broke a class that a config names, in which file and line, and where modules are looked for."""
+    """Describe why a class of a config failed: error, file, line, and the folders searched for modules."""
     words, cause = str(error), error.__cause__
     target, key = re.search(r"target '(.*?)'", words), re.search(r"^full_key: (.+)", words, re.M)
     if target is None or cause is None:
@@ -72,7 +72,7 @@ def _failure(error: InstantiationException) -> str:
 
 
 def _told(cause: BaseException) -> str:
-    """An error with its file and line, the last ones outside of installed packages."""
+    """Describe an error with its file and line, the last ones outside installed packages."""
     what = f"{type(cause).__name__}: {cause}"
     if isinstance(cause, SyntaxError):
         return f"{cause.filename}, line {cause.lineno}: {type(cause).__name__}: {cause.msg}"
@@ -88,7 +88,7 @@ def _told(cause: BaseException) -> str:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """Resolved config in plain containers, for trackers and provenance."""
+    """Resolve a config into plain containers, for trackers and provenance."""
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
@@ -96,7 +96,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Parts:
-    """What every stage needs to have networks, as objects, all of them checked."""
+    """Checked objects that every stage needs to obtain networks."""
 
     site: Site
     cache: Path
@@ -111,28 +111,28 @@ class Parts:
     config: dict[str, Any]
 
     def extractor(self) -> Extractor:
-        """Text to networks, by the method and the reliability analysis around it."""
+        """Extractor of networks from text, by the method and its reliability analysis."""
         method = self.reliability.wrap(self.method, self.threshold)
         return Extractor(self.site, self.dataset, self.signals, method, self.config)
 
     def networks(
         self, folder: str | None, lm: LanguageModel, scratch: Path, same_weights: bool
     ) -> FunctionalNetworks:
-        """Networks of ``folder``, or those that the config describes; see ``obtain_networks``."""
+        """Load the networks of ``folder``, or obtain those of the config; see ``obtain_networks``."""
         return obtain_networks(
             folder, self.extractor(), lm, self.cache, self.threshold, scratch, same_weights
         )
 
 
 def extraction_parts(cfg: DictConfig) -> Parts:
-    """Objects of the groups that say how networks come about.
+    """Build the objects of the config groups that determine the networks.
 
     Raises
     ------
     FbnError
         If any setting is out of range or contradicts another one; nothing has been loaded by then.
     """
-    # settings that contradict each other too
+    # also checks that settings do not contradict each other
     typed(cfg, object)
     signals = typed(cfg.signals, SignalsConfig)
     reliability = built(cfg.reliability, Reliability)  # type: ignore[type-abstract]

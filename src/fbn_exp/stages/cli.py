@@ -1,4 +1,4 @@
-"""What an entry script prints when something is wrong: one message that a person can act on."""
+"""Error messages of the entry scripts: one message that the user can act on."""
 
 import dataclasses
 import difflib
@@ -28,12 +28,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# what Hydra says where a launcher's package is missing -> what to do
+# Hydra's message if the package of a launcher is missing -> advice
 MISSING_PLUGINS = {
     "hydra/launcher/submitit": "launch=slurm needs submitit: pip install 'fbn_exp[slurm]'",
     "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
 }
-# what a launcher's package raises -> what to do
+# errors raised by the package of a launcher -> advice
 FOREIGN_ERRORS = {
     'Could not detect "srun"': "launch=slurm needs a SLURM cluster, and there is no srun here: start it "
     "where jobs are submitted, or take launch=submitit_local or launch=accelerate",
@@ -41,7 +41,7 @@ FOREIGN_ERRORS = {
 
 
 def _sweep_name(mode: object, folder: str) -> str | None:
-    """Name of the sweep that a job belongs to, None for a single run."""
+    """Return the name of the sweep that a job belongs to, None for a single run."""
     return folder if str(mode).rsplit(".", 1)[-1] == "MULTIRUN" else None
 
 
@@ -49,7 +49,7 @@ OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
 
 
 def accepted_names(error: OmegaConfBaseException) -> list[str]:
-    """Keys that the config node, in which a wrong key was set, does accept."""
+    """List the keys accepted by the config node in which a wrong key was set."""
     if dataclasses.is_dataclass(error.object_type):
         return [each.name for each in dataclasses.fields(error.object_type) if not each.name.startswith("_")]
     if isinstance(error.parent_node, DictConfig):
@@ -58,7 +58,7 @@ def accepted_names(error: OmegaConfBaseException) -> list[str]:
 
 
 def explain(error: Exception) -> str:
-    """Message for a config error, with the accepted names where a key was wrong."""
+    """Compose the message for a config error, with the accepted names if a key was wrong."""
     lines = [str(error).strip()]
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, OmegaConfBaseException):
@@ -79,7 +79,7 @@ ANALYSES = ("connectivity", "consistency", "overlap")
 
 
 def renamed(arguments: list[str]) -> list[str]:
-    """Arguments with names of version 0.1 in those of today: what measures networks was a benchmark."""
+    """Translate arguments of version 0.1, in which analyses were benchmarks."""
     value = next((each.partition("=")[2] for each in arguments if each.startswith("benchmark=")), "")
     if not value or not set(value.split(",")) <= set(ANALYSES):
         return arguments
@@ -91,7 +91,7 @@ _failed_jobs: dict[str, str] = {}
 
 
 def report_failed_jobs(errors: Mapping[str, str]) -> None:
-    """Remember the jobs of a sweep that failed; the script names them at its end, with exit status 1."""
+    """Record failed jobs of a sweep; the script lists them at its end, with exit status 1."""
     _failed_jobs.update(errors)
 
 
@@ -99,15 +99,15 @@ _failed_summary: list[str] = []
 
 
 def report_failed_summary(reason: str) -> None:
-    """Remember why the jobs of a sweep could not be put together; the script ends with exit status 1."""
+    """Record why the results of a sweep could not be combined; the script ends with exit status 1."""
     _failed_summary.append(reason)
 
 
 def reported(main: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a ``hydra.main`` function: errors made on purpose end in a message and exit status 1.
+    """Wrap a ``hydra.main`` function: expected errors end in a message and exit status 1.
 
-    Anything else is a bug and keeps its traceback. Hydra's own report is switched off, since it
-    names neither the accepted keys nor, for errors inside a job, anything but a trimmed traceback.
+    Any other error is a bug and keeps its traceback. Hydra's error report is switched off, since it does
+    not name the accepted keys, and shows only a trimmed traceback of errors inside a job.
     """
 
     @functools.wraps(main)
@@ -135,15 +135,15 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
 
 
 def _end(error: Exception) -> NoReturn:
-    """End the script with a message, where a person can act on the error."""
+    """End the script with a message if the user can act on the error; raise it otherwise."""
     if isinstance(error, HydraException | OmegaConfBaseException | FbnError):
-        told: object = explain(error)
+        message: object = explain(error)
     else:
         hints = [hint for words, hint in FOREIGN_ERRORS.items() if words in str(error)]
-        told = as_disk_error(error) or next(iter(hints), None)
-    if told is None:
+        message = as_disk_error(error) or next(iter(hints), None)
+    if message is None:
         raise error
-    print(f"error: {told}", file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -157,12 +157,12 @@ def _report_failures() -> None:
 
 
 def in_rank() -> bool:
-    """Whether this is a process of a job that another process has resolved and started."""
+    """Return True in a process of a job that another process has resolved and started."""
     return "FBN_EXP_JOB" in os.environ
 
 
 def launched(main: Callable[[DictConfig], R]) -> Callable[[DictConfig], R]:
-    """Wrap a main function, below ``hydra.main``: it runs in the processes that ``launch`` asks for.
+    """Wrap a main function, below ``hydra.main``, to run in the processes that ``launch`` asks for.
 
     All settings are checked first, before anything heavy is imported.
     """
@@ -175,7 +175,7 @@ def launched(main: Callable[[DictConfig], R]) -> Callable[[DictConfig], R]:
         except Exception as error:
             if in_rank() or HydraConfig.get().mode is RunMode.MULTIRUN:
                 raise
-            # here, since Hydra would print all overrides above the message
+            # end here, since Hydra would print all overrides above the message
             _end(error)
 
     return wrapped
@@ -188,5 +188,5 @@ def _run(main: Callable[[DictConfig], R], config: DictConfig) -> R:
         return main(config)
     from fbn_exp.launch.single import run_single
 
-    found: R = run_single(main, config)
-    return found
+    result: R = run_single(main, config)
+    return result

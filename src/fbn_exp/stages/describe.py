@@ -1,4 +1,4 @@
-"""Tables, pictures, numbers and the page about the networks of one extraction."""
+"""Describe the networks of an extraction: numbers, tables, pictures and the html report."""
 
 from fbn_exp.analysis.description import describe
 from fbn_exp.benchmarks.lesions import known_lesions, lesion_folder
@@ -20,16 +20,18 @@ __all__ = ["describe_extraction", "show"]
 def describe_extraction(
     parts: Parts, lm: LanguageModel, extraction: Extraction, folder: RunFolder
 ) -> Presentation:
-    """Keep tables, pictures, numbers and the page in the run folder."""
+    """Write numbers, tables, pictures and the html report into the run folder."""
     wanted, method = parts.figures, extraction.method
     described = describe(lm, extraction, parts.threshold, wanted.strongest_tokens, wanted.context_tokens)
     report = method.report_ if isinstance(method, Centrotypes) else None
-    found = present_extraction(described, report, wanted.max_networks)
-    keep(found, folder, wanted.dpi)
+    presentation = present_extraction(described, report, wanted.max_networks)
+    keep(presentation, folder, wanted.dpi)
     lesions = known_lesions(lesion_folder(extraction.networks, parts.cache))
-    page = report_content(described, found.remarks, lesions, wanted.max_networks, wanted.context_tokens)
+    page = report_content(
+        described, presentation.remarks, lesions, wanted.max_networks, wanted.context_tokens
+    )
     file = folder.path / "report.html"
     write_report(page, file)
     folder.artifacts["report"] = file
     folder.write()
-    return found
+    return presentation

@@ -50,14 +50,14 @@ def run(cfg: DictConfig) -> float | None:
     parts = extraction_parts(cfg)
     intervention = built(cfg.intervention, Intervention)  # type: ignore[type-abstract]
     if cfg.analysis is not None:
-        from fbn_exp.stages.analyse import analyse  # late, as it imports what draws
+        from fbn_exp.stages.analyse import analyse  # late: imports matplotlib
 
         analysis = built(cfg.analysis, Analysis)  # type: ignore[type-abstract]
         return ranks.run_on_leader(lambda: analyse(cfg, parts, analysis), rank_resources(parts))
     benchmark = built(cfg.benchmark, Benchmark)  # type: ignore[type-abstract]
     controls = typed(cfg.controls, ControlsConfig)
     if cfg.select_factor:
-        # before a model loads: not every benchmark has a dev part
+        # check before a model loads: not every benchmark has a dev part
         benchmark.on(Split.dev)
     work = lambda: _evaluate(cfg, parts, intervention, benchmark, controls)  # noqa: E731
     return ranks.run_on_leader(work, rank_resources(parts, benchmark))
@@ -70,7 +70,7 @@ def _evaluate(
     benchmark: Benchmark,
     controls: ControlsConfig,
 ) -> float | None:
-    """What rank 0 does; other ranks help it to record and to score."""
+    """Evaluate on rank 0; the other ranks help to record and to score."""
     with opened_run(cfg, "evaluate", parts.tracker) as (folder, tracked):
         lm = load(parts.model, parts.cache)
         target, networks = _target(cfg, intervention, parts, lm, folder.path)
@@ -78,9 +78,9 @@ def _evaluate(
             folder.add_metrics(mask_metrics(networks.masks(parts.threshold)))
             folder.write()
         if cfg.export.path is not None:
-            from fbn_exp.interventions.fold import export  # late: it knows weights of every architecture
+            from fbn_exp.interventions.fold import export  # late: needed for export only
 
-            # before anything is scored: an edit that cannot be folded is said at once
+            # before scoring: an edit that cannot be folded is refused at once
             export(lm, target.layout, intervention.edit(target), Path(cfg.export.path).expanduser())
             log.info("model with the intervention in its weights: %s", cfg.export.path)
         benchmark.prepare(lm)
@@ -92,28 +92,28 @@ def _evaluate(
             evaluation = evaluate_selected(scorer, intervention, list(cfg.factors), target, drawn)
         else:
             evaluation = evaluate(scorer, intervention, target, drawn)
-        found = present_evaluation(evaluation)
-        keep(found, folder, parts.figures.dpi)
+        presentation = present_evaluation(evaluation)
+        keep(presentation, folder, parts.figures.dpi)
         if networks is not None and _is_lesion_of_one(evaluation, networks, lm):
-            from fbn_exp.report.lesions import keep_lesion  # late, as it imports what draws
+            from fbn_exp.report.lesions import keep_lesion  # late: imports matplotlib
 
             keep_lesion(evaluation, networks, parts.threshold, parts.cache, benchmark.key(), cfg.networks)
         track(tracked, folder, None if networks is None else networks.provenance)
-    show(found)
+    show(presentation)
     return objective_of(cfg.objective, folder.metrics)
 
 
 def _is_lesion_of_one(evaluation: Evaluation, networks: FunctionalNetworks, lm: LanguageModel) -> bool:
-    """Whether it tells what a single network does in the very model that it was found in."""
-    own = networks.provenance.get("weight_digest") == lm.weight_digest
+    """Return True for a lesion of a single network in the same weights that it was extracted from."""
+    same_weights = networks.provenance.get("weight_digest") == lm.weight_digest
     inhibited = evaluation.intervention.single_factor == 0 and not evaluation.factors
-    return own and inhibited and len(evaluation.target.networks) == 1
+    return same_weights and inhibited and len(evaluation.target.networks) == 1
 
 
 def _target(
     cfg: DictConfig, intervention: Intervention, parts: Parts, lm: LanguageModel, scratch: Path
 ) -> tuple[Target, FunctionalNetworks | None]:
-    """The neurons to intervene on, and their networks; neither for an untouched model."""
+    """Return the neurons to intervene on and their networks; an untouched model has neither."""
     if isinstance(intervention, NoIntervention):
         return no_target(lm.layout(parts.site)), None
     networks = parts.networks(cfg.networks, lm, scratch, cfg.same_weights)

@@ -37,7 +37,7 @@ def run(cfg: DictConfig) -> float | None:
 
 
 def _extract(cfg: DictConfig, parts: Parts) -> float:
-    """What rank 0 does; other ranks help it to record."""
+    """Extract on rank 0; the other ranks help to record."""
     with opened_run(cfg, "extract", parts.tracker) as (folder, tracked):
         lm = load(parts.model, parts.cache)
         extractor = parts.extractor()
@@ -46,18 +46,18 @@ def _extract(cfg: DictConfig, parts: Parts) -> float:
             try:
                 _save(extraction, parts.threshold, folder)
             finally:
-                # the cache may have room where the run folder has none
+                # the disk of the cache may have room if that of the run folder has none
                 entry = cache_entry(extractor, lm, texts, parts.cache)
                 keep_networks(extraction.networks, entry, parts.threshold)
-            # late: pictures take seconds to import, while the model could be at work
+            # late: matplotlib takes seconds to import
             from fbn_exp.stages.describe import describe_extraction, show
 
-            found = describe_extraction(parts, lm, extraction, folder)
+            presentation = describe_extraction(parts, lm, extraction, folder)
         track(tracked, folder)
         provenance = extraction.networks.provenance
         tracked.networks(str(provenance["model"]), folder.artifacts["networks"], provenance)
     show(
-        found,
+        presentation,
         ("Networks:", folder.artifacts["networks"]),
         ("Pictures:", folder.figures["overview"]),
         ("Report:  ", folder.artifacts["report"]),
@@ -66,7 +66,7 @@ def _extract(cfg: DictConfig, parts: Parts) -> float:
 
 
 def _save(extraction: Extraction, threshold: Threshold, folder: RunFolder) -> None:
-    """Save at once: nothing that follows can lose the networks."""
+    """Save the networks at once, so that later errors cannot lose them."""
     folder.artifacts["networks"] = folder.path / "networks"
     extraction.networks.save(folder.artifacts["networks"], threshold)
     folder.add_metrics(extraction_metrics(extraction))

@@ -1,4 +1,4 @@
-"""What a rank other than 0 has of its own, to help rank 0 with."""
+"""Objects that ranks other than 0 load to help rank 0: the model and the benchmark."""
 
 import functools
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from fbn_exp.stages.build import Parts
 
 
 def rank_resources(parts: Parts, benchmark: Benchmark | None = None) -> Callable[[str], Any]:
-    """Give the model as ``lm``, and the prepared benchmark as ``benchmark`` or ``benchmark/<part>``."""
+    """Return a loader of ``lm``, the model, and ``benchmark`` or ``benchmark/<part>``, prepared."""
 
     @functools.cache
-    def own(name: str) -> Any:
+    def resource(name: str) -> Any:
         if name == "lm":
             return load(parts.model, parts.cache)
         assert benchmark is not None
         _, _, part = name.partition("/")
         mine = benchmark.on(Split(part)) if part else benchmark
-        mine.prepare(own("lm"))
+        mine.prepare(resource("lm"))
         return mine
 
-    return own
+    return resource

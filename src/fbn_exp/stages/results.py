@@ -1,4 +1,4 @@
-"""Results of a stage: kept in its run folder, logged to the tracker."""
+"""Write the results of a stage into its run folder and log them to the tracker."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,19 +16,19 @@ from fbn_exp.tracking.base import RunInfo, TrackedRun, Tracker
 
 @contextmanager
 def opened_run(cfg: DictConfig, stage: str, tracker: Tracker) -> Iterator[tuple[RunFolder, TrackedRun]]:
-    """Give the folder of a run and its tracked run, which is closed as failed where an exception passes."""
+    """Yield the folder of a run and its tracked run, which is closed as failed after an exception."""
     folder = RunFolder(Path(cfg.run.folder), stage)
     with tracker.run(RunInfo(stage, cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))) as tracked:
         yield folder, tracked
 
 
-def keep(found: Presentation, folder: RunFolder, dpi: int) -> None:
-    """Put numbers, tables and pictures into the run folder; ``result.json`` does not wait for pictures."""
-    folder.add_metrics(found.metrics)
-    for name, table in found.tables.items():
+def keep(presentation: Presentation, folder: RunFolder, dpi: int) -> None:
+    """Write numbers, tables and pictures into the run folder; ``result.json`` is written before pictures."""
+    folder.add_metrics(presentation.metrics)
+    for name, table in presentation.tables.items():
         folder.add_table(name, table)
     folder.write()
-    folder.add_figures(found.figures, dpi)
+    folder.add_figures(presentation.figures, dpi)
     folder.write()
 
 
@@ -40,9 +40,9 @@ def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] 
     tracked : TrackedRun
         Open run of a tracker.
     folder : RunFolder
-        What the run left.
+        Folder with the results.
     provenance : mapping or None
-        Of the networks that were used; None where there are none, or the run made them itself.
+        Provenance of the networks that were used; None if there are none, or the run extracted them.
     """
     tracked.metrics(folder.metrics)
     for name, table in folder.tables.items():
@@ -54,12 +54,12 @@ def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] 
 
 
 def objective_of(name: str | None, metrics: dict[str, float]) -> float | None:
-    """The metric that ``objective`` names.
+    """Return the metric that ``objective`` names.
 
     Raises
     ------
     ConfigError
-        If there is no such metric.
+        If the run has no such metric.
     """
     if name is None:
         return None

@@ -1,4 +1,4 @@
-"""The result of a sweep: one tidy table of all its jobs, pictures over them, and one tracked run."""
+"""Combine the results of a sweep: tidy tables of all jobs, pictures over them, and a tracked run."""
 
 import json
 from collections.abc import Mapping
@@ -21,28 +21,28 @@ from fbn_exp.tracking.base import RunInfo, Tracker
 
 FAILED = "failed.txt"
 DPI = 110
-# config group of a corpus -> what a consistency job takes from it
+# config group of a corpus -> its use in a consistency job
 CORPORA = {"dataset": "templates", "dataset@analysis.dataset": "texts"}
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What one job of a sweep left.
+    """Results of a job of a sweep.
 
     Attributes
     ----------
     name : str
-        Of its folder.
+        Name of its folder.
     settings : dict of str to str
-        Its overrides.
+        Overrides of the job.
     choices : dict of str to str
-        Option of each config group that it ran with.
+        Chosen option of each config group.
     error : str
-        Empty if it finished.
+        Error of a failed job, empty otherwise.
     metrics : dict of str to float
         Flat numbers.
     scores, forgetting : DataFrame or None
-        Tables of jobs that have them.
+        Tables of the job; None if it has none.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def head(self) -> dict[str, str]:
-        """First cells of its rows in tables; a table may have a setting under its own name already."""
+        """First cells of the job's rows in tables; settings are prefixed, to differ from other columns."""
         return {"job": self.name, **{f"override/{name}": value for name, value in self.settings.items()}}
 
 
@@ -66,9 +66,9 @@ class Sweep:
     Attributes
     ----------
     folder : Path
-        Of the sweep; its jobs' folders are inside.
+        Folder of the sweep, with the folders of its jobs.
     jobs : tuple of Job
-        In the order of their numbers.
+        Jobs in the order of their numbers.
     """
 
     folder: Path
@@ -76,31 +76,31 @@ class Sweep:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per job: number, overrides, error (empty if it finished), and its flat metrics."""
+        """Table with a row per job: number, overrides, error (empty if it finished), and flat metrics."""
         return pd.DataFrame([{**job.head, "error": job.error, **job.metrics} for job in self.jobs])
 
     @cached_property
     def settings(self) -> pd.DataFrame:
-        """One row per job, a column per override."""
+        """Table with a row per job and a column per override."""
         return pd.DataFrame([job.settings for job in self.jobs])
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """One row per job, task and metric; empty for sweeps that score nothing."""
+        """Table with a row per job, task and metric; empty for sweeps that score nothing."""
         return _joined([(job.head, job.scores) for job in self.jobs])
 
     @cached_property
     def forgetting(self) -> pd.DataFrame:
-        """One row per job of ``train.py``, task and metric: scores before and after training."""
+        """Scores before and after training, with a row per job of ``train.py``, task and metric."""
         return _joined([(job.head, job.forgetting) for job in self.jobs])
 
     @property
     def failed(self) -> dict[str, str]:
-        """Error of each failed job, by job."""
+        """Error of every failed job, by job."""
         return {job.name: job.error for job in self.jobs if job.error}
 
     def figures(self) -> Drawings:
-        """Pictures that its tables allow."""
+        """Return the pictures that the tables allow."""
         corpora = pd.DataFrame(
             [{name: job.choices.get(group) for group, name in CORPORA.items()} for job in self.jobs]
         )
@@ -125,19 +125,19 @@ def _joined(tables: list[tuple[dict[str, str], pd.DataFrame | None]]) -> pd.Data
 
 
 def collect(folder: Path) -> Sweep:
-    """Read what the jobs of a sweep left, in the order of their numbers.
+    """Read the results of the jobs of a sweep, in the order of their numbers.
 
-    A job without a result counts as failed, also when it was killed and could not say why.
+    A job without a result counts as failed, also if it was killed and left no error.
 
     Raises
     ------
     NetworksError
-        If there is no job.
+        If the folder holds no jobs.
     """
-    found = [file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")]
-    if not found:
+    folders = [file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")]
+    if not folders:
         raise NetworksError(f"{folder} holds no jobs of a sweep")
-    return Sweep(folder, tuple(map(_read, sorted(found, key=lambda job: _number(job.name)))))
+    return Sweep(folder, tuple(map(_read, sorted(folders, key=lambda job: _number(job.name)))))
 
 
 def _number(name: str) -> tuple[int, str]:
@@ -162,7 +162,7 @@ def _read(folder: Path) -> Job:
 
 
 def _yaml(file: Path) -> Any:
-    # in C: hydra.yaml is long, and a sweep has many jobs
+    # the loader in C: hydra.yaml is long, and a sweep has many jobs
     return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
@@ -180,18 +180,18 @@ def _table(folder: Path, name: str) -> pd.DataFrame | None:
 
 
 def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, Any]) -> dict[str, Path]:
-    """Write tables and pictures into the sweep's folder, and log them as one run.
+    """Write tables and pictures into the sweep's folder and log them as one run.
 
     Parameters
     ----------
     sweep : Sweep
-        What its jobs left.
+        Results of its jobs.
     tracker : Tracker
-        Where the sweep's own run is logged, with job type ``sweep``.
+        Tracker of the sweep's run, with job type ``sweep``.
     stage : str
-        Which script was swept.
+        Name of the script that was swept.
     config : mapping
-        Of the sweep, in plain containers.
+        Config of the sweep, in plain containers.
 
     Returns
     -------

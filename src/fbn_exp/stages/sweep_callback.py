@@ -1,4 +1,4 @@
-"""Hydra calls this at the end of each job and of a sweep: failures are kept apart, results put together."""
+"""Hydra callback that isolates failed jobs of a sweep and combines the results at its end."""
 
 import contextlib
 import logging
@@ -23,34 +23,34 @@ SUBMITIT = "hydra_plugins.hydra_submitit_launcher."
 
 
 class SweepSummary(Callback):
-    """Write down why a job failed, let the others go on, and summarise the sweep when all have ended.
+    """Record errors of failed jobs, let the others continue, and summarise the sweep when all have ended.
 
-    Of the machines that share a job, each says what failed there, and the first alone writes.
+    Every machine of a job over several machines logs its errors; only the first one writes files.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Let a job that submitit lost be a failed one: else its exception would end the sweep."""
+        """Count a job that submitit lost as failed; otherwise its exception would end the sweep."""
         if str(config.hydra.launcher._target_).startswith(SUBMITIT):
             from fbn_exp.launch.submitted import take_over
 
             take_over()
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Forget why an earlier attempt at the same job failed."""
+        """Remove the error of an earlier attempt at the same job."""
         if machine_rank(config) == 0:
             (Path(config.hydra.runtime.output_dir) / "failed.txt").unlink(missing_ok=True)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Keep a failed job's error in its folder; the plain sweeper then goes on.
+        """Write the error of a failed job into its folder, so that the basic sweeper continues.
 
-        Optimising sweepers have rules of their own for failed trials, and see the error.
+        Optimising sweepers have rules for failed trials and receive the error.
         """
         if job_return.status is not JobStatus.FAILED or config.hydra.mode.name != "MULTIRUN":
             return
         error = job_return._return_value
         error = as_disk_error(error) or error
         text = str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
-        # in memory too: the disk of the job's folder can be full
+        # also in memory: the disk of the job's folder can be full
         report_failed_jobs({str(config.hydra.job.num): text})
         if machine_rank(config) == 0:
             with contextlib.suppress(OSError):
@@ -62,9 +62,9 @@ class SweepSummary(Callback):
             job_return.status, job_return.return_value = JobStatus.COMPLETED, None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the sweep's tables and pictures, and log them as one run.
+        """Write the sweep's tables and pictures and log them as one run.
 
-        Hydra would make a warning of an error here, and end with exit status 0.
+        An error is recorded for the end of the script: Hydra would only warn, and end with exit status 0.
         """
         if machine_rank(config) > 0:
             return
@@ -102,7 +102,7 @@ class SweepSummary(Callback):
 
 
 def _described(config: DictConfig) -> dict[str, Any]:
-    """Config in plain containers; what only a job can resolve, such as ${hydra:job.num}, stays as written."""
+    """Convert a config to plain containers; values that only a job can resolve, as ${hydra:job.num}, stay."""
     from fbn_exp.stages.build import plain
 
     try:

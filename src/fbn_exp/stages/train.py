@@ -1,4 +1,4 @@
-"""Fine-tune a model for a task, whole or only inside or outside its networks → an ordinary checkpoint."""
+"""Fine-tune a model for a task, as a whole or only inside or outside its networks; save a checkpoint."""
 
 import dataclasses
 import logging
@@ -67,19 +67,19 @@ def run(cfg: DictConfig) -> float | None:
         keep(present_training(training), folder, parts.figures.dpi)
         folder.artifacts["checkpoint"] = _save(parts, plan, folder.path / "checkpoint")
         folder.write()
-        # scores are those of the model that is saved
+        # score the model that is saved
         with plan.lesioned() if parts.fold else nullcontext():
             after = plan.prepared.test.score(plan.prepared.lm)
             changed = compare_after(parts.forgetting, plan.lm, plan.others_before, before, after)
-        found = present_forgetting(changed, training)
-        keep(found, folder, parts.figures.dpi)
+        presentation = present_forgetting(changed, training)
+        keep(presentation, folder, parts.figures.dpi)
         track(tracked, folder, None if plan.networks is None else plan.networks.provenance)
-    show(found, ("Model:", folder.artifacts["checkpoint"]))
+    show(presentation, ("Model:", folder.artifacts["checkpoint"]))
     return objective_of(cfg.objective, folder.metrics)
 
 
 def _follow(parts: TrainingParts, folder: Path) -> None:
-    """What a rank other than 0 does: it trains on its share of every batch, and writes nothing."""
+    """Train on a rank other than 0: on its share of every batch, without writing results."""
     plan = _plan(parts)
     _scores_before(plan)
     parts.trainable.prepare(plan.model, _trained_neurons(parts, plan.networks))
@@ -89,7 +89,7 @@ def _follow(parts: TrainingParts, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What every rank has loaded: the model as it was, what it learns, and what it may forget."""
+    """Objects that every rank has loaded: the original model, the task, and scores before training."""
 
     lm: LanguageModel
     networks: FunctionalNetworks | None
@@ -99,12 +99,12 @@ class _Plan:
 
     @property
     def model(self) -> torch.nn.Module:
-        """The model that is trained, of a classifier with its head."""
+        """Model that is trained, a classifier with its head."""
         return self.prepared.lm.model
 
     @contextmanager
     def lesioned(self) -> Iterator[None]:
-        """Apply the intervention that the model is trained under; none, if there is none."""
+        """Apply the intervention that the model is trained under, if any, while the context is open."""
         if self.networks is None or self.edit is None:
             yield
             return
@@ -116,7 +116,7 @@ def _plan(parts: TrainingParts) -> _Plan:
     lm = take(_precise(parts.model), parts.cache)
     networks = _networks(parts, lm)
     site = parts.site if networks is None else networks.layout.site
-    # before a head takes the place of the output layer
+    # before a head replaces the output layer
     others_before = scores_before(parts.forgetting, lm, site, parts.cache)
     prepared = parts.task.prepare(lm, parts.dataset)
     require_unseen(parts.forgetting, prepared.texts)
@@ -124,28 +124,28 @@ def _plan(parts: TrainingParts) -> _Plan:
 
 
 def _scores_before(plan: _Plan) -> tuple[list[Score], list[Score]]:
-    """On test as the model is, on dev as it is trained, which is under the intervention."""
+    """Score the model before training: on test without, on dev with the intervention."""
 
     def scored() -> tuple[list[Score], list[Score]]:
         test = plan.prepared.test.score(plan.prepared.lm)
         with plan.lesioned():
             return test, plan.prepared.dev.score(plan.prepared.lm)
 
-    # the other ranks wait, and are told that rank 0 lives
-    found = ranks.run_on_leader(scored, lambda name: None)
-    assert found is not None
-    return found
+    # the other ranks wait; this tells them that rank 0 is alive
+    scores = ranks.run_on_leader(scored, lambda name: None)
+    assert scores is not None
+    return scores
 
 
 def _trained_neurons(parts: TrainingParts, networks: FunctionalNetworks | None) -> Target | None:
-    """The neurons that say what is trained, where any do."""
+    """Return the neurons that select the trained parameters; None if no neurons do."""
     if networks is None or not parts.trainable.needs_networks:
         return None
     return choose_target(networks, parts.threshold, parts.trainable.networks)
 
 
 def _precise(config: ModelConfig) -> ModelConfig:
-    """Weights in float32 unless asked otherwise: small updates vanish in bfloat16."""
+    """Load weights in float32 unless a dtype is set: small updates vanish in bfloat16."""
     if config.dtype is Precision.auto:
         return dataclasses.replace(config, dtype=Precision.float32)
     return config
@@ -161,7 +161,7 @@ def _networks(parts: TrainingParts, lm: LanguageModel) -> FunctionalNetworks | N
 
 
 def _edit(parts: TrainingParts, networks: FunctionalNetworks | None) -> Edit | None:
-    """What is done to the neurons while training, None for nothing."""
+    """Return the edit of the neurons during training, None without an intervention."""
     if networks is None or isinstance(parts.intervention, NoIntervention):
         return None
     return parts.intervention.edit(choose_target(networks, parts.threshold, parts.intervention.networks))
@@ -176,7 +176,7 @@ def _train(
     trained = sum(each.numel() for each in trained_parameters(plan.model).values())
     log.info("trainable=%s: %s of %s parameters", parts.trainable.describe(), f"{trained:,}", f"{total:,}")
     if prepared.lm.labels is not None:
-        log.info("the classification head is among them")
+        log.info("the classification head is among the trained parameters")
     started = time.perf_counter()
     with plan.lesioned():
         state = fit(prepared, parts.trainer, checkpoints, [_Stream(tracked)])
@@ -199,7 +199,7 @@ def _train(
 
 
 def _save(parts: TrainingParts, plan: _Plan, checkpoint: Path) -> Path:
-    """An ordinary checkpoint with its tokenizer; the intervention is in it only if ``fold`` asks for that."""
+    """Save a checkpoint with its tokenizer, the intervention folded into its weights if ``fold`` is set."""
     lm = plan.prepared.lm
     if parts.fold and plan.networks is not None and plan.edit is not None:
         export(lm, plan.networks.layout, plan.edit, checkpoint)
@@ -211,7 +211,7 @@ def _save(parts: TrainingParts, plan: _Plan, checkpoint: Path) -> Path:
 
 
 class _Stream(TrainerCallback):
-    """Sends what the loop logs to the tracker while it runs."""
+    """Callback that sends the log of the loop to the tracker during training."""
 
     def __init__(self, tracked: TrackedRun) -> None:
         self.tracked = tracked

@@ -1,4 +1,4 @@
-"""Objects that a training run is made of, checked before anything is loaded."""
+"""Objects of a training run, checked before anything is loaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from fbn_exp.training.trainable import Trainable
 
 @dataclass(frozen=True)
 class TrainingParts:
-    """What a training run needs, as objects, all of them checked."""
+    """Checked objects that a training run needs."""
 
     site: Site
     cache: Path
@@ -41,14 +41,14 @@ class TrainingParts:
 
 
 def training_parts(cfg: DictConfig) -> TrainingParts:
-    """Objects of all groups.
+    """Build the objects of all config groups.
 
     Raises
     ------
     FbnError
         If any setting is out of range or contradicts another one; nothing has been loaded by then.
     """
-    # settings that contradict each other too
+    # also checks that settings do not contradict each other
     typed(cfg, object)
     return TrainingParts(
         site=cfg.site,
@@ -62,7 +62,7 @@ def training_parts(cfg: DictConfig) -> TrainingParts:
         threshold=built(cfg.threshold, Threshold),  # type: ignore[type-abstract]
         intervention=built(cfg.intervention, Intervention),  # type: ignore[type-abstract]
         fold=cfg.fold,
-        forgetting={str(name): built(each, Benchmark) for name, each in cfg.forgetting.items()},  # type: ignore[type-abstract]
+        forgetting={str(name): built(benchmark, Benchmark) for name, benchmark in cfg.forgetting.items()},  # type: ignore[type-abstract]
         tracker=built(cfg.tracking, Tracker),  # type: ignore[type-abstract]
         figures=typed(cfg.figures, FiguresConfig),
     )

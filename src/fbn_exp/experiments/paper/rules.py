@@ -1,4 +1,4 @@
-"""What verdicts are made of: which rows are judged, what counts as harm, and p values of many tries."""
+"""Rules of the verdicts on the paper's claims: rows that are judged, harm, and corrected p values."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,19 +16,19 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim of the paper and what became of it here.
+    """A claim of the paper and the verdict of the replication.
 
     Attributes
     ----------
     claim : str
-        As the paper makes it.
+        The paper's claim.
     rule : str
-        When it counts as found.
+        Criterion by which it counts as replicated.
     verdict : str
         ``holds``, ``holds in part`` and in how many cases, ``does not hold``; ``not shown`` where more items
         might have shown it.
     numbers : str
-        What it rests on.
+        Numbers that the verdict rests on.
     """
 
     claim: str
@@ -38,15 +38,15 @@ class Finding:
 
 
 def verdict(holding: int, all_: int) -> str:
-    """In words, of how many cases a rule was met in."""
+    """Verdict in words, from the number of cases that meet a rule, of all."""
     if holding == all_:
         return "holds"
     return f"holds in part ({holding} of {all_})" if holding else "does not hold"
 
 
-def one_metric_per_task(found: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy where majority does not give it, else the first metric."""
-    preferred = found.assign(order=(found["metric"] != "balanced_acc").astype(int))
+def one_metric_per_task(scores: pd.DataFrame) -> pd.DataFrame:
+    """Select a metric for each task: balanced accuracy if it was measured, else the first metric."""
+    preferred = scores.assign(order=(scores["metric"] != "balanced_acc").astype(int))
     first = preferred.groupby("task", sort=False)["order"].transform("min")
     rows = preferred[preferred["order"] == first]
     same = ["task", "networks", "neurons", "factor"]
@@ -54,7 +54,7 @@ def one_metric_per_task(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def holm(p_values: Array) -> Array:
-    """P values corrected for their number (Holm 1979); what is not a number stays so and does not count."""
+    """Correct p values for multiple testing (Holm 1979); NaN stays NaN and does not count as a test."""
     # takes seconds to import
     from statsmodels.stats.multitest import multipletests
 
@@ -65,22 +65,22 @@ def holm(p_values: Array) -> Array:
 
 
 def harms_most(rows: pd.DataFrame) -> pd.Series:
-    """Whether each lesion harms, and beyond every control of its size."""
+    """Mark lesions that harm, and more than every control of their size does."""
     return rows["harms"] & rows["below_controls"]
 
 
 def sign(rows: pd.DataFrame) -> pd.Series:
-    """1 where larger is better, −1 for losses."""
+    """Return 1 for metrics of which larger is better, −1 for losses."""
     return pd.Series(np.where(rows["metric"].isin(["nats_per_token", "repetition"]), -1, 1), index=rows.index)
 
 
 def best_control(row: Any) -> str:
     """Score of the best draw of any control, in words."""
     ends = [getattr(row, f"control_{kind}_{side}") for kind in SAME_SIZE for side in ("low", "high")]
-    found = min(ends) if row.metric == "nats_per_token" else max(ends)
-    return "none" if np.isnan(found) else f"{found:.3g}"
+    best = min(ends) if row.metric == "nats_per_token" else max(ends)
+    return "none" if np.isnan(best) else f"{best:.3g}"
 
 
 def task_in_words(task: object) -> str:
-    """Task, or what is measured where there is no task, as it is read."""
+    """Name of a task, or of the quantity measured without a task, for reading."""
     return short_name(task).replace("perplexity_wiki", "nats per token")

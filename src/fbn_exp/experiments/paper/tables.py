@@ -30,7 +30,7 @@ def results_table(
     scores : DataFrame
         One row per job, task and metric.
     templates : mapping of str to DataFrame
-        Of each job that measured consistency, one row per template.
+        Table with a row per template, of each job that measured consistency.
     """
     if kind is PaperTable.consistency:
         return _consistency(jobs, templates)

@@ -1,4 +1,4 @@
-"""Findings of analyses as numbers, tables, pictures and words; importing this registers all of them."""
+"""Presentations of the analyses' findings; importing this package registers all of them."""
 
 from fbn_exp.report.analyses import connectivity, consistency, overlap
 from fbn_exp.report.presentation import Presentation, present

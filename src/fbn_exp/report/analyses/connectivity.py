@@ -1,4 +1,4 @@
-"""Connectivity of networks as numbers, tables and words."""
+"""Present the connectivity of networks as numbers, tables, a picture and sentences."""
 
 import numpy as np
 import pandas as pd
@@ -14,24 +14,27 @@ SHOWN = 10
 
 
 @present.register
-def present_connectivity(found: Connectivity) -> Presentation:
-    """Put connectivity into every form in which it is shown."""
-    table = connectivity_table(found)
+def present_connectivity(connectivity: Connectivity) -> Presentation:
+    """Present connectivity."""
+    table = connectivity_table(connectivity)
     return Presentation(
-        metrics=_metrics(found, table),
-        tables={"connectivity": table, "order": pd.DataFrame({"network": found.order})},
-        figures={"connectivity": lambda: connectivity_figure(found)},
-        title=f"Strongest connections in {found.texts}",
+        metrics=_metrics(connectivity, table),
+        tables={"connectivity": table, "order": pd.DataFrame({"network": connectivity.order})},
+        figures={"connectivity": lambda: connectivity_figure(connectivity)},
+        title=f"Strongest connections in {connectivity.texts}",
         rows=_rows(table),
-        lines=[_sentence(found, table)],
+        lines=[_sentence(connectivity, table)],
     )
 
 
-def connectivity_table(found: Connectivity) -> pd.DataFrame:
-    """One row per pair of networks, the first index the smaller."""
-    rows, columns = np.triu_indices(len(found.order), k=1)
+def connectivity_table(result: Connectivity) -> pd.DataFrame:
+    """Table with a row per pair of networks, the smaller index first."""
+    rows, columns = np.triu_indices(len(result.order), k=1)
     table: dict[str, Array | NDArray[np.int64]] = {"network": rows, "other": columns}
-    for name, interval in (("correlation", found.correlation), ("partial_correlation", found.partial)):
+    for name, interval in (
+        ("correlation", result.correlation),
+        ("partial_correlation", result.partial),
+    ):
         table[name] = interval.mean[rows, columns]
         table[f"{name}_ci_low"] = interval.low[rows, columns]
         table[f"{name}_ci_high"] = interval.high[rows, columns]
@@ -39,23 +42,23 @@ def connectivity_table(found: Connectivity) -> pd.DataFrame:
 
 
 def _certain(table: pd.DataFrame, name: str) -> pd.Series:
-    """Pairs whose interval excludes 0."""
+    """Mark pairs whose interval excludes 0."""
     return table[f"{name}_ci_low"] * table[f"{name}_ci_high"] > 0
 
 
-def _metrics(found: Connectivity, table: pd.DataFrame) -> dict[str, float]:
+def _metrics(connectivity: Connectivity, table: pd.DataFrame) -> dict[str, float]:
     metrics = {
-        "connectivity/texts": float(found.n_texts),
-        "connectivity/shrinkage": found.shrinkage,
+        "connectivity/texts": float(connectivity.n_texts),
+        "connectivity/shrinkage": connectivity.shrinkage,
         "connectivity/mean_absolute": float(table["correlation"].abs().mean()),
         "connectivity/mean_absolute_partial": float(table["partial_correlation"].abs().mean()),
         "connectivity/pairs": float(len(table)),
         "connectivity/pairs_certain": float(_certain(table, "correlation").sum()),
         "connectivity/pairs_certain_partial": float(_certain(table, "partial_correlation").sum()),
     }
-    matrix = np.abs(found.correlation.mean - np.eye(len(found.order)))
+    matrix = np.abs(connectivity.correlation.mean - np.eye(len(connectivity.order)))
     for index, row in enumerate(matrix):
-        # with how strong a bond each network is tied to the others
+        # mean |r| of each network with the others
         metrics[f"network/{index}/connectivity"] = float(np.nansum(row) / max(1, len(row) - 1))
     return metrics
 
@@ -74,13 +77,13 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _sentence(found: Connectivity, table: pd.DataFrame) -> str:
+def _sentence(result: Connectivity, table: pd.DataFrame) -> str:
     if table.empty:
         return "A single network has no connections."
     plain, partial = table["correlation"].abs().mean(), table["partial_correlation"].abs().mean()
     certain = [_certain(table, name).sum() for name in ("correlation", "partial_correlation")]
     return (
-        f"{found.n_texts} texts, {len(table)} pairs: |r| is {plain:.2f} on average, partial {partial:.2f} "
-        f"(shrinkage {found.shrinkage:.2f}); the 95% interval over texts excludes 0 for {certain[0]} and "
+        f"{result.n_texts} texts, {len(table)} pairs: |r| is {plain:.2f} on average, partial {partial:.2f} "
+        f"(shrinkage {result.shrinkage:.2f}); the 95% interval over texts excludes 0 for {certain[0]} and "
         f"{certain[1]} pairs."
     )

@@ -1,4 +1,4 @@
-"""What consistency found, as numbers, tables and words."""
+"""Present consistency as numbers, tables, a picture and sentences."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ ROWS = 20
 
 @present.register
 def present_consistency(findings: Findings) -> Presentation:
-    """Put findings into every form in which they are shown."""
+    """Present consistency."""
     table = _table(findings)
     return Presentation(
         metrics=_metrics(findings, table),
@@ -31,7 +31,7 @@ def present_consistency(findings: Findings) -> Presentation:
 
 
 def _table(findings: Findings) -> pd.DataFrame:
-    """One row per template."""
+    """Table with a row per template."""
     n_networks = len(findings.sizes)
     observed = {
         "count": (findings.totals, findings.count),
@@ -64,12 +64,12 @@ def _table(findings: Findings) -> pd.DataFrame:
 
 
 def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
-    totals, found = findings.totals, findings.matches
+    totals, matches = findings.totals, findings.matches
     metrics = {
-        "consistency/texts": float(len(found.count)),
+        "consistency/texts": float(len(matches.count)),
         "consistency/individual_networks": float(findings.individual),
         "consistency/individual_size": findings.individual_size,
-        "consistency/recurring": found.recurring.sum(),
+        "consistency/recurring": matches.recurring.sum(),
         "consistency/recurring/chance_shift": findings.shifted.recurring.sum(),
         "consistency/count_total": totals[-1],
         "consistency/count_total/p_value": findings.p_value[-1],
@@ -77,8 +77,8 @@ def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
         "consistency/count_rate/chance": findings.chance[-1] / (findings.individual * len(findings.sizes)),
         "consistency/count_largest": totals[:-1].max(),
         "consistency/above_chance": float((findings.p_value[:-1] < SIGNIFICANT).sum()),
-        "consistency/matched_iou": found.iou.mean(),
-        "consistency/matched_r": found.correlation.mean(),
+        "consistency/matched_iou": matches.iou.mean(),
+        "consistency/matched_r": matches.correlation.mean(),
         "consistency/matched_r/chance_shift": findings.correlation.expected[-1],
         "consistency/matched_r/p_value_shift": findings.correlation.p_value[-1],
     }
@@ -97,17 +97,17 @@ def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
 
 
-def _per_text(found: Matches) -> pd.DataFrame:
-    """One row per text and template."""
-    n_texts, n_networks = found.count.shape
+def _per_text(matches: Matches) -> pd.DataFrame:
+    """Table with a row per text and template."""
+    n_texts, n_networks = matches.count.shape
     text, network = np.indices((n_texts, n_networks))
     return pd.DataFrame(
         {
             "text": text.ravel(),
             "network": network.ravel(),
-            "count": found.count.ravel(),
-            "matched_iou": found.iou.ravel(),
-            "matched_r": found.correlation.ravel(),
+            "count": matches.count.ravel(),
+            "matched_iou": matches.iou.ravel(),
+            "matched_r": matches.correlation.ravel(),
         }
     )
 
@@ -139,7 +139,7 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _chance(table: pd.DataFrame, null: str) -> list[str]:
-    """Expected count and 95th percentile in words."""
+    """Format the expected count and the 95th percentile."""
     pairs = zip(table[f"count_chance_{null}"], table[f"count_chance_{null}_95"], strict=True)
     return [f"{mean:.1f} (≤ {upper:.0f})" for mean, upper in pairs]
 

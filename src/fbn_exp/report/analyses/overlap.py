@@ -1,4 +1,4 @@
-"""Overlap of two sets of networks as numbers, tables and words."""
+"""Present the overlap of two sets of networks as numbers, tables, a picture and sentences."""
 
 import numpy as np
 import pandas as pd
@@ -16,64 +16,64 @@ ROWS = 20
 
 
 @present.register
-def present_overlap(found: Overlaps) -> Presentation:
-    """Put overlaps into every form in which they are shown."""
-    table = _table(found)
+def present_overlap(overlaps: Overlaps) -> Presentation:
+    """Present overlaps."""
+    table = _table(overlaps)
     return Presentation(
-        metrics=_metrics(found, table),
-        tables={"overlap": table, "overlap_pairs": _pairs(found)},
-        figures={"overlap_between": lambda: overlap_figure(found)},
-        title=f"Networks and their partners in {found.other}",
+        metrics=_metrics(overlaps, table),
+        tables={"overlap": table, "overlap_pairs": _pairs(overlaps)},
+        figures={"overlap_between": lambda: overlap_figure(overlaps)},
+        title=f"Networks and their partners in {overlaps.other}",
         rows=_rows(table),
-        lines=[_sentence(found, table)],
+        lines=[_sentence(overlaps, table)],
     )
 
 
 def _of_partner(values: Array, partner: NDArray[np.int64]) -> Array:
-    found = np.take_along_axis(values, np.maximum(partner, 0)[:, None], axis=1)[:, 0]
-    return np.where(partner >= 0, found, np.nan)
+    values_of_partner = np.take_along_axis(values, np.maximum(partner, 0)[:, None], axis=1)[:, 0]
+    return np.where(partner >= 0, values_of_partner, np.nan)
 
 
-def _table(found: Overlaps) -> pd.DataFrame:
-    """One row per network of the first set."""
+def _table(overlaps: Overlaps) -> pd.DataFrame:
+    """Table with a row per network of the first set."""
     return pd.DataFrame(
         {
-            "network": np.arange(len(found.sizes)),
-            "size": found.sizes,
-            "partner": found.partner,
-            "partner_size": np.where(found.partner >= 0, found.other_sizes[found.partner], 0),
-            "matched_iou": matched(found.iou),
-            "matched_iou_chance": found.chance,
-            "matched_iou_chance_95": found.upper,
-            "matched_iou_p_value": found.p_value,
-            "r_of_partner": _of_partner(found.correlation, found.partner),
-            "partner_by_map": found.partner_by_map,
-            "matched_r": matched(found.correlation),
+            "network": np.arange(len(overlaps.sizes)),
+            "size": overlaps.sizes,
+            "partner": overlaps.partner,
+            "partner_size": np.where(overlaps.partner >= 0, overlaps.other_sizes[overlaps.partner], 0),
+            "matched_iou": matched(overlaps.iou),
+            "matched_iou_chance": overlaps.chance,
+            "matched_iou_chance_95": overlaps.upper,
+            "matched_iou_p_value": overlaps.p_value,
+            "r_of_partner": _of_partner(overlaps.correlation, overlaps.partner),
+            "partner_by_map": overlaps.partner_by_map,
+            "matched_r": matched(overlaps.correlation),
         }
     )
 
 
-def _pairs(found: Overlaps) -> pd.DataFrame:
-    network, other = np.indices(found.iou.shape)
+def _pairs(overlaps: Overlaps) -> pd.DataFrame:
+    network, other = np.indices(overlaps.iou.shape)
     return pd.DataFrame(
         {
             "network": network.ravel(),
             "other": other.ravel(),
-            "iou": found.iou.ravel(),
-            "r": found.correlation.ravel(),
+            "iou": overlaps.iou.ravel(),
+            "r": overlaps.correlation.ravel(),
         }
     )
 
 
-def _metrics(found: Overlaps, table: pd.DataFrame) -> dict[str, float]:
+def _metrics(overlaps: Overlaps, table: pd.DataFrame) -> dict[str, float]:
     metrics = {
         "overlap/matched_iou": float(table["matched_iou"].mean()),
-        "overlap/matched_iou/chance_masks": float(found.chance.mean()),
-        "overlap/matched_iou/p_value": found.mean_p_value,
+        "overlap/matched_iou/chance_masks": float(overlaps.chance.mean()),
+        "overlap/matched_iou/p_value": overlaps.mean_p_value,
         "overlap/matched_r": float(table["matched_r"].mean()),
-        "overlap/above_chance": float((found.p_value < SIGNIFICANT).sum()),
-        "overlap/networks": float(found.iou.shape[0]),
-        "overlap/other_networks": float(found.iou.shape[1]),
+        "overlap/above_chance": float((overlaps.p_value < SIGNIFICANT).sum()),
+        "overlap/networks": float(overlaps.iou.shape[0]),
+        "overlap/other_networks": float(overlaps.iou.shape[1]),
     }
     names = ("partner", "matched_iou", "matched_iou_chance", "matched_iou_p_value", "matched_r")
     for row in table.to_dict("records"):
@@ -102,11 +102,11 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _sentence(found: Overlaps, table: pd.DataFrame) -> str:
+def _sentence(result: Overlaps, table: pd.DataFrame) -> str:
+    mean, chance = table["matched_iou"].mean(), result.chance.mean()
     return (
-        f"Matched one to one, {found.iou.shape[0]} and {found.iou.shape[1]} networks overlap with an IoU of "
-        f"{table['matched_iou'].mean():.3f} on average, {found.chance.mean():.3f} by chance (random masks of "
-        f"the same size in each block, p = {found.mean_p_value:.2g}); {(found.p_value < SIGNIFICANT).sum()} "
-        f"of {len(table)} exceed chance at p < {SIGNIFICANT}. Maps correlate with |r| = "
-        f"{table['matched_r'].mean():.2f}."
+        f"Matched one to one, {result.iou.shape[0]} and {result.iou.shape[1]} networks overlap with an IoU "
+        f"of {mean:.3f} on average, {chance:.3f} by chance (random masks of the same size in each block, "
+        f"p = {result.mean_p_value:.2g}); {(result.p_value < SIGNIFICANT).sum()} of {len(table)} exceed "
+        f"chance at p < {SIGNIFICANT}. Maps correlate with |r| = {table['matched_r'].mean():.2f}."
     )

@@ -1,4 +1,4 @@
-"""Picture of the connectivity of networks."""
+"""Figure of the connectivity of networks."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,21 +11,21 @@ NUMBERED_NETWORKS = 16
 TICKS = 64
 
 
-def connectivity_figure(found: Connectivity) -> Figure:
-    """Correlation and partial correlation side by side, networks in the order of the clustering.
+def connectivity_figure(connectivity: Connectivity) -> Figure:
+    """Draw correlation and partial correlation side by side, networks in the order of the clustering.
 
-    Where the interval includes 0, a printed value is grey.
+    A printed value is grey if its interval includes 0.
     """
-    n_networks = len(found.order)
+    n_networks = len(connectivity.order)
     side = min(9.0, max(3.6, 1.6 + 0.38 * n_networks))
     figure = Figure(figsize=(2 * side + 1.2, side + 0.7), layout="constrained")
     left, right = figure.subplots(1, 2)
-    image = _matrix(left, found.correlation, found.order, "Correlation")
-    _matrix(right, found.partial, found.order, "Partial correlation given the other networks")
+    image = _matrix(left, connectivity.correlation, connectivity.order, "Correlation")
+    _matrix(right, connectivity.partial, connectivity.order, "Partial correlation given the other networks")
     figure.colorbar(image, ax=[left, right], label="r, mean over texts", pad=0.01)
     figure.suptitle(
-        f"Connectivity of {n_networks} networks within {found.n_texts} texts, ordered by clustering "
-        f"(shrinkage of partial correlations {found.shrinkage:.2f})",
+        f"Connectivity of {n_networks} networks within {connectivity.n_texts} texts, ordered by clustering "
+        f"(shrinkage of partial correlations {connectivity.shrinkage:.2f})",
         fontsize=10,
     )
     return figure

@@ -1,4 +1,4 @@
-"""Picture of consistency: counts and overlap of each template beside both nulls, and test-retest."""
+"""Figure of consistency: counts and overlap of each template beside both nulls, and test-retest."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,13 +8,13 @@ from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.retest import Retest
 from fbn_exp.report.style import ACCENT, NULL_COLOURS, RETEST
 
-# more templates than this are not numbered one by one
+# largest number of templates that are numbered one by one
 NUMBERED = 20
 NULLS = {"masks": "random masks", "shift": "shifted signals"}
 
 
 def consistency_figure(findings: Findings) -> Figure:
-    """Counts and matched IoU of each template beside both nulls, and test-retest numbers."""
+    """Draw counts and matched IoU of each template beside both nulls, and test-retest reliability."""
     panels = 2 if findings.halves is None else 3
     n_networks = len(findings.sizes)
     width = min(16.0, max(9.5, 5.0 + 0.45 * n_networks))
@@ -87,5 +87,5 @@ def _retest_panel(axes: Axes, halves: Retest) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    """Beside the panel, where it hides nothing."""
+    """Draw the legend beside the panel, where it covers no data."""
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -1,4 +1,4 @@
-"""Picture of what models learnt and forgot: scores before and after, per choice of what is trained."""
+"""Figure of learning and forgetting: scores before and after, per choice of trained parameters."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +18,7 @@ MOST_COLUMNS = 5
 
 
 def forgetting_figures(forgetting: pd.DataFrame) -> Drawings:
-    """Picture of a sweep of ``train.py``; none of other sweeps, whose table is empty.
+    """Return the figure of a sweep of ``train.py``; none for other sweeps, whose table is empty.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def forgetting_figures(forgetting: pd.DataFrame) -> Drawings:
 
 
 def headlines(forgetting: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Title and rows of each task's first metric, what was trained first; ``choice`` names each job.
+    """Yield title and rows of each task's first metric, the trained task first; ``choice`` names the job.
 
     Parameters
     ----------
     forgetting : DataFrame
-        Of a sweep.
+        Table of a sweep.
     """
     jobs = forgetting.drop_duplicates("job").set_index("job")["trainable"]
     names = {
@@ -51,7 +51,7 @@ def headlines(forgetting: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def before_and_after(forgetting: pd.DataFrame) -> Figure:
-    """One panel per task: arrows from the score before to the one after, with the interval of the change."""
+    """Draw a panel per task: arrows from the score before to that after, with the interval of the change."""
     panels = list(headlines(forgetting))
     columns = min(MOST_COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
@@ -82,7 +82,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, choices: list[str]) -> None:
         axes.plot([before, after], [place, place], color=colour, lw=1, alpha=0.5)
         interval = np.maximum([[after - (before + low)], [before + high - after]], 0)
         axes.errorbar([after], [place], xerr=interval, fmt="o", ms=4.5, capsize=2.5, color=colour)
-    # every job of one sweep usually starts from the same model
+    # usually all jobs of a sweep start from the same model
     for before in rows["before"].unique():
         axes.axvline(before, color="black", lw=0.8, ls="--")
     for chance in rows["chance"].dropna().unique():

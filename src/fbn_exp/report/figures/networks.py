@@ -1,4 +1,4 @@
-"""Pictures of networks: where each lives in the model, how large they are, how much they overlap."""
+"""Figures of networks: their location in the model, sizes and overlap."""
 
 from functools import partial
 
@@ -26,16 +26,16 @@ CLIP = 5.0
 
 
 def network_figures(networks: FunctionalNetworks, threshold: Threshold, max_networks: int) -> Drawings:
-    """Every picture of a set of networks.
+    """Return every figure of a set of networks.
 
     Parameters
     ----------
     networks : FunctionalNetworks
-        What to draw.
+        Networks to draw.
     threshold : Threshold
-        Which neurons are members.
+        Rule that selects the member neurons.
     max_networks : int
-        Above this many networks, only the first ones (largest explained variance) get a map each.
+        Largest number of networks that are drawn on separate maps, those of largest explained variance first.
     """
     masks, scores = networks.masks(threshold), networks.z_scores()
     layout, rule = networks.layout, threshold.describe()
@@ -55,7 +55,7 @@ def network_figures(networks: FunctionalNetworks, threshold: Threshold, max_netw
 
 
 def blocks_by_neurons(values: Tensor, layout: NeuronLayout) -> Array:
-    """One row per block; narrower blocks end in NaN.
+    """Arrange values in a matrix with a row per block; narrower blocks are padded with NaN.
 
     Blocks wider than ``WIDEST`` are pooled to the value of largest magnitude in each bin, so that a
     single outstanding neuron stays visible.
@@ -73,7 +73,7 @@ def blocks_by_neurons(values: Tensor, layout: NeuronLayout) -> Array:
 def network_map(
     scores: Tensor, mask: Tensor, layout: NeuronLayout, title: str, explained: float, rule: str
 ) -> Figure:
-    """Map of one network over blocks and neurons, its members marked, with its share per block."""
+    """Draw the map of a network over blocks and neurons, its members marked, with its share per block."""
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[4.2, 1], sharey=True)
     image = _draw_map(left, scores, mask, layout, marker_size=9)
@@ -113,7 +113,7 @@ def _draw_map(axes: Axes, scores: Tensor, mask: Tensor, layout: NeuronLayout, ma
 
 
 def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
-    """Small maps of the first networks side by side."""
+    """Draw small maps of the first networks side by side."""
     shown = min(len(scores), OVERVIEW_NETWORKS)
     columns = min(shown, 5)
     rows = -(-shown // columns)
@@ -134,7 +134,7 @@ def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> 
 
 
 def sizes(masks: Tensor, rule: str) -> Figure:
-    """Number of neurons of every network."""
+    """Draw the number of neurons of every network."""
     counts = masks.sum(dim=1).numpy()
     figure = Figure(figsize=(min(14, 4 + 0.25 * len(counts)), 3.6), layout="constrained")
     axes = figure.subplots()
@@ -154,7 +154,7 @@ def sizes(masks: Tensor, rule: str) -> Figure:
 
 
 def overlap(masks: Tensor, rule: str) -> Figure:
-    """Intersection over union of every pair of networks; the diagonal, always 1, is left blank."""
+    """Draw the intersection over union of every pair of networks; the diagonal, always 1, is left blank."""
     values = intersection_over_union(masks, masks).numpy()
     np.fill_diagonal(values, np.nan)
     top = max(0.05, float(np.nanmax(values, initial=0.0)))
@@ -163,7 +163,7 @@ def overlap(masks: Tensor, rule: str) -> Figure:
 
 
 def share_matrix(masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
-    """Share of each network's neurons in each block."""
+    """Draw the share of each network's neurons in each block."""
     values = 100 * block_shares(masks, layout).numpy()
     title = f"Where the networks' neurons are [{rule}]"
     return _matrix(values, "block", "network", title, "share of the network's neurons, %", None)

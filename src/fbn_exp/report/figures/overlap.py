@@ -1,4 +1,4 @@
-"""Picture of the overlap of two sets of networks."""
+"""Figure of the overlap of two sets of networks."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,18 +13,18 @@ Array = NDArray[np.float64]
 NUMBERED_NETWORKS = 16
 
 
-def overlap_figure(found: Overlaps) -> Figure:
-    """Both matrices with the others in the order of their partners: agreement is a diagonal."""
-    order = [int(each) for each in found.partner if each >= 0]
-    order += [each for each in range(found.iou.shape[1]) if each not in set(order)]
-    rows, columns = found.iou.shape
+def overlap_figure(overlaps: Overlaps) -> Figure:
+    """Draw both matrices, columns in the order of the rows' partners: agreement appears as a diagonal."""
+    order = [int(each) for each in overlaps.partner if each >= 0]
+    order += [each for each in range(overlaps.iou.shape[1]) if each not in set(order)]
+    rows, columns = overlaps.iou.shape
     width = min(8.0, max(3.8, 2.2 + 0.34 * columns))
     height = min(9.0, max(3.4, 1.6 + 0.34 * rows))
     figure = Figure(figsize=(2 * width, height), layout="constrained")
     axes = figure.subplots(1, 2)
     panels = (
-        (axes[0], found.iou, f"IoU of masks [{found.threshold}]", max(0.05, float(found.iou.max()))),
-        (axes[1], found.correlation, "|r| of maps", 1.0),
+        (axes[0], overlaps.iou, f"IoU of masks [{overlaps.threshold}]", max(0.05, float(overlaps.iou.max()))),
+        (axes[1], overlaps.correlation, "|r| of maps", 1.0),
     )
     for panel, values, title, top in panels:
         _panel(panel, values[:, order], order, title, top)

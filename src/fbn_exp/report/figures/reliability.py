@@ -1,4 +1,4 @@
-"""Pictures of reliability: each network beside the null, the clusters of estimates, the model-order curve."""
+"""Figures of reliability: networks beside the null, clusters of estimates, curve over model order."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -20,12 +20,12 @@ Array = NDArray[np.floating]
 
 MOST_ESTIMATES = 1_500
 NUMBERED = 20
-# what a reader asks of a p value
+# ticks of the colour bar of p values
 P_STEPS = (0.0, 0.01, 0.05, 0.1, 0.2, 1.0)
 
 
 def reliability_figures(report: ReliabilityReport) -> Drawings:
-    """Pictures of what many fits say about networks."""
+    """Return the figures of a reliability analysis."""
     figures = {"reliability": partial(reliability, report)}
     if len(report.similarity) <= MOST_ESTIMATES:
         figures["reliability_clusters"] = partial(clusters, report.similarity, report.labels)
@@ -35,7 +35,7 @@ def reliability_figures(report: ReliabilityReport) -> Drawings:
 
 
 def reliability(report: ReliabilityReport) -> Figure:
-    """Reproducibility of each network, coloured by p, beside the null; Iq and split-half as marks."""
+    """Draw the reproducibility of networks, coloured by p, beside the null; Iq and split-half as marks."""
     count = len(report.statistics["iq"])
     figure = Figure(figsize=(min(15, 6 + 0.2 * count), 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[5, 1], sharey=True)
@@ -55,7 +55,7 @@ def reliability(report: ReliabilityReport) -> Figure:
 
 
 def _networks(axes: Axes, statistics: Mapping[str, Array]) -> PathCollection | None:
-    """Marks of every network; what is coloured by p, where there are p values."""
+    """Draw the marks of every network; return those coloured by p, if there are p values."""
     place, between = np.arange(len(statistics["iq"])), "|r| between runs"
     coloured = None
     if "p_value" in statistics:
@@ -80,7 +80,7 @@ def _networks(axes: Axes, statistics: Mapping[str, Array]) -> PathCollection | N
 
 
 def _null(left: Axes, right: Axes, null: Array) -> None:
-    """Range of the null behind the networks, its histogram beside them."""
+    """Draw the range of the null behind the networks, and its histogram beside them."""
     right.set_xlabel("null networks")
     if not len(null):
         right.set_visible(False)
@@ -92,7 +92,7 @@ def _null(left: Axes, right: Axes, null: Array) -> None:
 
 
 def clusters(similarity: Tensor, labels: Tensor) -> Figure:
-    """|r| between all estimates, cluster by cluster."""
+    """Draw |r| between all estimates, ordered by cluster."""
     order = labels.argsort(stable=True)
     image = similarity[order][:, order].numpy()
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
@@ -118,7 +118,7 @@ def clusters(similarity: Tensor, labels: Tensor) -> Figure:
 
 
 def model_order(orders: Sequence[Mapping[str, float]]) -> Figure:
-    """Iq and explained variance over the number of components."""
+    """Draw Iq and explained variance over the number of components."""
     columns = {name: np.array([row[name] for row in orders]) for name in orders[0]}
     counts = columns["n_components"]
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")

@@ -1,4 +1,4 @@
-"""Pictures of a sweep of evaluations: dose and response, harm of lesions, consistency over corpora."""
+"""Figures of a sweep of evaluations: dose-response curves, harm of lesions, consistency over corpora."""
 
 from collections.abc import Hashable
 from functools import partial
@@ -14,10 +14,10 @@ from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, number_cells
 
 
 def score_figures(scores: pd.DataFrame) -> Drawings:
-    """Pictures that a table of scores allows, of one row per job, task and metric.
+    """Return the figures that a table of scores, with a row per job, task and metric, allows.
 
-    ``dose_<task>_<metric>`` where several factors were scored, ``lesion_map`` where several networks were
-    lesioned one by one.
+    ``dose_<task>_<metric>`` if several factors were scored, ``lesion_map`` if several networks were lesioned
+    one by one.
     """
     if scores.empty:
         return {}
@@ -33,7 +33,7 @@ def score_figures(scores: pd.DataFrame) -> Drawings:
 
 
 def dose_response(rows: pd.DataFrame, title: str) -> Figure:
-    """Score over factor, one panel per choice of networks, with the range of each kind of control."""
+    """Draw the score over the factor, one panel per choice of networks, with the range of each control."""
     panels = [(str(name), each.sort_values("factor")) for name, each in rows.groupby("networks", sort=False)]
     columns = min(4, len(panels))
     lines = -(-len(panels) // columns)
@@ -74,17 +74,17 @@ def _dose_panel(axes: Axes, panel: pd.DataFrame) -> None:
 
 
 def single_lesions(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rows in which one network alone was set to 0."""
+    """Select the rows in which a single network was set to 0."""
     alone = scores["networks"].astype(str).str.fullmatch(r"\d+")
     lesioned = (scores["intervention"] == "inhibit") | (scores["factor"] == 0)
     return scores[alone & lesioned]
 
 
 def lesion_map(lesions: pd.DataFrame) -> Figure:
-    """Harm of each network's lesion to each task, coloured per task: double dissociation is a diagonal.
+    """Draw the harm of each network's lesion to each task; double dissociation appears as a diagonal.
 
-    Harm is the difference to the untouched model, signed so that positive is worse; each column's colours
-    run from none to the largest harm in it.
+    Harm is the difference to the untouched model, signed so that positive is worse; the colours of a column
+    run from no harm to the largest harm in it.
     """
     sign = np.where(lesions["higher_is_better"], -1.0, 1.0)
     table = lesions.assign(
@@ -107,16 +107,16 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
 
 
 def consistency_figures(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.DataFrame) -> Drawings:
-    """Picture of consistency over corpora, where several finished jobs differ in one.
+    """Return the figure of consistency over corpora, if several finished jobs differ in a corpus.
 
     Parameters
     ----------
     jobs : DataFrame
-        One row per job, with its flat metrics.
+        Flat metrics, with a row per job.
     settings : DataFrame
-        The same rows: the values of everything else that was swept.
+        Values of the other swept settings, in the same rows.
     corpora : DataFrame
-        The same rows: ``templates`` and ``texts``, the corpora of the networks and of single texts.
+        ``templates`` and ``texts``, the corpora of the networks and of single texts, in the same rows.
     """
     if "consistency/count_rate" not in jobs:
         return {}
@@ -127,9 +127,9 @@ def consistency_figures(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.
 
 
 def corpus_pairs(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.DataFrame) -> Figure:
-    """Share of pairs of template and individual network that match, by corpus of either, beside chance.
+    """Draw the share of matching pairs of template and individual network by their corpora, beside chance.
 
-    Other settings that were swept get a panel each; see ``consistency_figures``.
+    Each combination of the other swept settings has a panel; see ``consistency_figures``.
     """
     frame = corpora.assign(
         rate=100 * jobs["consistency/count_rate"], chance=100 * jobs["consistency/count_rate/chance"]
@@ -155,15 +155,15 @@ def corpus_pairs(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.DataFra
 
 
 def _pairs_panel(axes: Axes, rows: pd.DataFrame, top: float) -> AxesImage:
-    """One heat map; where jobs share a pair of corpora, their mean."""
-    found, chance = (
+    """Draw a heat map; jobs with the same pair of corpora are averaged."""
+    shares, chance = (
         rows.pivot_table(index="templates", columns="texts", values=name, sort=False)
         for name in ("rate", "chance")
     )
-    values, expected = found.to_numpy(dtype=float), chance.to_numpy(dtype=float)
+    values, expected = shares.to_numpy(dtype=float), chance.to_numpy(dtype=float)
     image = axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
-    axes.set_xticks(range(values.shape[1]), found.columns)
-    axes.set_yticks(range(values.shape[0]), found.index)
+    axes.set_xticks(range(values.shape[1]), shares.columns)
+    axes.set_yticks(range(values.shape[0]), shares.index)
     axes.set_xlabel("individual networks of")
     axes.set_ylabel("templates of")
     for (row, column), value in np.ndenumerate(values):

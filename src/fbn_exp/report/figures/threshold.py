@@ -1,4 +1,4 @@
-"""Picture of what a threshold does: to the networks' sizes, to their overlap, and to the harm of a lesion."""
+"""Figure of the effect of a threshold on the networks' sizes, their overlap, and the harm of a lesion."""
 
 from functools import partial
 
@@ -12,21 +12,21 @@ from fbn_exp.report.style import ACCENT, CONTROL_COLOURS
 
 THRESHOLDS = ("threshold.value", "threshold.fraction", "threshold.rate")
 SIZES = {"largest": "largest network", "mean": "mean of the networks", "smallest": "smallest network"}
-# more than this many curves of lesions cannot be told apart
+# largest number of curves of lesions that can be told apart
 MOST_CURVES = 4
 
 
 def threshold_figures(jobs: pd.DataFrame, settings: pd.DataFrame, scores: pd.DataFrame) -> Drawings:
-    """Picture of the effect of a threshold, where at least two jobs that differ in one have finished.
+    """Return the figure of the effect of a threshold, if at least two finished jobs differ in one.
 
     Parameters
     ----------
     jobs : DataFrame
-        One row per job: its name and flat metrics.
+        Name and flat metrics, with a row per job.
     settings : DataFrame
-        The same rows: the values of what was swept.
+        Values of the swept settings, in the same rows.
     scores : DataFrame
-        One row per job, task and metric; may be empty.
+        Scores, with a row per job, task and metric; may be empty.
     """
     swept = next((name for name in THRESHOLDS if name in settings and settings[name].nunique() > 1), None)
     if swept is None or "networks/mean_size" not in jobs:
@@ -43,7 +43,7 @@ def threshold_figures(jobs: pd.DataFrame, settings: pd.DataFrame, scores: pd.Dat
 
 
 def threshold_effect(jobs: pd.DataFrame, scores: pd.DataFrame, swept: str) -> Figure:
-    """Sizes, overlap and, where jobs scored something, the difference that the intervention makes.
+    """Draw sizes, overlap and, if jobs have scores, the effect of the intervention over the threshold.
 
     Both tables have a column ``threshold``; ``swept`` is the name of the setting.
     """
@@ -74,7 +74,7 @@ def threshold_effect(jobs: pd.DataFrame, scores: pd.DataFrame, swept: str) -> Fi
 
 
 def _lesions(axes: Axes, scores: pd.DataFrame) -> None:
-    """Difference to the untouched model of the first metric, one curve per choice of networks."""
+    """Draw the difference of the first metric to the untouched model, one curve per choice of networks."""
     first = scores[["task", "metric"]].iloc[0]
     rows = scores[(scores["task"] == first["task"]) & (scores["metric"] == first["metric"])]
     chosen = list(rows.groupby("networks", sort=False))[:MOST_CURVES]

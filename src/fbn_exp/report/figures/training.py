@@ -1,11 +1,11 @@
-"""Picture of a training run over its updates."""
+"""Figure of a training run over its updates."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 
 def training_figure(history: pd.DataFrame, loss: str, best_step: int | None, chance: float | None) -> Figure:
-    """Training and dev loss over updates, and the dev accuracy of a classifier beside the majority."""
+    """Draw training and dev loss over updates, and a classifier's dev accuracy beside the majority rate."""
     accurate = "dev_acc" in history.columns
     figure = Figure(figsize=(5 * (1 + accurate), 3.6))
     axes = figure.subplots(1, 1 + accurate, squeeze=False)

@@ -1,1 +1,1 @@
-"""One self-contained page about the networks of one extraction."""
+"""Self-contained html report about the networks of an extraction."""

@@ -1,4 +1,4 @@
-"""One card per network, as plain json: its map, its members, and where it is strongest."""
+"""Cards of networks as plain json: map, members, strongest tokens and texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from fbn_exp.core.rows import Rows
 from fbn_exp.networks.masks import block_shares
 from fbn_exp.report.html.pictures import map_uri
 
-# pixels across a map: of the networks shown large, and of the others
+# width of a map in pixels: of networks shown large, and of the others
 LARGE, SMALL = 768, 160
-# members are marked one by one up to this many
+# largest number of members that are marked one by one
 MARKED = 3_000
-# tokens of a strongest text that are shown
+# number of tokens shown of a strongest text
 TEXT_TOKENS = 160
 LIST_TOKENS = 4
 
 
 def network_cards(description: Description, max_networks: int, context: int) -> list[dict[str, Any]]:
-    """One card per network.
+    """Build a card per network.
 
     Parameters
     ----------
     description : Description
-        The networks, and what can be told of them.
+        The networks and their description.
     max_networks : int
-        So many networks get a large map with its members, and their strongest text in full.
+        Number of networks shown with a large map of their members and their strongest text in full.
     context : int
-        Tokens shown before and after a strong one.
+        Tokens shown before and after a strongest token.
     """
     extraction = description.extraction
     networks, signals = extraction.networks, extraction.signals
@@ -77,14 +77,14 @@ def _members(mask: Tensor, layout: NeuronLayout, large: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Course:
-    """Time course of a network, text by text."""
+    """Time course of a network, divided by text."""
 
     values: NDArray[np.float64]
     rows: Rows
     lengths: Sequence[int]
 
     def strengths(self, text: int, start: int, end: int) -> list[float | None]:
-        """Strength of the tokens from start to end of a text; None where a token has no row."""
+        """Return the strengths of a text's tokens from start to end; None for tokens without a row."""
         skipped = self.rows.skipped
         first = self.rows.offsets[text] - skipped
         return [

@@ -1,4 +1,4 @@
-"""Everything that the page shows, as plain json."""
+"""Content of the html report as plain json."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,18 +29,18 @@ def report_content(
     max_networks: int,
     context: int,
 ) -> dict[str, Any]:
-    """Content of the page: plain json without NaN.
+    """Build the content of the report: plain json without NaN.
 
     Parameters
     ----------
     description : Description
-        The networks, and what can be told of them.
+        The networks and their description.
     remarks : sequence of str
-        What a reader must know before believing them.
+        Caveats about the networks.
     lesions : list of dict
-        As ``known_lesions`` returns it.
+        Result of ``known_lesions``.
     max_networks, context : int
-        As in ``network_cards``.
+        Arguments of ``network_cards``.
     """
     networks = description.extraction.networks
     cards = network_cards(description, max_networks, context)
@@ -105,7 +105,7 @@ def _summary(description: Description) -> list[tuple[str, str]]:
 
 
 def matrix(values: Array, order: list[int], top: float) -> dict[str, Any]:
-    """A symmetric matrix as a picture, its upper triangle in thousandths, and its strongest pairs."""
+    """Describe a symmetric matrix: a picture, its upper triangle in thousandths, and its strongest pairs."""
     picture = values[np.ix_(order, order)].astype(np.float64)
     np.fill_diagonal(picture, np.nan)
     rows, columns = np.triu_indices(len(values), k=1)
@@ -138,7 +138,7 @@ def _connectivity(connectivity: Connectivity | None) -> dict[str, Any] | None:
 
 
 def without_nan(value: Any) -> Any:
-    """Plain json: NaN and infinities, which json does not know, become null."""
+    """Replace NaN and infinities, which json does not have, by null."""
     if isinstance(value, dict):
         return {str(key): without_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

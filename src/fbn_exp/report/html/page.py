@@ -1,4 +1,4 @@
-"""From content to one html file that asks for nothing and runs nothing but its own script."""
+"""Write the content of a report as one html file without external resources or foreign scripts."""
 
 import base64
 import hashlib
@@ -20,15 +20,15 @@ DATA = re.compile(r'<script type="application/json" id="content">(.*?)</script>'
 
 
 def write_report(content: dict[str, Any], file: Path) -> None:
-    """Write the page under a temporary name, then rename it."""
-    # the name of a file can hold half of a surrogate pair, which no encoding has
+    """Write the report under a temporary name, then rename it."""
+    # file names can hold lone surrogates, which cannot be encoded
     page = rendered(content).encode("utf-8", "xmlcharrefreplace")
     with new_file(file, len(page)) as partial:
         partial.write_bytes(page)
 
 
 def rendered(content: dict[str, Any]) -> str:
-    """The page. Whatever comes from a model or a text is escaped by the template."""
+    """Render the report; the template escapes everything that comes from a model or a text."""
     environment = Environment(
         loader=PackageLoader("fbn_exp.report.html", "template"),
         autoescape=True,
@@ -40,7 +40,7 @@ def rendered(content: dict[str, Any]) -> str:
     style, script = (_source(environment, name) for name in (STYLE, SCRIPT))
     return environment.get_template(TEMPLATE).render(
         content=content,
-        # our own files, not content
+        # files of this package, not content
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),
@@ -54,27 +54,27 @@ def _source(environment: Environment, name: str) -> str:
 
 
 def _hash(source: str) -> str:
-    """What a content security policy names the very text of an inline element by."""
+    """Hash that identifies an inline element in a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
 
 
 def content_of(file: Path) -> dict[str, Any]:
-    """Content that a page was made of: it carries it.
+    """Read the content that a report carries.
 
     Raises
     ------
     NetworksError
         If the file is no report of this program.
     """
-    found = DATA.search(file.read_text(encoding="utf-8"))
-    content = json.loads(found.group(1)) if found else None
+    match = DATA.search(file.read_text(encoding="utf-8"))
+    content = json.loads(match.group(1)) if match else None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise NetworksError(f"{file} is no report of this program (format {FORMAT!r} expected)")
     return content
 
 
 def refresh_lesions(file: Path, cache: Path) -> None:
-    """Make a report again with the lesions that are known by now; needs no model and no signals.
+    """Update the lesions of a report; needs neither the model nor the signals.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Small PNG pictures as data URIs, transparent where there is nothing, so that they suit light and dark."""
+"""Small PNG pictures as data URIs, with transparency for light and dark backgrounds."""
 
 import base64
 import io
@@ -14,18 +14,18 @@ from fbn_exp.report.style import NEGATIVE, POSITIVE
 
 Array = NDArray[np.float64]
 
-# steps of opacity: fewer steps make smaller files
+# levels of opacity: fewer levels make smaller files
 STEPS = 15
 
 
 def data_uri(values: Array, top: float) -> str:
-    """PNG of a matrix, one pixel per entry: hue is the sign, opacity |value| / top; NaN is empty."""
+    """Encode a matrix as PNG, one pixel per entry: hue is the sign, opacity |value| / top; NaN is empty."""
     known = np.nan_to_num(values)
     pixels = np.empty((*values.shape, 4), dtype=np.uint8)
     pixels[..., :3] = np.where((known >= 0)[..., None], POSITIVE, NEGATIVE)
     opacity = np.round(STEPS * np.clip(np.abs(known) / max(top, 1e-12), 0, 1)) / STEPS
     pixels[..., 3] = np.round(255 * opacity)
-    # colour under full transparency is noise to the compression
+    # colour under full transparency would enlarge the compressed file
     pixels[pixels[..., 3] == 0] = 0
     file = io.BytesIO()
     imsave(file, pixels, format="png")
@@ -33,7 +33,7 @@ def data_uri(values: Array, top: float) -> str:
 
 
 def map_uri(scores: Tensor, layout: NeuronLayout, widest: int) -> str:
-    """Map of one network, a row per block; wider blocks are pooled to the value of largest magnitude."""
+    """Encode the map of a network, a row per block; wider blocks are pooled to the largest magnitude."""
     image = blocks_by_neurons(scores, layout)
     pool = -(-image.shape[1] // widest)
     filled = np.pad(image, ((0, 0), (0, -image.shape[1] % pool)), constant_values=np.nan)

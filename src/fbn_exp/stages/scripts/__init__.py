@@ -1,1 +1,1 @@
-"""Main functions of the entry scripts, which an installed package has as commands."""
+"""Main functions of the entry scripts, installed as commands."""

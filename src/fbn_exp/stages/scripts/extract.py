@@ -20,6 +20,6 @@ def main(cfg: DictConfig) -> float | None:
     return run(cfg)
 
 
-# a job that is started in processes of its own runs this file in each
+# every process of a launched job runs this file
 if __name__ == "__main__":
     main()

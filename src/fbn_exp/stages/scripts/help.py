@@ -1,4 +1,4 @@
-"""The page of ``--help``: Hydra's own lists groups of other scripts too, and copies all configs for each."""
+"""Page of ``--help``; Hydra's own also lists groups of other scripts, and copies all configs for each."""
 
 import argparse
 import string
@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 def page(
     hydra: Hydra, help_config: DictConfig, config: DictConfig, parser: argparse.ArgumentParser, resolve: bool
 ) -> str:
-    """Fill the template of ``conf/hydra/help/``, with the groups that this script can choose from."""
+    """Fill the template in ``conf/hydra/help/`` with the config groups of this script."""
     assert isinstance(hydra.config_loader, ConfigLoaderImpl)
     repository = hydra.config_loader.repository
     choices = {name for name in HydraConfig.get().runtime.choices if "@" not in name}
@@ -35,7 +35,7 @@ def page(
 
 
 def use_own_page() -> None:
-    """Let Hydra print :func:`page` for ``--help``."""
+    """Make Hydra print :func:`page` for ``--help``."""
     Hydra.get_help = page  # type: ignore[method-assign, assignment]
 
 
@@ -46,7 +46,7 @@ def _with_subgroups(repository: IConfigRepository, group: str) -> Iterator[str]:
 
 
 def _fits(repository: IConfigRepository, experiment: str, choices: set[str], config: DictConfig) -> bool:
-    """Whether a script has all that an experiment overrides and sets."""
+    """Return True if a script has all groups and fields that an experiment overrides."""
     loaded = repository.load_config(experiment)
     assert loaded is not None
     assert loaded.defaults_list is not None

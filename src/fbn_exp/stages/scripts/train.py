@@ -1,4 +1,4 @@
-"""Fine-tune a model, whole or only inside its networks: fbn-train model=smollm2 task=classification."""
+"""Fine-tune a model as a whole or only inside its networks: fbn-train model=smollm2 task=classification."""
 
 import hydra
 from omegaconf import DictConfig
@@ -14,12 +14,12 @@ register()
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 @launched
 def main(cfg: DictConfig) -> float | None:
-    """Fine-tune a model, whole or only inside its networks."""
+    """Fine-tune a model as a whole or only inside its networks."""
     from fbn_exp.stages.train import run
 
     return run(cfg)
 
 
-# a job that is started in processes of its own runs this file in each
+# every process of a launched job runs this file
 if __name__ == "__main__":
     main()
