@@ -65,6 +65,7 @@ def test_a_config_error_loads_nothing_heavy():
         ("extract.py", ["dataset=files", "dataset.paths=[a.docx]"], "a.docx"),
         ("extract.py", ["method.per_block=true", "reliability=icasso"], "method.per_block is true"),
         ("evaluate.py", ["networks=/nowhere"], "/nowhere holds no networks"),
+        ("evaluate.py", ["benchmark=lm_eval"], "benchmark.tasks is not set"),
         ("evaluate.py", ["intervention.factor=much"], "intervention.factor is 'much'"),
         ("evaluate.py", ["analysis=consistency", "export.path=x"], "leave out select_factor and export.path"),
         ("train.py", ["trainable=inside"], "TrainInside needs networks"),

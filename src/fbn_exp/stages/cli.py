@@ -61,6 +61,8 @@ def explain(error: Exception) -> str:
     """Compose the message for a config error, with the accepted names if a key was wrong."""
     lines = [str(error).strip()]
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
+    if isinstance(cause, MissingMandatoryValue) and cause.full_key:
+        return f"{cause.full_key} is not set: give it on the command line, {cause.full_key}=…"
     if isinstance(cause, OmegaConfBaseException):
         if cause is not error and str(cause).splitlines()[0] not in lines[0]:
             lines.append(str(cause).splitlines()[0])
@@ -69,8 +71,6 @@ def explain(error: Exception) -> str:
             close = difflib.get_close_matches(str(cause.key), names, n=1)
             lines += [f"did you mean {close[0]}?"] if close else []
             lines += [f"accepted here: {', '.join(names)}"] if names else []
-        if isinstance(cause, MissingMandatoryValue):
-            lines.append(f"set it on the command line: {cause.full_key}=…")
     lines += [hint for words, hint in MISSING_PLUGINS.items() if words in lines[0]]
     return "\n".join(lines)
 
