@@ -190,4 +190,7 @@ class TrainConfig:
             why = "an intervention" if lesioned else f"trainable={self.trainable._target_.rpartition('.')[2]}"
             raise ConfigError(f"{why} needs networks: networks=FOLDER, written by extract.py for this model")
         if self.fold and not lesioned:
-            raise ConfigError("fold=true writes an intervention into the weights: there is none")
+            raise ConfigError(
+                "fold=true writes an intervention into the weights, but intervention is none: choose one, or "
+                "take fold=false"
+            )

@@ -163,7 +163,9 @@ def typed_config(plain: Any, types: dict[str, str]) -> DictConfig:
         module, _, qualified = name.partition(":")
         # a name from a file is looked up in this package only
         if module.partition(".")[0] != "fbn_exp":
-            raise LaunchError(f"{name} is no schema of fbn_exp: it cannot be handed to other processes")
+            raise LaunchError(
+                f"{name} is not a schema of fbn_exp, so that processes cannot read it: take launch=local"
+            )
         schema = OmegaConf.structured(getattr(importlib.import_module(module), qualified))
         if path:
             OmegaConf.update(root, path, schema, merge=False, force_add=True)

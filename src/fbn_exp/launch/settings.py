@@ -88,9 +88,15 @@ def _from_file(settings: ProcessesConfig) -> dict[str, Any]:
     try:
         read = yaml.safe_load(Path(settings.config_file).expanduser().read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"launch.config_file {settings.config_file} cannot be read: {error}") from error
+        raise ConfigError(
+            f"launch.config_file {settings.config_file} cannot be read: {error}; write the file anew by "
+            "`accelerate config`"
+        ) from error
     if not isinstance(read, dict):
-        raise ConfigError(f"launch.config_file {settings.config_file} is no file of `accelerate config`")
+        raise ConfigError(
+            f"launch.config_file {settings.config_file} holds {type(read).__name__}, not settings: write the "
+            "file anew by `accelerate config`"
+        )
     from accelerate.commands.config.config_args import ClusterConfig as Known
 
     if unknown := sorted(map(str, read.keys() - {each.name for each in fields(Known)})):

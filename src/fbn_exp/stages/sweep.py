@@ -136,7 +136,7 @@ def collect(folder: Path) -> Sweep:
     """
     folders = [file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")]
     if not folders:
-        raise NetworksError(f"{folder} holds no jobs of a sweep")
+        raise NetworksError(f"{folder} holds no jobs of a sweep: give the folder of a sweep")
     return Sweep(folder, tuple(map(_read, sorted(folders, key=lambda job: _number(job.name)))))
 
 

@@ -74,7 +74,8 @@ def _with_body_of(lm: LanguageModel, labels: Sequence[str]) -> Any:
     if model.base_model_prefix != lm.model.base_model_prefix:
         raise TrainingError(
             f"{type(model).__name__} keeps its body under {model.base_model_prefix!r}, "
-            f"{type(lm.model).__name__} under {lm.model.base_model_prefix!r}"
+            f"{type(lm.model).__name__} under {lm.model.base_model_prefix!r}: take task=language_modeling, "
+            "or another model"
         )
     setattr(model, model.base_model_prefix, lm.model.base_model)
     return model

@@ -90,7 +90,7 @@ def _half(prepared: PreparedTask, asked: Precision) -> bool:
     # every processor has bfloat16, many are slow at it
     able = not on_gpu or choose_dtype(Precision.auto, device) is torch.bfloat16
     if asked is Precision.bfloat16 and not able:
-        log.warning("trainer.precision=bfloat16: this GPU has no bfloat16, float32 is taken")
+        log.warning("trainer.precision=bfloat16: this GPU does not support bfloat16, float32 is used")
     half = able and (asked is Precision.bfloat16 or (asked is Precision.auto and on_gpu))
     log.info("trainer.precision=%s: it multiplies in %s", asked.value, "bfloat16" if half else "float32")
     return half

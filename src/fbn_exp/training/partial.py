@@ -69,7 +69,10 @@ def _split(model: nn.Module, place: WeightSlice, indices: Tensor) -> None:
     module = model.get_submodule(place.module)
     weight = module.get_parameter(place.name)
     if not weight.is_floating_point():
-        raise TrainingError(f"cannot train {place.path}: its weights are quantised ({weight.dtype})")
+        raise TrainingError(
+            f"cannot train {place.path}: its weights are quantised ({weight.dtype}); take a model that is "
+            "not quantised"
+        )
     weight.requires_grad_(False)
     part = PartlyTrainable(weight, place.dimension, indices)
     parametrize.register_parametrization(module, place.name, part, unsafe=True)

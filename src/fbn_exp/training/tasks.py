@@ -113,7 +113,10 @@ class ClassificationTask(ClassificationTaskConfig, Task):
                 )
         labels = sorted({str(document.label) for document in texts.documents})
         if len(labels) < 2:
-            raise TrainingError(f"all {len(texts)} training texts are labelled {labels[0]}")
+            raise TrainingError(
+                f"all {len(texts)} training texts are labelled {labels[0]}: take more texts "
+                "(dataset.n_texts) or other data"
+            )
         return labels
 
 
