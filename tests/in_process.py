@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
 import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
 from fbn_exp.config.register import register
@@ -13,12 +14,18 @@ QUICK = ("tracking=none", "figures.max_networks=0", "figures.dpi=30")
 CONF = Path(__file__).parents[1] / "conf"
 
 
-def run_stage(stage: str, folder: Path, *overrides: str) -> dict[str, float]:
-    """Metrics of ``<stage>.py overrides``, run into ``folder``."""
+def composed(*overrides: str, script: str = "extract", folder: Path | str = "nowhere") -> DictConfig:
+    """A script's yaml as ``hydra.main`` composes it, with what only a running job knows filled in."""
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose(stage, overrides=[*overrides, *QUICK])
+        cfg = compose(script, overrides=list(overrides))
     cfg.run.folder, cfg.run.name, cfg.run.sweep = str(folder), "test", None
+    return cfg
+
+
+def run_stage(stage: str, folder: Path, *overrides: str) -> dict[str, float]:
+    """Metrics of ``<stage>.py overrides``, run into ``folder``."""
+    cfg = composed(*overrides, *QUICK, script=stage, folder=folder)
     importlib.import_module(f"fbn_exp.stages.{stage}").run(cfg)
     metrics = json.loads((folder / "result.json").read_text())["metrics"]
     assert isinstance(metrics, dict)

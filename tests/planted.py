@@ -1,8 +1,11 @@
-"""Signals whose networks are known."""
+"""Signals whose networks are known, and how often random masks match."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import hypergeom
 from torch import Tensor
 
 
@@ -38,3 +41,29 @@ def plant_maps(
     sources = 0.8 * rng.standard_normal((n_tokens, n_networks)) + 0.6 * shared
     signals = sources @ maps + noise * rng.standard_normal((n_tokens, n_neurons))
     return torch.from_numpy(signals).float(), torch.from_numpy(maps).float()
+
+
+def chance_of_match(
+    sizes: Sequence[int], other_sizes: Sequence[int], widths: Sequence[int], minimum_iou: float
+) -> float:
+    """Probability that two independent random masks have an IoU above ``minimum_iou``.
+
+    Each mask is drawn uniformly among those with its number of neurons in each block, so the overlap in a
+    block is hypergeometric and blocks are independent. Masks without regard to blocks are the case of a
+    single block.
+
+    Parameters
+    ----------
+    sizes, other_sizes : sequence of int
+        Neurons of the two masks in each block.
+    widths : sequence of int
+        Neurons of each block.
+    minimum_iou : float
+        Threshold that the IoU exceeds.
+    """
+    overlap = np.ones(1)
+    for size, other, width in zip(sizes, other_sizes, widths, strict=True):
+        overlap = np.convolve(overlap, hypergeom.pmf(np.arange(min(size, other) + 1), width, size, other))
+    shared = np.arange(len(overlap))
+    union = sum(sizes) + sum(other_sizes) - shared
+    return float(overlap[shared / np.maximum(union, 1) > minimum_iou].sum())

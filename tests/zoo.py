@@ -158,6 +158,8 @@ ROWS = [
     ),
 ]
 ZOO: dict[str, Architecture] = {row.name: row for row in ROWS}
+# every architecture with every site that it has
+PLACES = [(row.name, site) for row in ROWS for site, place in row.places.items() if place is not None]
 
 
 class ChatGLM(nn.Module):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from planted import chance_of_match
 
 from fbn_exp.analysis.recurrence import (
     Templates,
@@ -18,7 +19,6 @@ from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.methods.fastica import FastICA
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares
-from fbn_exp.networks.surrogates import chance_of_match
 from fbn_exp.thresholds.top import TopFraction
 from fbn_exp.thresholds.z import ZThreshold
 

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from in_process import composed
 
-import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
 from fbn_exp.benchmarks.base import Benchmark
-from fbn_exp.config.register import register
 from fbn_exp.datasets.config import Split
 from fbn_exp.stages.build import built
 
@@ -15,11 +13,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 def benchmark(*overrides):
-    register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("evaluate", overrides=list(overrides))
-    cfg.run.folder, cfg.run.name, cfg.run.sweep = "nowhere", "test", None
-    return built(cfg.benchmark, object)
+    return built(composed(*overrides, script="evaluate").benchmark, object)
 
 
 @pytest.mark.parametrize("option", sorted(file.stem for file in (CONF / "benchmark").glob("*.yaml")))

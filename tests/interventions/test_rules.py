@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from zoo import DEPTH, ZOO
+from zoo import DEPTH, PLACES, ZOO
 
 from fbn_exp.core.errors import ConfigError, LayoutError
 from fbn_exp.core.layout import NeuronLayout, Site
@@ -161,12 +161,7 @@ def edited_by_hand(model, place, target, edit):
         handle.remove()
 
 
-def every_place():
-    for name, architecture in ZOO.items():
-        yield from ((name, site) for site, place in architecture.places.items() if place)
-
-
-@pytest.mark.parametrize(("name", "site"), every_place())
+@pytest.mark.parametrize(("name", "site"), PLACES)
 @pytest.mark.parametrize("kind", BY_HAND)
 def test_logits_are_those_of_activations_edited_by_hand(name, site, kind):
     model, layout = shared(name), shared_layout(name, site)
@@ -182,7 +177,7 @@ def test_logits_are_those_of_activations_edited_by_hand(name, site, kind):
     assert n_hooks(model) == 0
 
 
-@pytest.mark.parametrize(("name", "site"), every_place())
+@pytest.mark.parametrize(("name", "site"), PLACES)
 def test_a_scale_of_1_and_none_give_bit_identical_logits(name, site):
     model, layout = shared(name), shared_layout(name, site)
     before = logits(model)

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from zoo import DEPTH, ZOO
+from zoo import DEPTH, PLACES, ZOO
 
 from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import NeuronLayout, Site
@@ -54,12 +54,7 @@ def halved_by_hand(model, place):
         handle.remove()
 
 
-def every_place():
-    for name, architecture in ZOO.items():
-        yield from ((name, site) for site, place in architecture.places.items() if place)
-
-
-@pytest.mark.parametrize(("name", "site"), every_place())
+@pytest.mark.parametrize(("name", "site"), PLACES)
 def test_a_visitor_that_returns_none_leaves_the_logits_bit_identical(name, site):
     model = shared(name)
     before = logits(model)
@@ -69,7 +64,7 @@ def test_a_visitor_that_returns_none_leaves_the_logits_bit_identical(name, site)
     assert torch.equal(logits(model), before)
 
 
-@pytest.mark.parametrize(("name", "site"), every_place())
+@pytest.mark.parametrize(("name", "site"), PLACES)
 def test_what_a_visitor_returns_replaces_the_activations(name, site):
     """The same change is made by hand, with torch's hooks, on the modules that the zoo's table states."""
     model, place = shared(name), ZOO[name].places[site]

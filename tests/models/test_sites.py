@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
-from zoo import DEPTH, ZOO
+from zoo import DEPTH, PLACES, ZOO
 
 from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import Site
@@ -21,11 +21,9 @@ def shared(name):
     return ZOO[name].build()
 
 
-def places(exist):
+def absent():
     for name, architecture in ZOO.items():
-        yield from (
-            (name, site) for site, place in architecture.places.items() if (place is not None) == exist
-        )
+        yield from ((name, site) for site, place in architecture.places.items() if place is None)
 
 
 def run(model, ids=IDS):
@@ -55,7 +53,7 @@ def recorded_by_hand(model, paths, tensor):
     return [seen[path] for path in paths]
 
 
-@pytest.mark.parametrize(("name", "site"), places(exist=True))
+@pytest.mark.parametrize(("name", "site"), PLACES)
 def test_a_site_is_where_the_table_says(name, site):
     place = ZOO[name].places[site]
     layout = resolve(shared(name), site)
@@ -66,7 +64,7 @@ def test_a_site_is_where_the_table_says(name, site):
     assert layout.tokens_first == ZOO[name].tokens_first
 
 
-@pytest.mark.parametrize(("name", "site"), places(exist=True))
+@pytest.mark.parametrize(("name", "site"), PLACES)
 def test_visitors_see_what_a_hook_placed_by_hand_sees(name, site):
     model, place = shared(name), ZOO[name].places[site]
     by_hand = recorded_by_hand(model, [place.in_block(index) for index in range(DEPTH)], place.tensor)
@@ -77,7 +75,7 @@ def test_visitors_see_what_a_hook_placed_by_hand_sees(name, site):
         assert one.abs().max() > 0
 
 
-@pytest.mark.parametrize(("name", "site"), places(exist=True))
+@pytest.mark.parametrize(("name", "site"), PLACES)
 def test_rows_are_texts_then_tokens(name, site):
     """The first text alone gives the rows that it gives in a batch."""
     model = shared(name)
@@ -110,7 +108,7 @@ def test_blooms_own_module_adds_the_residual_and_the_site_does_not(site, module)
         assert not torch.allclose(one, other, atol=1e-3)
 
 
-@pytest.mark.parametrize(("name", "site"), places(exist=False))
+@pytest.mark.parametrize(("name", "site"), absent())
 def test_a_mixture_of_experts_has_no_hidden_layer(name, site):
     with pytest.raises(LayoutError, match=r"mlp_hidden .* mixture of experts .* take site=mlp_output"):
         resolve(shared(name), site)

@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from planted import plant
+from planted import chance_of_match, plant
 from scipy.stats import hypergeom
 
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.networks.masks import block_shares, intersection_over_union
 from fbn_exp.networks.surrogates import (
     ShuffledMasks,
-    chance_of_match,
     column_chunks,
     phase_randomiser,
     random_lags,

@@ -4,16 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
+from in_process import composed
 from scripts import TINY, finished, result_of
 from wandb_files import recorded_runs
 
-import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
-from fbn_exp.config.register import register
 from fbn_exp.core.errors import BenchmarkError, ConfigError, LayoutError, MethodError
 from fbn_exp.stages import evaluate, extract
 
-CONF = Path(__file__).parents[2] / "conf"
 SMALL = (*TINY, "dataset.n_texts=12", "analysis.dataset.n_texts=5")
 CONSISTENCY = (
     *SMALL,
@@ -26,12 +23,10 @@ CONSISTENCY = (
 @pytest.fixture(scope="session")
 def run():
     """Run a stage in this process as the script would, on a config composed from overrides."""
-    register()
 
     def run_stage(script: str, folder: Path, *overrides: str) -> dict[str, float]:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose(script, overrides=["tracking=none", f"cache={folder.parent / 'cache'}", *overrides])
-        cfg.run.folder, cfg.run.name, cfg.run.sweep = str(folder), "test", None
+        cache = f"cache={folder.parent / 'cache'}"
+        cfg = composed("tracking=none", cache, *overrides, script=script, folder=folder)
         {"extract": extract, "evaluate": evaluate}[script].run(cfg)
         return result_of(folder)["metrics"]
 

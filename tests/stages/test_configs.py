@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from in_process import composed
 
 from fbn_exp.config.register import SCHEMAS
 from fbn_exp.core.checks import typed
@@ -36,7 +37,7 @@ def options(group: str) -> list[str]:
 @pytest.mark.parametrize(
     ("group", "option"), [(group, option) for group in KINDS for option in options(group)]
 )
-def test_every_option_composes_and_builds_its_object(composed, tmp_path, group, option):
+def test_every_option_composes_and_builds_its_object(tmp_path, group, option):
     (tmp_path / "a.txt").write_text("some text")
     more = [f"dataset.paths=[{tmp_path / 'a.txt'}]"] if option == "files" else []
     cfg = composed(f"{group}={option}", "seed=7", *more)
@@ -46,7 +47,7 @@ def test_every_option_composes_and_builds_its_object(composed, tmp_path, group, 
 
 
 @pytest.mark.parametrize("option", options("intervention"))
-def test_every_intervention_composes_and_builds_its_object(composed, option):
+def test_every_intervention_composes_and_builds_its_object(option):
     cfg = composed(f"intervention={option}", "intervention.networks=[0,2]", script="evaluate")
     made = built(cfg.intervention, Intervention)
     assert made.networks == [0, 2]
@@ -54,13 +55,13 @@ def test_every_intervention_composes_and_builds_its_object(composed, option):
 
 
 @pytest.mark.parametrize("option", options("model"))
-def test_every_model_composes(composed, option):
+def test_every_model_composes(option):
     assert typed(composed(f"model={option}").model, ModelConfig).name
 
 
 @pytest.mark.parametrize("model", ["gpt2", "qwen2.5-3b", "chatglm3", "llama3"])
 @pytest.mark.parametrize("experiment", options("experiment/paper"))
-def test_every_experiment_of_the_paper_takes_another_model_by_one_override(composed, experiment, model):
+def test_every_experiment_of_the_paper_takes_another_model_by_one_override(experiment, model):
     by_default = composed(f"experiment=paper/{experiment}", script="evaluate")
     cfg = composed(f"experiment=paper/{experiment}", f"model={model}", script="evaluate")
     assert typed(cfg.model, ModelConfig) == typed(composed(f"model={model}").model, ModelConfig)
@@ -69,7 +70,7 @@ def test_every_experiment_of_the_paper_takes_another_model_by_one_override(compo
 
 
 @pytest.mark.parametrize(("option", "excluded", "how"), [("paper", 0, "none"), ("stable", 1, "zscore")])
-def test_signal_presets_are_what_their_comments_say(composed, option, excluded, how):
+def test_signal_presets_are_what_their_comments_say(option, excluded, how):
     signals = typed(composed(f"signals={option}").signals, SignalsConfig)
     assert (signals.first_tokens_excluded, signals.standardise) == (excluded, how)
 
@@ -79,11 +80,11 @@ def test_no_preset_is_left_without_a_test():
 
 
 @pytest.mark.parametrize("script", ["extract", "evaluate", "train"])
-def test_all_default_settings_of_a_script_are_in_range_and_go_together(composed, script):
+def test_all_default_settings_of_a_script_are_in_range_and_go_together(script):
     assert isinstance(typed(composed(script=script), object), SCHEMAS[script])
 
 
-def test_the_error_of_a_constructor_arrives_without_hydras_wrapping(composed):
+def test_the_error_of_a_constructor_arrives_without_hydras_wrapping():
     with pytest.raises(ConfigError, match=r"^threshold\.rate is 2\.0") as caught:
         built(composed("threshold=fdr", "threshold.rate=2").threshold, Threshold)
     assert caught.value.__suppress_context__

@@ -4,6 +4,7 @@ import math
 import pandas as pd
 import pytest
 import torch
+from in_process import composed
 
 from fbn_exp.core.errors import ConfigError, DatasetError, MethodError, ModelError
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -29,7 +30,7 @@ def text_files(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tiny(composed, text_files):
+def tiny(text_files):
     """Config of a small run into a folder; more overrides come last."""
 
     def configure(folder, *overrides: str):

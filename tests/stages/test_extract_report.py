@@ -1,16 +1,14 @@
 """An extraction writes a report, and the lesion of one of its networks shows in it."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
+from in_process import composed
 
 from fbn_exp.report.html.page import content_of
 from fbn_exp.stages import evaluate, extract
 
-CONF = Path(__file__).parents[2] / "conf"
 TINY = (
     "model=tiny",
     "tracking=none",
@@ -41,28 +39,20 @@ def result_of(folder):
 
 
 @pytest.fixture(scope="module")
-def folder(composed, tmp_path_factory):
+def folder(tmp_path_factory):
     """An extraction, the lesion of one of its networks, another scaled, and the same extraction again."""
     folder = tmp_path_factory.mktemp("report")
     small = (*TINY, "figures.max_networks=1", "figures.dpi=20", f"cache={folder / 'cache'}")
 
     def extracted(name):
-        cfg = composed(*small)
-        cfg.run.folder = str(folder / name)
-        extract.run(cfg)
+        extract.run(composed(*small, folder=folder / name))
 
     extracted("first")
     (folder / "before.html").write_bytes((folder / "first" / "report.html").read_bytes())
     networks = f"networks={folder / 'first' / 'networks'}"
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("evaluate", overrides=[*small, *LESION, networks])
-    cfg.run.folder, cfg.run.name, cfg.run.sweep = str(folder / "lesion"), "test", None
-    evaluate.run(cfg)
-    chosen = (*small, *CHOSEN, networks)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("evaluate", overrides=chosen)
-    cfg.run.folder, cfg.run.name, cfg.run.sweep = str(folder / "chosen"), "test", None
-    evaluate.run(cfg)
+    for name, overrides in (("lesion", LESION), ("chosen", CHOSEN)):
+        cfg = composed(*small, *overrides, networks, script="evaluate", folder=folder / name)
+        evaluate.run(cfg)
     extracted("again")
     return folder
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from in_process import composed
 
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.models.load import load
@@ -18,7 +19,7 @@ ICASSO = ("reliability=icasso", "reliability.runs=4", "reliability.surrogates=2"
 
 
 @pytest.fixture(scope="module")
-def tiny(composed):
+def tiny():
     """Config of a small run; more overrides come last."""
 
     def configure(folder, *overrides: str):

@@ -26,6 +26,8 @@ HARSH = TrainerConfig(
 
 # plain, Conv1D with biases, biases in the attention, fused gate and up, norms after the MLP, parallel blocks
 FAMILIES = ("llama", "gpt2", "qwen2", "glm", "gemma3_text", "gpt_neox")
+PLACES = [(name, site) for name in FAMILIES for site in (Site.mlp_output, Site.mlp_hidden)]
+PLACES.append(("qwen2_moe", Site.mlp_output))
 
 
 class Optimiser(TrainerCallback):
@@ -75,13 +77,7 @@ def owned(lm, site, before):
     return masks
 
 
-@pytest.mark.parametrize(
-    ("name", "site"),
-    [
-        *((name, site) for name in FAMILIES for site in (Site.mlp_output, Site.mlp_hidden)),
-        ("qwen2_moe", Site.mlp_output),
-    ],
-)
+@pytest.mark.parametrize(("name", "site"), PLACES)
 def test_only_the_neurons_own_weights_move_inside(name, site, separable, tmp_path, small_test_parts):
     lm = language_model(name)
     before, after, n_trained = trained(lm, TrainInside(), separable, tmp_path, small_test_parts, site)
@@ -95,13 +91,7 @@ def test_only_the_neurons_own_weights_move_inside(name, site, separable, tmp_pat
     assert moved > 0.5 * n_trained
 
 
-@pytest.mark.parametrize(
-    ("name", "site"),
-    [
-        *((name, site) for name in FAMILIES for site in (Site.mlp_output, Site.mlp_hidden)),
-        ("qwen2_moe", Site.mlp_output),
-    ],
-)
+@pytest.mark.parametrize(("name", "site"), PLACES)
 def test_the_neurons_own_weights_stay_outside(name, site, separable, tmp_path, small_test_parts):
     lm = language_model(name)
     before, after, n_trained = trained(lm, TrainOutside(), separable, tmp_path, small_test_parts, site)

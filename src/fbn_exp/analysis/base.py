@@ -1,15 +1,21 @@
 """Interface of analyses: measures of networks, of a model without interventions."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig
+from fbn_exp.signals.recording import recorded
 from fbn_exp.thresholds.base import Threshold
 
 
@@ -36,6 +42,10 @@ class Recording:
     signals: SignalsConfig
     method: Decomposition
     scratch: Path
+
+    def recorded(self, texts: Texts) -> AbstractContextManager[Signals]:
+        """Signals of texts, while the context is open."""
+        return recorded(self.lm, texts, self.layout, self.signals, self.scratch)
 
 
 class Analysis(ABC):
@@ -74,3 +84,18 @@ class Analysis(ABC):
         dataclass
             Findings of a type that ``fbn_exp.report.presentation.present`` knows.
         """
+
+
+class TextAnalysis(Analysis):
+    """Measure networks in signals of the texts of a dataset."""
+
+    dataset: TextDataset
+    texts: Texts
+
+    @override
+    def prepare(self, lm: LanguageModel) -> None:
+        self.texts = self.dataset.sample(lm.tokenizer)
+
+    @override
+    def text_digests(self) -> frozenset[str]:
+        return self.texts.text_digests

@@ -10,15 +10,13 @@ from sklearn.covariance import ledoit_wolf
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.analysis.base import Analysis, Recording
+from fbn_exp.analysis.base import Recording, TextAnalysis
 from fbn_exp.analysis.config import ConnectivityConfig
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.rows import Rows
-from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.datasets.base import TextDataset
 from fbn_exp.methods.least_squares import least_squares_courses
-from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
-from fbn_exp.signals.recording import recorded
 from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]
@@ -189,27 +187,17 @@ def cluster_order(correlation: Array) -> tuple[int, ...]:
     return tuple(int(leaf) for leaf in leaves_list(tree))
 
 
-class ConnectivityOfNetworks(ConnectivityConfig, Analysis):
+class ConnectivityOfNetworks(ConnectivityConfig, TextAnalysis):
     """Correlation and partial correlation of the networks' time courses within texts."""
 
     dataset: TextDataset
-
-    @override
-    def prepare(self, lm: LanguageModel) -> None:
-        self.texts: Texts = self.dataset.sample(lm.tokenizer)
-
-    @override
-    def text_digests(self) -> frozenset[str]:
-        return self.texts.text_digests
 
     @override
     def measure(
         self, networks: FunctionalNetworks, threshold: Threshold, recording: Recording | None
     ) -> Connectivity:
         assert recording is not None
-        with recorded(
-            recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
-        ) as signals:
+        with recording.recorded(self.texts) as signals:
             courses = least_squares_courses(signals.values, networks.maps).cpu().numpy()
             result = connectivity(courses, signals.rows, self.seed, self.draws)
         return replace(result, texts=self.dataset.describe())

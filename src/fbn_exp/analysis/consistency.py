@@ -9,15 +9,14 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.analysis import recurrence as core
-from fbn_exp.analysis.base import Analysis, Recording
+from fbn_exp.analysis.base import Recording, TextAnalysis
 from fbn_exp.analysis.config import ConsistencyConfig
 from fbn_exp.analysis.recurrence import Matches, NullComparison, Templates, with_total
 from fbn_exp.analysis.retest import Retest, retest
 from fbn_exp.core.errors import BenchmarkError, SignalError
-from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.datasets.base import TextDataset
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
-from fbn_exp.signals.recording import recorded
 from fbn_exp.thresholds.base import Threshold
 
 Array = NDArray[np.float64]
@@ -90,23 +89,19 @@ class Findings:
 CHEAP_DRAWS = 10_000
 
 
-class Consistency(ConsistencyConfig, Analysis):
+class Consistency(ConsistencyConfig, TextAnalysis):
     """Search for networks of a group of texts among the networks of other single texts, as in the paper."""
 
     dataset: TextDataset
 
     @override
     def prepare(self, lm: LanguageModel) -> None:
-        self.texts: Texts = self.dataset.sample(lm.tokenizer)
+        super().prepare(lm)
         if len(self.texts) < 2:
             raise BenchmarkError(
                 f"{self.dataset.describe()} has {len(self.texts)} usable text, consistency needs at least 2: "
                 "take another corpus or split (dataset@analysis.dataset, analysis.dataset.split)"
             )
-
-    @override
-    def text_digests(self) -> frozenset[str]:
-        return self.texts.text_digests
 
     @override
     def measure(
@@ -119,9 +114,7 @@ class Consistency(ConsistencyConfig, Analysis):
                 "the whole model; take networks of method.per_block=false"
             )
         templates = Templates(networks, threshold, self.minimum_iou)
-        with recorded(
-            recording.lm, self.texts, recording.layout, recording.signals, recording.scratch
-        ) as signals:
+        with recording.recorded(self.texts) as signals:
             rows = signals.rows.slices
             generator = torch.Generator().manual_seed(self.seed)
             method = replace(recording.method, n_components=self.n_components)

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import importlib
-import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,8 +22,6 @@ from fbn_exp.models.language_model import LanguageModel
 
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
-
-log = logging.getLogger(__name__)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Range checks that the dataclasses of options share; importing this module loads no heavy library."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -70,8 +69,3 @@ def require_choice(kind: type[E], name: str, value: str) -> E:
         return kind(value)
     except ValueError:
         raise ConfigError(f"{name} is {value!r}, must be one of {', '.join(kind)}") from None
-
-
-def require_unique(name: str, values: Sequence[object]) -> None:
-    """Refuse a list with a repeated entry."""
-    require(len(set(values)) == len(values), name, list(values), "have no repeated entry")

@@ -1,44 +1,17 @@
 """Null models of networks: random masks of the same sizes, shifted and phase-randomised signals, p values."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
-from scipy.stats import hypergeom
 from torch import Tensor
 
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import CHUNK_VALUES
 from fbn_exp.networks.matching import Array
-
-
-def chance_of_match(
-    sizes: Sequence[int], other_sizes: Sequence[int], widths: Sequence[int], minimum_iou: float
-) -> float:
-    """Probability that two independent random masks have an IoU above ``minimum_iou``.
-
-    Each mask is drawn uniformly among those with its number of neurons in each block, so the overlap in a
-    block is hypergeometric and blocks are independent. Masks without regard to blocks are the case of a
-    single block.
-
-    Parameters
-    ----------
-    sizes, other_sizes : sequence of int
-        Neurons of the two masks in each block.
-    widths : sequence of int
-        Neurons of each block.
-    minimum_iou : float
-        Threshold that the IoU exceeds.
-    """
-    overlap = np.ones(1)
-    for size, other, width in zip(sizes, other_sizes, widths, strict=True):
-        overlap = np.convolve(overlap, hypergeom.pmf(np.arange(min(size, other) + 1), width, size, other))
-    shared = np.arange(len(overlap))
-    union = sum(sizes) + sum(other_sizes) - shared
-    return float(overlap[shared / np.maximum(union, 1) > minimum_iou].sum())
 
 
 class ShuffledMasks:
