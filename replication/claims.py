@@ -8,9 +8,8 @@ import pandas as pd
 from results import Results
 
 from fbn_exp.benchmarks.inference import sign_flip_p_value
+from fbn_exp.core.arrays import Array
 from fbn_exp.experiments.paper.rules import (
-    SIGNIFICANT,
-    Array,
     Finding,
     best_control,
     harms_most,
@@ -21,6 +20,7 @@ from fbn_exp.experiments.paper.rules import (
     verdict,
 )
 from fbn_exp.experiments.paper.tables import SAME_SIZE
+from fbn_exp.report.presentation import SIGNIFICANT
 
 # a network preserves a task if it keeps this share of the untouched score above chance
 PRESERVED = 0.95

@@ -15,7 +15,8 @@ import pandas as pd
 from scipy.stats import kurtosis
 from torch import Tensor
 
-from fbn_exp.analysis.tokens import Array, Codes, TokenFeatures, token_features
+from fbn_exp.analysis.tokens import TokenFeatures, token_features
+from fbn_exp.core.arrays import Array, Indices
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import NeuronStatistics
 from fbn_exp.models.language_model import LanguageModel
@@ -151,7 +152,7 @@ def correlation(courses: Array, feature: Array) -> Array:
     return np.where(np.ptp(feature) > 0, r, np.nan)
 
 
-def explained_by(courses: Array, groups: Codes) -> Array:
+def explained_by(courses: Array, groups: Indices) -> Array:
     """Share of the variance of each column (T, K) that lies between groups of tokens (T,).
 
     The correlation ratio corrected for the number of groups: Kelley's (1935) epsilon squared, at least 0.
@@ -221,14 +222,14 @@ def _domain(courses: Array, features: TokenFeatures) -> tuple[Array, list[str]]:
     return r[best, np.arange(n_networks)], names
 
 
-def _strongest_rows(courses: Array) -> Codes:
+def _strongest_rows(courses: Array) -> Indices:
     """Rows of the strongest tokens of each network, shape (n, K)."""
     count = max(1, round(STRONGEST * len(courses)))
     # one network at a time: sorting all at once would need as much memory as the time courses
     return np.stack([np.argsort(-np.abs(course), kind="stable")[:count] for course in courses.T], axis=1)
 
 
-def _top_token(features: TokenFeatures, rows: Codes) -> tuple[str, float]:
+def _top_token(features: TokenFeatures, rows: Indices) -> tuple[str, float]:
     token, count = Counter(features.tokens[rows].tolist()).most_common(1)[0]
     row = next(row for row in rows if features.tokens[row] == token)
     return features.pieces[features.text[row]][features.position[row]], count / len(rows)

@@ -11,11 +11,11 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 from tqdm import tqdm
 
+from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import MethodError
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
@@ -29,8 +29,6 @@ from fbn_exp.networks.surrogates import (
     upper_p_value,
 )
 from fbn_exp.thresholds.base import Threshold
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.least_squares import least_squares_courses
-
-Array = NDArray[np.float64]
 
 # networks whose maps of all halves are in memory at once
 CHUNK_NETWORKS = 8

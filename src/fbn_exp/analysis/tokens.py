@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from fbn_exp.core.arrays import Array, Indices
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 
@@ -62,9 +62,6 @@ def _decoded(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int]) -> str:
     return text
 
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int64]
-
 # position within a corpus, to be removed from "wikipedia_5.jsonl line 12" or "… seed 0 item 3"
 COUNTER = re.compile(r"[\s:#]*\b(?:line|row|item)?\s*\d+(?:\s*\(line \d+\))?$")
 
@@ -90,11 +87,11 @@ class TokenFeatures:
     """
 
     numbers: dict[str, Array]
-    text: Codes
-    position: Codes
-    domain: Codes
+    text: Indices
+    position: Indices
+    domain: Indices
     domains: tuple[str, ...]
-    tokens: Codes
+    tokens: Indices
     pieces: list[list[str]]
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fbn_exp.benchmarks.score import Array, Score
+from fbn_exp.benchmarks.score import Score
+from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import BenchmarkError
 
 BOOTSTRAPS = 2_000

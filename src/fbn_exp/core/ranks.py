@@ -18,12 +18,11 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import AbsentRankError, LaunchError
 
 T = TypeVar("T")
-Array = NDArray[np.float64]
 
 # prefix of temporary folders that ranks share; the launcher removes those that a killed rank leaves behind
 SCRATCH = "ranks-"

@@ -13,10 +13,9 @@ from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
 from fbn_exp.report.networks import mask_metrics
-from fbn_exp.report.presentation import Presentation, peak_memory
+from fbn_exp.report.presentation import ROWS, Presentation, peak_memory
 from fbn_exp.report.reliability import COLUMNS, present_reliability
 
-ROWS = 20
 TOKENS = 4
 OUTLIER_SHARE = 0.05
 # columns of the table of drivers that become metrics; a metric that does not apply to a network is missing

@@ -9,6 +9,11 @@ import pandas as pd
 
 from fbn_exp.core.files import Drawings
 
+# networks listed on the console
+ROWS = 20
+# p values below it are called significant
+SIGNIFICANT = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class Presentation:

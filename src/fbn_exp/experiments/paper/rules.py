@@ -5,13 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from fbn_exp.core.arrays import Array
 from fbn_exp.experiments.paper.tables import SAME_SIZE, short_name
-
-Array = NDArray[np.float64]
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fbn_exp.analysis.connectivity import Connectivity
+from fbn_exp.core.arrays import Array
 from fbn_exp.report.figures.connectivity import connectivity_figure
 from fbn_exp.report.presentation import Presentation, present
-
-Array = NDArray[np.float64]
 
 SHOWN = 10
 

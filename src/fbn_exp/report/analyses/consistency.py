@@ -6,13 +6,9 @@ from numpy.typing import NDArray
 
 from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.recurrence import Matches, with_mean
+from fbn_exp.core.arrays import Array
 from fbn_exp.report.figures.consistency import consistency_figure
-from fbn_exp.report.presentation import Presentation, present
-
-Array = NDArray[np.float64]
-
-SIGNIFICANT = 0.05
-ROWS = 20
+from fbn_exp.report.presentation import ROWS, SIGNIFICANT, Presentation, present
 
 
 @present.register

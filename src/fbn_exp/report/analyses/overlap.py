@@ -5,14 +5,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fbn_exp.analysis.overlap import Overlaps
+from fbn_exp.core.arrays import Array
 from fbn_exp.networks.matching import matched
 from fbn_exp.report.figures.overlap import overlap_figure
-from fbn_exp.report.presentation import Presentation, present
-
-Array = NDArray[np.float64]
-
-SIGNIFICANT = 0.05
-ROWS = 20
+from fbn_exp.report.presentation import ROWS, SIGNIFICANT, Presentation, present
 
 
 @present.register

@@ -7,17 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from torch import Tensor
 
+from fbn_exp.core.arrays import Array
 from fbn_exp.core.files import Drawings
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares, intersection_over_union
 from fbn_exp.report.style import ACCENT, number_cells
 from fbn_exp.thresholds.base import Threshold
-
-Array = NDArray[np.float64]
 
 WIDEST = 1_024
 OVERVIEW_NETWORKS = 12

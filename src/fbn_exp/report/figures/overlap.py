@@ -1,14 +1,11 @@
 """Figure of the overlap of two sets of networks."""
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from fbn_exp.analysis.overlap import Overlaps
+from fbn_exp.core.arrays import Array
 from fbn_exp.report.style import number_cells
-
-Array = NDArray[np.float64]
 
 NUMBERED_NETWORKS = 16
 

@@ -5,18 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fbn_exp.analysis.connectivity import Connectivity
 from fbn_exp.analysis.description import Description
 from fbn_exp.analysis.drivers import FEATURES
 from fbn_exp.benchmarks.lesions import networks_digest
+from fbn_exp.core.arrays import Array
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.report.html.cards import network_cards
 from fbn_exp.report.html.pictures import data_uri
 from fbn_exp.report.reliability import COLUMNS
-
-Array = NDArray[np.float64]
 
 FORMAT = "fbn_exp report 1"
 PAIRS = 8

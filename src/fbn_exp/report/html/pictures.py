@@ -5,14 +5,12 @@ import io
 
 import numpy as np
 from matplotlib.image import imsave
-from numpy.typing import NDArray
 from torch import Tensor
 
+from fbn_exp.core.arrays import Array
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.report.figures.networks import CLIP, blocks_by_neurons
 from fbn_exp.report.style import NEGATIVE, POSITIVE
-
-Array = NDArray[np.float64]
 
 # levels of opacity: fewer levels make smaller files
 STEPS = 15
