@@ -1,1 +1,1 @@
-"""Foundations that everything else stands on: errors, files, locks, ranks, the layout of neurons."""
+"""Foundations of every other package: errors, files, locks, ranks, the layout of neurons, rows of tokens."""
