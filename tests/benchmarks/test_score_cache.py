@@ -71,7 +71,9 @@ def test_a_second_request_gives_the_same_bits_without_computing(tmp_path):
 def test_any_score_survives_bit_for_bit(tmp_path_factory, items, texts, chance):
     # one NaN has many bit patterns, of which only the usual one is a number in json
     items = np.array([math.nan if math.isnan(each) else each for each in items])
-    score = Score("task", "metric", float(items[0]), 0.0, len(items), True, items, None, chance, texts)
+    with np.errstate(all="ignore"):
+        value = float(np.average(items))
+    score = Score("task", "metric", value, 0.0, len(items), True, items, None, chance, texts)
     folder = tmp_path_factory.mktemp("cache")
     ScoreCache(folder).scores({}, lambda: [score])
     (found,) = ScoreCache(folder).scores({}, must_not_compute)
@@ -80,8 +82,9 @@ def test_any_score_survives_bit_for_bit(tmp_path_factory, items, texts, chance):
 
 
 def valid(**changes):
-    entry = {"key": KEY, "scores": [{**vars(SCORES[3]), **changes}]}
-    return json.dumps(entry).encode()
+    """An entry whose digest fits its content, whatever that is."""
+    scores = [{**vars(SCORES[3]), **changes}]
+    return json.dumps({"key": KEY, "scores": scores, "sha256": digest({"scores": scores})}).encode()
 
 
 @pytest.mark.parametrize(
@@ -107,6 +110,12 @@ def valid(**changes):
         valid(items=[[1.0]] * 2000),
         valid(weights=3.0),
         valid(texts=7),
+        valid(n=True),
+        valid(value="31.7"),
+        valid(higher_is_better="True"),
+        valid(n=2, items=[1.0, 2.0], value=3.0),
+        valid(n=2, items=[1.0, 2.0], value=math.nan),
+        valid(n=2, items=[1.0, 2.0], weights=[1.0, 3.0], value=1.5),
     ],
 )
 def test_broken_and_foreign_entries_are_computed_again(tmp_path, content):
@@ -116,6 +125,20 @@ def test_broken_and_foreign_entries_are_computed_again(tmp_path, content):
     assert [bits(each) for each in cache.scores(KEY, compute)] == [bits(each) for each in SCORES]
     assert (cache.hits, cache.misses) == (0, 1)
     cache.scores(KEY, must_not_compute)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("31.7", "63.4"), ("0.1,", "0.7,"), ('"value": 31.7', '"value": NaN')]
+)
+def test_one_changed_number_is_noticed_and_the_file_named(tmp_path, caplog, old, new):
+    _, file = filled(tmp_path)
+    whole = file.read_text()
+    assert old in whole
+    file.write_text(whole.replace(old, new, 1))
+    cache = ScoreCache(tmp_path)
+    assert [bits(each) for each in cache.scores(KEY, compute)] == [bits(each) for each in SCORES]
+    assert f"{file} is damaged, its scores are computed again" in caplog.text
+    assert file.read_text() == whole
 
 
 def test_the_entry_in_the_last_test_would_be_read_if_it_were_whole(tmp_path):

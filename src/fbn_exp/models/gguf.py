@@ -1,6 +1,6 @@
 """Locate a GGUF model inside a Python package, and convert it once to a safetensors checkpoint."""
 
-import hashlib
+import json
 import logging
 import struct
 from pathlib import Path
@@ -8,11 +8,14 @@ from pathlib import Path
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from fbn_exp.core.errors import ModelError
-from fbn_exp.core.files import new_folder
+from fbn_exp.core.files import file_digest, new_folder, write_json
 from fbn_exp.core.locks import held
 from fbn_exp.core.package_file import NO_DEPS, package_folder
 
 log = logging.getLogger(__name__)
+
+# sha256 of every file of a converted model, by its name
+DIGESTS = "digests.json"
 MAGIC = b"GGUF"
 
 
@@ -62,17 +65,30 @@ def converted(file: Path, cache: Path) -> Path:
     with file.open("rb") as opened:
         if (start := opened.read(len(MAGIC))) != MAGIC:
             raise ModelError(f"{file} is not a GGUF file: it starts with {start!r}, not with {MAGIC!r}")
-        opened.seek(0)
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = file_digest(file)
     folder = cache / f"{file.stem}-{digest[:12]}"
-    if folder.is_dir():
+    if _intact(folder):
         return folder
     cache.mkdir(parents=True, exist_ok=True)
     with held(folder):
-        if not folder.is_dir():
+        if not _intact(folder):
+            if folder.exists():
+                log.warning("%s is damaged or of an older version: it is converted again", folder)
             log.info("converting %s to safetensors, once: about a minute", file.name)
-            _convert(file, folder)
+            with new_folder(folder) as partial:
+                _convert(file, partial)
+                digests = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
+                write_json(partial / DIGESTS, digests)
     return folder
+
+
+def _intact(folder: Path) -> bool:
+    """Whether a converted model is there, and every file of it is the one that was written."""
+    try:
+        digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+        return bool(digests) and all(file_digest(folder / name) == value for name, value in digests.items())
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
 
 
 def _convert(file: Path, folder: Path) -> None:
@@ -86,6 +102,5 @@ def _convert(file: Path, folder: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, **options)
     except (OSError, ValueError, ImportError, KeyError, IndexError, RuntimeError, struct.error) as error:
         raise ModelError(f"cannot read {file.name} as a GGUF model: {error}") from error
-    with new_folder(folder) as partial:
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

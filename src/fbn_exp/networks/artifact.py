@@ -1,6 +1,5 @@
 """Functional networks: K maps over the neurons of a layout, with their masks, saving and loading."""
 
-import json
 import logging
 import math
 from collections.abc import Callable
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from fbn_exp.core.errors import BenchmarkError, FbnError, LayoutError, NetworksError
 from fbn_exp.core.files import file_digest, new_folder, write_json
 from fbn_exp.core.layout import NeuronLayout
-from fbn_exp.networks.folder import DESCRIPTION, TENSORS, description_in
+from fbn_exp.networks.files import FORMAT, blocks_in, read_description, read_tensors, sealed, statistics_in
+from fbn_exp.networks.folder import DESCRIPTION, TENSORS
 from fbn_exp.networks.masks import block_shares, network_table
 from fbn_exp.thresholds.base import Threshold, z_scores
 from fbn_exp.thresholds.z import ZThreshold
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
-
-FORMAT = "fbn_exp networks 1"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,6 +69,7 @@ class FunctionalNetworks:
         return f"FunctionalNetworks({len(self)} networks over {self.layout.describe()}, of {name})"
 
     def __post_init__(self) -> None:
+        self._check_tensors()
         if self.maps.ndim != 2 or self.maps.shape[1] != self.layout.n_neurons:
             raise NetworksError(
                 f"maps have shape {tuple(self.maps.shape)}, the layout has {self.layout.n_neurons} neurons"
@@ -82,6 +80,21 @@ class FunctionalNetworks:
             n_blocks = len(self.layout.blocks)
             if outside := [block for block in self.blocks if not 0 <= block < n_blocks]:
                 raise NetworksError(f"networks name blocks {outside}, the layout has 0 to {n_blocks - 1}")
+
+    def _check_tensors(self) -> None:
+        """Refuse maps and neuron statistics that are not finite numbers, or of another length."""
+        for name, values in {"maps": self.maps, **self.neurons}.items():
+            if values.dtype is not torch.float32:
+                raise NetworksError(f"{name} are {str(values.dtype).removeprefix('torch.')}, must be float32")
+            if not values.isfinite().all():
+                raise NetworksError(f"{name} hold a number that is not finite")
+        for name, values in self.neurons.items():
+            if values.shape != (self.layout.n_neurons,):
+                raise NetworksError(
+                    f"{name} has shape {tuple(values.shape)}, the layout has {self.layout.n_neurons} neurons"
+                )
+        if not isinstance(self.provenance, dict):
+            raise NetworksError(f"provenance is {self.provenance!r}, must be a mapping")
 
     def __len__(self) -> int:
         return self.maps.shape[0]
@@ -211,18 +224,16 @@ class FunctionalNetworks:
         copies = {name: data.clone(memory_format=torch.contiguous_format) for name, data in tensors.items()}
         with new_folder(folder, sum(data.nbytes for data in copies.values())) as partial:
             save_file(copies, partial / TENSORS)
-            write_json(
-                partial / DESCRIPTION,
-                {
-                    "format": FORMAT,
-                    "sha256": file_digest(partial / TENSORS),
-                    "shape": list(self.maps.shape),
-                    "threshold": threshold.describe(),
-                    "networks": self._summaries(masks),
-                    "layout": self.layout.to_dict(),
-                    "provenance": self.provenance,
-                },
-            )
+            description = {
+                "format": FORMAT,
+                "sha256": file_digest(partial / TENSORS),
+                "shape": list(self.maps.shape),
+                "threshold": threshold.describe(),
+                "networks": self._summaries(masks),
+                "layout": self.layout.to_dict(),
+                "provenance": self.provenance,
+            }
+            write_json(partial / DESCRIPTION, sealed(description))
 
     def _summaries(self, masks: Tensor) -> list[dict[str, Any]]:
         shares = block_shares(masks, self.layout)
@@ -246,53 +257,15 @@ class FunctionalNetworks:
         NetworksError
             If a file is missing, truncated, changed, or not of this format.
         """
-        description = _read_description(folder)
-        tensors = _read_tensors(folder, description["sha256"])
+        description = read_description(folder)
+        tensors = read_tensors(folder, description["sha256"])
         try:
             layout = NeuronLayout.from_dict(description["layout"])
-            statistics = _statistics(description["networks"])
+            statistics = statistics_in(description["networks"])
             neurons = {name.removeprefix("neuron_"): data for name, data in tensors.items() if name != "maps"}
-            provenance, blocks = description["provenance"], _blocks(description["networks"])
+            provenance, blocks = description["provenance"], blocks_in(description["networks"])
             return cls(tensors["maps"], layout, statistics, neurons, provenance, blocks)
         except (LookupError, TypeError, ValueError, AttributeError, FbnError) as error:
             raise NetworksError(
                 f"{folder / DESCRIPTION} is not a description of networks: {error!r}"
             ) from error
-
-
-def _statistics(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:
-    names = [name for name in summaries[0] if name not in ("index", "size", "block_shares", "block")]
-    return {name: [float(summary[name]) for summary in summaries] for name in names}
-
-
-def _blocks(summaries: list[dict[str, Any]]) -> tuple[int, ...] | None:
-    if "block" not in summaries[0]:
-        return None
-    return tuple(int(summary["block"]) for summary in summaries)
-
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    file = description_in(folder)
-    try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise NetworksError(f"{file} is broken: {error}") from error
-    if (
-        not isinstance(description, dict)
-        or description.get("format") != FORMAT
-        or "sha256" not in description
-    ):
-        raise NetworksError(f"{file} was not written by this program (format {FORMAT!r} expected)")
-    return description
-
-
-def _read_tensors(folder: Path, sha256: str) -> dict[str, Tensor]:
-    file = folder / TENSORS
-    if not file.is_file():
-        raise NetworksError(f"{folder} is incomplete: {TENSORS} is missing; extract again")
-    if file_digest(file) != sha256:
-        raise NetworksError(f"{file} is truncated or changed, as its digest shows: extract again")
-    try:
-        return load_file(file)
-    except SafetensorError as error:
-        raise NetworksError(f"{file} is not a safetensors file: {error}") from error

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from fbn_exp.core.errors import DiskError, NetworksError
+from fbn_exp.core.errors import DiskError, LayoutError, NetworksError
 from fbn_exp.core.files import digest
 from fbn_exp.core.locks import held
 from fbn_exp.datasets.base import Texts
@@ -75,7 +75,9 @@ def obtain_networks(
         if entry.is_dir():
             try:
                 cached = FunctionalNetworks.load(entry)
-            except NetworksError as error:
+                cached.require_layout(lm.layout(extractor.site), lm.name)
+                cached.require_weights(lm.weight_digest, lm.name)
+            except (LayoutError, NetworksError) as error:
                 log.warning("cached networks are broken, extracting again: %s", error)
             else:
                 log.info("networks from the cache: %s", entry)
