@@ -91,8 +91,10 @@ def _score(entry: Mapping[str, Any]) -> Score:
     }
     texts = None if entry["texts"] is None else tuple(entry["texts"])
     score = Score(**{each.name: entry[each.name] for each in fields(Score)} | arrays | {"texts": texts})
-    if type(score.n) is not int or type(score.higher_is_better) is not bool:
-        raise TypeError(f"n of {score.name} is {score.n!r}, higher_is_better is {score.higher_is_better!r}")
+    types = {"value": float, "standard_error": float, "n": int, "higher_is_better": bool}
+    for name, kind in types.items():
+        if type(getattr(score, name)) is not kind:
+            raise TypeError(f"{name} of {score.name} is {getattr(score, name)!r}")
     if any(each is not None and each.shape != (score.n,) for each in arrays.values()):
         raise ValueError(f"{score.name} has not as many items as it says")
     if score.items is not None:
