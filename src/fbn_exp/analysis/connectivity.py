@@ -12,9 +12,8 @@ from typing_extensions import override
 
 from fbn_exp.analysis.base import Recording, TextAnalysis
 from fbn_exp.analysis.config import ConnectivityConfig
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import SignalError
-from fbn_exp.core.rows import Rows
+from fbn_exp.core.rows import Array, Rows
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.networks.artifact import FunctionalNetworks

@@ -13,8 +13,8 @@ from fbn_exp.analysis.base import Recording, TextAnalysis
 from fbn_exp.analysis.config import ConsistencyConfig
 from fbn_exp.analysis.recurrence import Matches, NullComparison, Templates, with_total
 from fbn_exp.analysis.retest import Retest, retest
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import BenchmarkError, SignalError
+from fbn_exp.core.rows import Array
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks

@@ -16,9 +16,9 @@ from scipy.stats import kurtosis
 from torch import Tensor
 
 from fbn_exp.analysis.tokens import TokenFeatures, token_features
-from fbn_exp.core.arrays import Array, Indices
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import NeuronStatistics
+from fbn_exp.core.rows import Array, Indices
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from fbn_exp.analysis.base import Analysis, Recording
 from fbn_exp.analysis.config import OverlapConfig
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import LayoutError
+from fbn_exp.core.rows import Array
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation, matched, partners

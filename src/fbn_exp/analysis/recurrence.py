@@ -15,8 +15,8 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from tqdm import tqdm
 
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import MethodError
+from fbn_exp.core.rows import Array
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation, matched

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import SignalError
-from fbn_exp.core.rows import Rows
+from fbn_exp.core.rows import Array, Rows
 from fbn_exp.methods.least_squares import least_squares_courses
 
 # networks whose maps of all halves are in memory at once

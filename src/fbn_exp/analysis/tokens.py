@@ -12,7 +12,7 @@ import pandas as pd
 from torch import Tensor
 from tqdm import tqdm
 
-from fbn_exp.core.arrays import Array, Indices
+from fbn_exp.core.rows import Array, Indices
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 

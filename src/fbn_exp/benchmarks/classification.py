@@ -16,8 +16,8 @@ from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.config import ClassificationConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import BenchmarkError
+from fbn_exp.core.rows import Array
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split

@@ -7,8 +7,8 @@ import numpy as np
 
 from fbn_exp.benchmarks.inference import Difference, difference
 from fbn_exp.benchmarks.score import Score
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import BenchmarkError
+from fbn_exp.core.rows import Array
 from fbn_exp.interventions.config import ControlKind
 
 

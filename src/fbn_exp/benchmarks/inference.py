@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fbn_exp.benchmarks.score import Score
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import BenchmarkError
+from fbn_exp.core.rows import Array
 
 BOOTSTRAPS = 2_000
 

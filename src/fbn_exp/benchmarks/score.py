@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbn_exp.core.arrays import Array
+from fbn_exp.core.rows import Array
 
 
 @dataclass(frozen=True, eq=False)

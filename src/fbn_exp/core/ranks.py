@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.errors import AbsentRankError, LaunchError
+from fbn_exp.core.rows import Array
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from fbn_exp.core.arrays import Array
+from fbn_exp.core.rows import Array
 
 
 def absolute_correlation(maps: Tensor, others: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import CHUNK_VALUES
+from fbn_exp.core.rows import Array
 
 
 class ShuffledMasks:

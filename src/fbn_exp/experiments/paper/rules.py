@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fbn_exp.core.arrays import Array
+from fbn_exp.core.rows import Array
 from fbn_exp.experiments.paper.tables import SAME_SIZE, short_name
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fbn_exp.analysis.connectivity import Connectivity
-from fbn_exp.core.arrays import Array
+from fbn_exp.core.rows import Array
 from fbn_exp.report.figures.connectivity import connectivity_figure
 from fbn_exp.report.presentation import Presentation, present
 

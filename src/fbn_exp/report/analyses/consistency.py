@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.recurrence import Matches, with_mean
-from fbn_exp.core.arrays import Array
+from fbn_exp.core.rows import Array
 from fbn_exp.report.figures.consistency import consistency_figure
 from fbn_exp.report.presentation import ROWS, SIGNIFICANT, Presentation, present
 

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fbn_exp.analysis.overlap import Overlaps
-from fbn_exp.core.arrays import Array
+from fbn_exp.core.rows import Array
 from fbn_exp.networks.matching import matched
 from fbn_exp.report.figures.overlap import overlap_figure
 from fbn_exp.report.presentation import ROWS, SIGNIFICANT, Presentation, present

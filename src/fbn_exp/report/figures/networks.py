@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.files import Drawings
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.rows import Array
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares, intersection_over_union
 from fbn_exp.report.style import ACCENT, number_cells

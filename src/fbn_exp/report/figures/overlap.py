@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fbn_exp.analysis.overlap import Overlaps
-from fbn_exp.core.arrays import Array
+from fbn_exp.core.rows import Array
 from fbn_exp.report.style import number_cells
 
 NUMBERED_NETWORKS = 16

@@ -10,7 +10,7 @@ from fbn_exp.analysis.connectivity import Connectivity
 from fbn_exp.analysis.description import Description
 from fbn_exp.analysis.drivers import FEATURES
 from fbn_exp.benchmarks.lesions import networks_digest
-from fbn_exp.core.arrays import Array
+from fbn_exp.core.rows import Array
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.report.html.cards import network_cards
 from fbn_exp.report.html.pictures import data_uri

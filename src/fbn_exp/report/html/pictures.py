@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.image import imsave
 from torch import Tensor
 
-from fbn_exp.core.arrays import Array
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.rows import Array
 from fbn_exp.report.figures.networks import CLIP, blocks_by_neurons
 from fbn_exp.report.style import NEGATIVE, POSITIVE
 
