@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least
+from fbn_exp.core.checks import require, require_at_least, require_count, require_seed
 from fbn_exp.datasets.config import DatasetConfig
 from fbn_exp.networks.folder import description_in
 
@@ -48,10 +48,11 @@ class ConsistencyConfig(AnalysisConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least("analysis.n_components", self.n_components, 1)
+        require_count("analysis.n_components", self.n_components)
         rule = "be at least 0 and below 1"
         require(0 <= self.minimum_iou < 1, "analysis.minimum_iou", self.minimum_iou, rule)
-        require_at_least("analysis.null_draws", self.null_draws, 1)
+        require_count("analysis.null_draws", self.null_draws)
+        require_seed("analysis.seed", self.seed)
         if self.dataset.n_texts is not None:
             require_at_least("analysis.dataset.n_texts", self.dataset.n_texts, 2)
 
@@ -83,7 +84,8 @@ class OverlapConfig(AnalysisConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least("analysis.null_draws", self.null_draws, 1)
+        require_count("analysis.null_draws", self.null_draws)
+        require_seed("analysis.seed", self.seed)
         description_in(Path(self.other).expanduser())
 
 
@@ -114,4 +116,5 @@ class ConnectivityConfig(AnalysisConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least("analysis.draws", self.draws, 1)
+        require_count("analysis.draws", self.draws)
+        require_seed("analysis.seed", self.seed)

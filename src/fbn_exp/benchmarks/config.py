@@ -1,5 +1,6 @@
 """Options of the config group ``benchmark``."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from fbn_exp.benchmarks.probes import SHORT_NAMES
-from fbn_exp.core.checks import require, require_at_least
+from fbn_exp.core.checks import LARGEST_COUNT, require, require_count
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.config import DatasetConfig
 
@@ -48,7 +49,7 @@ class PerplexityConfig(BenchmarkConfig):
         least = self.dataset.min_tokens
         rule = "be at least 2: a text's first token is not predicted"
         require(least >= 2, "benchmark.dataset.min_tokens", least, rule)
-        require_at_least("benchmark.batch_tokens", self.batch_tokens, 1)
+        require_count("benchmark.batch_tokens", self.batch_tokens)
 
 
 @dataclass
@@ -125,17 +126,20 @@ class HarnessConfig(BenchmarkConfig):
         if not self.tasks:
             raise ConfigError("benchmark.tasks is empty: name at least one task, as [hellaswag,arc_easy]")
         _check_lm_eval(self.limit, self.batch_size)
-        if self.num_fewshot is not None:
-            require_at_least("benchmark.num_fewshot", self.num_fewshot, 0)
+        require_count("benchmark.num_fewshot", self.num_fewshot, 0)
         if self.include_path is not None and not Path(self.include_path).is_dir():
             raise ConfigError(f"benchmark.include_path: no such folder: {self.include_path}")
 
 
-def _check_lm_eval(limit: int | None, batch_size: int | str) -> None:
-    if limit is not None:
-        require_at_least("benchmark.limit", limit, 1)
-    allowed = isinstance(batch_size, str) or batch_size >= 1
-    require(allowed, "benchmark.batch_size", batch_size, "be at least 1 or auto")
+def _check_lm_eval(limit: int | None, batch_size: object) -> None:
+    require_count("benchmark.limit", limit)
+    if isinstance(batch_size, str):
+        # lm-eval measures the batch size anew N times for auto:N
+        allowed = re.fullmatch(r"auto(:\d{1,3})?|[1-9]\d{0,8}", batch_size) is not None
+    else:
+        allowed = type(batch_size) is int and 1 <= batch_size <= LARGEST_COUNT
+    rule = f"be at least 1 or auto, and a whole number up to {LARGEST_COUNT}"
+    require(allowed, "benchmark.batch_size", batch_size, rule)
 
 
 @dataclass
@@ -182,7 +186,7 @@ class ClassificationConfig(BenchmarkConfig):
             )
         if not all(self.words.values()):
             raise ConfigError("benchmark.words: no word may be empty")
-        require_at_least("benchmark.batch_tokens", self.batch_tokens, 1)
+        require_count("benchmark.batch_tokens", self.batch_tokens)
 
 
 @dataclass
@@ -212,5 +216,5 @@ class GenerationConfig(BenchmarkConfig):
     def __post_init__(self) -> None:
         if not self.prompts or not all(self.prompts):
             raise ConfigError("benchmark.prompts: name at least one prompt, none of them empty")
-        require_at_least("benchmark.new_tokens", self.new_tokens, NGRAM + 1)
-        require_at_least("benchmark.batch_size", self.batch_size, 1)
+        require_count("benchmark.new_tokens", self.new_tokens, NGRAM + 1)
+        require_count("benchmark.batch_size", self.batch_size)

@@ -7,6 +7,7 @@ from omegaconf import MISSING
 
 from fbn_exp.analysis.config import AnalysisConfig
 from fbn_exp.benchmarks.config import BenchmarkConfig
+from fbn_exp.core.checks import require_finite, require_seed
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.config import DatasetConfig, Split
@@ -63,6 +64,7 @@ class ExtractConfig:
     launch: LaunchConfig = field(default_factory=LaunchConfig)
 
     def __post_init__(self) -> None:
+        require_seed("seed", self.seed)
         if self.method.per_block and not isinstance(self.reliability, NoReliabilityConfig):
             raise ConfigError(
                 "method.per_block is true and reliability is not none: networks of different blocks cannot "
@@ -114,6 +116,8 @@ class EvaluateConfig(ExtractConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for factor in self.factors:
+            require_finite("factors", factor)
         _check_networks(self.networks)
         if self.analysis is not None and (self.select_factor or self.export.path is not None):
             raise ConfigError(
@@ -179,6 +183,7 @@ class TrainConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
+        require_seed("seed", self.seed)
         _check_networks(self.networks)
         if self.dataset.split not in (Split.train, Split.all):
             raise ConfigError(

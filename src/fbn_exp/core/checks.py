@@ -10,6 +10,13 @@ from fbn_exp.core.errors import ConfigError
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
+# signals, weights and maps are float32, which holds no larger number
+FLOAT32_LIMIT = 2.0**128
+# libraries count in 32 bits here and there
+LARGEST_COUNT = 2**31 - 1
+# one seed serves all groups, and numpy's global generator, which transformers seeds, takes no larger one
+LARGEST_SEED = 2**32 - 1
+
 
 def typed(config: DictConfig, schema: type[T]) -> T:
     """Convert a config to its dataclass, which checks all settings in it.
@@ -48,13 +55,38 @@ def require(condition: bool, name: str, value: object, rule: str) -> None:
 
 
 def require_positive(name: str, value: float) -> None:
-    """Refuse a setting that is 0, negative or NaN."""
+    """Refuse a setting that is 0, negative, NaN or too large for float32."""
     require(value > 0, name, value, "be positive")
+    require_finite(name, value)
 
 
 def require_at_least(name: str, value: float, least: float) -> None:
-    """Refuse a setting that is below ``least`` or NaN."""
+    """Refuse a setting that is below ``least``, NaN or too large for float32."""
     require(value >= least, name, value, f"be at least {least}")
+    require_finite(name, value)
+
+
+def require_at_most(name: str, value: float, most: float) -> None:
+    """Refuse a setting that is above ``most`` or NaN."""
+    require(value <= most, name, value, f"be at most {most}")
+
+
+def require_finite(name: str, value: float) -> None:
+    """Refuse a setting that is NaN, infinite or too large for float32."""
+    require(abs(value) < FLOAT32_LIMIT, name, value, "be finite and of a magnitude below 2^128")
+
+
+def require_count(name: str, value: int | None, least: int = 1) -> None:
+    """Refuse a number of things that is below ``least`` or needs more than 32 bits; None is accepted."""
+    if value is not None:
+        require_at_least(name, value, least)
+        require_at_most(name, value, LARGEST_COUNT)
+
+
+def require_seed(name: str, value: int) -> None:
+    """Refuse a seed that is negative or larger than every generator takes."""
+    require_at_least(name, value, 0)
+    require_at_most(name, value, LARGEST_SEED)
 
 
 def require_choice(kind: type[E], name: str, value: str) -> E:

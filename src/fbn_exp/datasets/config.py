@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least, require_choice
+from fbn_exp.core.checks import require, require_choice, require_count, require_seed
 from fbn_exp.core.errors import ConfigError, DatasetError
 
 FILE_SUFFIXES = (".txt", ".jsonl", ".jsonl.gz", ".csv", ".parquet")
@@ -63,9 +63,8 @@ class DatasetConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.n_texts is not None:
-            require_at_least("dataset.n_texts", self.n_texts, 1)
-        require_at_least("dataset.tokens_per_text", self.tokens_per_text, 2)
+        require_count("dataset.n_texts", self.n_texts)
+        require_count("dataset.tokens_per_text", self.tokens_per_text, 2)
         require(
             1 <= self.min_tokens <= self.tokens_per_text,
             "dataset.min_tokens",
@@ -73,7 +72,7 @@ class DatasetConfig:
             f"be from 1 to {self.tokens_per_text} (dataset.tokens_per_text)",
         )
         self.split = require_choice(Split, "dataset.split", self.split)
-        require_at_least("dataset.seed", self.seed, 0)
+        require_seed("dataset.seed", self.seed)
 
 
 @dataclass

@@ -7,13 +7,11 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least
+from fbn_exp.core.checks import FLOAT32_LIMIT, LARGEST_COUNT, require, require_count, require_seed
 from fbn_exp.core.errors import ConfigError
 
 # with a larger share of all neurons, too few may lie outside the networks to draw from
 LARGEST_SHARE = 0.5
-# edits are float32, which holds no larger number
-FLOAT32_LIMIT = 2.0**128
 
 
 class ControlKind(StrEnum):
@@ -31,7 +29,9 @@ class ControlKind(StrEnum):
 def require_selection(name: str, networks: object) -> None:
     """Require ``all`` or a list of indices."""
     indices = networks if isinstance(networks, list) else []
-    if (networks != "all" and not indices) or any(type(index) is not int for index in indices):
+    if (networks != "all" and not indices) or not all(
+        type(index) is int and 0 <= index <= LARGEST_COUNT for index in indices
+    ):
         raise ConfigError(f"{name} is {networks!r}: all, or a list of indices such as [0,2]")
 
 
@@ -222,7 +222,8 @@ class ControlsConfig:
     share: float | None = None
 
     def __post_init__(self) -> None:
-        require_at_least("controls.repeats", self.repeats, 1)
+        require_count("controls.repeats", self.repeats)
+        require_seed("controls.seed", self.seed)
         if self.share is not None:
             rule = f"be above 0 and at most {LARGEST_SHARE}, or null"
             require(0 < self.share <= LARGEST_SHARE, "controls.share", self.share, rule)

@@ -3,8 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fbn_exp.core.checks import require_positive
+from fbn_exp.core.checks import (
+    LARGEST_COUNT,
+    require,
+    require_at_least,
+    require_at_most,
+    require_count,
+    require_positive,
+)
 from fbn_exp.core.errors import ConfigError
+
+# a year, in minutes
+LONGEST_WAIT = 365 * 24 * 60
+LARGEST_PORT = 2**16 - 1
 
 
 def require_division(processes: int, machines: int) -> None:
@@ -45,11 +56,17 @@ class ProcessesConfig(LaunchConfig):
     timeout_minutes: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.num_processes is not None:
-            require_positive("launch.num_processes", self.num_processes)
+        self._require_counts("num_processes")
         require_positive("launch.timeout_minutes", self.timeout_minutes)
+        require_at_most("launch.timeout_minutes", self.timeout_minutes, LONGEST_WAIT)
         if self.config_file is not None and not Path(self.config_file).expanduser().is_file():
             raise ConfigError(f"launch.config_file: there is no file {self.config_file}")
+
+    def _require_counts(self, *names: str) -> None:
+        for name in names:
+            if (value := getattr(self, name)) is not None:
+                require_positive(f"launch.{name}", value)
+                require_at_most(f"launch.{name}", value, LARGEST_COUNT)
 
 
 @dataclass
@@ -86,8 +103,10 @@ class AccelerateConfig(ProcessesConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive("launch.jobs_at_once", self.jobs_at_once)
-        require_positive("launch.num_machines", self.num_machines)
+        self._require_counts("jobs_at_once", "num_machines")
+        require_count("launch.machine_rank", self.machine_rank, 0)
+        require_at_least("launch.main_process_port", self.main_process_port, 0)
+        require_at_most("launch.main_process_port", self.main_process_port, LARGEST_PORT)
         if self.num_machines > 1 and (self.main_process_ip is None or self.main_process_port == 0):
             raise ConfigError(
                 f"launch.num_machines is {self.num_machines}: set launch.main_process_ip and "
@@ -131,8 +150,8 @@ class ClusterConfig(ProcessesConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive("launch.nodes", self.nodes)
-        require_positive("launch.limit_minutes", self.limit_minutes)
+        self._require_counts("nodes", "limit_minutes", "cpus_per_task", "mem_gb")
+        require_count("launch.gpus_per_node", self.gpus_per_node, 0)
         if self.num_processes is not None:
             require_division(self.num_processes, self.nodes)
 
@@ -163,7 +182,7 @@ class SlurmConfig(ClusterConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive("launch.jobs_at_once", self.jobs_at_once)
+        self._require_counts("jobs_at_once")
 
 
 @dataclass
@@ -186,3 +205,11 @@ class RayConfig(ProcessesConfig):
     num_cpus: int = 1
     num_gpus: float = 0.0
     address: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_count("launch.num_cpus", self.num_cpus, 0)
+        require_at_least("launch.num_gpus", self.num_gpus, 0)
+        require_at_most("launch.num_gpus", self.num_gpus, LARGEST_COUNT)
+        whole = self.num_gpus < 1 or self.num_gpus == int(self.num_gpus)
+        require(whole, "launch.num_gpus", self.num_gpus, "be below 1 or a whole number")

@@ -1,12 +1,11 @@
 """Options of the config group ``method``."""
 
-import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least, require_choice, require_positive
+from fbn_exp.core.checks import require, require_choice, require_count, require_positive, require_seed
 
 
 class Contrast(StrEnum):
@@ -49,7 +48,8 @@ class MethodConfig:
     per_block: bool = False
 
     def __post_init__(self) -> None:
-        require_at_least("method.n_components", self.n_components, 1)
+        require_count("method.n_components", self.n_components)
+        require_seed("method.seed", self.seed)
 
 
 @dataclass(kw_only=True)
@@ -73,8 +73,9 @@ class FixedPointConfig(MethodConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive("method.tolerance", self.tolerance)
-        require_at_least("method.max_iterations", self.max_iterations, 1)
-        require_at_least("method.restarts", self.restarts, 1)
+        require(self.tolerance < 1, "method.tolerance", self.tolerance, "be below 1")
+        require_count("method.max_iterations", self.max_iterations)
+        require_count("method.restarts", self.restarts)
 
 
 @dataclass(kw_only=True)
@@ -142,10 +143,10 @@ class DictionaryConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 < self.alpha < math.inf, "method.alpha", self.alpha, "be positive and finite")
+        require_positive("method.alpha", self.alpha)
         require_positive("method.tolerance", self.tolerance)
-        require_at_least("method.epochs", self.epochs, 1)
-        require_at_least("method.batch_size", self.batch_size, 1)
+        require_count("method.epochs", self.epochs)
+        require_count("method.batch_size", self.batch_size)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_choice
+from fbn_exp.core.checks import LARGEST_COUNT, require, require_choice, require_count
 from fbn_exp.core.errors import ConfigError
 
 
@@ -78,8 +78,13 @@ class IcassoConfig(ReliabilityConfig):
         least = 4 if self.resample is Resample.both else 2
         rule = f"be at least {least} with reliability.resample={self.resample}"
         require(self.runs >= least, "reliability.runs", self.runs, rule)
+        require_count("reliability.runs", self.runs)
         if self.surrogates is not None:
             rule = "be at least 1; reliability.surrogate=none leaves p values out"
             require(self.surrogates >= 1, "reliability.surrogates", self.surrogates, rule)
-        if wrong := [order for order in self.orders if order < 1]:
-            raise ConfigError(f"reliability.orders holds {wrong[0]}, every order must be at least 1")
+            require_count("reliability.surrogates", self.surrogates)
+        if wrong := [order for order in self.orders if not 1 <= order <= LARGEST_COUNT]:
+            raise ConfigError(
+                f"reliability.orders holds {wrong[0]}, every order must be at least 1 and at most "
+                f"{LARGEST_COUNT}"
+            )

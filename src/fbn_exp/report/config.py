@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from fbn_exp.core.checks import require_at_least
+from fbn_exp.core.checks import require_at_most, require_count
+
+# the largest pictures would outgrow memory
+HIGHEST_DPI = 1000
 
 
 @dataclass
@@ -32,6 +35,7 @@ class FiguresConfig:
     context_tokens: int = 8
 
     def __post_init__(self) -> None:
-        require_at_least("figures.dpi", self.dpi, 1)
+        require_count("figures.dpi", self.dpi)
+        require_at_most("figures.dpi", self.dpi, HIGHEST_DPI)
         for name in ("max_networks", "strongest_tokens", "context_tokens"):
-            require_at_least(f"figures.{name}", getattr(self, name), 0)
+            require_count(f"figures.{name}", getattr(self, name), 0)

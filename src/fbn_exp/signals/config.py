@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fbn_exp.core.checks import require_at_least, require_choice, require_positive
+from fbn_exp.core.checks import require_choice, require_count, require_positive
 
 
 class Standardise(StrEnum):
@@ -54,8 +54,8 @@ class SignalsConfig:
     memory_budget_gb: float = 4.0
 
     def __post_init__(self) -> None:
-        require_at_least("signals.first_tokens_excluded", self.first_tokens_excluded, 0)
+        require_count("signals.first_tokens_excluded", self.first_tokens_excluded, 0)
         self.standardise = require_choice(Standardise, "signals.standardise", self.standardise)
-        require_at_least("signals.batch_tokens", self.batch_tokens, 1)
+        require_count("signals.batch_tokens", self.batch_tokens)
         self.storage = require_choice(Storage, "signals.storage", self.storage)
         require_positive("signals.memory_budget_gb", self.memory_budget_gb)

@@ -7,7 +7,16 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least, require_choice, require_positive
+from fbn_exp.core.checks import (
+    LARGEST_COUNT,
+    require,
+    require_at_least,
+    require_at_most,
+    require_choice,
+    require_count,
+    require_positive,
+    require_seed,
+)
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.interventions.config import ControlKind, require_selection
 from fbn_exp.models.config import Precision
@@ -49,7 +58,8 @@ class TaskConfig:
         for name in ("dev_texts", "test_texts"):
             if (value := getattr(self, name)) is not None:
                 require(value >= 2, f"task.{name}", value, "be at least 2, or null for all")
-        require_at_least("task.batch_tokens", self.batch_tokens, 1)
+                require_count(f"task.{name}", value)
+        require_count("task.batch_tokens", self.batch_tokens)
 
 
 @dataclass
@@ -75,6 +85,7 @@ class ClassificationTaskConfig(TaskConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_seed("task.seed", self.seed)
         if len(set(self.labels)) == 1:
             raise ConfigError(f"task.labels is [{self.labels[0]}]: name at least two, or none to take all")
 
@@ -125,7 +136,7 @@ class TrainPartConfig(TrainableConfig):
 
     def __post_init__(self) -> None:
         require_selection("trainable.networks", self.networks)
-        require_at_least("trainable.seed", self.seed, 0)
+        require_seed("trainable.seed", self.seed)
         if self.control is not None:
             self.control = require_choice(ControlKind, "trainable.control", self.control)
             sizes = ", ".join(kind for kind in ControlKind if kind is not ControlKind.share)
@@ -175,9 +186,10 @@ class TrainLoraConfig(TrainableConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least("trainable.rank", self.rank, 1)
+        require_count("trainable.rank", self.rank)
         require_positive("trainable.alpha", self.alpha)
         require(0 <= self.dropout < 1, "trainable.dropout", self.dropout, "be at least 0 and below 1")
+        require_seed("trainable.seed", self.seed)
 
 
 @dataclass
@@ -241,13 +253,14 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         least = {"max_steps": 1, "patience": 1, "batch_size": 1, "gradient_accumulation": 1}
-        least |= {"evaluation_interval": 1, "warmup_steps": 0, "weight_decay": 0, "seed": 0}
+        least |= {"evaluation_interval": 1, "warmup_steps": 0}
         for name, limit in least.items():
-            if (value := getattr(self, name)) is not None:
-                require_at_least(f"trainer.{name}", value, limit)
+            require_count(f"trainer.{name}", getattr(self, name), limit)
+        require_seed("trainer.seed", self.seed)
+        require_at_least("trainer.weight_decay", self.weight_decay, 0)
         for name in ("epochs", "learning_rate", "max_gradient_norm"):
-            value = getattr(self, name)
-            require(0 < value < float("inf"), f"trainer.{name}", value, "be positive and finite")
+            require_positive(f"trainer.{name}", getattr(self, name))
+        require_at_most("trainer.epochs", self.epochs, LARGEST_COUNT)
         self.schedule = require_choice(Schedule, "trainer.schedule", self.schedule)
         self.precision = require_choice(Precision, "trainer.precision", self.precision)
         rule = "not be float16, in which small gradients vanish; take bfloat16, or auto"
