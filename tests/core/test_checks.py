@@ -33,6 +33,26 @@ def test_the_message_of_a_check_arrives_as_it_is_from_any_depth(place, value):
         typed(config, Outer)
 
 
+def test_a_refused_setting_is_named_as_on_the_command_line():
+    @dataclass
+    class Middle:
+        inner: Inner = field(default_factory=Inner)
+
+    @dataclass
+    class Root:
+        speed: float = 1.0
+        middle: Middle = field(default_factory=Middle)
+
+    config = OmegaConf.structured(Root)
+    config.middle.inner.rate = -1
+    with pytest.raises(ConfigError, match=r"^middle\.inner\.rate is -1\.0, must be positive$"):
+        typed(config, Root)
+    config.speed = -2
+    config.middle.inner.rate = "${speed}"
+    with pytest.raises(ConfigError, match=r"^speed is -2\.0, must be positive$"):
+        typed(config, Root)
+
+
 def test_a_number_that_is_none_is_below_every_limit():
     with pytest.raises(ConfigError, match="must be at least 0"):
         require_at_least("inner.rate", float("nan"), 0)

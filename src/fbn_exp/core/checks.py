@@ -1,11 +1,12 @@
 """Range checks that the dataclasses of options share; importing this module loads no heavy library."""
 
+import re
 from enum import StrEnum
 from typing import TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
-from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.errors import ConfigError, FbnError
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
@@ -21,14 +22,44 @@ LARGEST_SEED = 2**32 - 1
 def typed(config: DictConfig, schema: type[T]) -> T:
     """Convert a config to its dataclass, which checks all settings in it.
 
+    A refused setting is named as on the command line: ``benchmark.dataset.seed`` for the ``dataset.seed`` of
+    the inner dataclass, or ``seed`` if that one refers to ``${seed}``.
+
     Raises
     ------
     FbnError
         If a setting is out of range or contradicts another one.
     """
-    options = OmegaConf.to_object(config)
+    try:
+        options = OmegaConf.to_object(config)
+    except FbnError as error:
+        error.args = (_named_in_full(config, str(error)),)
+        raise
     assert isinstance(options, schema)
     return options
+
+
+def _named_in_full(config: DictConfig, message: str) -> str:
+    path, node = _refused_part(config, [])
+    if len(path) > 1 and message.startswith(f"{path[-1]}."):
+        message = f"{'.'.join(path[:-1])}.{message}"
+    name = re.split(r"[ :]", message, maxsplit=1)[0]
+    values = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(values, dict)
+    reference = re.fullmatch(r"\$\{([\w.]+)\}", str(values.get(name.rpartition(".")[2])))
+    return message.replace(name, reference[1], 1) if reference else message
+
+
+def _refused_part(config: DictConfig, path: list[str]) -> tuple[list[str], DictConfig]:
+    """Return the innermost part of a config whose dataclass refuses its settings."""
+    for key in config:
+        part = None if OmegaConf.is_missing(config, key) else config[key]
+        if isinstance(part, DictConfig):
+            try:
+                OmegaConf.to_object(part)
+            except FbnError:
+                return _refused_part(part, [*path, str(key)])
+    return path, config
 
 
 def require(condition: bool, name: str, value: object, rule: str) -> None:
