@@ -1,7 +1,13 @@
 """What a user sees who asks for help, or whose config is wrong; nothing heavy is loaded for either."""
 
+import json
+import sys
+
 import pytest
 from scripts import REPOSITORY, run_script
+
+from fbn_exp.core.printable import printable
+from fbn_exp.stages.cli import reported
 
 HEAVY = ("torch", "transformers", "numpy", "wandb", "sklearn", "pandas", "matplotlib")
 COMMON = {"dataset", "launch", "model", "threshold", "tracking"}
@@ -124,3 +130,36 @@ def test_an_error_on_purpose_is_one_message_without_a_traceback(tmp_path):
     done = run_script("extract.py", "model.name=/nowhere", "tracking=none", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: model.name is '/nowhere'")
+
+
+@pytest.mark.parametrize("mode", ["single", "sweep"])
+def test_a_key_of_a_file_cannot_steer_the_terminal_that_shows_the_error(mode, tmp_path):
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text(json.dumps({"\x1b]0;owned\x07\x1b[2J\ud800 [red]": "a"}))
+    overrides = ["model=tiny", "dataset=files", f"dataset.paths=[{texts}]", "tracking=none"]
+    places = {"single": [f"hydra.run.dir={tmp_path}"], "sweep": [f"hydra.sweep.dir={tmp_path}", "-m"]}
+    done = run_script("extract.py", *overrides, *places[mode])
+    assert done.returncode == 1
+    shown = r"it has: \x1b]0;owned\x07\x1b[2J\ud800 [red]"
+    ways = [done.stdout + done.stderr]
+    if mode == "sweep":
+        ways += [(tmp_path / "0" / name).read_text() for name in ("failed.txt", "extract.log")]
+    for way in ways:
+        assert shown in " ".join(way.split())
+        assert printable(way) == way
+
+
+def test_the_traceback_of_a_bug_cannot_steer_the_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("sys.excepthook", sys.excepthook)
+    monkeypatch.setattr("sys.argv", ["extract.py"])
+
+    @reported
+    def main():
+        raise RuntimeError("\x1b[2J")
+
+    with pytest.raises(RuntimeError) as caught:
+        main()
+    sys.excepthook(caught.type, caught.value, caught.tb)
+    written = capsys.readouterr().err
+    assert written.startswith("Traceback")
+    assert written.endswith("RuntimeError: \\x1b[2J\n")

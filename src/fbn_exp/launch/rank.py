@@ -7,11 +7,11 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from fbn_exp.core.printable import PrintableFormatter, print_error, print_exception
 from fbn_exp.launch.jobs import JOB, STARTER, read_job, remove_scratch
 from fbn_exp.launch.results import write_error, write_returned
 
@@ -57,9 +57,9 @@ def _tell(error: Exception, logs: Path, rank: int) -> None:
     known = write_error(logs, rank, error)
     with contextlib.suppress(OSError):
         if known is None:
-            traceback.print_exc()
+            print_exception(type(error), error, error.__traceback__)
         else:
-            print(f"error: {known}", file=sys.stderr)
+            print_error(f"error: {known}")
 
 
 def _run(main: Callable[..., Any], config: Any, logs: Path, rank: int) -> None:
@@ -108,7 +108,9 @@ def watch_starter(starter: int, folder: Path) -> None:
 def _configure_logging(about: dict[str, Any], rank: int) -> None:
     """Configure logging as Hydra does; only rank 0 writes the log file of the run folder."""
     if rank > 0 or about["job_logging"] is None:
-        logging.basicConfig(level=logging.INFO, format="[%(asctime)s][%(name)s][%(levelname)s] %(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(PrintableFormatter("[%(asctime)s][%(name)s][%(levelname)s] %(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
         return
     from hydra.core.utils import configure_log
     from omegaconf import OmegaConf

@@ -3,24 +3,24 @@
 import os
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
 from fbn_exp.core.console import console
+from fbn_exp.core.printable import printable
 from fbn_exp.report.presentation import Presentation
 
 
 def show(presentation: Presentation, *places: tuple[str, Path]) -> None:
     """Print the table of a presentation, its sentences and remarks, and labelled paths of files."""
-    table = Table(title=escape(presentation.title))
+    table = Table(title=printable(presentation.title))
     for name in presentation.rows:
-        table.add_column(escape(str(name)), justify="left" if name in presentation.words else "right")
+        table.add_column(printable(str(name)), justify="left" if name in presentation.words else "right")
     for row in presentation.rows.astype(str).itertuples(index=False):
-        table.add_row(*map(escape, row))
+        table.add_row(*map(printable, row))
     console.print(table)
     for line in presentation.lines:
-        console.print(escape(line))
+        console.print(printable(line))
     for line in presentation.remarks:
-        console.print(escape(line), style="yellow")
+        console.print(printable(line), style="yellow")
     for label, path in places:
-        console.print(f"{label} {escape(os.path.relpath(path))}", soft_wrap=True, highlight=False)
+        console.print(f"{label} {printable(os.path.relpath(path))}", soft_wrap=True, highlight=False)

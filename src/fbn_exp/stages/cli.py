@@ -23,6 +23,7 @@ from omegaconf.errors import (
 from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import FbnError
 from fbn_exp.core.files import as_disk_error
+from fbn_exp.core.printable import print_error, print_exception, printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,7 +84,7 @@ def renamed(arguments: list[str]) -> list[str]:
     value = next((each.partition("=")[2] for each in arguments if each.startswith("benchmark=")), "")
     if not value or not set(value.split(",")) <= set(ANALYSES):
         return arguments
-    print(f"benchmark={value} is called analysis={value} now, and its fields analysis.…", file=sys.stderr)
+    print_error(f"benchmark={value} is called analysis={value} now, and its fields analysis.…")
     return [re.sub(r"^([+~]*)(\S*?@)?benchmark(?=[.=])", r"\1\2analysis", each) for each in arguments]
 
 
@@ -113,6 +114,7 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+        sys.excepthook = print_exception
         if in_rank():
             from fbn_exp.launch.rank import run_rank
 
@@ -143,17 +145,17 @@ def _end(error: Exception) -> NoReturn:
         message = as_disk_error(error) or next(iter(hints), None)
     if message is None:
         raise error
-    print(f"error: {message}", file=sys.stderr)
+    print_error(f"error: {message}")
     sys.exit(1)
 
 
 def _report_failures() -> None:
     for job, reason in _failed_jobs.items():
-        print(f"job {job} failed: {reason.strip().splitlines()[-1]}", file=sys.stderr)
+        print_error(f"job {job} failed: {printable(reason).strip().splitlines()[-1]}")
     if _failed_jobs:
-        print(f"error: {len(_failed_jobs)} jobs failed, the others are kept", file=sys.stderr)
+        print_error(f"error: {len(_failed_jobs)} jobs failed, the others are kept")
     for reason in _failed_summary:
-        print(f"error: the jobs are kept, but the sweep is not summarised: {reason}", file=sys.stderr)
+        print_error(f"error: the jobs are kept, but the sweep is not summarised: {reason}")
 
 
 def in_rank() -> bool:

@@ -13,6 +13,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from fbn_exp.core.errors import FbnError
 from fbn_exp.core.files import as_disk_error
+from fbn_exp.core.printable import print_exception, printable
 from fbn_exp.launch.settings import machine_rank
 from fbn_exp.stages.cli import report_failed_jobs, report_failed_summary
 
@@ -49,7 +50,9 @@ class SweepSummary(Callback):
             return
         error = job_return._return_value
         error = as_disk_error(error) or error
-        text = str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
+        text = printable(
+            str(error) if isinstance(error, FbnError) else "".join(traceback.format_exception(error))
+        )
         # also in memory: the disk of the job's folder can be full
         report_failed_jobs({str(config.hydra.job.num): text})
         if machine_rank(config) == 0:
@@ -74,7 +77,7 @@ class SweepSummary(Callback):
             text = str(as_disk_error(error) or error)
             report_failed_summary(f"{type(error).__name__}: {text}")
             if not isinstance(error, FbnError) and as_disk_error(error) is None:
-                traceback.print_exc()
+                print_exception(type(error), error, error.__traceback__)
 
     def _summarise(self, config: DictConfig) -> None:
         from fbn_exp.report.console import show

@@ -1,0 +1,30 @@
+import io
+
+import pandas as pd
+import pytest
+
+from fbn_exp.core.printable import printable
+from fbn_exp.report import console
+from fbn_exp.report.presentation import Presentation
+
+HOSTILE = "a\x1b[2Jb [red]c[/red] [/d] :bomb:"
+SHOWN = r"a\x1b[2Jb [red]c[/red] [/d] :bomb:"
+
+
+@pytest.fixture
+def written(monkeypatch):
+    file = io.StringIO()
+    monkeypatch.setattr(console.console, "file", file)
+    monkeypatch.setattr(console.console, "_width", 200)
+    return file
+
+
+def test_names_in_tables_sentences_and_paths_cannot_steer_the_terminal(written, tmp_path):
+    rows = pd.DataFrame({HOSTILE: [HOSTILE]})
+    presentation = Presentation(
+        title=HOSTILE, rows=rows, lines=[f"line {HOSTILE}"], remarks=[f"remark {HOSTILE}"]
+    )
+    console.show(presentation, ("Picture:", tmp_path / HOSTILE))
+    text = written.getvalue()
+    assert text.count(SHOWN) == 6
+    assert printable(text) == text
