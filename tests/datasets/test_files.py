@@ -1,11 +1,15 @@
 import gzip
+import io
 import itertools
 import json
+import random
 import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fbn_exp.core.errors import ConfigError, DatasetError
 from fbn_exp.datasets.config import FILE_SUFFIXES, Split
@@ -254,3 +258,104 @@ def test_every_suffix_that_the_settings_accept_has_a_reader():
 def test_one_path_may_be_given_by_itself(tmp_path):
     path = write(tmp_path, "my.txt", "text")
     assert FilesDataset(path).paths == [path]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": "a \\ud800", "label": 1}', "character 3 of the text is \\ud800, half of a surrogate"),
+        (
+            '{"text": "a", "label": "\\udfff"}',
+            "character 1 of the label is \\udfff, half of a surrogate",
+        ),
+        ("[" * 100_000 + "]" * 100_000, "is nested too deeply"),
+        ('{"text": ' + "[" * 100_000 + "]" * 100_000 + "}", "is nested too deeply"),
+        ('{"text": "a", "label": ' + "1" * 5_000 + "}", "holds a number that is too long: Exceeds the limit"),
+    ],
+)
+def test_json_that_python_or_a_tokenizer_cannot_take_is_named_with_the_place(tmp_path, line, message):
+    path = write(tmp_path, "my.jsonl", f'{{"text": "a", "label": 0}}\n{line}\n')
+    with raises(f"{path} line 2") as caught:
+        labelled(path)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [("my.txt", b"a +2AA-", ""), ("my.csv", b"text\na +2AA-\n", " row 1 (line 2)")],
+)
+def test_half_a_surrogate_pair_is_refused_in_every_format(tmp_path, name, content, place):
+    path = write(tmp_path, name, content)
+    with raises(f"{path}{place}: character 3 of the text is \\ud800"):
+        read(path, encoding="utf-7")
+
+
+def test_a_parquet_text_that_is_not_utf_8_is_named_with_file_and_column(tmp_path):
+    raw = pa.array([b"a", b"\xed\xa0\x80"])
+    texts = pa.StringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])
+    path = write_parquet(tmp_path, {"text": texts})
+    with raises(f"{path} is not a readable parquet file: ") as caught:
+        read(path)
+    assert "encoding" not in str(caught.value)
+
+
+def test_a_compressed_file_that_is_cut_behind_a_wrong_byte_is_named(tmp_path):
+    content = gzip.compress(b'{"text": "\x80"}\n' + random.Random(0).randbytes(100_000), mtime=0)
+    path = write(tmp_path, "my.jsonl.gz", content[:-40_000])
+    with raises(path):
+        read(path)
+
+
+def mostly_valid(name):
+    """Bytes of a file that could be read, some of them overwritten, left out or added."""
+    valid = {
+        ".txt": [b"a text"],
+        ".jsonl": [JSONL.encode(), b'{"text": "\\ud83d\\ude00", "label": 1e999}\n[[1]]'],
+        ".jsonl.gz": [gzip.compress(JSONL.encode(), mtime=0)],
+        ".csv": [CSV.encode(), b'label,text\n1,"a""b"\n'],
+        ".parquet": [parquet_bytes(compression) for compression in ("none", "snappy")],
+    }
+    edit = st.tuples(st.integers(0, 3_000), st.integers(0, 4), st.binary(max_size=4))
+    return st.builds(edited, st.sampled_from(valid[name]), st.lists(edit, max_size=4))
+
+
+def parquet_bytes(compression):
+    file = io.BytesIO()
+    pq.write_table(pa.table({"label": [1, 0, 1], "text": TEXTS}), file, compression=compression)
+    return file.getvalue()
+
+
+def edited(content, edits):
+    for place, removed, added in edits:
+        start = place % (len(content) + 1)
+        content = content[:start] + added + content[start + removed :]
+    return content
+
+
+@pytest.mark.parametrize("suffix", READERS)
+@pytest.mark.parametrize("label_field", [None, "label"])
+@given(data=st.data())
+def test_whatever_the_bytes_there_are_documents_or_an_error_that_names_the_file(
+    suffix, label_field, tmp_path_factory, data
+):
+    content = data.draw(st.one_of(st.binary(max_size=200), mostly_valid(suffix)))
+    if suffix == ".jsonl.gz" and data.draw(st.booleans()):
+        content = gzip.compress(data.draw(st.one_of(st.binary(max_size=200), mostly_valid(".jsonl"))))
+    path = write(tmp_path_factory.getbasetemp(), f"fuzzed{suffix}", content)
+    encoding = data.draw(st.sampled_from(["utf-8", "utf-16", "utf-7", "cp1252"]))
+    dataset = FilesDataset([path], encoding=encoding, label_field=label_field, split="all")
+    try:
+        documents, said = list(dataset.documents()), path
+    except DatasetError as error:
+        documents, said = [], str(error)
+    assert path in said
+    for document in documents:
+        document.text.encode()
+        (document.label or "").encode()
+
+
+@pytest.mark.parametrize("encoding", ["undefined", "a\0b"])
+def test_a_codec_that_cannot_be_used_is_refused_at_once(encoding):
+    with pytest.raises(ConfigError, match=r"dataset\.encoding: '"):
+        FilesDataset(["a.txt"], encoding=encoding)

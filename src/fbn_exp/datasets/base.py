@@ -25,11 +25,27 @@ BATCH_DOCUMENTS = 64
 
 @dataclass(frozen=True)
 class Document:
-    """One text, its origin, such as ``wikipedia_5.jsonl line 12``, and its label if it has one."""
+    """One text, its origin, such as ``wikipedia_5.jsonl line 12``, and its label if it has one.
+
+    Raises
+    ------
+    DatasetError
+        If text or label holds half of a surrogate pair, which no tokenizer reads and no file can hold.
+    """
 
     text: str
     origin: str
     label: str | None = None
+
+    def __post_init__(self) -> None:
+        for kind, value in (("text", self.text), ("label", self.label or "")):
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise DatasetError(
+                    f"{self.origin}: character {error.start + 1} of the {kind} is "
+                    f"\\u{ord(value[error.start]):04x}, half of a surrogate pair: remove or replace it"
+                ) from error
 
 
 @dataclass(frozen=True)

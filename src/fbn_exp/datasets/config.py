@@ -207,7 +207,7 @@ class FilesDatasetConfig(DatasetConfig):
         try:
             "".encode(self.encoding)
             name = codecs.lookup(self.encoding).name
-        except LookupError as error:
+        except (LookupError, ValueError) as error:
             raise ConfigError(
                 f"dataset.encoding: {self.encoding!r} is unknown; accepted: a text encoding of Python, such "
                 "as utf-8, cp1252 or utf-16"

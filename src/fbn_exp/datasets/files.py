@@ -46,9 +46,11 @@ def _undecodable(path: Path, encoding: str) -> str:
 def _explained(path: Path, encoding: str) -> Iterator[None]:
     """Turn an exception while a file is read into a ``DatasetError`` that names the file."""
     try:
-        yield
-    except UnicodeError as error:
-        raise DatasetError(_undecodable(path, encoding)) from error
+        try:
+            yield
+        except UnicodeError as error:
+            # reads the file again, which can fail behind the part that was read
+            raise DatasetError(_undecodable(path, encoding)) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"cannot read {path}: {error}") from error
 
@@ -103,15 +105,22 @@ def read_jsonl(path: Path, columns: Columns, encoding: str) -> Iterator[Document
             if not line.strip():
                 continue
             origin = f"{path} line {number}"
-            try:
-                record = json.loads(line.rstrip())
-            except json.JSONDecodeError as error:
-                raise DatasetError(f"{origin} is not JSON: {error.msg} at column {error.colno}") from error
-            if not isinstance(record, dict):
-                raise DatasetError(
-                    f"{origin} holds a JSON {type(record).__name__}, not an object with fields"
-                )
-            yield columns.document(record, origin)
+            yield columns.document(_json_object(line.rstrip(), origin), origin)
+
+
+def _json_object(line: str, origin: str) -> dict[str, Any]:
+    """Parse a line that must hold a JSON object."""
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{origin} is not JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise DatasetError(f"{origin} is nested too deeply to be read") from error
+    except ValueError as error:
+        raise DatasetError(f"{origin} holds a number that is too long: {error}") from error
+    if not isinstance(record, dict):
+        raise DatasetError(f"{origin} holds a JSON {type(record).__name__}, not an object with fields")
+    return record
 
 
 def read_csv(path: Path, columns: Columns, encoding: str) -> Iterator[Document]:
@@ -146,7 +155,7 @@ def read_parquet(path: Path, columns: Columns, encoding: str) -> Iterator[Docume
                         number += 1
                         origin = f"{path} row {number}"
                         yield columns.document(record, origin)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeError) as error:
             raise DatasetError(f"{path} is not a readable parquet file: {error}") from error
 
 
