@@ -1,5 +1,6 @@
 """A job's folder, which several machines share, and jobs whose processes cannot be started."""
 
+import logging
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from fbn_exp.interventions.config import ControlsConfig
 from fbn_exp.launch.config import AccelerateConfig
 from fbn_exp.launch.jobs import Job, clear, write_job
 from fbn_exp.launch.processes import run_jobs
+from fbn_exp.launch.rank import _configure_logging
 from fbn_exp.launch.results import outcome
 from fbn_exp.stages.sweep_callback import SweepSummary
 
@@ -186,3 +188,21 @@ def test_a_rank_without_a_starter_leaves_no_file_of_its_rows(tmp_path):
     done = subprocess.run([sys.executable, "-c", DEAF, str(tmp_path)], timeout=60, check=False)
     assert done.returncode == 1
     assert [each.name for each in tmp_path.iterdir()] == ["networks"]
+
+
+def test_the_log_of_another_rank_shows_control_characters(monkeypatch, capsys):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
+    _configure_logging({}, rank=1)
+    logging.getLogger("any").warning("\x1b[2J")
+    assert capsys.readouterr().err.endswith(" \\x1b[2J\n")
+
+
+def test_why_a_job_failed_is_written_with_control_characters_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("fbn_exp.stages.cli._failed_jobs", {})
+    hydra = {"mode": RunMode.MULTIRUN, "job": {"num": 0}, "runtime": {"output_dir": str(tmp_path)}}
+    hydra["sweeper"] = {"_target_": "Other"}
+    ended = JobReturn(status=JobStatus.FAILED)
+    ended.return_value = RuntimeError("\x1b[2J\ud800")
+    SweepSummary().on_job_end(OmegaConf.merge(on_machine(0), {"hydra": hydra}), ended)
+    assert (tmp_path / "failed.txt").read_text().endswith("RuntimeError: \\x1b[2J\\ud800\n")
