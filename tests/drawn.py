@@ -25,6 +25,7 @@ def build(architecture: str, dtype: torch.dtype = torch.float32) -> LanguageMode
     if architecture == "chatglm":
         model.get_input_embeddings = lambda: model.transformer.embedding
         model.get_output_embeddings = lambda: model.transformer.output_layer
+        model.dtype = dtype
     config = ModelConfig(name=f"random:{architecture}")
     return LanguageModel(model.to(dtype), byte_tokenizer(), config, None)
 

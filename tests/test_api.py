@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fbn_exp as fbn
-from fbn_exp.core.errors import BenchmarkError, ConfigError, LayoutError
+from fbn_exp.core.errors import BenchmarkError, ConfigError, LayoutError, NetworksError
 
 HEAVY = ("torch", "numpy", "pandas", "transformers", "hydra", "matplotlib", "importlib.metadata")
 # needs a data set of the hub
@@ -95,6 +95,7 @@ def test_the_ten_lines_of_the_design(lm, signals, tmp_path):
 
 def test_what_is_shown_of_an_object_is_one_line(lm, signals, networks, tmp_path):
     assert repr(signals) == "Signals(1,251 tokens × 256 neurons of random:llama, mlp_output)"
+    assert repr(signals.texts) == "Texts(20 texts, 1,271 tokens from the embedded corpus wiki, split train)"
     assert repr(lm) == "LanguageModel(random:llama, float32, on cpu)"
     assert repr(networks) == "FunctionalNetworks(4 networks over 4 × 64 neurons, mlp_output, of random:llama)"
     lesion = fbn.Inhibit([3]).on(networks)
@@ -136,3 +137,46 @@ def test_a_lesion_is_refused_on_another_model(networks):
     )
     with pytest.raises(LayoutError, match="extract again"), lesion.applied(other):
         pass
+    with pytest.raises(LayoutError, match="extract again"):
+        fbn.score(other, fbn.Perplexity("news"), lesion)
+
+
+def test_networks_survive_a_folder_and_know_how_their_signals_were_made(networks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    networks.save("mine/networks")
+    again = fbn.FunctionalNetworks.load("mine/networks")
+    assert torch.equal(again.maps, networks.maps)
+    assert again.masks().tolist() == networks.masks(fbn.ZThreshold(1.96)).tolist()
+    made = again.provenance["config"]
+    assert (made["site"], made["signals"]["first_tokens_excluded"]) == ("mlp_output", 1)
+    assert made["method"]["n_components"] == 4
+
+
+def test_scores_under_an_active_intervention_are_refused_not_kept(lm, networks, tmp_path):
+    everything = fbn.Scale(factor=1_000.0).on(networks)
+    with everything.applied(lm), pytest.raises(BenchmarkError, match="leave its context"):
+        fbn.score(lm, fbn.Perplexity("news"), cache=tmp_path)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_networks_recorded_under_an_intervention_are_not_those_of_the_weights(lm, signals, networks):
+    with fbn.Scale(factor=3.0).on(networks).applied(lm):
+        changed = fbn.fit(fbn.PCA(n_components=3), fbn.record(lm, signals.texts))
+    with pytest.raises(NetworksError, match="other weights"), fbn.Inhibit([0]).on(changed).applied(lm):
+        pass
+    with fbn.Inhibit([0]).on(changed, same_weights=False).applied(lm):
+        pass
+
+
+def test_what_is_no_lesion_no_source_or_no_count_is_said(lm, networks, tmp_path):
+    news, lesion = fbn.Perplexity("news"), fbn.Inhibit([0]).on(networks)
+    with pytest.raises(ConfigError, match=r"lesion\.on\(networks\)"):
+        fbn.score(lm, news, fbn.Inhibit([0]), cache=tmp_path)
+    with pytest.raises(ConfigError, match=r"controls\.repeats is -1"):
+        fbn.score(lm, news, lesion, controls=-1, cache=tmp_path)
+    with pytest.raises(ConfigError, match=r"'wikii' is neither a file nor a data set.*wiki, wikitext2"):
+        fbn.load_texts("wikii", lm)
+    with pytest.raises(ConfigError, match="at least one token"):
+        lm.generate("")
+    with pytest.raises(ConfigError, match="site is 'mlp'"):
+        lm.layout("mlp")

@@ -16,10 +16,11 @@ from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.evaluator import Scorer, evaluate
 from fbn_exp.config.folder import CONF
 from fbn_exp.config.register import SCHEMAS
-from fbn_exp.core.checks import require_choice
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.files import FilesDataset
+from fbn_exp.interventions.config import ControlsConfig
 from fbn_exp.interventions.controls import draw_controls
 from fbn_exp.interventions.rules import NoIntervention
 from fbn_exp.interventions.target import no_target
@@ -87,6 +88,9 @@ def load_texts(source: str | Sequence[str], lm: LanguageModel, **settings: Any) 
     """
     option = _option("dataset", source) if isinstance(source, str) else None
     if option is None:
+        if isinstance(source, str) and not Path(source).expanduser().exists():
+            names = ", ".join(sorted(file.stem for file in (CONF / "dataset").glob("*.yaml")))
+            raise ConfigError(f"{source!r} is neither a file nor a data set; the data sets are: {names}")
         paths = [source] if isinstance(source, str) else list(source)
         return FilesDataset(paths, **settings).sample(lm.tokenizer)
     schema, fields = option
@@ -142,7 +146,7 @@ def record(
         storage=Storage.memory,
     )
     # in memory: the folder stays empty, unless several ranks share the work
-    layout = lm.layout(require_choice(Site, "site", site))
+    layout = lm.layout(site)
     with TemporaryDirectory() as scratch, recorded(lm, texts, layout, config, Path(scratch)) as signals:
         return signals
 
@@ -153,7 +157,8 @@ def fit(method: Decomposition, signals: Signals, *, keep_time_courses: bool = Fa
     Parameters
     ----------
     method : Decomposition
-        Method such as ``ICA(n_components=10)``; its fitted attributes are set.
+        Method such as ``ICA(n_components=10)``; its fitted attributes are set (of ``per_block``, by the last
+        block).
     signals : Signals
         Signals from ``record``.
     keep_time_courses : bool
@@ -170,8 +175,13 @@ def fit(method: Decomposition, signals: Signals, *, keep_time_courses: bool = Fa
     >>> networks
     FunctionalNetworks(10 networks over 30 × 576 neurons, mlp_output, of SmolLM2-135M-Instruct.Q4_1)
     """
+    config = {
+        "site": signals.layout.site.value,
+        "signals": asdict(signals.config),
+        "method": asdict(method),
+    }
     learned = fitted(method, signals)
-    return networks_of(learned, signals, {"method": asdict(method)}, keep_time_courses)
+    return networks_of(learned, signals, config, keep_time_courses)
 
 
 def load_networks(folder: str | Path) -> FunctionalNetworks:
@@ -248,6 +258,11 @@ def score(
     --------
     >>> fbn.score(lm, fbn.Perplexity("wiki"), lesion, controls=20).to_frame()
     """
+    settings = ControlsConfig(repeats=controls, seed=seed) if controls else None
+    if lesion is not None:
+        if not isinstance(lesion, TargetedIntervention):
+            raise ConfigError(f"lesion is {lesion!r}: choose its neurons first, lesion.on(networks)")
+        lesion.require_model(lm)
     benchmark.prepare(lm)
     store = ScoreCache(Path(cache) / "scores")
     if lesion is None:
@@ -255,7 +270,7 @@ def score(
         scorer = Scorer(lm, target.layout, benchmark, store)
         return Scores(evaluate(scorer, NoIntervention(), target, {}).comparisons)
     lesion.networks.require_unseen(benchmark.text_digests())
-    drawn = draw_controls(lesion.target, controls, seed) if controls else {}
+    drawn = draw_controls(lesion.target, settings.repeats, settings.seed) if settings else {}
     scorer = Scorer(lm, lesion.target.layout, benchmark, store)
     return Scores(evaluate(scorer, lesion.intervention, lesion.target, drawn).comparisons)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zoo import REPOSITORY
 
 import fbn_exp.core.console
-from fbn_exp.core.printable import printable
+from fbn_exp.core.errors import printable
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\x9b31m\x7f\u202e\u2028\ud800 [red]x[/red] [/nope] :bomb:"
 SHOWN = r"\x1b]0;owned\x07\x1b[2J\x0d\x9b31m\x7f\u202e\u2028\ud800 [red]x[/red] [/nope] :bomb:"

@@ -3,7 +3,7 @@ import io
 import pandas as pd
 import pytest
 
-from fbn_exp.core.printable import printable
+from fbn_exp.core.errors import printable
 from fbn_exp.report import console
 from fbn_exp.report.presentation import Presentation
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from scripts import REPOSITORY, run_script
 
-from fbn_exp.core.printable import printable
+from fbn_exp.core.errors import printable
 from fbn_exp.stages.cli import reported
 
 HEAVY = ("torch", "transformers", "numpy", "wandb", "sklearn", "pandas", "matplotlib")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.analysis import recurrence as core
+from fbn_exp.analysis import recurrence
 from fbn_exp.analysis.base import Recording, TextAnalysis
 from fbn_exp.analysis.config import ConsistencyConfig
 from fbn_exp.analysis.recurrence import Matches, NullComparison, Templates, with_total
@@ -121,8 +121,8 @@ class Consistency(ConsistencyConfig, TextAnalysis):
             def decompose(text: Tensor) -> Tensor:
                 return method.fit(text).maps_
 
-            individual = core.individual_maps(signals.values, rows, decompose)
-            shifted = core.shifted_maps(signals.values, rows, decompose, generator)
+            individual = recurrence.individual_maps(signals.values, rows, decompose)
+            shifted = recurrence.shifted_maps(signals.values, rows, decompose, generator)
             try:
                 halves = retest(signals.values, signals.rows, networks.maps, templates.masks)
             except SignalError:
@@ -138,25 +138,25 @@ class Consistency(ConsistencyConfig, TextAnalysis):
         halves: Retest | None,
     ) -> Findings:
         rng = np.random.default_rng(self.seed)
-        masks = core.mask_null(templates, individual, self.null_draws, rng)
-        matches, null = core.matches(templates, individual), core.matches(templates, shifted)
-        sums, means = core.with_total, core.with_mean
+        masks = recurrence.mask_null(templates, individual, self.null_draws, rng)
+        matches, null = recurrence.matches(templates, individual), recurrence.matches(templates, shifted)
+        sums, means = recurrence.with_total, recurrence.with_mean
         return Findings(
             matches,
             null,
             count={
-                "masks": core.compared_with_draws(sums(matches.count.sum(axis=0)), sums(masks.count)),
-                "shift": core.compared_with_texts(
+                "masks": recurrence.compared_with_draws(sums(matches.count.sum(axis=0)), sums(masks.count)),
+                "shift": recurrence.compared_with_texts(
                     sums(matches.count), sums(null.count), False, CHEAP_DRAWS, rng
                 ),
             },
             iou={
-                "masks": core.compared_with_draws(means(matches.iou.mean(axis=0)), means(masks.iou)),
-                "shift": core.compared_with_texts(
+                "masks": recurrence.compared_with_draws(means(matches.iou.mean(axis=0)), means(masks.iou)),
+                "shift": recurrence.compared_with_texts(
                     means(matches.iou), means(null.iou), True, CHEAP_DRAWS, rng
                 ),
             },
-            correlation=core.compared_with_texts(
+            correlation=recurrence.compared_with_texts(
                 means(matches.correlation), means(null.correlation), True, CHEAP_DRAWS, rng
             ),
             halves=halves,

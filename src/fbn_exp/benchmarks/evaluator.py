@@ -10,6 +10,7 @@ from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison, compare
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core import ranks
+from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.package_file import version
 from fbn_exp.datasets.config import Split
@@ -18,6 +19,7 @@ from fbn_exp.interventions.controls import Control
 from fbn_exp.interventions.edit import Edit, applied, no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target
+from fbn_exp.models.hooks import is_edited
 from fbn_exp.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
@@ -78,7 +80,15 @@ class Scorer:
     part: Split | None = None
 
     def scores(self, edit: Edit) -> list[Score]:
-        """Score the model under an edit, or take the scores from the cache."""
+        """Score the model under an edit, or take the scores from the cache.
+
+        Raises
+        ------
+        BenchmarkError
+            If an intervention is active on the model: its scores would be kept as those of the weights.
+        """
+        if is_edited(self.lm.model):
+            raise BenchmarkError("an intervention is active on the model: leave its context before scoring")
         touched = bool(edit.touched.any())
         key = {
             "weights": self.lm.weight_digest,

@@ -8,7 +8,7 @@ from omegaconf import MISSING
 from fbn_exp.analysis.config import AnalysisConfig
 from fbn_exp.benchmarks.config import BenchmarkConfig
 from fbn_exp.core.checks import require_finite, require_seed
-from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.errors import ConfigError, NetworksError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.config import DatasetConfig, Split
 from fbn_exp.experiments.config import PaperTable
@@ -136,7 +136,10 @@ class EvaluateConfig(ExtractConfig):
 
 def _check_networks(folder: str | None) -> None:
     if folder is not None:
-        description_in(Path(folder).expanduser())
+        try:
+            description_in(Path(folder).expanduser())
+        except NetworksError as error:
+            raise NetworksError(f"networks={folder}: {error}") from None
 
 
 @dataclass

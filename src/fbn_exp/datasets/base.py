@@ -56,7 +56,7 @@ class TokenisedText:
     document: Document
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Texts:
     """Sampled texts with token ids, in a fixed order.
 
@@ -76,6 +76,9 @@ class Texts:
     dropped_short: int = 0
     dropped_duplicate: int = 0
     source: str = "texts given in Python"
+
+    def __repr__(self) -> str:
+        return f"Texts({len(self)} texts, {self.n_tokens:,} tokens from {self.source})"
 
     def __len__(self) -> int:
         return len(self.items)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import Block, NeuronLayout
-from fbn_exp.models.hooks import visited
+from fbn_exp.models.hooks import marked_as_edited, visited
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,5 +92,5 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
         scaled = activations * factor
         return scaled if constant is None else scaled + constant
 
-    with visited(model, replace(layout, blocks=changed), change):
+    with marked_as_edited(model), visited(model, replace(layout, blocks=changed), change):
         yield model

@@ -34,7 +34,13 @@ class Intervention(InterventionConfig, ABC):
     def edit(self, target: Target) -> Edit:
         """Make the edit for a target; it has an entry for every neuron, also outside the target."""
 
-    def on(self, networks: FunctionalNetworks, threshold: Threshold | None = None) -> TargetedIntervention:
+    def on(
+        self,
+        networks: FunctionalNetworks,
+        threshold: Threshold | None = None,
+        *,
+        same_weights: bool = True,
+    ) -> TargetedIntervention:
         """Choose the neurons of networks to intervene on.
 
         Parameters
@@ -43,6 +49,9 @@ class Intervention(InterventionConfig, ABC):
             Networks to choose from; the field ``networks`` of the intervention gives indices, or all.
         threshold : Threshold, optional
             Rule of membership; ``ZThreshold()``, z > 1.96, by default.
+        same_weights : bool
+            Whether a model must have the very weights that the networks were extracted from; False lesions
+            networks of a model in what it was trained to.
 
         Raises
         ------
@@ -55,7 +64,7 @@ class Intervention(InterventionConfig, ABC):
         inhibit on networks 3: 60 neurons
         """
         target = choose_target(networks, threshold or ZThreshold(), self.networks)
-        return TargetedIntervention(self, target, networks)
+        return TargetedIntervention(self, target, networks, same_weights)
 
     @property
     def single_factor(self) -> float | None:

@@ -26,11 +26,14 @@ class TargetedIntervention:
         Neurons that it acts on.
     networks : FunctionalNetworks
         Networks that the neurons belong to.
+    same_weights : bool
+        Whether a model must have the very weights that the networks were extracted from.
     """
 
     intervention: "Intervention"
     target: Target
     networks: FunctionalNetworks
+    same_weights: bool = True
 
     def __repr__(self) -> str:
         chosen = ", ".join(map(str, self.target.networks))
@@ -40,6 +43,18 @@ class TargetedIntervention:
     def edit(self) -> Edit:
         """Edit of the model: scale and shift of every neuron."""
         return self.intervention.edit(self.target)
+
+    def require_model(self, lm: LanguageModel) -> None:
+        """Check that a model is the one that the networks are about.
+
+        Raises
+        ------
+        LayoutError, NetworksError
+            If the networks belong to another model or site, or to other weights.
+        """
+        self.networks.require_layout(lm.layout(self.target.layout.site), lm.name)
+        if self.same_weights:
+            self.networks.require_weights(lm.weight_digest, lm.name)
 
     @contextmanager
     def applied(self, lm: LanguageModel) -> Iterator[LanguageModel]:
@@ -55,7 +70,6 @@ class TargetedIntervention:
         >>> with fbn.Inhibit([3]).on(networks).applied(lm):
         ...     print(lm.generate("The train"))
         """
-        self.networks.require_layout(lm.layout(self.target.layout.site), lm.name)
-        self.networks.require_weights(lm.weight_digest, lm.name)
+        self.require_model(lm)
         with applied(lm.model, self.target.layout, self.edit):
             yield lm

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fbn_exp.core.printable import PrintableFormatter, print_error, print_exception
+from fbn_exp.core.errors import PrintableFormatter, print_error, print_exception
 from fbn_exp.launch.jobs import JOB, STARTER, read_job, remove_scratch
 from fbn_exp.launch.results import write_error, write_returned
 

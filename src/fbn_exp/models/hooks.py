@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
@@ -14,6 +15,25 @@ Visitor = Callable[[Block, Tensor], Tensor | None]
 
 Activations are batch × tokens × width, or (batch · tokens) × width where the architecture flattens them.
 """
+
+
+_edited: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+"""Number of contexts that change the activations of a model at the moment."""
+
+
+@contextmanager
+def marked_as_edited(model: nn.Module) -> Iterator[None]:
+    """Mark a model whose activations are changed, so that nothing takes it for the model of its weights."""
+    _edited[model] = _edited.get(model, 0) + 1
+    try:
+        yield
+    finally:
+        _edited[model] -= 1
+
+
+def is_edited(model: nn.Module) -> bool:
+    """Return True while an intervention is active on the model."""
+    return _edited.get(model, 0) > 0
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from fbn_exp.core.checks import require, require_choice
 from fbn_exp.core.errors import ModelError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.generation import written
+from fbn_exp.models.hooks import is_edited
 from fbn_exp.models.offload import device_of, named_weights
 from fbn_exp.models.sites import resolve
 
@@ -63,7 +65,7 @@ class LanguageModel:
         return {
             "model": self.name,
             "revision": self.revision,
-            "weight_digest": self.weight_digest,
+            "weight_digest": None if is_edited(self.model) else self.weight_digest,
             "dtype": self.dtype,
         }
 
@@ -114,6 +116,7 @@ class LanguageModel:
         """
         self.require_language_head("generate")
         ids = self.tokenizer(prompt)["input_ids"]
+        require(len(ids) > 0, "prompt", repr(prompt), "hold at least one token")
         text = self.tokenizer.decode(written(self, [ids], new_tokens)[0], skip_special_tokens=True)
         assert isinstance(text, str)
         return text
@@ -143,9 +146,15 @@ class LanguageModel:
         """Wait until an accelerator has computed a result; reading one value forces it."""
         result.flatten()[-1].item()
 
-    def layout(self, site: Site) -> NeuronLayout:
-        """Layout of a site's neurons in this model."""
-        return resolve(self.model, site, self.config.paths)
+    def layout(self, site: Site | str) -> NeuronLayout:
+        """Layout of a site's neurons in this model.
+
+        Raises
+        ------
+        ConfigError, LayoutError
+            If there is no such site, or it cannot be found in this architecture.
+        """
+        return resolve(self.model, require_choice(Site, "site", site), self.config.paths)
 
 
 def padding_id(tokenizer: "PreTrainedTokenizerBase") -> int:

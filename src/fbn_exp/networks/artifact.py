@@ -99,13 +99,13 @@ class FunctionalNetworks:
     def __len__(self) -> int:
         return self.maps.shape[0]
 
-    def masks(self, threshold: Threshold) -> Tensor:
-        """Masks of the members of each network under a threshold, bool of shape (K, N).
+    def masks(self, threshold: Threshold | None = None) -> Tensor:
+        """Masks of the members of each network under a threshold, z > 1.96 by default; bool of shape (K, N).
 
         A network of a single block is thresholded among the neurons of that block: among the zeros of all
         other blocks, nearly every neuron of its block would stand out.
         """
-        return self._by_block(threshold.masks, torch.bool)
+        return self._by_block((threshold or ZThreshold()).masks, torch.bool)
 
     def z_scores(self) -> Tensor:
         """Weights standardised over the neurons that are thresholded together, float64 of shape (K, N)."""
@@ -171,7 +171,7 @@ class FunctionalNetworks:
         threshold : Threshold, optional
             Rule of membership; ``ZThreshold()``, z > 1.96, by default.
         """
-        return network_table(self.masks(threshold or ZThreshold()), self.layout, self.statistics)
+        return network_table(self.masks(threshold), self.layout, self.statistics)
 
     def plot(self, network: int, threshold: Threshold | None = None) -> "Figure":
         """Draw the map of one network over the blocks of the model, members circled.
@@ -212,12 +212,13 @@ class FunctionalNetworks:
                 f"weights than those of {model_name}: extract again, or take same_weights=false"
             )
 
-    def save(self, folder: Path, threshold: Threshold) -> None:
+    def save(self, folder: str | Path, threshold: Threshold | None = None) -> None:
         """Write ``networks.safetensors`` and ``networks.json``; an interrupted save leaves no file.
 
         Masks are not stored: the json states each network's size and share per block at ``threshold``,
         for a reader without this package.
         """
+        folder, threshold = Path(folder).expanduser(), threshold or ZThreshold()
         masks = self.masks(threshold)
         tensors = {"maps": self.maps, **{f"neuron_{name}": data for name, data in self.neurons.items()}}
         # safetensors refuses tensors that share memory
@@ -249,7 +250,7 @@ class FunctionalNetworks:
         ]
 
     @classmethod
-    def load(cls, folder: Path) -> "FunctionalNetworks":
+    def load(cls, folder: str | Path) -> "FunctionalNetworks":
         """Read networks that ``save`` wrote; nothing is unpickled.
 
         Raises
@@ -257,6 +258,7 @@ class FunctionalNetworks:
         NetworksError
             If a file is missing, truncated, changed, or not of this format.
         """
+        folder = Path(folder).expanduser()
         description = read_description(folder)
         tensors = read_tensors(folder, description["sha256"])
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from fbn_exp.core.console import console
-from fbn_exp.core.printable import printable
+from fbn_exp.core.errors import printable
 from fbn_exp.report.presentation import Presentation
 
 

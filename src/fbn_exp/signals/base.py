@@ -11,6 +11,7 @@ from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import NeuronStatistics, RowNorms
 from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import Texts
+from fbn_exp.signals.config import SignalsConfig
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,6 +42,8 @@ class Signals:
     --------
     >>> signals = fbn.record(lm, texts, standardise="zscore", skip_first=1)
     >>> signals.values.shape
+    config : SignalsConfig
+        Settings of the recording.
     """
 
     values: Tensor
@@ -51,6 +54,7 @@ class Signals:
     row_norms: RowNorms
     tokens_per_second: float
     model: Mapping[str, Any] = field(default_factory=dict)
+    config: SignalsConfig = field(default_factory=SignalsConfig)
 
     def __repr__(self) -> str:
         tokens, neurons = self.values.shape

@@ -70,7 +70,7 @@ def recorded(
         standardise(values, config.standardise, neurons)
         rate = sum(texts.lengths) / seconds
         yield Signals(
-            values, layout, texts, config.first_tokens_excluded, neurons, norms, rate, lm.provenance
+            values, layout, texts, config.first_tokens_excluded, neurons, norms, rate, lm.provenance, config
         )
 
 

@@ -21,9 +21,8 @@ from omegaconf.errors import (
 )
 
 from fbn_exp.core.checks import typed
-from fbn_exp.core.errors import FbnError
+from fbn_exp.core.errors import FbnError, print_error, print_exception, printable
 from fbn_exp.core.files import as_disk_error
-from fbn_exp.core.printable import print_error, print_exception, printable
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,9 +11,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from fbn_exp.core.errors import FbnError
+from fbn_exp.core.errors import FbnError, print_exception, printable
 from fbn_exp.core.files import as_disk_error
-from fbn_exp.core.printable import print_exception, printable
 from fbn_exp.launch.settings import machine_rank
 from fbn_exp.stages.cli import report_failed_jobs, report_failed_summary
 
