@@ -1,6 +1,7 @@
 """What a user sees who asks for help, or whose config is wrong; nothing heavy is loaded for either."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -163,3 +164,12 @@ def test_the_traceback_of_a_bug_cannot_steer_the_terminal(monkeypatch, capsys):
     written = capsys.readouterr().err
     assert written.startswith("Traceback")
     assert written.endswith("RuntimeError: \\x1b[2J\n")
+
+
+def test_a_reader_that_stops_early_sees_no_traceback():
+    command = [sys.executable, "extract.py", "--help"]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""

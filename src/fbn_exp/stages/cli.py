@@ -137,6 +137,10 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
 
 def _end(error: Exception) -> NoReturn:
     """End the script with a message if the user can act on the error; raise it otherwise."""
+    if isinstance(error, BrokenPipeError):
+        # the reader, such as head, has what it wanted; the interpreter would complain when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     if isinstance(error, HydraException | OmegaConfBaseException | FbnError):
         message: object = explain(error)
     else:
