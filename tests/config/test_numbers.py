@@ -98,7 +98,8 @@ def groups() -> dict[type, str]:
 
 def dataclasses_and_groups() -> dict[type, str]:
     """All dataclasses of settings, with the start of their settings' names."""
-    schemas = {*SCHEMAS.values(), *OWN_SCHEMAS.values(), *groups()}
+    # in one order in every process, or workers would not agree on the tests
+    schemas = dict.fromkeys([*SCHEMAS.values(), *OWN_SCHEMAS.values(), *groups()])
     found = dict.fromkeys(ROOTS, "")
     for base, name in groups().items():
         found |= {kind: f"{name}." for kind in schemas if issubclass(kind, base)}
