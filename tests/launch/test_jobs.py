@@ -203,6 +203,6 @@ def test_why_a_job_failed_is_written_with_control_characters_shown(tmp_path, mon
     hydra = {"mode": RunMode.MULTIRUN, "job": {"num": 0}, "runtime": {"output_dir": str(tmp_path)}}
     hydra["sweeper"] = {"_target_": "Other"}
     ended = JobReturn(status=JobStatus.FAILED)
-    ended.return_value = RuntimeError("\x1b[2J\ud800")
+    ended.return_value = RuntimeError("\x1b[2J\u202e")
     SweepSummary().on_job_end(OmegaConf.merge(on_machine(0), {"hydra": hydra}), ended)
-    assert (tmp_path / "failed.txt").read_text().endswith("RuntimeError: \\x1b[2J\\ud800\n")
+    assert (tmp_path / "failed.txt").read_text().endswith("RuntimeError: \\x1b[2J\\u202e\n")
