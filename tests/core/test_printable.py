@@ -52,7 +52,7 @@ def test_a_log_message_and_its_traceback_cannot_steer_the_terminal(
     name, loggers, tmp_path, monkeypatch, capsys
 ):
     written = io.StringIO()
-    monkeypatch.setattr(fbn_exp.core.console.console, "file", written)
+    monkeypatch.setattr(fbn_exp.core.console.console, "_file", written)
     monkeypatch.setattr(fbn_exp.core.console.console, "_width", 400)
     config = yaml.safe_load((REPOSITORY / "conf" / "hydra" / f"{name}.yaml").read_text())
     if "file" in config["handlers"]:

@@ -14,7 +14,7 @@ SHOWN = r"a\x1b[2Jb [red]c[/red] [/d] :bomb:"
 @pytest.fixture
 def written(monkeypatch):
     file = io.StringIO()
-    monkeypatch.setattr(console.console, "file", file)
+    monkeypatch.setattr(console.console, "_file", file)
     monkeypatch.setattr(console.console, "_width", 200)
     return file
 
