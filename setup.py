@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: a wheel holds a copy of conf/ as fbn_exp/conf."""
+"""Build step that pyproject.toml has no word for: a wheel holds a copy of conf/ as fbn_exp/conf."""
 
 import shutil
 from pathlib import Path

@@ -139,7 +139,7 @@ def test_the_walk_meets_every_kind_of_number():
 
 @pytest.mark.parametrize("kind", dataclasses_and_groups(), ids=lambda kind: kind.__name__)
 def test_a_dataclass_is_made_from_the_valid_settings_of_this_test(kind, made):
-    made(kind)
+    assert isinstance(made(kind), kind)
 
 
 @pytest.mark.parametrize(("kind", "name", "full", "value"), attacks())

@@ -83,7 +83,7 @@ def converted(file: Path, cache: Path) -> Path:
 
 
 def _intact(folder: Path) -> bool:
-    """Whether a converted model is there, and every file of it is the one that was written."""
+    """Return True if a converted model is there, and every file of it is the one that was written."""
     try:
         digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
         return bool(digests) and all(file_digest(folder / name) == value for name, value in digests.items())
