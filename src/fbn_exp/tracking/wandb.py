@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 LONGEST_NAME = 128
 PRIVATE_LAST = (WandbMode.online, WandbMode.offline, WandbMode.disabled)
 OLD_MODE_NAMES = {"run": "online", "dryrun": "offline"}
+# wandb posts usage counts and its own errors to its server at the end of a run, in mode offline as well
+REPORTS_VARIABLE = "WANDB_ERROR_REPORTING"
 
 
 class WandbTracker(WandbConfig, Tracker):
@@ -32,7 +34,7 @@ class WandbTracker(WandbConfig, Tracker):
     ``WANDB_MODE`` in the environment can only make a run more private: of the environment and ``mode``,
     the one that comes later in online, offline, disabled wins, and a difference is logged. ``project``
     wins over ``WANDB_PROJECT``; ``WANDB_ENTITY`` and ``WANDB_TAGS`` apply if ``entity`` and ``tags`` are
-    empty.
+    empty. wandb's reports about itself are off unless ``WANDB_ERROR_REPORTING=true``.
     """
 
     @contextmanager
@@ -57,6 +59,7 @@ class WandbTracker(WandbConfig, Tracker):
         opened.finish(exit_code=0)
 
     def _open(self, info: RunInfo, mode: WandbMode) -> "wandb.Run":
+        os.environ.setdefault(REPORTS_VARIABLE, "false")
         import wandb
 
         try:
