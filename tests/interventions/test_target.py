@@ -56,14 +56,14 @@ def test_a_neuron_of_two_networks_counts_for_the_one_with_the_larger_z():
 
 
 def test_a_stronger_weight_below_the_threshold_owns_nothing():
-    """One-sided: a large negative z of the second network does not take the first one's member."""
+    """Positive pole: a large negative z of the second network does not take the first one's member."""
     maps = torch.stack([peaks(1, 2), peaks(3, height=30.0) + peaks(1, height=-28.0)])
     assert z_scores(maps).abs()[:, 1].argmax() == 1
-    one_sided, two_sided = (
-        choose_target(networks_of(maps), ZThreshold(1.5, two_sided), "all") for two_sided in (False, True)
+    positive, both = (
+        choose_target(networks_of(maps), ZThreshold(1.5, pole=pole), "all") for pole in ("positive", "both")
     )
-    assert one_sided.labels[1] == 0
-    assert two_sided.labels[1] == 1
+    assert positive.labels[1] == 0
+    assert both.labels[1] == 1
 
 
 def test_networks_of_one_block_have_the_members_that_they_have_in_their_block():

@@ -103,7 +103,7 @@ def test_files_are_readable_by_plain_json_and_safetensors(saved):
     assert maps.dtype == np.float32
     assert np.array_equal(maps, networks.maps.numpy())
     assert description["shape"] == [3, 11]
-    assert description["threshold"] == "z > 1.5, one-sided"
+    assert description["threshold"] == "z > 1.5, positive pole"
     assert [block["width"] for block in description["layout"]["blocks"]] == [4, 2, 5]
     masks = networks.masks(RULE)
     for index, summary in enumerate(description["networks"]):
@@ -295,13 +295,13 @@ def test_other_weights_are_refused_by_the_models_names():
         draw(provenance={}).require_weights("abc", "tuned")
 
 
-@pytest.mark.parametrize("rule", [RULE, TopFraction(0.2), FalseDiscoveryRate(0.3, two_sided=True)])
+@pytest.mark.parametrize("rule", [RULE, TopFraction(0.2), FalseDiscoveryRate(0.3, pole="both")])
 def test_masks_are_those_of_the_rule(rule):
     networks = draw(n_networks=4)
     masks = networks.masks(rule)
     assert len(networks) == 4
     assert masks.dtype is torch.bool
-    assert torch.equal(masks, rule.masks(networks.maps))
+    assert torch.equal(masks, rule.masks(networks.maps, networks.layout))
 
 
 @pytest.mark.parametrize("rule", [ZThreshold(1.5), TopFraction(0.1), FalseDiscoveryRate(0.05)])

@@ -102,6 +102,8 @@ def test_what_cannot_work_is_one_line_before_anything_heavy_is_loaded(script, ov
         ("method._target_=nowhere.Mine", ["method._target_ is nowhere.Mine", "No module", "PYTHONPATH"]),
         ("method.n_components=0", ["method.n_components is 0"]),
         ("threshold.value=-1", ["threshold.value is -1"]),
+        ("threshold.two_sided=true", ["threshold.pole=both", "accepted here: pole, value"]),
+        ("threshold.pole=up", ["threshold.pole=up", "positive, negative, both"]),
         ("signals.memory_budget_gb=0", ["signals.memory_budget_gb is 0"]),
     ],
 )

@@ -162,9 +162,7 @@ class Consistency(ConsistencyConfig, TextAnalysis):
             halves=halves,
             sizes=templates.masks.sum(dim=1).numpy(),
             individual_size=float(
-                np.median(
-                    [size for maps in individual for size in templates.threshold.masks(maps).sum(dim=1)]
-                )
+                np.median([size for maps in individual for size in templates.members(maps).sum(dim=1)])
             ),
             n_components=self.n_components,
             minimum_iou=self.minimum_iou,

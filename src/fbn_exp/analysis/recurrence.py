@@ -44,6 +44,10 @@ class Templates:
         """Members, bool of shape (K, N)."""
         return self.networks.masks(self.threshold)
 
+    def members(self, maps: Tensor) -> Tensor:
+        """Members of other networks over the same neurons (L, N), by the same rule."""
+        return self.threshold.masks(maps, self.networks.layout)
+
 
 @dataclass(frozen=True, eq=False)
 class Matches:
@@ -109,7 +113,7 @@ def matches(templates: Templates, maps_of_texts: Sequence[Tensor]) -> Matches:
     masks = templates.masks
     count, iou, correlation, recurring = [], [], [], []
     for maps in maps_of_texts:
-        overlap = intersection_over_union(masks, templates.threshold.masks(maps)).numpy()
+        overlap = intersection_over_union(masks, templates.members(maps)).numpy()
         same = overlap > templates.minimum_iou
         count.append(same.sum(axis=1).astype(np.float64))
         recurring.append(float(same.any(axis=0).sum()))
@@ -142,7 +146,7 @@ def mask_null(
     In each draw the neurons of every text are permuted within their blocks, anew for every text.
     """
     shuffled = ShuffledMasks(templates.masks, templates.networks.layout)
-    members: list[csr_matrix] = [sparse(templates.threshold.masks(maps)) for maps in maps_of_texts]
+    members: list[csr_matrix] = [sparse(templates.members(maps)) for maps in maps_of_texts]
     shape = (draws, len(templates.networks))
     count, iou = np.zeros(shape), np.zeros(shape)
     for draw in tqdm(range(draws), desc="random masks", unit=" draw", leave=False):

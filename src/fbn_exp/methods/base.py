@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.core.errors import MethodError
+from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.config import MethodConfig
 from fbn_exp.methods.subspace import Subspace, leading_subspace
@@ -93,6 +94,10 @@ class Decomposition(MethodConfig, ABC):
     convergence_: tuple[Convergence, ...] = ()
     statistics_: Mapping[str, Tensor] = MappingProxyType({})
     block_of_network_: tuple[int, ...] | None = None
+
+    def over(self, layout: NeuronLayout) -> "Decomposition":
+        """Return the method for neurons of a layout: itself, unless the blocks make a difference to it."""
+        return self
 
     def fit(self, signals: Tensor, rows: Rows | None = None) -> Self:
         """Decompose signals.

@@ -105,7 +105,10 @@ class FunctionalNetworks:
         A network of a single block is thresholded among the neurons of that block: among the zeros of all
         other blocks, nearly every neuron of its block would stand out.
         """
-        return self._by_block((threshold or ZThreshold()).masks, torch.bool)
+        rule = threshold or ZThreshold()
+        if self.blocks is None:
+            return rule.masks(self.maps, self.layout)
+        return self._by_block(rule.masks, torch.bool)
 
     def z_scores(self) -> Tensor:
         """Weights standardised over the neurons that are thresholded together, float64 of shape (K, N)."""

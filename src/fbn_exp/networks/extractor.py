@@ -94,7 +94,7 @@ class Extractor:
 
 def fitted(method: Decomposition, signals: Signals) -> Decomposition:
     """Fit a method to signals, over all neurons or block by block, and return the fitted decomposition."""
-    whole = PerBlock(method, signals.layout) if method.per_block else method
+    whole = PerBlock(method, signals.layout) if method.per_block else method.over(signals.layout)
     return whole.fit(signals.values, signals.rows)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.core.errors import MethodError
+from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, peak_signs
 from fbn_exp.networks.masks import intersection_over_union
@@ -67,6 +68,8 @@ class Centrotypes(Decomposition):
         Number and kind of the runs.
     threshold : Threshold
         Rule of membership.
+    layout : NeuronLayout, optional
+        Blocks of the neurons, for the threshold.
 
     Attributes
     ----------
@@ -81,11 +84,18 @@ class Centrotypes(Decomposition):
     explained_variance_: float
     report_: ReliabilityReport
 
-    def __init__(self, method: Decomposition, plan: Icasso, threshold: Threshold) -> None:
+    def __init__(
+        self, method: Decomposition, plan: Icasso, threshold: Threshold, layout: NeuronLayout | None = None
+    ) -> None:
         super().__init__(n_components=method.n_components, seed=method.seed)
         self.method = method
         self.plan = plan
         self.threshold = threshold
+        self.layout = layout
+
+    @override
+    def over(self, layout: NeuronLayout) -> "Centrotypes":
+        return Centrotypes(self.method, self.plan, self.threshold, layout)
 
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
@@ -115,7 +125,7 @@ class Centrotypes(Decomposition):
             statistics |= significance(clusters.reproducibility, null)
         if n_texts > 1:
             reported = components.maps * peak_signs(components.maps)[:, None]
-            halves = split_half(self.method, signals, rows, reported, self.threshold, generator)
+            halves = split_half(self.method, signals, rows, reported, self._members, generator)
             statistics |= halves.statistics()
             metrics |= halves.metrics()
         self.report_ = ReliabilityReport(
@@ -164,10 +174,13 @@ class Centrotypes(Decomposition):
             reported = fits.maps(weights[centre : centre + 1])
             reported = reported * peak_signs(reported)[:, None]
             maps = aligned(fits.maps(weights[clusters.labels == label]), reported)
-            masks.append(mean_overlap(self.threshold.masks(maps)))
+            masks.append(mean_overlap(self._members(maps)))
             signs.append(float((peak_signs(maps) > 0).double().mean()))
         statistics = {"mask_agreement": masks, "sign_agreement": signs}
         return {name: torch.tensor(values, dtype=torch.float64) for name, values in statistics.items()}
+
+    def _members(self, maps: Tensor) -> Tensor:
+        return self.threshold.masks(maps, self.layout)
 
     def _null(self, n_networks: int, fits: AnyFits, signals: Tensor, generator: torch.Generator) -> Tensor:
         n_surrogates = self.plan.n_surrogates(n_networks)

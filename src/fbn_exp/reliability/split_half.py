@@ -1,5 +1,6 @@
 """Split-half reliability: agreement of the networks of two halves of the texts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,6 @@ from fbn_exp.methods.base import Decomposition
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import partners
 from fbn_exp.reliability.runs import unit_maps
-from fbn_exp.thresholds.base import Threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ def split_half(
     signals: Tensor,
     rows: Rows,
     maps: Tensor,
-    threshold: Threshold,
+    members: Callable[[Tensor], Tensor],
     generator: torch.Generator,
 ) -> SplitHalf:
     """Extract networks from two random halves of the texts, and compare them.
@@ -70,8 +70,8 @@ def split_half(
         Text of each token, at least two texts.
     maps : Tensor of shape (K, N)
         Reported networks, each with a positive peak.
-    threshold : Threshold
-        Rule of membership.
+    members : callable
+        Rule of membership, from maps (K, N) to masks (K, N).
     generator : Generator
         Source of the halves.
 
@@ -87,7 +87,7 @@ def split_half(
     first, second = (aligned(half[match(maps, half)], maps) for half in (first, second))
     return SplitHalf(
         (unit_maps(first.double()) * unit_maps(second.double())).sum(dim=1).abs(),
-        intersection_over_union(threshold.masks(first), threshold.masks(second)).diagonal(),
+        intersection_over_union(members(first), members(second)).diagonal(),
         subspace_cosines(first, second),
     )
 

@@ -39,6 +39,11 @@ FOREIGN_ERRORS = {
     "where jobs are submitted, or take launch=submitit_local or launch=accelerate",
 }
 
+# keys of version 0.1 -> what to write in their place
+REPLACED_KEYS = {
+    "two_sided": "threshold.two_sided=true is threshold.pole=both now, false is threshold.pole=positive",
+}
+
 
 def _sweep_name(mode: object, folder: str) -> str | None:
     """Return the name of the sweep that a job belongs to, None for a single run."""
@@ -68,6 +73,7 @@ def explain(error: Exception) -> str:
             lines.append(str(cause).splitlines()[0])
         if isinstance(cause, ConfigKeyError | ConfigAttributeError):
             names = accepted_names(cause)
+            lines += [REPLACED_KEYS[str(cause.key)]] if str(cause.key) in REPLACED_KEYS else []
             close = difflib.get_close_matches(str(cause.key), names, n=1)
             lines += [f"did you mean {close[0]}?"] if close else []
             lines += [f"accepted here: {', '.join(names)}"] if names else []

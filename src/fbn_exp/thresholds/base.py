@@ -5,24 +5,29 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.thresholds.config import Pole
+
 
 class Threshold(ABC):
     """A rule that decides which neurons are members of a network.
 
-    One-sided rules consider positive weights only. The sign of a network is arbitrary; by convention its
-    peak, the weight of largest magnitude, is positive.
+    The sign of a network is arbitrary; by convention its peak, the weight of largest magnitude, is positive.
+    Neurons of the positive pole go up where the time course does, those of the negative pole go down.
     """
 
-    two_sided: bool
+    pole: Pole
 
     @abstractmethod
-    def masks(self, maps: Tensor) -> Tensor:
+    def masks(self, maps: Tensor, layout: NeuronLayout | None = None) -> Tensor:
         """Compute the members of each network.
 
         Parameters
         ----------
         maps : Tensor of shape (K, N)
             Weights, with a positive peak in every row.
+        layout : NeuronLayout, optional
+            Blocks of the neurons, for rules with a null per block; without it all neurons are one block.
 
         Returns
         -------
@@ -34,11 +39,18 @@ class Threshold(ABC):
     def describe(self) -> str:
         """Describe the rule in a few words, for captions."""
 
-    def _magnitude(self, scores: Tensor) -> Tensor:
-        return scores.abs() if self.two_sided else scores
+    def _oriented(self, scores: Tensor) -> Tensor:
+        """Scores that are large at the neurons of the chosen pole."""
+        match self.pole:
+            case Pole.positive:
+                return scores
+            case Pole.negative:
+                return -scores
+            case Pole.both:
+                return scores.abs()
 
     def _sides(self) -> str:
-        return "two-sided" if self.two_sided else "one-sided"
+        return "both poles" if self.pole is Pole.both else f"{self.pole} pole"
 
 
 def z_scores(maps: Tensor) -> Tensor:

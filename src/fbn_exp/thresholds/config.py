@@ -1,17 +1,42 @@
 """Options of the config group ``threshold``."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_positive
+from fbn_exp.core.checks import require, require_choice, require_positive
+
+
+class Pole(StrEnum):
+    """Side of a map that holds members: weights above the bulk, below it, or on either side."""
+
+    positive = "positive"
+    negative = "negative"
+    both = "both"
 
 
 @dataclass
 class ThresholdConfig:
-    """A rule that decides which neurons are members of a network."""
+    """A rule that decides which neurons are members of a network.
+
+    Attributes
+    ----------
+    pole : Pole
+        ``positive``, as in the paper: neurons that go up where the time course does, on the side of the map's
+        peak; ``negative``: those that go down there; ``both``: either.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such pole.
+    """
 
     _target_: str = field(default=MISSING, kw_only=True, repr=False)
+    pole: Pole = field(default=Pole.positive, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.pole = require_choice(Pole, "threshold.pole", self.pole)
 
 
 @dataclass
@@ -21,9 +46,7 @@ class ZThresholdConfig(ThresholdConfig):
     Attributes
     ----------
     value : float
-        Threshold on the z-score, positive; 1.96 and 3.6 in the authors' code.
-    two_sided : bool
-        Apply the threshold to the magnitude of the z-score.
+        Threshold on the z-score, positive, with the sign of the pole; 1.96 and 3.6 in the authors' code.
 
     Raises
     ------
@@ -33,9 +56,9 @@ class ZThresholdConfig(ThresholdConfig):
 
     _target_: str = field(default="fbn_exp.thresholds.z.ZThreshold", kw_only=True, repr=False)
     value: float = 1.96
-    two_sided: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive("threshold.value", self.value)
 
 
@@ -47,8 +70,6 @@ class TopThresholdConfig(ThresholdConfig):
     ----------
     fraction : float
         Fraction, above 0 and at most 1; a network has at least one member.
-    two_sided : bool
-        Rank neurons by the magnitude of their weights.
 
     Raises
     ------
@@ -58,22 +79,20 @@ class TopThresholdConfig(ThresholdConfig):
 
     _target_: str = field(default="fbn_exp.thresholds.top.TopFraction", kw_only=True, repr=False)
     fraction: float = 0.02
-    two_sided: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(0 < self.fraction <= 1, "threshold.fraction", self.fraction, "be above 0 and at most 1")
 
 
 @dataclass
 class FDRThresholdConfig(ThresholdConfig):
-    """Members stand out of a robust normal null at a false-discovery rate (Benjamini & Hochberg 1995).
+    """Members stand out of a robust normal null per block, at a false-discovery rate.
 
     Attributes
     ----------
     rate : float
         Expected share of false members among all members, between 0 and 1.
-    two_sided : bool
-        Test both tails.
 
     Raises
     ------
@@ -83,7 +102,7 @@ class FDRThresholdConfig(ThresholdConfig):
 
     _target_: str = field(default="fbn_exp.thresholds.fdr.FalseDiscoveryRate", kw_only=True, repr=False)
     rate: float = 0.05
-    two_sided: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(0 < self.rate < 1, "threshold.rate", self.rate, "lie between 0 and 1")

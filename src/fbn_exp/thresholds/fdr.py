@@ -1,23 +1,24 @@
 """Threshold that controls the false-discovery rate against a robust normal null."""
 
-import numpy as np
 import torch
-from scipy.stats import false_discovery_control, median_abs_deviation
+from scipy.stats import false_discovery_control
 from torch import Tensor
 from typing_extensions import override
 
+from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.thresholds.base import Threshold
-from fbn_exp.thresholds.config import FDRThresholdConfig
+from fbn_exp.thresholds.config import FDRThresholdConfig, Pole
+from fbn_exp.thresholds.null import null_scores
 
 
 class FalseDiscoveryRate(FDRThresholdConfig, Threshold):
-    """Members stand out of a robust normal null at a false-discovery rate (Benjamini & Hochberg 1995).
+    """Members stand out of a robust normal null per block, at a false-discovery rate.
 
-    The null of each network is a normal with the median and the scaled median absolute deviation of its
-    weights (an empirical null, Efron 2004): since most neurons are not members, the bulk of the weights is
-    the distribution of non-members. A network without significant weights is empty. If more than half of the
-    weights are equal, as in a sparse map, the null has no spread, and every other weight on a tested side is
-    significant.
+    The rate is controlled over all neurons of a map (Benjamini & Hochberg 1995), with the p values of
+    ``null_scores``: an empirical null in each block, from the bulk of that block's weights. A network without
+    significant weights is empty. If more than half of the weights are equal, as in a sparse map, the null has
+    no spread, and every other weight on a tested side is significant. With ``pole=both`` p values are
+    two-sided, so that a member of one pole may be lost.
 
     Examples
     --------
@@ -25,19 +26,11 @@ class FalseDiscoveryRate(FDRThresholdConfig, Threshold):
     """
 
     @override
-    def masks(self, maps: Tensor) -> Tensor:
-        return torch.stack([self._adjusted(row) <= self.rate for row in maps])
-
-    def _adjusted(self, weights: Tensor) -> Tensor:
-        """Adjusted p-value of each weight."""
-        exact = weights.double()
-        # torch's median is the lower of the two middle values, and its quantile can refuse large inputs
-        centred = exact - float(np.median(exact.numpy()))
-        spread = float(median_abs_deviation(exact.numpy(), scale="normal"))
-        # a weight at the median has score 0, also when the spread is 0
-        scores = self._magnitude(torch.where(centred == 0, 0.0, centred / spread))
-        p = torch.special.ndtr(-scores) * (2 if self.two_sided else 1)
-        return torch.from_numpy(false_discovery_control(p.numpy()))
+    def masks(self, maps: Tensor, layout: NeuronLayout | None = None) -> Tensor:
+        p = torch.special.ndtr(-self._oriented(null_scores(maps, layout)))
+        if self.pole is Pole.both:
+            p *= 2
+        return torch.from_numpy(false_discovery_control(p.numpy(), axis=1)) <= self.rate
 
     @override
     def describe(self) -> str:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.thresholds.config import TopThresholdConfig
 
@@ -17,9 +18,9 @@ class TopFraction(TopThresholdConfig, Threshold):
     """
 
     @override
-    def masks(self, maps: Tensor) -> Tensor:
+    def masks(self, maps: Tensor, layout: NeuronLayout | None = None) -> Tensor:
         count = max(1, round(self.fraction * maps.shape[1]))
-        chosen = self._magnitude(maps).topk(count, dim=1).indices
+        chosen = self._oriented(maps).topk(count, dim=1).indices
         return torch.zeros(maps.shape, dtype=torch.bool).scatter_(1, chosen, True)
 
     @override

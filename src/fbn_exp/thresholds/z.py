@@ -3,8 +3,9 @@
 from torch import Tensor
 from typing_extensions import override
 
+from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.thresholds.base import Threshold, z_scores
-from fbn_exp.thresholds.config import ZThresholdConfig
+from fbn_exp.thresholds.config import Pole, ZThresholdConfig
 
 
 class ZThreshold(ZThresholdConfig, Threshold):
@@ -16,9 +17,10 @@ class ZThreshold(ZThresholdConfig, Threshold):
     """
 
     @override
-    def masks(self, maps: Tensor) -> Tensor:
-        return self._magnitude(z_scores(maps)) > self.value
+    def masks(self, maps: Tensor, layout: NeuronLayout | None = None) -> Tensor:
+        return self._oriented(z_scores(maps)) > self.value
 
     @override
     def describe(self) -> str:
-        return f"z > {self.value:g}, {self._sides()}"
+        rule = {Pole.positive: "z > ", Pole.negative: "z < -", Pole.both: "|z| > "}[self.pole]
+        return f"{rule}{self.value:g}, {self._sides()}"
