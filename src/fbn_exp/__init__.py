@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fbn_exp.api import fit, load_model, load_networks, load_texts, record, score
     from fbn_exp.benchmarks.classification import Classification
     from fbn_exp.benchmarks.generation import Generation
-    from fbn_exp.benchmarks.harness import Harness
+    from fbn_exp.benchmarks.harness.tasks import Harness
     from fbn_exp.benchmarks.perplexity import Perplexity
     from fbn_exp.benchmarks.probes.battery import Probes
     from fbn_exp.core.errors import FbnError
@@ -50,7 +50,7 @@ _PUBLIC = {
     "FbnError": "core.errors",
     "FunctionalNetworks": "networks.artifact",
     "Generation": "benchmarks.generation",
-    "Harness": "benchmarks.harness",
+    "Harness": "benchmarks.harness.tasks",
     "ICA": "methods.fastica:FastICA",
     "Inhibit": "interventions.rules",
     "LanguageModel": "models.language_model",

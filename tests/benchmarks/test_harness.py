@@ -10,7 +10,7 @@ import pytest
 import torch
 from zoo import TINY
 
-from fbn_exp.benchmarks.harness import Harness
+from fbn_exp.benchmarks.harness.tasks import Harness
 from fbn_exp.core.errors import BenchmarkError, ConfigError
 from fbn_exp.models.config import ModelConfig, Precision
 from fbn_exp.models.language_model import LanguageModel
@@ -62,13 +62,13 @@ if __name__ != "__main__":
     raise SystemExit("this file was taken for the package evaluate")
 import sys
 from pathlib import Path
-from fbn_exp.benchmarks.harness import Harness
+from fbn_exp.benchmarks.harness.tasks import Harness
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.load import load
 
 folder, tasks = sys.argv[1:]
 lm = load(ModelConfig(name=folder, dtype="float32", device="cpu"), Path("cache"))
-benchmark = Harness(["fbn_test_choice", "fbn_test_writing"], include_path=tasks)
+benchmark = Harness(["fbn_test_choice", "fbn_test_writing"], include_path=tasks, trust_task_code=True)
 before = list(sys.path)
 benchmark.prepare(lm)
 print(*(f"{score.name}={score.value!r}" for score in benchmark.score(lm)))
@@ -159,7 +159,7 @@ def plainly(model_folder, tasks_folder, tasks, **settings):
 
 
 def ours(lm, tasks_folder, tasks, **settings):
-    benchmark = Harness(tasks, include_path=str(tasks_folder), **settings)
+    benchmark = Harness(tasks, include_path=str(tasks_folder), trust_task_code=True, **settings)
     benchmark.prepare(lm)
     return benchmark.score(lm)
 
@@ -210,7 +210,9 @@ def likelihood(lm, prompt, word):
 
 
 def test_scoring_again_gives_the_same_and_hooks_stay_on(lm, tasks_folder):
-    benchmark = Harness([CHOICE_TASK, WRITING_TASK], include_path=str(tasks_folder), num_fewshot=2)
+    benchmark = Harness(
+        [CHOICE_TASK, WRITING_TASK], include_path=str(tasks_folder), trust_task_code=True, num_fewshot=2
+    )
     benchmark.prepare(lm)
     first = benchmark.score(lm)
     hook = lm.model.get_output_embeddings().register_forward_hook(lambda *args: -args[2])

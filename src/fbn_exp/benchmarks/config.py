@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from fbn_exp.benchmarks.harness.trust import require_no_code
 from fbn_exp.benchmarks.probes import SHORT_NAMES
 from fbn_exp.core.checks import LARGEST_COUNT, require, require_count
 from fbn_exp.core.errors import ConfigError
@@ -99,6 +100,9 @@ class HarnessConfig(BenchmarkConfig):
         Names of tasks or groups.
     include_path : str or None
         Folder with further task yaml files.
+    trust_task_code : bool
+        Run code that files in ``include_path`` name: functions, metrics that are scripts, templates without a
+        sandbox. By default such files are refused before anything is loaded.
     num_fewshot : int or None
         Examples in the prompt; None takes the default of the task.
     limit : int or None
@@ -111,12 +115,14 @@ class HarnessConfig(BenchmarkConfig):
     Raises
     ------
     ConfigError
-        If no task is named, a number is out of range, or ``include_path`` is no folder.
+        If no task is named, a number is out of range, or ``include_path`` is no folder or runs code
+        that is not trusted.
     """
 
-    _target_: str = field(default="fbn_exp.benchmarks.harness.Harness", kw_only=True, repr=False)
+    _target_: str = field(default="fbn_exp.benchmarks.harness.tasks.Harness", kw_only=True, repr=False)
     tasks: list[str]
     include_path: str | None = None
+    trust_task_code: bool = False
     num_fewshot: int | None = None
     limit: int | None = None
     batch_size: Any = 16
@@ -127,8 +133,11 @@ class HarnessConfig(BenchmarkConfig):
             raise ConfigError("benchmark.tasks is empty: name at least one task, as [hellaswag,arc_easy]")
         _check_lm_eval(self.limit, self.batch_size)
         require_count("benchmark.num_fewshot", self.num_fewshot, 0)
-        if self.include_path is not None and not Path(self.include_path).is_dir():
-            raise ConfigError(f"benchmark.include_path: no such folder: {self.include_path}")
+        if self.include_path is not None:
+            if not Path(self.include_path).is_dir():
+                raise ConfigError(f"benchmark.include_path: no such folder: {self.include_path}")
+            if not self.trust_task_code:
+                require_no_code(Path(self.include_path))
 
 
 def _check_lm_eval(limit: int | None, batch_size: object) -> None:

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from fbn_exp.benchmarks import probes
 from fbn_exp.benchmarks.config import ProbesConfig
-from fbn_exp.benchmarks.harness import Harness
+from fbn_exp.benchmarks.harness.tasks import Harness
 from fbn_exp.datasets.config import Split
 
 
@@ -19,6 +19,7 @@ class Probes(ProbesConfig, Harness):
     """
 
     include_path = str(probes.folder())
+    trust_task_code = True
 
     @property
     @override

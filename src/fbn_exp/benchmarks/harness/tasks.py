@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jinja2.exceptions import SecurityError
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.config import HarnessConfig
-from fbn_exp.benchmarks.harness_model import harness_model
+from fbn_exp.benchmarks.harness.model import harness_model
+from fbn_exp.benchmarks.harness.trust import confined_templates, log_code
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core.errors import BenchmarkError, FbnError
 from fbn_exp.core.random_state import random_state_kept
@@ -72,10 +74,17 @@ class Harness(HarnessConfig, Benchmark):
     @override
     def prepare(self, lm: LanguageModel) -> None:
         lm.require_language_head("benchmark=lm_eval")
-        with installed_evaluate(), random_state_kept():
+        if self.include_path is not None and self.trust_task_code:
+            log_code(self.include_path, _folder_digest(self.include_path))
+        with installed_evaluate(), random_state_kept(), confined_templates(self._confined):
             self._manager = self._task_manager()
             self._loaded = _load(self._manager, self.names)
             self._harness_model = harness_model(lm, self.batch_size)
+
+    @property
+    def _confined(self) -> bool:
+        """True if there are task files of others, which are not trusted."""
+        return self.include_path is not None and not self.trust_task_code
 
     def _task_manager(self) -> "TaskManager":
         """Index the tasks; those bundled with lm-eval, which takes seconds, only where they are needed."""
@@ -99,7 +108,13 @@ class Harness(HarnessConfig, Benchmark):
 
     @override
     def score(self, lm: LanguageModel) -> list[Score]:
-        with installed_evaluate(), no_environment_report(), random_state_kept():
+        # the first two find and import lm-eval
+        with (
+            installed_evaluate(),
+            no_environment_report(),
+            random_state_kept(),
+            confined_templates(self._confined),
+        ):
             from lm_eval import simple_evaluate
 
             results = simple_evaluate(
@@ -176,7 +191,7 @@ def _load(manager: "TaskManager", names: Sequence[str]) -> list[Any]:
     for name in names:
         try:
             loaded = manager.load([name])
-        except FbnError:
+        except (FbnError, SecurityError):
             raise
         except Exception as error:  # the code of a task, the hub or a broken file may raise anything
             reason = " ".join(str(error.__cause__ or error).split())[:300]
