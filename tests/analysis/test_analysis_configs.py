@@ -42,6 +42,9 @@ def test_networks_are_looked_for_in_the_test_part_of_their_own_corpus_unless_tol
         (["analysis=consistency", "analysis.dataset.n_texts=1"], r"dataset\.n_texts is 1"),
         (["analysis=overlap", "analysis.other=x", "analysis.null_draws=0"], "null_draws is 0"),
         (["analysis=connectivity", "analysis.draws=0"], r"analysis\.draws is 0"),
+        (["analysis=order", "analysis.orders=[]"], "orders is .., must name at least one number"),
+        (["analysis=order", "analysis.orders=[5,0]"], r"analysis\.orders is 0"),
+        (["analysis=order", "analysis.splits=0"], r"analysis\.splits is 0"),
         (["analysis=overlap", "analysis.other=/nowhere"], "/nowhere holds no networks"),
     ],
 )

@@ -118,3 +118,42 @@ class ConnectivityConfig(AnalysisConfig):
     def __post_init__(self) -> None:
         require_count("analysis.draws", self.draws)
         require_seed("analysis.seed", self.seed)
+
+
+@dataclass
+class OrderConfig(AnalysisConfig):
+    """Reproducibility of networks against prediction of signals over the number of networks (NPAIRS).
+
+    Attributes
+    ----------
+    dataset : DatasetConfig
+        Texts to record; networks are fitted anew to halves of them.
+    orders : list of int
+        Numbers of networks.
+    splits : int
+        Number of random divisions of the texts into halves; every number of networks takes two fits in each.
+    draws : int
+        Random rotations of both halves' networks, for the chance level.
+    seed : int
+        Seed of halves and rotations.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.analysis.order.NetworkOrder", kw_only=True, repr=False)
+    dataset: DatasetConfig
+    orders: list[int] = field(default_factory=lambda: [2, 5, 10, 20, 40, 64])
+    splits: int = 3
+    draws: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(len(self.orders) > 0, "analysis.orders", self.orders, "name at least one number")
+        for order in self.orders:
+            require_count("analysis.orders", order)
+        require_count("analysis.splits", self.splits)
+        require_count("analysis.draws", self.draws)
+        require_seed("analysis.seed", self.seed)

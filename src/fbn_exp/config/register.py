@@ -53,6 +53,7 @@ SCHEMAS: dict[str, type] = {
     "consistency": analysis.ConsistencyConfig,
     "overlap": analysis.OverlapConfig,
     "connectivity": analysis.ConnectivityConfig,
+    "order": analysis.OrderConfig,
     "train": root.TrainConfig,
     "task_classification": training.ClassificationTaskConfig,
     "task_language_modeling": training.LanguageModelingTaskConfig,

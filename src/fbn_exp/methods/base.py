@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Self
 
@@ -13,7 +13,8 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.config import MethodConfig
+from fbn_exp.methods.config import AUTO, MethodConfig
+from fbn_exp.methods.order import OrderCurve, select_order
 from fbn_exp.methods.subspace import Subspace, leading_subspace
 
 
@@ -84,6 +85,8 @@ class Decomposition(MethodConfig, ABC):
         Further statistics of each network that the method provides; empty for most methods.
     block_of_network_ : tuple of int, of length K, or None
         Index of the block that each network is confined to; None for networks of the whole model.
+    orders_ : tuple of OrderCurve
+        With ``n_components=auto``: the curve that K comes from, or one for each block.
     """
 
     maps_: Tensor
@@ -94,6 +97,23 @@ class Decomposition(MethodConfig, ABC):
     convergence_: tuple[Convergence, ...] = ()
     statistics_: Mapping[str, Tensor] = MappingProxyType({})
     block_of_network_: tuple[int, ...] | None = None
+    orders_: tuple[OrderCurve, ...] = ()
+
+    def resolved(self, signals: Tensor) -> Self:
+        """Return a copy with the number of components that signals prefer; itself where it is a number.
+
+        Raises
+        ------
+        MethodError
+            If the signals hold no component.
+        """
+        if self.n_components != AUTO:
+            return self
+        self._check_shape(signals)
+        curve = select_order(signals, self.order, self.largest_order, self.seed)
+        method = replace(self, n_components=curve.best)
+        method.orders_ = (curve,)
+        return method
 
     def over(self, layout: NeuronLayout) -> "Decomposition":
         """Return the method for neurons of a layout: itself, unless the blocks make a difference to it."""
@@ -114,6 +134,11 @@ class Decomposition(MethodConfig, ABC):
         MethodError
             If the signals hold a value that is not finite, or fewer independent tokens or neurons than K.
         """
+        resolved = self.resolved(signals)
+        if resolved is not self:
+            learned = vars(resolved.fit(signals, rows))
+            vars(self).update({name: value for name, value in learned.items() if name.endswith("_")})
+            return self
         if rows is None:
             rows = Rows((len(signals),))
         generator = torch.Generator().manual_seed(self.seed)
@@ -158,16 +183,19 @@ class Decomposition(MethodConfig, ABC):
         """Reorder fitted attributes other than maps and time courses."""
 
     def _check(self, signals: Tensor) -> None:
-        if signals.ndim != 2:
-            raise MethodError(f"signals have shape {tuple(signals.shape)}, must be (tokens, neurons)")
+        self._check_shape(signals)
         # centring costs one degree of freedom
         most = max(0, min(signals.shape[0] - 1, signals.shape[1]))
-        if self.n_components > most:
+        if self.count > most:
             raise MethodError(
-                f"method.n_components is {self.n_components}, but signals of {signals.shape[0]:,} tokens × "
+                f"method.n_components is {self.count}, but signals of {signals.shape[0]:,} tokens × "
                 f"{signals.shape[1]:,} neurons hold at most {most} components: take fewer, or more text "
                 "(dataset.n_texts, dataset.tokens_per_text)"
             )
+
+    def _check_shape(self, signals: Tensor) -> None:
+        if signals.ndim != 2:
+            raise MethodError(f"signals have shape {tuple(signals.shape)}, must be (tokens, neurons)")
 
 
 class SubspaceDecomposition(Decomposition):
@@ -183,7 +211,7 @@ class SubspaceDecomposition(Decomposition):
 
     def subspace(self, signals: Tensor, generator: torch.Generator) -> Subspace:
         """Compute the subspace that the networks span; see ``principal_subspace``."""
-        return principal_subspace(signals, self.n_components, generator)
+        return principal_subspace(signals, self.count, generator)
 
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from omegaconf import MISSING
 
 from fbn_exp.core.checks import require, require_choice, require_count, require_positive, require_seed
+from fbn_exp.core.errors import MethodError
+
+# value of n_components for which the signals decide
+AUTO = "auto"
 
 
 class Contrast(StrEnum):
@@ -23,18 +28,30 @@ class Independence(StrEnum):
     spatial = "spatial"
 
 
+class Criterion(StrEnum):
+    """Criterion for the number of components: minimum description length, or Laplace's evidence."""
+
+    mdl = "mdl"
+    laplace = "laplace"
+
+
 @dataclass
 class MethodConfig:
     """A decomposition of signals into networks.
 
     Attributes
     ----------
-    n_components : int
-        Number of networks K.
+    n_components : int or "auto"
+        Number of networks K; ``auto`` takes the number that ``order`` prefers in the signals.
     seed : int
         Seed of every random choice; global generators are left alone.
     per_block : bool
         Decompose every block separately, into ``n_components`` networks per block.
+    order : Criterion
+        With ``n_components=auto``: ``mdl``, minimum description length (Wax & Kailath 1985), or ``laplace``,
+        Laplace's approximation of the evidence (Minka 2000; Beckmann & Smith 2004).
+    largest_order : int
+        With ``n_components=auto``: largest number of networks considered.
 
     Raises
     ------
@@ -43,13 +60,35 @@ class MethodConfig:
     """
 
     _target_: str = field(default=MISSING, kw_only=True, repr=False)
-    n_components: int = 10
+    # an int or AUTO: omegaconf fails with an AssertionError where a value does not fit a union
+    n_components: Any = 10
     seed: int = 0
     per_block: bool = False
+    order: Criterion = field(default=Criterion.mdl, kw_only=True)
+    largest_order: int = field(default=100, kw_only=True)
 
     def __post_init__(self) -> None:
-        require_count("method.n_components", self.n_components)
+        if self.n_components != AUTO:
+            whole = isinstance(self.n_components, int) and not isinstance(self.n_components, bool)
+            rule = f"be a whole number or {AUTO}"
+            require(whole, "method.n_components", repr(self.n_components), rule)
+            require_count("method.n_components", self.n_components)
         require_seed("method.seed", self.seed)
+        self.order = require_choice(Criterion, "method.order", self.order)
+        require_count("method.largest_order", self.largest_order)
+
+    @property
+    def count(self) -> int:
+        """Number of networks.
+
+        Raises
+        ------
+        MethodError
+            If the signals have to decide first: see ``Decomposition.resolved``.
+        """
+        if isinstance(self.n_components, int):
+            return self.n_components
+        raise MethodError("method.n_components is auto, which only signals can decide")
 
 
 @dataclass(kw_only=True)

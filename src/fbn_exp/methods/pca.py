@@ -19,4 +19,4 @@ class PCA(PCAConfig, SubspaceDecomposition):
 
     @override
     def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
-        return subspace.mixing(torch.eye(self.n_components, dtype=torch.float64))
+        return subspace.mixing(torch.eye(self.count, dtype=torch.float64))

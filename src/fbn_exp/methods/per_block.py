@@ -2,6 +2,7 @@
 
 import logging
 from collections import defaultdict
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Convergence, Decomposition
+from fbn_exp.methods.order import OrderCurve
 from fbn_exp.methods.subspace import RANK_TOLERANCE
 
 log = logging.getLogger(__name__)
@@ -47,10 +49,16 @@ class PerBlock(Decomposition):
         self.layout = layout
 
     @override
+    def resolved(self, signals: Tensor) -> Self:
+        """Leave ``n_components=auto`` to every block."""
+        return self
+
+    @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         components: dict[int, Components] = {}
         metrics: dict[str, list[float]] = defaultdict(list)
         convergence: list[Convergence] = []
+        orders: list[OrderCurve] = []
         silent = 0
         for index, block in enumerate(self.layout.blocks):
             block_signals = signals[:, block.columns]
@@ -60,24 +68,26 @@ class PerBlock(Decomposition):
                 )
                 silent += 1
                 continue
-            components[index] = self._decompose_block(block_signals, rows, generator, index, block)
-            convergence += self.method.convergence_
-            for name, value in self.method.metrics_.items():
+            components[index], method = self._decompose_block(block_signals, rows, generator, index, block)
+            convergence += method.convergence_
+            orders += method.orders_
+            for name, value in method.metrics_.items():
                 metrics[name].append(value)
         if not components:
             raise MethodError(
                 f"signals of {len(signals):,} tokens never change in any block: rank 0; take more varied text"
             )
-        self.convergence_ = tuple(convergence)
+        self.convergence_, self.orders_ = tuple(convergence), tuple(orders)
         self.metrics_ = {name: sum(values) / len(values) for name, values in metrics.items()}
         self.metrics_ |= {"blocks_decomposed": float(len(components)), "blocks_silent": float(silent)}
         return self._together(components)
 
     def _decompose_block(
         self, signals: Tensor, rows: Rows, generator: torch.Generator, index: int, block: Block
-    ) -> Components:
+    ) -> tuple[Components, Decomposition]:
         try:
-            return self.method.decompose(signals, rows, generator)
+            method = self.method.resolved(signals)
+            return method.decompose(signals, rows, generator), method
         except MethodError as error:
             raise MethodError(f"method.per_block, block {index} ({block.path}): {error}") from error
 

@@ -22,7 +22,7 @@ class RandomRotation(RandomConfig, SubspaceDecomposition):
 
     @override
     def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
-        gaussian = torch.randn(self.n_components, self.n_components, generator=generator, dtype=torch.float64)
+        gaussian = torch.randn(self.count, self.count, generator=generator, dtype=torch.float64)
         q, r = torch.linalg.qr(gaussian)
         # without this sign the distribution is not uniform (Mezzadri 2007)
         return subspace.mixing(q * r.diagonal().sign())

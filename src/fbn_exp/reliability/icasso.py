@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Self
 
 import torch
 from scipy.stats import false_discovery_control
@@ -96,6 +97,16 @@ class Centrotypes(Decomposition):
     @override
     def over(self, layout: NeuronLayout) -> "Centrotypes":
         return Centrotypes(self.method, self.plan, self.threshold, layout)
+
+    @override
+    def resolved(self, signals: Tensor) -> Self:
+        """Resolve the method that is repeated."""
+        method = self.method.resolved(signals)
+        if method is self.method:
+            return self
+        resolved = type(self)(method, self.plan, self.threshold)
+        resolved.orders_ = method.orders_
+        return resolved
 
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:

@@ -13,6 +13,7 @@ from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
 from fbn_exp.report.networks import mask_metrics
+from fbn_exp.report.order import present_order_curves
 from fbn_exp.report.presentation import ROWS, Presentation, peak_memory
 from fbn_exp.report.reliability import COLUMNS, present_reliability
 
@@ -48,6 +49,7 @@ def present_extraction(
     table = network_table(description.masks, networks.layout, networks.statistics)
     drivers = description.drivers
     many_fits = Presentation() if reliability is None else present_reliability(reliability)
+    number_of_networks = present_order_curves(description.extraction.method.orders_)
     more = f", the first {ROWS} of {len(table)}" if len(table) > ROWS else ""
     return Presentation(
         metrics={
@@ -55,21 +57,27 @@ def present_extraction(
             **peak_memory(),
             **_network_metrics(table),
             **many_fits.metrics,
+            **number_of_networks.metrics,
             **_driver_metrics(drivers.table),
         },
         tables={
             "networks": table,
             "strongest_tokens": description.tokens,
             **many_fits.tables,
+            **number_of_networks.tables,
             "drivers": drivers.table,
             "strongest_texts": drivers.texts,
         },
-        figures={**network_figures(networks, threshold, max_networks), **many_fits.figures},
+        figures={
+            **network_figures(networks, threshold, max_networks),
+            **many_fits.figures,
+            **number_of_networks.figures,
+        },
         title=f"Networks ({threshold.describe()}){more}",
         rows=_rows(table.head(ROWS), description),
         words=("driven by", "strongest at"),
-        lines=[_sentence(description), *many_fits.lines],
-        remarks=remarks(description),
+        lines=[_sentence(description), *number_of_networks.lines, *many_fits.lines],
+        remarks=[*number_of_networks.remarks, *remarks(description)],
     )
 
 

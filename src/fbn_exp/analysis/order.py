@@ -1,0 +1,279 @@
+"""Number of networks by reproducibility against prediction over halves of the texts (NPAIRS)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from typing_extensions import override
+
+from fbn_exp.analysis.base import Recording, TextAnalysis
+from fbn_exp.analysis.config import OrderConfig
+from fbn_exp.core.errors import MethodError
+from fbn_exp.core.memmap import copied_rows
+from fbn_exp.core.moments import row_chunks
+from fbn_exp.core.rows import Array, Indices
+from fbn_exp.datasets.base import TextDataset
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.masks import intersection_over_union
+from fbn_exp.networks.matching import absolute_correlation, matched, partners
+from fbn_exp.signals.base import Signals
+from fbn_exp.thresholds.base import Threshold
+
+
+@dataclass(frozen=True, eq=False)
+class OrderPoint:
+    """Agreement of the halves of each split at one number of networks.
+
+    Attributes
+    ----------
+    n_components : int
+        Number of networks K.
+    correlation : array of shape (splits, K)
+        |r| over neurons of each network with its partner in the other half.
+    chance : array of shape (splits, K)
+        The same of random rotations of both halves' networks, mean over draws: what the subspaces agree on,
+        whatever is done in them.
+    overlap : array of shape (splits, K)
+        IoU of the partners' masks.
+    error : array of shape (2 · splits,)
+        Squared error of predicted signals as a share of their variance, on texts and neurons left out.
+    converged : float
+        Share of the fits that converged.
+    """
+
+    n_components: int
+    correlation: Array
+    chance: Array
+    overlap: Array
+    error: Array
+    converged: float
+
+
+@dataclass(frozen=True, eq=False)
+class OrderFindings:
+    """Reproducibility and prediction over the number of networks.
+
+    Attributes
+    ----------
+    points : tuple of OrderPoint
+        One per number of networks, in ascending order.
+    n_texts : int
+        Number of texts.
+    texts, threshold : str
+        Source of the texts, and the rule of membership, in words.
+    """
+
+    points: tuple[OrderPoint, ...]
+    n_texts: int
+    texts: str
+    threshold: str
+
+    @property
+    def best(self) -> int:
+        """Number of networks nearest to perfect reproducibility and prediction (Strother et al. 2002)."""
+        distance = [
+            float(np.hypot(1 - np.median(point.correlation), point.error.mean())) for point in self.points
+        ]
+        return self.points[int(np.argmin(distance))].n_components
+
+
+class NetworkOrder(OrderConfig, TextAnalysis):
+    """Fit halves of the texts over a range of numbers of networks (NPAIRS: Strother et al. 2002).
+
+    Texts are divided at random. The networks of one half are matched one to one to those of the other, which
+    gives their reproducibility. Prediction is measured by bi-cross-validation (Owen & Perry 2009): networks
+    fitted to one half get their time courses in the other half from one half of the neurons, and predict the
+    other half of the neurons there. Without neurons left out the error would fall with every component.
+    """
+
+    dataset: TextDataset
+
+    @override
+    def text_digests(self) -> frozenset[str]:
+        # networks are fitted anew to halves of the texts, so texts of the given networks leak nothing
+        return frozenset()
+
+    @override
+    def measure(
+        self, networks: FunctionalNetworks, threshold: Threshold, recording: Recording | None
+    ) -> OrderFindings:
+        assert recording is not None
+        if recording.method.per_block:
+            raise MethodError(
+                "analysis=order compares networks of the whole model: set method.per_block=false"
+            )
+        with recording.recorded(self.texts) as signals:
+            points = self._points(signals, recording.method, threshold)
+            n_texts = len(signals.rows.present)
+        return OrderFindings(points, n_texts, self.texts.source, threshold.describe())
+
+    def _points(
+        self, signals: Signals, method: Decomposition, threshold: Threshold
+    ) -> tuple[OrderPoint, ...]:
+        if len(signals.rows.present) < 2:
+            raise MethodError("analysis=order divides the texts, there is one: take more (dataset.n_texts)")
+        rng = np.random.default_rng(self.seed)
+        orders = sorted(set(self.orders))
+        measured: dict[int, list[_Split]] = {order: [] for order in orders}
+        steps = self.splits * len(orders)
+        with tqdm(total=steps, desc="Halves × orders", unit=" fit", leave=False) as bar:
+            for _ in range(self.splits):
+                texts = rng.permutation(signals.rows.present)
+                halves = _halves(signals, texts)
+                seen = rng.permutation(signals.layout.n_neurons)
+                for order in orders:
+                    at = replace(method, n_components=order)
+                    measured[order].append(_compare(at, halves, seen, signals, threshold, rng, self.draws))
+                    bar.update()
+        return tuple(_point(order, splits) for order, splits in measured.items())
+
+
+@dataclass(frozen=True, eq=False)
+class _Half:
+    """Signals of half of the texts, and their texts."""
+
+    values: Tensor
+    texts: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """Agreement of two halves: arrays of shape (K,), two errors, share of fits that converged."""
+
+    correlation: Array
+    chance: Array
+    overlap: Array
+    errors: tuple[float, float]
+    converged: float
+
+
+def _halves(signals: Signals, texts: Indices) -> tuple[_Half, _Half]:
+    parts = [sorted(part.tolist()) for part in np.array_split(texts, 2)]
+    first, second = (
+        _Half(copied_rows(signals.values, torch.from_numpy(signals.rows.of_texts(part))), part)
+        for part in parts
+    )
+    return first, second
+
+
+def _compare(
+    method: Decomposition,
+    halves: tuple[_Half, _Half],
+    neurons: Indices,
+    signals: Signals,
+    threshold: Threshold,
+    rng: np.random.Generator,
+    draws: int,
+) -> _Split:
+    fits = [_fit(replace(method), half, signals) for half in halves]
+    first, second = (fit.maps_ for fit in fits)
+    similarity = absolute_correlation(first, second).numpy()
+    # a peak fixes the sign of a map, and may be another neuron in the other half
+    turned = second[torch.from_numpy(partners(similarity))]
+    turned = turned * centred_products(first, turned).sign()[:, None].float()
+    masks = [FunctionalNetworks(maps, signals.layout).masks(threshold) for maps in (first, turned)]
+    ended = [convergence.converged for fit in fits for convergence in fit.convergence_]
+    return _Split(
+        matched(similarity),
+        rotated_agreement(first, second, draws, rng),
+        intersection_over_union(*masks).diagonal().numpy(),
+        (
+            prediction_error(first, halves[0].values.mean(dim=0), halves[1].values, neurons),
+            prediction_error(second, halves[1].values.mean(dim=0), halves[0].values, neurons),
+        ),
+        float(np.mean(ended)) if ended else 1.0,
+    )
+
+
+def _fit(method: Decomposition, half: _Half, signals: Signals) -> Decomposition:
+    try:
+        return method.fit(half.values, signals.rows.subset(half.texts))
+    except MethodError as error:
+        raise MethodError(f"in one half of the texts, for analysis=order: {error}") from error
+
+
+def centred_products(maps: Tensor, others: Tensor) -> Tensor:
+    """Products over neurons of pairs of centred maps (K, N), shape (K,)."""
+    centred = maps.double() - maps.double().mean(dim=1, keepdim=True)
+    return (centred * others).sum(dim=1)
+
+
+def rotated_agreement(maps: Tensor, others: Tensor, draws: int, rng: np.random.Generator) -> Array:
+    """Matched |r| of random rotations of two sets of maps (K, N), mean over draws, shape (K,).
+
+    A rotation of the time courses, which are white, rotates the maps; so these draws are what
+    ``method=random`` would find in the same two subspaces.
+    """
+    size = len(maps)
+    first, second = (
+        (each - each.mean(dim=1, keepdim=True)).double().div(float(each.double().norm()))
+        for each in (maps, others)
+    )
+    across, own, theirs = (
+        product.numpy() for product in (first @ second.T, first @ first.T, second @ second.T)
+    )
+    total = np.zeros(size)
+    for _ in range(draws):
+        left, right = (np.linalg.qr(rng.standard_normal((size, size)))[0] for _ in range(2))
+        norms = [
+            np.sqrt(np.einsum("ij,jk,ik->i", turn, gram, turn).clip(1e-300))
+            for turn, gram in ((left, own), (right, theirs))
+        ]
+        total += matched(np.abs(left @ across @ right.T) / np.outer(*norms))
+    return total / draws
+
+
+def prediction_error(maps: Tensor, mean: Tensor, signals: Tensor, neurons: Indices) -> float:
+    """Squared error of signals that maps of other texts predict, as a share of the signals' variance.
+
+    The first half of ``neurons`` gives the time courses, by least squares; they predict the second half, and
+    the other way round (Owen & Perry 2009, section 2).
+
+    Parameters
+    ----------
+    maps : Tensor of shape (K, N)
+        Maps fitted to other texts.
+    mean : Tensor of shape (N,)
+        Mean over the tokens of the other texts.
+    signals : Tensor of shape (T, N)
+        Signals to predict.
+    neurons : array of shape (N,)
+        Neurons in random order.
+
+    Returns
+    -------
+    float
+        0 for a perfect prediction, 1 for one that is no better than the mean, more for a worse one.
+    """
+    parts = [torch.from_numpy(part).to(signals.device) for part in np.array_split(neurons, 2)]
+    exact = maps.to(signals.device).double()
+    missed = total = 0.0
+    for given, hidden in (parts, parts[::-1]):
+        known = exact[:, given]
+        gram = torch.linalg.pinv(known @ known.T, hermitian=True, rtol=1e-10)
+        predict = known.T @ gram @ exact[:, hidden]
+        for chunk in _centred(signals, mean):
+            truth = chunk[:, hidden]
+            missed += float((truth - chunk[:, given] @ predict.float()).double().square().sum())
+            total += float(truth.double().square().sum())
+    return missed / total
+
+
+def _centred(signals: Tensor, mean: Tensor) -> Iterator[Tensor]:
+    for chunk in row_chunks(signals):
+        yield chunk - mean
+
+
+def _point(order: int, splits: list[_Split]) -> OrderPoint:
+    return OrderPoint(
+        order,
+        np.stack([split.correlation for split in splits]),
+        np.stack([split.chance for split in splits]),
+        np.stack([split.overlap for split in splits]),
+        np.array([error for split in splits for error in split.errors]),
+        float(np.mean([split.converged for split in splits])),
+    )
