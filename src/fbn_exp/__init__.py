@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fbn_exp.networks.artifact import FunctionalNetworks
     from fbn_exp.signals.base import Signals
     from fbn_exp.thresholds.fdr import FalseDiscoveryRate
+    from fbn_exp.thresholds.mixture import MixtureThreshold
     from fbn_exp.thresholds.top import TopFraction
     from fbn_exp.thresholds.z import ZThreshold
 
@@ -55,6 +56,7 @@ _PUBLIC = {
     "Inhibit": "interventions.rules",
     "LanguageModel": "models.language_model",
     "Mean": "interventions.rules",
+    "MixtureThreshold": "thresholds.mixture",
     "NeuronLayout": "core.layout",
     "PCA": "methods.pca",
     "Perplexity": "benchmarks.perplexity",
@@ -84,6 +86,7 @@ __all__ = [
     "Inhibit",
     "LanguageModel",
     "Mean",
+    "MixtureThreshold",
     "NeuronLayout",
     "Perplexity",
     "Preserve",

@@ -107,5 +107,5 @@ def test_dead_neurons_make_no_noise_significant():
 def test_many_maps_are_worked_on_a_few_at_a_time(monkeypatch):
     maps, layout = noise(7, 4, 60), lay_out(4, 60)
     expected = null_scores(maps, layout)
-    monkeypatch.setattr(null, "AT_ONCE", 500)
+    monkeypatch.setattr(null, "AT_ONCE", 2 * null.LEAST)
     assert torch.equal(null_scores(maps, layout), expected)

@@ -12,7 +12,7 @@ from fbn_exp.analysis.tokens import strongest_tokens
 from fbn_exp.core.errors import SignalError
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.extractor import Extraction
-from fbn_exp.thresholds.base import Threshold
+from fbn_exp.thresholds.base import Tails, Threshold
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class Description:
         Rule of membership.
     masks : Tensor of shape (K, N), bool
         Members of each network.
+    tails : Tails or None
+        Tails of each map; None from a rule that does not look for tails.
     tokens : DataFrame
         Strongest tokens of each network; see ``strongest_tokens``.
     drivers : Drivers
@@ -40,6 +42,7 @@ class Description:
     extraction: Extraction
     threshold: Threshold
     masks: Tensor
+    tails: Tails | None
     tokens: pd.DataFrame
     drivers: Drivers
     connectivity: Connectivity | None
@@ -67,7 +70,15 @@ def describe(
     masks = extraction.networks.masks(threshold)
     tokens = strongest_tokens(lm, signals, courses, n_tokens, context)
     network_drivers = drivers(lm, signals, courses, masks)
-    return Description(extraction, threshold, masks, tokens, network_drivers, _connectivity(extraction))
+    return Description(
+        extraction,
+        threshold,
+        masks,
+        extraction.networks.tails(threshold),
+        tokens,
+        network_drivers,
+        _connectivity(extraction),
+    )
 
 
 def _connectivity(extraction: Extraction) -> Connectivity | None:

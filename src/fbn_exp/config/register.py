@@ -35,6 +35,7 @@ SCHEMAS: dict[str, type] = {
     "icasso": reliability.IcassoConfig,
     "z": thresholds.ZThresholdConfig,
     "top": thresholds.TopThresholdConfig,
+    "mixture": thresholds.MixtureThresholdConfig,
     "fdr": thresholds.FDRThresholdConfig,
     "wandb": tracking.WandbConfig,
     "none": tracking.NoTrackingConfig,

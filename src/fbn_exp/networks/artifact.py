@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.networks.files import FORMAT, blocks_in, read_description, read_tensors, sealed, statistics_in
 from fbn_exp.networks.folder import DESCRIPTION, TENSORS
 from fbn_exp.networks.masks import block_shares, network_table
-from fbn_exp.thresholds.base import Threshold, z_scores
+from fbn_exp.thresholds.base import Tails, Threshold, z_scores
 from fbn_exp.thresholds.z import ZThreshold
 
 if TYPE_CHECKING:
@@ -110,6 +110,21 @@ class FunctionalNetworks:
             return rule.masks(self.maps, self.layout)
         return self._by_block(rule.masks, torch.bool)
 
+    def tails(self, threshold: Threshold) -> Tails | None:
+        """Tails of each map's weights, among the neurons that are thresholded together.
+
+        None from a rule that does not ask whether there are any, as all but ``MixtureThreshold``.
+        """
+        if self.blocks is None:
+            return threshold.tails(self.maps, self.layout)
+        shares = torch.zeros(2, len(self), dtype=torch.float64)
+        for rows, columns in self._parts(self.blocks):
+            tails = threshold.tails(self.maps[rows, columns])
+            if tails is None:
+                return None
+            shares[:, rows] = torch.stack([tails.positive, tails.negative])
+        return Tails(*shares)
+
     def z_scores(self) -> Tensor:
         """Weights standardised over the neurons that are thresholded together, float64 of shape (K, N)."""
         return self._by_block(z_scores, torch.float64)
@@ -119,12 +134,15 @@ class FunctionalNetworks:
         if self.blocks is None:
             return rule(self.maps)
         result = torch.zeros(self.maps.shape, dtype=dtype)
-        block_of_network = torch.tensor(self.blocks)
-        for index in sorted(set(self.blocks)):
-            rows = (block_of_network == index).nonzero()[:, 0]
-            columns = self.layout.blocks[index].columns
+        for rows, columns in self._parts(self.blocks):
             result[rows, columns] = rule(self.maps[rows, columns])
         return result
+
+    def _parts(self, blocks: tuple[int, ...]) -> Iterator[tuple[Tensor, slice]]:
+        """Yield the networks of every block that has any, and the columns of that block."""
+        block_of_network = torch.tensor(blocks)
+        for index in sorted(set(blocks)):
+            yield (block_of_network == index).nonzero()[:, 0], self.layout.blocks[index].columns
 
     def require_layout(self, layout: NeuronLayout, model_name: str) -> None:
         """Check that a model has the neurons that the maps describe.
@@ -174,7 +192,8 @@ class FunctionalNetworks:
         threshold : Threshold, optional
             Rule of membership; ``ZThreshold()``, z > 1.96, by default.
         """
-        return network_table(self.masks(threshold), self.layout, self.statistics)
+        rule = threshold or ZThreshold()
+        return network_table(self.masks(rule), self.maps, self.layout, self.statistics, self.tails(rule))
 
     def plot(self, network: int, threshold: Threshold | None = None) -> "Figure":
         """Draw the map of one network over the blocks of the model, members circled.

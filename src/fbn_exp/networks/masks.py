@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.thresholds.base import Tails
 
 
 def block_shares(masks: Tensor, layout: NeuronLayout) -> Tensor:
@@ -24,16 +25,28 @@ def intersection_over_union(masks: Tensor, others: Tensor) -> Tensor:
 
 
 def network_table(
-    masks: Tensor, layout: NeuronLayout, statistics: Mapping[str, Sequence[float]]
+    masks: Tensor,
+    maps: Tensor,
+    layout: NeuronLayout,
+    statistics: Mapping[str, Sequence[float]],
+    tails: Tails | None = None,
 ) -> pd.DataFrame:
-    """Table with one row per network: size, statistics, share of its neurons in each block."""
+    """Table with one row per network: size, statistics, share of its neurons in each block.
+
+    ``members_up`` and ``members_down`` count the members with a positive and with a negative weight, which go
+    up and down where the time course is high. ``positive_tail`` and ``negative_tail`` are the shares of the
+    neurons in the tails of the map, where the rule of membership looks for tails.
+    """
     shares = block_shares(masks, layout)
     main = shares.argmax(dim=1)
     table = pd.DataFrame(
         {
             "network": range(len(masks)),
             "size": masks.sum(dim=1).tolist(),
+            "members_up": (masks & (maps > 0)).sum(dim=1).tolist(),
+            "members_down": (masks & (maps < 0)).sum(dim=1).tolist(),
             "share_of_neurons": masks.double().mean(dim=1).tolist(),
+            **_tail_columns(tails),
             **statistics,
             "main_block": main.tolist(),
             "share_in_main_block": shares.gather(1, main[:, None])[:, 0].tolist(),
@@ -41,3 +54,9 @@ def network_table(
         }
     )
     return table.join(pd.DataFrame(shares.numpy()).add_prefix("share_in_block_"))
+
+
+def _tail_columns(tails: Tails | None) -> dict[str, list[float]]:
+    if tails is None:
+        return {}
+    return {"positive_tail": tails.positive.tolist(), "negative_tail": tails.negative.tolist()}

@@ -46,7 +46,9 @@ def present_extraction(
         Number of networks that are drawn on separate maps.
     """
     networks, threshold = description.extraction.networks, description.threshold
-    table = network_table(description.masks, networks.layout, networks.statistics)
+    table = network_table(
+        description.masks, networks.maps, networks.layout, networks.statistics, description.tails
+    )
     drivers = description.drivers
     many_fits = Presentation() if reliability is None else present_reliability(reliability)
     number_of_networks = present_order_curves(description.extraction.method.orders_)

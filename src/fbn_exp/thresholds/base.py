@@ -1,12 +1,27 @@
 """Base class of the rules that turn a map into a mask of a network's member neurons."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.thresholds.config import Pole
+
+
+@dataclass(frozen=True, eq=False)
+class Tails:
+    """Tails of the distribution of each map's weights, on either side of its bulk.
+
+    Attributes
+    ----------
+    positive, negative : Tensor of shape (K,), float64
+        Share of the neurons that belong to the tail; 0 where the map has none on that side.
+    """
+
+    positive: Tensor
+    negative: Tensor
 
 
 class Threshold(ABC):
@@ -34,6 +49,16 @@ class Threshold(ABC):
         Tensor of shape (K, N), bool
             True at members; a row may have none.
         """
+
+    def tails(self, maps: Tensor, layout: NeuronLayout | None = None) -> Tails | None:
+        """Tails of each map; None from a rule that does not ask whether there are any.
+
+        Parameters
+        ----------
+        maps, layout
+            As in ``masks``.
+        """
+        return None
 
     @abstractmethod
     def describe(self) -> str:

@@ -86,6 +86,29 @@ class TopThresholdConfig(ThresholdConfig):
 
 
 @dataclass
+class MixtureThresholdConfig(ThresholdConfig):
+    """Members belong to the tails of a normal and two gammas, if the map has tails (MELODIC).
+
+    Attributes
+    ----------
+    posterior : float
+        Probability of belonging to a tail that a member exceeds, between 0 and 1.
+
+    Raises
+    ------
+    ConfigError
+        If ``posterior`` is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.thresholds.mixture.MixtureThreshold", kw_only=True, repr=False)
+    posterior: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 < self.posterior < 1, "threshold.posterior", self.posterior, "lie between 0 and 1")
+
+
+@dataclass
 class FDRThresholdConfig(ThresholdConfig):
     """Members stand out of a robust normal null per block, at a false-discovery rate.
 

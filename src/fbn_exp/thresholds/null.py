@@ -19,6 +19,8 @@ NORMAL_MAD, LOG_VARIANCE = 1.482602, 1.3607
 FEWEST_DEGREES = 2.0
 # weights that are worked on at once, so that many maps of a large model fit in memory
 AT_ONCE = 2**22
+# numbers that a map takes at least, in the bins of a mixture
+LEAST = 2**12
 
 
 def null_scores(maps: Tensor, layout: NeuronLayout | None = None) -> Tensor:
@@ -54,7 +56,7 @@ def null_scores(maps: Tensor, layout: NeuronLayout | None = None) -> Tensor:
 
 def by_rows(rule: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
     """Apply a rule that treats every row alike to a few rows of (K, N) at a time."""
-    return torch.cat([rule(rows) for rows in maps.split(max(1, AT_ONCE // maps.shape[1]))])
+    return torch.cat([rule(rows) for rows in maps.split(max(1, AT_ONCE // max(maps.shape[1], LEAST)))])
 
 
 def _groups(n_neurons: int, layout: NeuronLayout | None) -> list[NDArray[np.int64]]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from fbn_exp.core.files import Drawings
 from fbn_exp.report.style import ACCENT, CONTROL_COLOURS
 
-THRESHOLDS = ("threshold.value", "threshold.fraction", "threshold.rate")
+THRESHOLDS = ("threshold.value", "threshold.fraction", "threshold.rate", "threshold.posterior")
 SIZES = {"largest": "largest network", "mean": "mean of the networks", "smallest": "smallest network"}
 # largest number of curves of lesions that can be told apart
 MOST_CURVES = 4
