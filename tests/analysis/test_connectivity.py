@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from fbn_exp.analysis.connectivity import cluster_order, connectivity
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.rows import Rows
+from fbn_exp.report.analyses import present
 from fbn_exp.report.analyses.connectivity import connectivity_table
 from fbn_exp.report.figures.connectivity import connectivity_figure
 
@@ -47,12 +51,42 @@ def test_shrinkage_keeps_partial_correlations_finite_with_more_networks_than_tok
     assert found.shrinkage > 0.5
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
+def test_independent_networks_are_called_connected_in_one_of_twenty_samples_at_most():
+    wrong, n_samples = 0, 150
+    for seed in range(n_samples):
+        rng = np.random.default_rng(seed)
+        rows = Rows((30,) * 12)
+        found = connectivity(rng.laplace(size=(len(rows), 5)), rows, seed=seed, draws=99)
+        wrong += np.nanmin(found.correlation.p_value) <= 0.05
+    low, high = binom.ppf([0.001, 0.999], n_samples, 0.05)
+    assert low <= wrong <= high
+
+
+def test_intervals_of_all_pairs_cover_the_truth_together():
     missed = 0
     for seed in range(40):
         found = connectivity(*planted(CHAIN, n_texts=20, length=40, seed=seed), seed=seed, draws=300)
-        missed += not found.correlation.low[0, 1] <= 0.6 <= found.correlation.high[0, 1]
-    assert 0 < missed < 10  # 2 expected of exact intervals, percentiles over 20 texts are a little short
+        inside = (found.correlation.low <= np.array(CHAIN)) & (np.array(CHAIN) <= found.correlation.high)
+        missed += not inside[np.triu_indices(3, 1)].all()
+    assert missed < 8  # 2 expected
+
+
+def test_a_connection_is_told_from_none():
+    truth = np.eye(4)
+    truth[0, 1] = truth[1, 0] = 0.3
+    found = connectivity(*planted(truth))
+    assert found.correlation.p_value[0, 1] < 0.01
+    assert found.correlation.p_value[2, 3] > 0.05
+    assert found.correlation.low[2, 3] < 0 < found.correlation.high[2, 3]
+    assert np.isnan(found.correlation.p_value.diagonal()).all()
+
+
+@pytest.mark.parametrize(("fitted", "said"), [(True, "fitted to some"), (None, "unknown"), (False, None)])
+def test_texts_that_the_networks_were_fitted_to_are_remarked_on(fitted, said):
+    found = replace(connectivity(*planted(CHAIN)), fitted=fitted)
+    remarks = present(found).remarks
+    assert len(remarks) == (said is not None)
+    assert all(said in remark and "force a correlation of 0" in remark for remark in remarks)
 
 
 def test_a_course_that_is_flat_in_a_text_leaves_that_text_out_of_its_pairs():

@@ -96,11 +96,12 @@ class ConnectivityConfig(AnalysisConfig):
     Attributes
     ----------
     dataset : DatasetConfig
-        Texts to record; time courses are least-squares fits of the maps to their signals.
+        Texts to record, none of them fitted by the networks; time courses are least-squares fits of the maps
+        to their signals.
     draws : int
-        Bootstrap draws of texts.
+        Random sign flips of the texts, for intervals and p values over all pairs together (max-T).
     seed : int
-        Seed of the bootstrap.
+        Seed of the sign flips.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from fbn_exp.analysis.base import Recording, TextAnalysis
 from fbn_exp.analysis.config import ConnectivityConfig
+from fbn_exp.analysis.max_t import max_t
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.rows import Array, Rows
 from fbn_exp.datasets.base import TextDataset
@@ -23,20 +24,28 @@ from fbn_exp.thresholds.base import Threshold
 LEAST_TOKENS = 8
 # atanh of a correlation of 1 is infinite
 LARGEST = 1 - 1e-9
-# bootstrap draws × pairs held at once
-CHUNK_VALUES = 2**23
 
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """Averages over texts with 95% bootstrap intervals, each a symmetric matrix (K, K).
+    """Averages over texts with intervals and p values, each a symmetric matrix (K, K).
 
-    The diagonal of ``mean``, ``low`` and ``high`` is 1. A pair that is defined in no text is NaN.
+    A pair that is defined in no text is NaN.
+
+    Attributes
+    ----------
+    mean : array
+        1 on the diagonal, like ``low`` and ``high``.
+    low, high : array
+        Simultaneous 95% intervals: all pairs together lie in theirs in 95 of 100 samples of texts.
+    p_value : array
+        Two-sided, with the family-wise error over all pairs controlled (max-T); NaN on the diagonal.
     """
 
     mean: Array
     low: Array
     high: Array
+    p_value: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +68,9 @@ class Connectivity:
         correlations towards 0.
     texts : str
         Source of the texts.
+    fitted : bool or None
+        True if the networks were fitted to these texts, None if that is unknown. Temporal ICA and PCA force
+        a correlation of 0 over all tokens of the texts that they are fitted to.
     """
 
     correlation: Interval
@@ -67,13 +79,15 @@ class Connectivity:
     n_texts: int
     shrinkage: float
     texts: str = ""
+    fitted: bool | None = None
 
 
 def connectivity(courses: Array, rows: Rows, seed: int = 0, draws: int = 1_000) -> Connectivity:
     """Correlation and partial correlation of networks within texts, averaged over texts.
 
     Correlations are computed within each text, so that differences between texts do not count as
-    connectivity; the interval comes from resampling texts, since tokens of a text are not independent.
+    connectivity; intervals and p values come from flipping the signs of whole texts, since tokens of a text
+    are not independent. Pairs are tested together, correlation and partial correlation each as a family.
 
     Parameters
     ----------
@@ -82,9 +96,9 @@ def connectivity(courses: Array, rows: Rows, seed: int = 0, draws: int = 1_000) 
     rows : Rows
         Text of each token.
     seed : int
-        Seed of the bootstrap.
+        Seed of the sign flips.
     draws : int
-        Bootstrap draws of texts.
+        Sign flips of the texts.
 
     Raises
     ------
@@ -113,11 +127,10 @@ def connectivity(courses: Array, rows: Rows, seed: int = 0, draws: int = 1_000) 
         partial.append(conditional)
         shrinkage.append(weight)
     rng = np.random.default_rng(seed)
-    counts = rng.multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=draws).astype(np.float64)
-    correlation_over_texts = _average(np.stack(full), counts)
+    correlation_over_texts = _average(np.stack(full), draws, rng)
     return Connectivity(
         correlation_over_texts,
-        _average(np.stack(partial), counts),
+        _average(np.stack(partial), draws, rng),
         cluster_order(correlation_over_texts.mean),
         len(parts),
         float(np.mean(shrinkage)),
@@ -152,24 +165,19 @@ def _partial_correlation(part: Array, flat: NDArray[np.bool_]) -> tuple[Array, f
     return partial, float(weight)
 
 
-def _average(per_text: Array, counts: Array) -> Interval:
-    """Fisher-z mean over texts of (texts, K, K), with percentiles over bootstrap counts (draws, texts)."""
+def _average(per_text: Array, draws: int, rng: np.random.Generator) -> Interval:
+    """Fisher-z mean over texts of (texts, K, K), all pairs tested together."""
     n_networks = per_text.shape[1]
     rows, columns = np.triu_indices(n_networks, k=1)
-    pairs = per_text[:, rows, columns]
-    known = ~np.isnan(pairs)
-    z = np.arctanh(np.clip(np.where(known, pairs, 0.0), -LARGEST, LARGEST))
-    estimates = np.empty((3, len(rows)))
-    step = max(1, CHUNK_VALUES // len(counts))
-    with np.errstate(invalid="ignore"):
-        estimates[0] = z.sum(axis=0) / known.sum(axis=0)
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            drawn = (counts @ z[:, part]) / (counts @ known[:, part])
-            estimates[1:, part] = np.nanpercentile(drawn, [2.5, 97.5], axis=0) if drawn.size else 0
+    tested = max_t(np.arctanh(np.clip(per_text[:, rows, columns], -LARGEST, LARGEST)), draws, rng)
     matrices = []
-    for values in np.tanh(estimates):
-        matrix = np.eye(n_networks)
+    for values, diagonal in (
+        (np.tanh(tested.mean), 1.0),
+        (np.tanh(tested.low), 1.0),
+        (np.tanh(tested.high), 1.0),
+        (tested.p_value, np.nan),
+    ):
+        matrix = np.full((n_networks, n_networks), diagonal)
         matrix[rows, columns] = matrix[columns, rows] = values
         matrices.append(matrix)
     return Interval(*matrices)
@@ -186,7 +194,11 @@ def cluster_order(correlation: Array) -> tuple[int, ...]:
 
 
 class ConnectivityOfNetworks(ConnectivityConfig, TextAnalysis):
-    """Correlation and partial correlation of the networks' time courses within texts."""
+    """Correlation and partial correlation of the networks' time courses within texts.
+
+    Texts that the networks were fitted to are refused where they are known: temporal ICA makes its time
+    courses uncorrelated there, so that their correlation says nothing.
+    """
 
     dataset: TextDataset
 
@@ -198,4 +210,6 @@ class ConnectivityOfNetworks(ConnectivityConfig, TextAnalysis):
         with recording.recorded(self.texts) as signals:
             courses = least_squares_courses(signals.values, networks.maps).cpu().numpy()
             result = connectivity(courses, signals.rows, self.seed, self.draws)
-        return replace(result, texts=self.dataset.describe())
+        digests = networks.provenance.get("text_digests")
+        fitted = None if digests is None else not self.text_digests().isdisjoint(digests)
+        return replace(result, texts=self.dataset.describe(), fitted=fitted)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from fbn_exp.analysis.connectivity import Connectivity
 from fbn_exp.core.rows import Array
 from fbn_exp.report.figures.connectivity import connectivity_figure
-from fbn_exp.report.presentation import Presentation, present
+from fbn_exp.report.presentation import SIGNIFICANT, Presentation, present
 
 SHOWN = 10
 
@@ -23,6 +23,7 @@ def present_connectivity(connectivity: Connectivity) -> Presentation:
         title=f"Strongest connections in {connectivity.texts}",
         rows=_rows(table),
         lines=[_sentence(connectivity, table)],
+        remarks=_remarks(connectivity),
     )
 
 
@@ -37,12 +38,13 @@ def connectivity_table(result: Connectivity) -> pd.DataFrame:
         table[name] = interval.mean[rows, columns]
         table[f"{name}_ci_low"] = interval.low[rows, columns]
         table[f"{name}_ci_high"] = interval.high[rows, columns]
+        table[f"{name}_p_value"] = interval.p_value[rows, columns]
     return pd.DataFrame(table)
 
 
-def _certain(table: pd.DataFrame, name: str) -> pd.Series:
-    """Mark pairs whose interval excludes 0."""
-    return table[f"{name}_ci_low"] * table[f"{name}_ci_high"] > 0
+def _significant(table: pd.DataFrame, name: str) -> int:
+    """Count the pairs that differ from 0, the family-wise error over all pairs controlled."""
+    return int((table[f"{name}_p_value"] < SIGNIFICANT).sum())
 
 
 def _metrics(connectivity: Connectivity, table: pd.DataFrame) -> dict[str, float]:
@@ -52,8 +54,8 @@ def _metrics(connectivity: Connectivity, table: pd.DataFrame) -> dict[str, float
         "connectivity/mean_absolute": float(table["correlation"].abs().mean()),
         "connectivity/mean_absolute_partial": float(table["partial_correlation"].abs().mean()),
         "connectivity/pairs": float(len(table)),
-        "connectivity/pairs_certain": float(_certain(table, "correlation").sum()),
-        "connectivity/pairs_certain_partial": float(_certain(table, "partial_correlation").sum()),
+        "connectivity/pairs_significant": float(_significant(table, "correlation")),
+        "connectivity/pairs_significant_partial": float(_significant(table, "partial_correlation")),
     }
     matrix = np.abs(connectivity.correlation.mean - np.eye(len(connectivity.order)))
     for index, row in enumerate(matrix):
@@ -73,6 +75,7 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
             f"{low:+.2f} … {high:+.2f}"
             for low, high in zip(strongest[f"{name}_ci_low"], strongest[f"{name}_ci_high"], strict=True)
         ]
+        rows[f"{name.split('_')[0]}: p"] = [f"{p:.2g}" for p in strongest[f"{name}_p_value"]]
     return pd.DataFrame(rows)
 
 
@@ -80,9 +83,23 @@ def _sentence(result: Connectivity, table: pd.DataFrame) -> str:
     if table.empty:
         return "A single network has no connections."
     plain, partial = table["correlation"].abs().mean(), table["partial_correlation"].abs().mean()
-    certain = [_certain(table, name).sum() for name in ("correlation", "partial_correlation")]
+    significant = [_significant(table, name) for name in ("correlation", "partial_correlation")]
     return (
         f"{result.n_texts} texts, {len(table)} pairs: |r| is {plain:.2f} on average, partial {partial:.2f} "
-        f"(shrinkage {result.shrinkage:.2f}); the 95% interval over texts excludes 0 for {certain[0]} and "
-        f"{certain[1]} pairs."
+        f"(shrinkage {result.shrinkage:.2f}); {significant[0]} and {significant[1]} pairs differ from 0 "
+        f"(p < {SIGNIFICANT}, family-wise over all pairs: max-T; intervals are simultaneous)."
     )
+
+
+def _remarks(result: Connectivity) -> list[str]:
+    if result.fitted is False:
+        return []
+    known = (
+        "The networks were fitted to some of these texts"
+        if result.fitted
+        else ("It is unknown whether the networks were fitted to these texts")
+    )
+    return [
+        f"{known}: temporal ICA and PCA force a correlation of 0 over all tokens of the texts that they are "
+        "fitted to. Take others (dataset.split=train analysis.dataset.split=test)."
+    ]

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from fbn_exp.analysis.connectivity import Connectivity, Interval
+from fbn_exp.report.presentation import SIGNIFICANT
 
 NUMBERED_NETWORKS = 16
 TICKS = 64
@@ -14,7 +15,7 @@ TICKS = 64
 def connectivity_figure(connectivity: Connectivity) -> Figure:
     """Draw correlation and partial correlation side by side, networks in the order of the clustering.
 
-    A printed value is grey if its interval includes 0.
+    A printed value is grey unless it differs from 0 with the family-wise error over all pairs controlled.
     """
     n_networks = len(connectivity.order)
     side = min(9.0, max(3.6, 1.6 + 0.38 * n_networks))
@@ -23,12 +24,18 @@ def connectivity_figure(connectivity: Connectivity) -> Figure:
     image = _matrix(left, connectivity.correlation, connectivity.order, "Correlation")
     _matrix(right, connectivity.partial, connectivity.order, "Partial correlation given the other networks")
     figure.colorbar(image, ax=[left, right], label="r, mean over texts", pad=0.01)
+    legend = f"; black or white: p < {SIGNIFICANT} over all pairs, grey: not" if _numbered(n_networks) else ""
     figure.suptitle(
         f"Connectivity of {n_networks} networks within {connectivity.n_texts} texts, ordered by clustering "
-        f"(shrinkage of partial correlations {connectivity.shrinkage:.2f})",
+        f"(shrinkage of partial correlations {connectivity.shrinkage:.2f}){legend}",
         fontsize=10,
     )
     return figure
+
+
+def _numbered(n_networks: int) -> bool:
+    """Tell whether the cells are large enough for numbers."""
+    return n_networks <= NUMBERED_NETWORKS
 
 
 def _matrix(axes: Axes, interval: Interval, order: tuple[int, ...], title: str) -> AxesImage:
@@ -41,15 +48,15 @@ def _matrix(axes: Axes, interval: Interval, order: tuple[int, ...], title: str) 
     axes.set_ylabel("network")
     every = -(-len(order) // TICKS)
     places = range(0, len(order), every)
-    size = 9 if len(order) <= NUMBERED_NETWORKS else 6
+    size = 9 if _numbered(len(order)) else 6
     labels = [str(order[place]) for place in places]
     axes.set_xticks(places, labels, fontsize=size, rotation=0 if len(order) <= 2 * NUMBERED_NETWORKS else 90)
     axes.set_yticks(places, labels, fontsize=size)
-    if len(order) <= NUMBERED_NETWORKS:
-        certain = (interval.low * interval.high > 0)[shuffled]
+    if _numbered(len(order)):
+        significant = (interval.p_value < SIGNIFICANT)[shuffled]
         for (row, column), value in np.ndenumerate(values):
             if not np.isnan(value):
                 strong = "white" if abs(value) > 0.55 else "black"
-                colour = strong if certain[row, column] else "gray"
+                colour = strong if significant[row, column] else "gray"
                 axes.text(column, row, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour)
     return image

@@ -129,8 +129,9 @@ def _connectivity(connectivity: Connectivity | None) -> dict[str, Any] | None:
     values = connectivity.correlation.mean
     how = (
         "Pearson's correlation of the time courses within each text, averaged over "
-        f"{connectivity.n_texts} texts; networks in the order of their clustering. Intervals and partial "
-        "correlations: evaluate.py analysis=connectivity."
+        f"{connectivity.n_texts} texts; networks in the order of their clustering. They are the texts "
+        "that the networks were fitted to: temporal ICA and PCA make its mean over all tokens 0 there. "
+        "Other texts, intervals and partial correlations: evaluate.py analysis=connectivity."
     )
     return {**matrix(values, list(connectivity.order), top=max(0.2, _largest(values))), "how": how}
 
