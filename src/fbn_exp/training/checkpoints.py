@@ -1,14 +1,21 @@
 """Find complete checkpoints of the training loop."""
 
 import json
+import logging
 from pathlib import Path
 
 from fbn_exp.core.errors import TrainingError
+from fbn_exp.core.files import file_digest, write_json
+
+log = logging.getLogger(__name__)
 
 TRAINED = "trained.safetensors"
 STATE = "trainer_state.json"
 # files of a checkpoint that can be resumed; the state is written last
 COMPLETE = (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state*.pth", STATE)
+
+# sha256 of the files of a checkpoint, by name; each rank writes those of its own
+DIGESTS = "digests*.json"
 
 
 def last_checkpoint(folder: Path) -> Path:
@@ -19,7 +26,7 @@ def last_checkpoint(folder: Path) -> Path:
     Raises
     ------
     TrainingError
-        If there is no complete checkpoint.
+        If there is no complete checkpoint, or a file of the newest one was changed.
     """
     candidates = [folder, *folder.glob("checkpoint-*"), *folder.glob("checkpoints/checkpoint-*")]
     complete = [checkpoint for checkpoint in candidates if _is_complete(checkpoint)]
@@ -27,7 +34,41 @@ def last_checkpoint(folder: Path) -> Path:
         raise TrainingError(
             f"trainer.resume: {folder} holds no complete checkpoint; give the folder of a run of train.py"
         )
-    return max(complete, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
+    newest = max(complete, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
+    require_unchanged(newest)
+    return newest
+
+
+def seal(folder: Path, rank: int) -> None:
+    """Write digests of the files of a checkpoint that this rank has written, rank 0 all but other ranks'."""
+    own = f"rng_state_{rank}.pth"
+    files = [folder / own] if rank else sorted(folder.iterdir())
+    mine = [file for file in files if file.name == own or not file.name.startswith(("rng_state_", "digests"))]
+    write_json(folder / f"digests-rank{rank}.json", {file.name: file_digest(file) for file in mine})
+
+
+def require_unchanged(folder: Path) -> None:
+    """Check the files of a checkpoint against their digests.
+
+    Raises
+    ------
+    TrainingError
+        If a file is missing or changed; the message names it.
+    """
+    written = sorted(folder.glob(DIGESTS))
+    if not written:
+        log.warning("%s has no digests: nothing shows whether it was changed", folder)
+    for file in written:
+        try:
+            digests = json.loads(file.read_text(encoding="utf-8"))
+            changed = [name for name, known in digests.items() if file_digest(folder / name) != known]
+        except (OSError, ValueError, AttributeError, RecursionError):
+            changed = [file.name]
+        if changed:
+            raise TrainingError(
+                f"trainer.resume: {folder} cannot be resumed, {changed[0]} is damaged or of another run (its "
+                "digest shows it): remove that folder to resume from the checkpoint before it"
+            )
 
 
 def _is_complete(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.models.config import Precision
 from fbn_exp.models.precision import choose_dtype
 from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
-from fbn_exp.training.checkpoints import TRAINED, last_checkpoint
+from fbn_exp.training.checkpoints import TRAINED, last_checkpoint, require_unchanged, seal
 from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.tasks import PreparedTask
 
@@ -181,6 +181,12 @@ class _Loop(Trainer):
         save_file(values, folder / TRAINED, metadata={"texts": self.prepared.texts.digest})
 
     @override
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        super()._save_checkpoint(*args, **kwargs)
+        folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        seal(folder, self.args.process_index)
+
+    @override
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         file = Path(resume_from_checkpoint) / TRAINED
         with safe_open(file, "pt") as content:
@@ -203,6 +209,7 @@ class _Loop(Trainer):
     @override
     def _load_best_model(self) -> None:
         assert self.state.best_model_checkpoint is not None
+        require_unchanged(Path(self.state.best_model_checkpoint))
         self._load_from_checkpoint(self.state.best_model_checkpoint)
 
     @property
