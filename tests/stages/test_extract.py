@@ -236,3 +236,17 @@ def test_more_components_than_the_signals_hold_are_refused(tiny, tmp_path):
         run(tiny(tmp_path, "method.n_components=300", "signals.memory_budget_gb=1e-9"))
     assert not (tmp_path / "networks").exists()
     assert not list(tmp_path.rglob("*.f32"))
+
+
+def test_a_damaged_entry_of_the_cache_is_written_again_and_a_whole_one_left(tiny, tmp_path, caplog):
+    cache = f"cache={tmp_path / 'cache'}"
+    run(tiny(tmp_path / "run", cache))
+    (file,) = (tmp_path / "cache" / "networks").glob("*/networks.safetensors")
+    before, content = file.stat(), file.read_bytes()
+    run(tiny(tmp_path / "run", cache))
+    assert file.stat() == before
+    assert "broken" not in caplog.text
+    file.write_bytes(content[:-1])
+    run(tiny(tmp_path / "run", cache))
+    assert file.read_bytes() == content
+    assert "cached networks are broken, writing them again" in caplog.text

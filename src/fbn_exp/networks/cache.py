@@ -21,11 +21,23 @@ def cache_entry(extractor: Extractor, lm: LanguageModel, texts: Texts, cache: Pa
 
 
 def keep_networks(networks: FunctionalNetworks, entry: Path, threshold: Threshold) -> None:
-    """Save networks in the cache unless they are there; a full disk is logged as an error."""
+    """Save networks in the cache unless they are there whole; a full disk is logged as an error."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     with held(entry):
-        if not entry.is_dir():
+        if not _is_whole(entry):
             _save(networks, entry, threshold)
+
+
+def _is_whole(entry: Path) -> bool:
+    """Return True if an entry is there and can be read; a damaged one is logged."""
+    if not entry.is_dir():
+        return False
+    try:
+        FunctionalNetworks.load(entry)
+    except NetworksError as error:
+        log.warning("cached networks are broken, writing them again: %s", error)
+        return False
+    return True
 
 
 def obtain_networks(
