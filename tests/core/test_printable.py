@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zoo import REPOSITORY
 
 import fbn_exp.core.console
-from fbn_exp.core.errors import printable
+from fbn_exp.core.errors import LogFile, printable
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\x9b31m\x7f\u202e\u2028\ud800 [red]x[/red] [/nope] :bomb:"
 SHOWN = r"\x1b]0;owned\x07\x1b[2J\x0d\x9b31m\x7f\u202e\u2028\ud800 [red]x[/red] [/nope] :bomb:"
@@ -68,3 +68,24 @@ def test_a_log_message_and_its_traceback_cannot_steer_the_terminal(
         assert f"model {SHOWN}" in way
         assert f"ValueError: {SHOWN}" in way
         assert printable(way) == way
+
+
+def test_a_log_file_that_cannot_be_written_is_said_once_and_stops_nothing(tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "folder", "/dev/full"):
+        handler = LogFile(place, delay=True)
+        logger = logging.Logger("any")
+        logger.addHandler(handler)
+        for number in range(3):
+            logger.info("message %d", number)
+        handler.close()
+        said = capsys.readouterr().err
+        assert said.startswith(f"{place} cannot be written (")
+        assert len(said.splitlines()) == 1
+
+
+def test_a_message_with_wrong_arguments_is_shown_with_its_place_as_before(tmp_path, capsys):
+    logger = logging.Logger("any")
+    logger.addHandler(LogFile(tmp_path / "log", delay=True))
+    logger.info("message %d", "one")
+    assert "Traceback" in capsys.readouterr().err

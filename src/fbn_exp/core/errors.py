@@ -1,5 +1,6 @@
 """Errors that a user can act on, derived from ``FbnError``; texts made safe for terminals and logs."""
 
+import contextlib
 import logging
 import re
 import sys
@@ -109,6 +110,33 @@ class PrintableFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Format a record with control characters shown."""
         return printable(super().format(record))
+
+
+class LogFile(logging.FileHandler):
+    """Log file of a run; if it cannot be written, one line says so, and messages reach the console only."""
+
+    told = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; the file is opened for the first one."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name in logging
+        """Say once that the file cannot be written, where logging prints a traceback for each message."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.told:
+            self.told = True
+            print_error(f"{self.baseFilename} cannot be written ({error.strerror}): this log is incomplete")
+
+    def close(self) -> None:
+        """Close the file; what it has no room for is lost."""
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 def print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
