@@ -1,10 +1,10 @@
-# make demo | test | check | perf | paper : each sets up .venv by itself
+# make demo | test | test-slow | chaos | check | perf | paper : each sets up .venv by itself
 PYTHON ?= python3
 BIN := .venv/bin
 # what requirements/no-deps.txt lists lacks the heavy part of its own requirements on purpose: pip need not warn of it
 INSTALL := $(BIN)/pip install --quiet --no-warn-conflicts
 
-.PHONY: demo test test-slow check perf paper paper-quick clean
+.PHONY: demo test test-slow chaos check perf paper paper-quick clean
 
 demo: .venv/.installed
 	$(BIN)/python extract.py
@@ -16,6 +16,10 @@ test: .venv/.installed-dev
 
 test-slow: .venv/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+# about forty kills, full disks, flipped bytes and races; part of test-slow
+chaos: .venv/.installed-dev
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/chaos
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .
