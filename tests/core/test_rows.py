@@ -35,3 +35,9 @@ def test_no_chosen_text_has_no_row():
 def test_short_texts_are_not_halved(least, expected):
     halves = Rows([1, 5, 3]).halves(least)
     assert [tuple((half.start, half.stop) for half in text) for text in halves] == expected
+
+
+@pytest.mark.parametrize(("skipped", "expected"), [(0, [((2, 4), (4, 6))]), (1, [((1, 3), (3, 6))])])
+def test_first_tokens_are_in_no_half(skipped, expected):
+    halves = Rows([1, 5, 3], skipped).halves(2, first_position=1)
+    assert [tuple((half.start, half.stop) for half in text) for text in halves] == expected

@@ -116,6 +116,7 @@ class Consistency(ConsistencyConfig, TextAnalysis):
         with recording.recorded(self.texts) as signals:
             rows = signals.rows.slices
             generator = torch.Generator().manual_seed(self.seed)
+            draws = np.random.default_rng(self.seed)
             method = replace(recording.method, n_components=self.n_components)
 
             def decompose(text: Tensor) -> Tensor:
@@ -124,7 +125,7 @@ class Consistency(ConsistencyConfig, TextAnalysis):
             individual = recurrence.individual_maps(signals.values, rows, decompose)
             shifted = recurrence.shifted_maps(signals.values, rows, decompose, generator)
             try:
-                halves = retest(signals.values, signals.rows, networks.maps, templates.masks)
+                halves = retest(signals.values, signals.rows, networks.maps, templates.masks, draws)
             except SignalError:
                 halves = None  # the report says so
         return self._findings(networks, templates, individual, shifted, halves)

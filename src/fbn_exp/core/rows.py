@@ -54,13 +54,18 @@ class Rows:
         """Slice of rows of each text in ``present``."""
         return [slice(*self.offsets[text : text + 2].tolist()) for text in self.present]
 
-    def halves(self, least: int) -> list[tuple[slice, slice]]:
-        """Rows of the first and second half of every text whose halves have at least ``least`` rows."""
-        middles = [(rows.start + rows.stop) // 2 for rows in self.slices]
+    def halves(self, least: int, first_position: int = 0) -> list[tuple[slice, slice]]:
+        """Rows of the first and second half of every text whose halves have at least ``least`` rows.
+
+        Tokens before ``first_position`` in their text belong to neither half.
+        """
+        left_out = max(0, first_position - self.skipped)
+        starts = [rows.start + left_out for rows in self.slices]
+        middles = [(start + rows.stop) // 2 for start, rows in zip(starts, self.slices, strict=True)]
         return [
-            (slice(rows.start, middle), slice(middle, rows.stop))
-            for rows, middle in zip(self.slices, middles, strict=True)
-            if middle - rows.start >= least
+            (slice(start, middle), slice(middle, rows.stop))
+            for start, middle, rows in zip(starts, middles, self.slices, strict=True)
+            if middle - start >= least
         ]
 
     def of_texts(self, chosen: Sequence[int]) -> Indices:

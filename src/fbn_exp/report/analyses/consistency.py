@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.recurrence import Matches, with_mean
 from fbn_exp.core.rows import Array
+from fbn_exp.report.analyses.retest import retest_columns, retest_lines, retest_metrics
 from fbn_exp.report.figures.consistency import consistency_figure
 from fbn_exp.report.presentation import ROWS, SIGNIFICANT, Presentation, present
 
@@ -50,12 +51,7 @@ def _table(findings: Findings) -> pd.DataFrame:
     columns["count_chance"] = findings.chance[:n_networks]
     columns["count_p_value"] = findings.p_value[:n_networks]
     if findings.halves is not None:
-        halves = findings.halves
-        columns["icc"] = halves.icc
-        columns["icc_agreement"] = halves.icc_agreement
-        columns["own_similarity"] = halves.own_similarity
-        columns["other_similarity"] = halves.other_similarity
-        columns["identification"] = halves.identification
+        columns |= retest_columns(findings.halves)
     return pd.DataFrame(columns)
 
 
@@ -84,9 +80,7 @@ def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
         metrics[f"consistency/matched_iou/chance_{null}"] = findings.iou[null].expected[-1]
         metrics[f"consistency/matched_iou/p_value_{null}"] = findings.iou[null].p_value[-1]
     if findings.halves is not None:
-        metrics["consistency/icc"] = float(np.nanmean(findings.halves.icc))
-        metrics["consistency/identification"] = float(findings.halves.identification.mean())
-        metrics["consistency/identification/chance"] = 1 / findings.halves.n_texts
+        metrics |= retest_metrics(findings.halves)
     kept = [name for name in table if name not in ("network", "size") and not str(name).endswith("_95")]
     for row in table.to_dict("records"):
         metrics |= {f"network/{row['network']}/{name}": float(row[name]) for name in kept}
@@ -130,7 +124,10 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
         ],
     }
     if "icc" in shown:
-        rows["ICC(3,1)"] = [f"{value:.2f}" for value in shown["icc"]]
+        rows["ICC(3,1), 95%"] = [
+            f"{value:.2f} ({low:.2f} … {high:.2f})"
+            for value, low, high in zip(shown["icc"], shown["icc_ci_low"], shown["icc_ci_high"], strict=True)
+        ]
     return pd.DataFrame(rows)
 
 
@@ -154,12 +151,8 @@ def _lines(findings: Findings) -> list[str]:
         f"{above} of {n_networks} templates recur more often than under both nulls (p < {SIGNIFICANT}, not "
         "corrected for the number of templates).",
     ]
-    if (halves := findings.halves) is not None:
-        lines.append(
-            "Test-retest by dual regression onto the halves of a text: ICC(3,1) of a network's strength "
-            f"{np.nanmean(halves.icc):.2f} on average; by its map a half finds its other half among "
-            f"{halves.n_texts} texts in {halves.identification.mean():.0%} (chance {1 / halves.n_texts:.0%})."
-        )
+    if findings.halves is not None:
+        lines += retest_lines(findings.halves)
     return lines
 
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.retest import Retest
-from fbn_exp.report.style import ACCENT, NULL_COLOURS, RETEST
+from fbn_exp.report.style import ACCENT, GREY, NULL_COLOURS, RETEST, SECOND
 
 # largest number of templates that are numbered one by one
 NUMBERED = 20
@@ -15,7 +15,7 @@ NULLS = {"masks": "random masks", "shift": "shifted signals"}
 
 def consistency_figure(findings: Findings) -> Figure:
     """Draw counts and matched IoU of each template beside both nulls, and test-retest reliability."""
-    panels = 2 if findings.halves is None else 3
+    panels = 2 if findings.halves is None else 4
     n_networks = len(findings.sizes)
     width = min(16.0, max(9.5, 5.0 + 0.45 * n_networks))
     figure = Figure(figsize=(width, 2.7 * panels + 0.5), layout="constrained")
@@ -23,7 +23,8 @@ def consistency_figure(findings: Findings) -> Figure:
     _count_panel(axes[0], findings)
     _iou_panel(axes[1], findings)
     if findings.halves is not None:
-        _retest_panel(axes[2], findings.halves)
+        _strength_panel(axes[2], findings.halves)
+        _identification_panel(axes[3], findings.halves)
     axes[-1].set_xlabel("template network")
     if n_networks <= 2 * NUMBERED:
         axes[-1].set_xticks(np.arange(n_networks))
@@ -74,15 +75,36 @@ def _iou_panel(axes: Axes, findings: Findings) -> None:
     _legend(axes)
 
 
-def _retest_panel(axes: Axes, halves: Retest) -> None:
-    networks = np.arange(len(halves.icc))
-    axes.bar(networks - 0.2, halves.icc, 0.36, color=ACCENT, label="ICC(3,1) of strength")
-    axes.bar(networks + 0.2, halves.identification, 0.36, color=RETEST, label="own half identified")
-    axes.axhline(1 / halves.n_texts, color=RETEST, lw=0.8, ls="--", label="identification by chance")
+def _strength_panel(axes: Axes, halves: Retest) -> None:
+    strengths = halves.strengths
+    networks = np.arange(len(strengths.icc))
+    error = np.maximum([strengths.icc - strengths.icc_low, strengths.icc_high - strengths.icc], 0)
+    style = {"ecolor": "black", "lw": 1}
+    axes.bar(networks, strengths.icc, 0.5, yerr=error, color=ACCENT, error_kw=style, label="same text (95%)")
+    axes.plot(
+        networks, strengths.icc_content, "D", ms=5, mec="black", color=SECOND, label="another text alike"
+    )
     axes.axhline(0, color="black", lw=0.6)
-    axes.set_ylim(min(-0.05, float(np.nanmin(halves.icc, initial=0.0)) - 0.05), 1.02)
-    axes.set_ylabel("test–retest")
-    axes.set_title("Dual regression onto both halves of each text", fontsize=9)
+    lowest = np.nanmin([strengths.icc_low, strengths.icc_content], initial=0.0)
+    axes.set_ylim(float(lowest) - 0.05, 1.02)
+    axes.set_ylabel("ICC(3,1)")
+    axes.set_title("Strength of a network in the first half of a text, and in the second half", fontsize=9)
+    _legend(axes)
+
+
+def _identification_panel(axes: Axes, halves: Retest) -> None:
+    networks = np.arange(len(halves.own_similarity))
+    axes.bar(networks - 0.25, halves.network_identification, 0.24, color=ACCENT, label="network, same text")
+    axes.bar(networks, halves.network_identification_across, 0.24, color=RETEST, label="network, other texts")
+    axes.bar(networks + 0.25, halves.text_identification, 0.24, color=GREY, label="text (its content)")
+    axes.axhline(1 / len(networks), color=ACCENT, lw=0.8, ls="--", label="network by chance")
+    axes.axhline(1 / halves.n_texts, color=GREY, lw=0.8, ls=":", label="text by chance")
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("share found")
+    axes.set_title(
+        "By its map in one half, found in the other: the network among networks, the text among texts",
+        fontsize=9,
+    )
     _legend(axes)
 
 
