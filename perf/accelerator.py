@@ -21,7 +21,7 @@ from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.datasets.batches import length_batches
 from fbn_exp.interventions.edit import Edit, applied
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer
@@ -91,7 +91,7 @@ def main() -> None:
         ):
             recording = time.perf_counter() - started
             record.append(texts.n_tokens / recording)
-            FastICA(64).fit(signals.values)
+            ICA(64).fit(signals.values)
             total.append(time.perf_counter() - started)
             decompose.append(total[-1] - recording)
             place = signals.values.device

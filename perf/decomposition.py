@@ -23,7 +23,9 @@ from sklearn.decomposition import FastICA as SklearnFastICA
 from torch import Tensor
 
 from fbn_exp.methods.config import Contrast
-from fbn_exp.methods.fastica import FastICA, negentropy
+from fbn_exp.methods.ica import ICA
+from fbn_exp.methods.solvers.contrasts import negentropy
+from fbn_exp.methods.solvers.starts import solve
 from fbn_exp.methods.subspace import KrylovSpace, leading_subspace
 
 K = 64
@@ -58,7 +60,7 @@ class Side:
 
 
 def ours(signals: Tensor, seed: int) -> Tensor:
-    return FastICA(K, seed=seed, restarts=1).fit(signals).time_courses_.T
+    return ICA(K, seed=seed, max_starts=1).fit(signals).time_courses_.T
 
 
 def authors(signals: Tensor, seed: int) -> Tensor:
@@ -82,7 +84,7 @@ def _start(seed: int) -> Tensor:
 
 def our_iterations(whitened: Tensor, seed: int) -> Tensor:
     sources = whitened.T.contiguous()
-    return FastICA(K, restarts=1)._iterate(sources, _start(seed)).weights @ sources
+    return solve(sources, _start(seed)[None], ICA(K), Contrast.logcosh).weights[0] @ sources
 
 
 def sklearn_iterations(whitened: Tensor, seed: int) -> Tensor:
@@ -218,7 +220,7 @@ def main() -> None:
     chosen = parser.parse_args()
     signals = smollm2_signals()
     block = signals[:, BLOCK].contiguous()
-    FastICA(8, restarts=1).fit(signals[:2_000])
+    ICA(8, max_starts=1).fit(signals[:2_000])
     rows, exact = subspace_rows(signals, chosen.rounds)
     save("decomposition", rows)
     whitened = leading_subspace(signals, K, torch.Generator().manual_seed(0)).whitened()

@@ -22,7 +22,7 @@ from fbn_exp.core.memmap import map_file, release
 from fbn_exp.core.moments import row_chunks
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.config import Split
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.config import SignalsConfig, Storage
 from fbn_exp.signals.recording import recorded
@@ -33,7 +33,7 @@ K = 64
 def fit(signals: Tensor, into: list[Cost]) -> Tensor:
     """Decompose signals; return the time courses of the networks, (K, T)."""
     with timed(into):
-        return FastICA(K, restarts=1).fit(signals).time_courses_.T
+        return ICA(K, max_starts=1).fit(signals).time_courses_.T
 
 
 def agreement(mapped: Tensor, kept: Tensor) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Texts
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.subspace import leading_subspace
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.config import SignalsConfig
@@ -65,7 +65,7 @@ def main() -> None:
     finder: list[Cost] = []
     peaks: dict[str, list[float]] = {each: [] for each in ("bare", "record", "networks", "finder")}
     for seed in range(rounds):
-        method = FastICA(NETWORKS)
+        method = ICA(NETWORKS)
         with peaked(peaks["bare"]), timed(forward):
             bare(lm, wanted, batch)
         with peaked(peaks["record"]), timed(record), recording(lm, wanted):
@@ -89,8 +89,8 @@ def main() -> None:
             ),
             Row(
                 f"text to {NETWORKS} networks over bare forward pass",
-                f"{ratio(networks, forward)}; {method.restarts} starts, the best of {method.n_iterations_} "
-                "iterations",
+                f"{ratio(networks, forward)}; {method.metrics_['starts']:.0f} starts, the best of "
+                f"{method.n_iterations_} iterations",
                 "≤ 1.25",
                 f"negentropy {method.metrics_['negentropy']:.4f}, "
                 f"explained variance {method.explained_variance_:.3f}",

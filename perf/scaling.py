@@ -10,12 +10,12 @@ import sys
 from measure import Cost, Row, peaked, ratio, save, smollm2_signals, timed
 from torch import Tensor
 
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 
 
-def cost(signals: Tensor, k: int, into: list[Cost], peaks: list[float]) -> FastICA:
+def cost(signals: Tensor, k: int, into: list[Cost], peaks: list[float]) -> ICA:
     with peaked(peaks), timed(into):
-        return FastICA(k, restarts=1, max_iterations=40, tolerance=1e-12).fit(signals)
+        return ICA(k, max_starts=1, max_iterations=40, tolerance=1e-15).fit(signals)
 
 
 def main() -> None:

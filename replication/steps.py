@@ -47,8 +47,6 @@ TUNED = (
     "benchmark=classification",
     "benchmark.dataset.n_texts=200",
 )
-# 512 networks take minutes per start
-ONE_START = ("method.restarts=1", "method.max_iterations=200")
 FEW = ("dataset.n_texts=200", "benchmark.dataset.n_texts=50", "controls.repeats=1")
 
 STEPS = (
@@ -93,7 +91,7 @@ STEPS = (
     Step(
         "preservation",
         "evaluate.py",
-        ("experiment=paper/preservation", *ONE_START),
+        ("experiment=paper/preservation"),
         ("method.n_components=10,64", "benchmark.dataset.n_texts=8", "controls.repeats=1"),
     ),
     Step(
@@ -142,7 +140,7 @@ STEPS = (
     Step(
         "tuned_preservation",
         "evaluate.py",
-        ("experiment=paper/preservation", *TUNED, *ONE_START, "controls.repeats=2"),
+        ("experiment=paper/preservation", *TUNED, "controls.repeats=2"),
         (*FEW, "method.n_components=10,64"),
     ),
     Step(

@@ -103,7 +103,7 @@ def test_what_is_shown_of_an_object_is_one_line(lm, signals, networks, tmp_path)
     scores = fbn.score(lm, fbn.Perplexity("wiki"), lesion, controls=0, cache=tmp_path)
     assert repr(scores).startswith("Scores(perplexity_wiki/nats_per_token ")
     assert "\n" not in repr(scores)
-    assert repr(fbn.ICA(n_components=4)).startswith("FastICA(n_components=4, seed=0,")
+    assert repr(fbn.ICA(n_components=4)).startswith("ICA(n_components=4, seed=0,")
 
 
 def test_networks_as_a_table_and_as_a_picture(networks):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fbn_exp.interventions.rules import Amplify, Inhibit, Mean, Preserve, Scale, Shift
     from fbn_exp.methods.canica import CanICA
     from fbn_exp.methods.dictionary import DictionaryLearning
-    from fbn_exp.methods.fastica import FastICA as ICA  # noqa: N814 - an abbreviation
+    from fbn_exp.methods.ica import ICA
     from fbn_exp.methods.pca import PCA
     from fbn_exp.methods.random import RandomRotation
     from fbn_exp.models.language_model import LanguageModel
@@ -52,7 +52,7 @@ _PUBLIC = {
     "FunctionalNetworks": "networks.artifact",
     "Generation": "benchmarks.generation",
     "Harness": "benchmarks.harness.tasks",
-    "ICA": "methods.fastica:FastICA",
+    "ICA": "methods.ica:ICA",
     "Inhibit": "interventions.rules",
     "LanguageModel": "models.language_model",
     "Mean": "interventions.rules",

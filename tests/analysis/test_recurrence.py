@@ -16,7 +16,7 @@ from fbn_exp.analysis.recurrence import (
 )
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout, Site
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares
 from fbn_exp.thresholds.top import TopFraction
@@ -52,7 +52,7 @@ def texts_with(maps_of_text, rng):
 
 
 def decompose(text):
-    return FastICA(n_components=N_NETWORKS, restarts=1).fit(text).maps_
+    return ICA(n_components=N_NETWORKS, max_starts=1).fit(text).maps_
 
 
 def compared(templates, signals, seed=0):

@@ -18,7 +18,7 @@ from fbn_exp.core.errors import ConfigError, FbnError
 from fbn_exp.datasets.config import EmbeddedDatasetConfig
 from fbn_exp.interventions.config import AmplifyConfig, NoInterventionConfig, ScaleConfig, ShiftConfig
 from fbn_exp.launch.config import RayConfig
-from fbn_exp.methods.config import FastICAConfig
+from fbn_exp.methods.config import ICAConfig
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.reliability.config import IcassoConfig, NoReliabilityConfig
 from fbn_exp.signals.config import SignalsConfig
@@ -63,7 +63,7 @@ def valid(kind: type, folder: Path) -> dict[str, Any]:
         "other": str(folder),
         "model": ModelConfig(name="gpt2"),
         "signals": SignalsConfig(),
-        "method": FastICAConfig(),
+        "method": ICAConfig(),
         "reliability": NoReliabilityConfig(),
         "threshold": ZThresholdConfig(),
         "tracking": NoTrackingConfig(),

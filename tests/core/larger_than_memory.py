@@ -12,7 +12,7 @@ from drawn import draw_texts
 from planted import matched_correlation
 
 from fbn_exp.core.layout import Site
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.load import load
 from fbn_exp.signals.config import SignalsConfig, Standardise, Storage
@@ -46,7 +46,7 @@ def main(scratch: Path) -> None:
         config = SignalsConfig(storage=storage, batch_tokens=80, standardise=Standardise.zscore)
         with recorded(lm, texts, layout, config, scratch) as signals:
             size = signals.values.numel() * 4
-            method = FastICA(8, restarts=1).fit(signals.values)
+            method = ICA(8, max_starts=1).fit(signals.values)
         found[storage], growth[storage] = method, peak_bytes() - before
     on_disk, in_memory = found[Storage.disk], found[Storage.memory]
     report = {

@@ -16,7 +16,7 @@ from fbn_exp.core.errors import SignalError
 from fbn_exp.core.layout import Site
 from fbn_exp.core.memmap import copied_rows, is_mapped, map_file, release, times, transposed_times
 from fbn_exp.core.moments import neuron_statistics, row_norms
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.per_block import PerBlock
 from fbn_exp.signals.config import SignalsConfig, Standardise, Storage
 from fbn_exp.signals.recording import recorded
@@ -88,7 +88,7 @@ def test_networks_of_mapped_signals_are_those_in_memory(how, tmp_path, monkeypat
     for values in (signals, on_disk):
         standardise(values, how, neuron_statistics(values))
     assert row_norms(on_disk) == row_norms(signals)
-    found, expected = FastICA(6).fit(on_disk), FastICA(6).fit(signals)
+    found, expected = ICA(6).fit(on_disk), ICA(6).fit(signals)
     assert matched_correlation(found.maps_, expected.maps_).min() > 0.9999
     torch.testing.assert_close(found.time_courses_, expected.time_courses_, atol=1e-3, rtol=0)
 
@@ -99,7 +99,7 @@ def test_blocks_of_mapped_signals_give_the_networks_of_those_in_memory(tmp_path)
     for storage in (Storage.memory, Storage.disk):
         config = SignalsConfig(storage=storage)
         with recorded(lm, texts, layout, config, tmp_path) as signals:
-            maps.append(PerBlock(FastICA(2), layout).fit(signals.values).maps_)
+            maps.append(PerBlock(ICA(2), layout).fit(signals.values).maps_)
     torch.testing.assert_close(*maps, atol=1e-4, rtol=1e-3)
 
 

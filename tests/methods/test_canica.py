@@ -85,7 +85,7 @@ def test_texts_without_enough_components_together_are_an_error():
 def test_of_several_starts_the_sparsest_is_kept(world):
     signals, rows, _ = world
     # beside five maps there is only noise to separate: starts differ
-    one, ten = (CanICA(12, restarts=n, max_iterations=50).fit(signals, rows) for n in (1, 10))
+    one, ten = (CanICA(12, max_starts=n, max_iterations=50).fit(signals, rows) for n in (1, 10))
     assert ten.metrics_["largest_l1"] < one.metrics_["largest_l1"]
     maps = ten.maps_.double() - ten.maps_.double().mean(dim=1, keepdim=True)
     l1 = (maps.abs().sum(dim=1) / torch.linalg.vector_norm(maps, dim=1)).max()
@@ -102,7 +102,7 @@ def test_time_courses_are_the_least_squares_fit(world):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("tolerance", 0), ("tolerance", float("nan")), ("max_iterations", 0), ("restarts", 0)],
+    [("tolerance", 0), ("tolerance", float("nan")), ("max_iterations", 0), ("max_starts", 0)],
 )
 def test_a_parameter_out_of_range_is_refused_before_there_are_signals(field, value):
     with pytest.raises(ConfigError, match=f"method.{field} is {value}"):

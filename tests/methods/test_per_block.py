@@ -11,7 +11,7 @@ from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.canica import CanICA
 from fbn_exp.methods.config import Independence
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.per_block import PerBlock
 
@@ -37,7 +37,7 @@ def signals(worlds):
 
 @pytest.fixture(scope="module")
 def found(signals):
-    return PerBlock(FastICA(4), LAYOUT).fit(signals)
+    return PerBlock(ICA(4), LAYOUT).fit(signals)
 
 
 def test_every_block_has_its_networks_and_their_maps_are_0_outside(found):
@@ -59,7 +59,7 @@ def test_planted_networks_of_every_block_are_recovered_whatever_its_strength(fou
 
 def test_a_block_has_the_networks_that_it_has_alone(found, signals):
     columns = LAYOUT.blocks[0].columns
-    alone = FastICA(4).fit(signals[:, columns])  # the first, so with the same random draws
+    alone = ICA(4).fit(signals[:, columns])  # the first, so with the same random draws
     rows = [row for row, block in enumerate(found.block_of_network_) if block == 0]
     torch.testing.assert_close(found.maps_[rows][:, columns], alone.maps_)
     torch.testing.assert_close(found.time_courses_[:, rows], alone.time_courses_)
@@ -85,7 +85,7 @@ def test_texts_and_options_reach_the_method(worlds):
     second = [network for network, block in enumerate(found.block_of_network_) if block == 1]
     own = found.maps_[second][:, LAYOUT.blocks[1].columns]
     assert matched_correlation(own, parts[1][1]).min() > 0.95
-    spatial = PerBlock(FastICA(3, independence=Independence.spatial), LAYOUT).fit(mixed)
+    spatial = PerBlock(ICA(3, independence=Independence.spatial), LAYOUT).fit(mixed)
     assert spatial.metrics_["spatial"] == 1
 
 
@@ -129,6 +129,6 @@ def test_an_error_names_its_block(signals, n_components, change, message):
 
 
 def test_the_same_seed_gives_the_same_bits(found, signals):
-    again = PerBlock(FastICA(4), LAYOUT).fit(signals)
+    again = PerBlock(ICA(4), LAYOUT).fit(signals)
     assert torch.equal(again.maps_, found.maps_)
     assert again.block_of_network_ == found.block_of_network_

@@ -8,14 +8,15 @@ from planted import matched_correlation, plant, plant_maps
 
 from fbn_exp.core.errors import MethodError
 from fbn_exp.methods.config import Independence
-from fbn_exp.methods.fastica import FastICA, negentropy
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.pca import PCA
+from fbn_exp.methods.solvers.contrasts import negentropy
 from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.methods.subspace import leading_subspace
 
 
 def spatial(n_components, **options):
-    return FastICA(n_components, independence=Independence.spatial, **options)
+    return ICA(n_components, independence=Independence.spatial, **options)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +39,14 @@ def test_maps_with_correlated_sources_are_recovered_up_to_sign_and_order(world, 
 
 
 def test_temporal_independence_does_not_find_them(world):
-    temporal = FastICA(6).fit(world[0])
+    temporal = ICA(6).fit(world[0])
     assert temporal.metrics_["spatial"] == 0
     assert matched_correlation(temporal.maps_, world[1]).min() < 0.9
 
 
 def test_spatial_independence_does_not_find_independent_sources_with_gaussian_maps():
     signals, planted = plant(n_tokens=3000, n_neurons=800, n_networks=6, noise=0.3)
-    assert matched_correlation(FastICA(6).fit(signals).maps_, planted).min() > 0.99
+    assert matched_correlation(ICA(6).fit(signals).maps_, planted).min() > 0.99
     assert matched_correlation(spatial(6).fit(signals).maps_, planted).min() < 0.9
 
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 from fbn_exp.core.errors import ConfigError, MethodError
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.random import RandomRotation
 from fbn_exp.reliability.config import Resample, Surrogate
@@ -43,7 +43,7 @@ class SameNetworks(Decomposition):
 
 @pytest.fixture(scope="module")
 def planted_report(world):
-    return assess(FastICA(5, max_iterations=100), world[0])
+    return assess(ICA(5, max_iterations=100), world[0])
 
 
 def test_planted_networks_are_reliable_and_beyond_chance(world, planted_report):
@@ -66,7 +66,7 @@ def test_masks_of_halves_are_compared_on_the_side_that_is_reported(world):
     signals = torch.cat([world[0], noise - world[0]], dim=1)
     overlaps = []
     for seed in range(4):
-        found = assess(FastICA(5, seed=seed), signals, surrogate=Surrogate.none, resample=Resample.starts)
+        found = assess(ICA(5, seed=seed), signals, surrogate=Surrogate.none, resample=Resample.starts)
         overlaps += found.report_.statistics["split_half_overlap"].tolist()
     assert min(overlaps) > 0.4
 
@@ -89,7 +89,7 @@ def test_centrotypes_are_ordered_and_scaled_as_any_networks(world, planted_repor
     found = planted_report
     assert found.explained_variance_ratio_.diff().max() <= 0
     torch.testing.assert_close(found.time_courses_.std(dim=0, correction=0), torch.ones(5).double())
-    alone = FastICA(5).fit(world[0])
+    alone = ICA(5).fit(world[0])
     norms = found.maps_.norm(dim=1).sort().values
     torch.testing.assert_close(norms, alone.maps_.norm(dim=1).sort().values, rtol=0.02, atol=0)
     assert found.explained_variance_ == pytest.approx(float(alone.explained_variance_ratio_.sum()), abs=1e-3)
@@ -122,7 +122,7 @@ def test_noise_has_low_iq_and_uniform_p(null):
         noise = torch.randn(400, 60, generator=torch.Generator().manual_seed(seed))
         texts = Rows((20,) * 20)
         # in noise the fixed point wanders on: few steps are as good as many, and cheap
-        method = FastICA(6, seed=seed, max_iterations=15)
+        method = ICA(6, seed=seed, max_iterations=15)
         statistics = assess(method, noise, texts, runs=4, surrogates=6, surrogate=null).report_.statistics
         p += statistics["p_value"].tolist()
         iq += statistics["iq"].tolist()
@@ -138,7 +138,7 @@ def test_p_values_of_what_covariance_alone_gives_are_not_small_under_the_phase_n
 def test_one_seed_is_one_result(world):
     signals = world[0].clone()
     first, again, other = (
-        assess(FastICA(5, seed=seed, max_iterations=40), signals, surrogate=Surrogate.shift, surrogates=1)
+        assess(ICA(5, seed=seed, max_iterations=40), signals, surrogate=Surrogate.shift, surrogates=1)
         for seed in (0, 0, 1)
     )
     assert torch.equal(signals, world[0])
@@ -161,13 +161,13 @@ def test_a_method_outside_the_subspace_is_fitted_again_in_every_run(world, null)
 
 
 def test_runs_that_do_not_converge_are_kept_and_counted(world):
-    found = assess(FastICA(5, max_iterations=1), world[0], surrogate=Surrogate.none)
+    found = assess(ICA(5, max_iterations=1), world[0], surrogate=Surrogate.none)
     assert found.metrics_ == {"runs": 8.0, "runs_not_converged": 8.0}
     assert len(found.report_.labels) == 8 * 5
 
 
 def test_the_model_order_curve_bends_where_the_planted_networks_end(world):
-    found = assess(FastICA(5, max_iterations=60), world[0], surrogate=Surrogate.none, orders=[8, 2, 5])
+    found = assess(ICA(5, max_iterations=60), world[0], surrogate=Surrogate.none, orders=[8, 2, 5])
     curve = {int(row["n_components"]): row for row in found.report_.orders}
     assert list(curve) == [2, 5, 8]
     assert curve[5]["explained_variance"] > 0.95

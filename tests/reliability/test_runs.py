@@ -4,7 +4,7 @@ from planted import matched_correlation, plant
 
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.reliability.clusters import similarity
 from fbn_exp.reliability.nulls import fits_of
@@ -36,7 +36,7 @@ def test_as_many_texts_are_drawn_as_have_rows():
     assert 1 not in drawn
 
 
-@pytest.mark.parametrize("method", [FastICA(5, tolerance=1e-8), PCA(5)])
+@pytest.mark.parametrize("method", [ICA(5, tolerance=1e-8), PCA(5)])
 def test_a_resampled_run_is_a_refit_to_the_drawn_rows(low_rank, method):
     drawn = draw_texts(TEXTS, torch.Generator().manual_seed(3))
     inside = fits(method, low_rank)
@@ -57,7 +57,7 @@ def test_products_of_directions_are_correlations_of_maps(low_rank):
 
 @pytest.mark.parametrize("kind", ["inside", "whole"])
 def test_networks_put_together_from_one_run_give_back_the_signals(low_rank, kind):
-    method = FastICA(5)
+    method = ICA(5)
     made = fits(method, low_rank) if kind == "inside" else WholeFits(method, low_rank, TEXTS)
     run = made.run(None, seed=0)
     found = made.components([run] * 5, range(5))
@@ -78,17 +78,17 @@ def test_shared_variance_is_counted_once(low_rank):
 
 
 def test_one_start_leaves_the_method_as_it_was():
-    method = FastICA(5, restarts=7)
-    assert one_start(method).restarts == 1
-    assert method.restarts == 7
+    method = ICA(5, max_starts=7)
+    assert one_start(method).max_starts == 1
+    assert method.max_starts == 7
     assert not hasattr(method, "metrics_")
 
 
 def test_a_changed_method_has_other_values_of_those_settings_that_it_has():
     method = PCA(5, seed=2)
-    other = changed(method, n_components=3, restarts=1)
+    other = changed(method, n_components=3, max_starts=1)
     assert (other.n_components, other.seed, method.n_components) == (3, 2, 5)
-    assert not hasattr(other, "restarts")
+    assert not hasattr(other, "max_starts")
 
 
 def test_too_few_drawn_tokens_are_refused(low_rank):

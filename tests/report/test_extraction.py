@@ -4,19 +4,31 @@ import pytest
 from synthetic import described, lay_out, texts
 
 from fbn_exp.core.moments import RowNorms
-from fbn_exp.methods.base import Convergence
+from fbn_exp.methods.base import Convergence, Starts
 from fbn_exp.report.extraction import convergence_remarks, outlier_remarks, remarks
 
 
 @pytest.mark.parametrize(
     ("method", "fit", "said"),
     [
-        ("FastICA", Convergence(True, 12, 1e-5), "FastICA converged in 12 iterations."),
+        ("ICA", Convergence(True, 12, 1e-9), "ICA converged in 12 iterations (gradient 1e-09)."),
         (
             "CanICA",
             Convergence(False, 400, 0.012),
-            "CanICA did not converge in 400 iterations (last change 1.2e-02): ",
+            "CanICA did not converge in 400 iterations (gradient 0.01): ",
         ),
+        (
+            "ICA",
+            Convergence(True, 30, 4e-9, starts=Starts(11, 11, 3, 0.0001, False)),
+            "The best optimum came back from 3 of 11 starts (gradient 4e-09). The next optimum is 0.0001 ",
+        ),
+        (
+            "ICA",
+            Convergence(True, 30, 4e-9, starts=Starts(11, 9, 1, None, False)),
+            "ICA converged (gradient 4e-09), but only one of 11 starts reached the best optimum: other seeds "
+            "may find a better one, raise method.max_starts. 2 starts did not converge.",
+        ),
+        ("ICA", Convergence(True, 30, 4e-9, starts=Starts(1, 1, 1, None, False)), "ICA converged in 30 it"),
         ("DictionaryLearning", Convergence(True, 69), "DictionaryLearning converged in 69 iterations."),
         (
             "DictionaryLearning",
@@ -29,6 +41,12 @@ from fbn_exp.report.extraction import convergence_remarks, outlier_remarks, rema
 def test_a_reader_is_told_how_the_method_ended(method, fit, said):
     (line,) = convergence_remarks(method, [fit], per_block=False)
     assert line.startswith(said)
+
+
+def test_a_reader_is_told_that_two_optima_cannot_be_told_apart():
+    tied = Convergence(True, 30, 4e-9, starts=Starts(40, 40, 20, 1e-9, True))
+    _, line = convergence_remarks("ICA", [tied], per_block=False)
+    assert line.startswith("The next optimum is as good to within rounding, and holds other networks")
 
 
 def test_of_many_blocks_a_reader_is_told_how_many_converged():

@@ -11,7 +11,7 @@ from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.methods.canica import CanICA
 from fbn_exp.methods.config import Independence
 from fbn_exp.methods.dictionary import DictionaryLearning
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.load import load
 from fbn_exp.reliability.config import Surrogate
@@ -55,7 +55,7 @@ def test_signals_recorded_on_a_gpu_are_those_of_the_processor(storage, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "method", [FastICA(6), FastICA(6, independence=Independence.spatial), CanICA(6), DictionaryLearning(6)]
+    "method", [ICA(6), ICA(6, independence=Independence.spatial), CanICA(6), DictionaryLearning(6)]
 )
 def test_every_method_finds_on_a_gpu_what_it_finds_on_the_processor(method):
     rng = torch.Generator().manual_seed(0)
@@ -72,7 +72,7 @@ def test_every_method_finds_on_a_gpu_what_it_finds_on_the_processor(method):
 
 def test_networks_found_on_a_gpu_are_the_planted_ones():
     signals, planted = plant(n_tokens=4_000, n_neurons=1_000, n_networks=6, noise=0.1)
-    found = FastICA(6).fit(signals.cuda())
+    found = ICA(6).fit(signals.cuda())
     assert found.maps_.device.type == found.time_courses_.device.type == "cpu"
     assert matched_correlation(found.maps_, planted).min() > 0.99
 
@@ -94,7 +94,7 @@ def test_an_edit_on_a_gpu_does_what_it_does_on_the_processor(tmp_path):
 def test_reliability_of_signals_on_a_gpu_is_that_of_the_processor(null):
     signals, planted = plant(n_tokens=2_000, n_neurons=300, n_networks=5, noise=0.3)
     on_gpu, texts = signals.cuda(), torch.arange(20).repeat_interleave(100)
-    found = Icasso(runs=6, surrogates=2, surrogate=null, orders=[3]).wrap(FastICA(5), ZThreshold())
+    found = Icasso(runs=6, surrogates=2, surrogate=null, orders=[3]).wrap(ICA(5), ZThreshold())
     found.fit(on_gpu, texts)
     assert torch.equal(on_gpu.cpu(), signals)
     assert matched_correlation(found.maps_, planted).min() > 0.99

@@ -137,7 +137,7 @@ def test_connectivity_of_networks_in_a_folder(extracted, tmp_path, run):
 def test_consistency_asks_the_networks_not_the_method_whether_they_are_of_single_blocks(tmp_path, run):
     lean = ("figures.max_networks=0", "figures.dpi=20")
     for name, per_block in (("whole", "false"), ("blocks", "true")):
-        run("extract", tmp_path / name, *TINY, *lean, f"method.per_block={per_block}", "method.restarts=1")
+        run("extract", tmp_path / name, *TINY, *lean, f"method.per_block={per_block}", "method.max_starts=1")
     networks = {name: f"networks={tmp_path / name / 'networks'}" for name in ("whole", "blocks")}
     with pytest.raises(BenchmarkError, match="sought in each block by itself"):
         run("evaluate", tmp_path / "refused", *CONSISTENCY, networks["blocks"])

@@ -53,7 +53,7 @@ def test_help_lists_options_and_experiments_of_ones_own(tmp_path):
     foreign = "# @package _global_\ndefaults:\n  - override /task: classification\n"
     (tmp_path / "experiment" / "deep" / "foreign.yaml").write_text(foreign)
     page = run_script("extract.py", "--help", "--config-dir", str(tmp_path)).stdout
-    assert "\nmethod: canica, dictionary, ica, mine, pca, random, spatial_ica\n" in page
+    assert "\nmethod: canica, dictionary, ica, mine, paper, pca, random, spatial_ica\n" in page
     assert "\nexperiment: fits\n" in page
     assert "foreign" not in page
 
@@ -97,6 +97,7 @@ def test_what_cannot_work_is_one_line_before_anything_heavy_is_loaded(script, ov
         ("method.n_components=many", ["method.n_components=many", "Integer"]),
         ("site=mlp", ["site=mlp", "mlp_output, mlp_hidden, attention_output, block_output"]),
         ("modle=gpt2", ["modle", "did you mean model?"]),
+        ("method.restarts=3", ["method.restarts=3", "method.restarts is called method.max_starts now"]),
         ("dataset.split=valid", ["dataset.split=valid", "all, train, dev, test"]),
         ("dataset=files", ["dataset.paths"]),
         ("method._target_=nowhere.Mine", ["method._target_ is nowhere.Mine", "No module", "PYTHONPATH"]),

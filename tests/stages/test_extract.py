@@ -82,7 +82,7 @@ def test_metrics_are_finite_flat_numbers_under_stable_names(finished):
         "method/seconds",
         "method/converged",
         "method/n_iterations",
-        "method/last_change",
+        "method/gradient",
         "network/0/size",
         "network/3/explained_variance",
     }
@@ -175,7 +175,7 @@ def test_every_method_gets_standardised_signals_and_texts(tiny, tmp_path, method
 
 def test_each_block_by_itself_gives_networks_inside_blocks(tiny, tmp_path):
     lean = ("figures.strongest_tokens=0", "figures.max_networks=0")
-    returned = run(tiny(tmp_path, "method.per_block=true", "method.restarts=1", *lean))
+    returned = run(tiny(tmp_path, "method.per_block=true", "method.max_starts=1", *lean))
     networks = FunctionalNetworks.load(tmp_path / "networks")
     assert networks.maps.shape == (4 * 4, 4 * 64)
     assert sorted(networks.blocks) == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
@@ -210,7 +210,7 @@ def test_networks_numbers_and_tables_survive_when_the_pictures_cannot_be_drawn(t
     ("wrong", "error", "field"),
     [
         ("method.n_components=0", ConfigError, "method.n_components"),
-        ("method.restarts=0", ConfigError, "method.restarts"),
+        ("method.max_starts=0", ConfigError, "method.max_starts"),
         ("dataset.tokens_per_text=1", ConfigError, "dataset.tokens_per_text"),
         ("dataset.paths=[nowhere.txt]", DatasetError, "dataset.paths"),
         ("signals.memory_budget_gb=0", ConfigError, "signals.memory_budget_gb"),

@@ -26,7 +26,7 @@ SCHEMAS: dict[str, type] = {
     "hub": datasets.HubDatasetConfig,
     "files": datasets.FilesDatasetConfig,
     "signals": signals.SignalsConfig,
-    "fastica": methods.FastICAConfig,
+    "ica": methods.ICAConfig,
     "canica": methods.CanICAConfig,
     "dictionary": methods.DictionaryConfig,
     "pca": methods.PCAConfig,

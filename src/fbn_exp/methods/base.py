@@ -38,6 +38,29 @@ class Components:
 
 
 @dataclass(frozen=True)
+class Starts:
+    """Random starts of a fit, and how often its optimum came back.
+
+    Attributes
+    ----------
+    run, converged : int
+        Number of starts, and of those that converged.
+    best : int
+        Number of starts that reached the optimum that was kept.
+    gap : float or None
+        How much lower the next optimum scores, as a share of the best score; None if there is none.
+    tied : bool
+        True if the next optimum scores the same to within rounding.
+    """
+
+    run: int
+    converged: int
+    best: int
+    gap: float | None
+    tied: bool
+
+
+@dataclass(frozen=True)
 class Convergence:
     """Convergence of an iterative fit.
 
@@ -47,16 +70,19 @@ class Convergence:
         True if the fit met its tolerance.
     n_iterations : int
         Number of iterations until it converged or was stopped.
-    last_change : float or None
-        Change in the last iteration, if it is measured.
+    gradient : float or None
+        Largest entry of the skew part of the relative gradient, 0 at an optimum, if it is measured.
     limit : str
         Full name of the setting that limits the iterations.
+    starts : Starts or None
+        The random starts, for methods that take the best of several.
     """
 
     converged: bool
     n_iterations: int
-    last_change: float | None = None
+    gradient: float | None = None
     limit: str = "method.max_iterations"
+    starts: Starts | None = None
 
 
 class Decomposition(MethodConfig, ABC):
@@ -156,6 +182,7 @@ class Decomposition(MethodConfig, ABC):
         self._check(signals)
         self.metrics_ = {}
         self.convergence_ = ()
+        self.statistics_ = MappingProxyType({})
         components = self._decompose(signals, rows, generator)
         # the components are small, so they are moved to the CPU whatever the signals' device
         return Components(components.maps.cpu(), components.time_courses.cpu(), components.total_energy)

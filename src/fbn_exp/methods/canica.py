@@ -8,10 +8,11 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Convergence, Decomposition
-from fbn_exp.methods.config import CanICAConfig, Contrast
-from fbn_exp.methods.fastica import Rotation, fixed_point
+from fbn_exp.methods.base import Components, Decomposition
+from fbn_exp.methods.config import CanICAConfig, Contrast, Independence
+from fbn_exp.methods.ica import convergence_of, require_samples, search_metrics
 from fbn_exp.methods.least_squares import least_squares_courses
+from fbn_exp.methods.solvers.starts import search
 from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.methods.subspace import leading_subspace
 
@@ -21,7 +22,7 @@ class CanICA(CanICAConfig, Decomposition):
 
     A text takes the role of a subject. Each text's signals, centred over its tokens, are reduced to K
     principal components, or to fewer for a text of lower rank. The loadings of all texts are stacked and
-    reduced to the K leading singular vectors of the stack. Spatial FastICA with the contrast ``cube``
+    reduced to the K leading singular vectors of the stack. Spatial ICA with the contrast ``cube``
     separates these; of several starts the one is kept whose least sparse map, scaled to norm 1, has the
     smallest L1 norm. No threshold is applied, unlike nilearn's default.
 
@@ -49,11 +50,11 @@ class CanICA(CanICAConfig, Decomposition):
         # rows are principal components, not samples: their mean has no meaning
         rank = len(stacked)
         if rank > 0:
-            group = leading_subspace(stacked, self.n_components, generator, centre=False)
+            group = leading_subspace(stacked, self.count, generator, centre=False)
             rank = group.rank
-        if rank < self.n_components:
+        if rank < self.count:
             raise MethodError(
-                f"method.n_components is {self.n_components}, but signals of {signals.shape[0]:,} tokens × "
+                f"method.n_components is {self.count}, but signals of {signals.shape[0]:,} tokens × "
                 f"{signals.shape[1]:,} neurons have rank {rank} in the principal components of their "
                 "texts: take fewer components, or more and more varied text (dataset.n_texts)"
             )
@@ -62,7 +63,7 @@ class CanICA(CanICAConfig, Decomposition):
     def _stacked_loadings(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Tensor:
         """Loadings (R, N) of the principal components of all texts, the only copy of this size."""
         texts = [signals[text_rows] for text_rows in rows.slices]
-        kept = [min(len(text) - 1, self.n_components, signals.shape[1]) for text in texts]
+        kept = [min(len(text) - 1, self.count, signals.shape[1]) for text in texts]
         stacked = torch.empty(sum(kept), signals.shape[1], device=signals.device)
         n_rows = 0
         progress = tqdm(zip(texts, kept, strict=True), "PCA of texts", len(texts), leave=False)
@@ -79,23 +80,21 @@ class CanICA(CanICAConfig, Decomposition):
 
     def _sparsest(self, whitened: Tensor, generator: torch.Generator) -> Tensor:
         """Rotation of whitened loadings (L, N) from the start whose least sparse map is the sparsest."""
-        rotations: list[tuple[float, Rotation]] = []
-        for _ in tqdm(range(self.restarts), desc="ICA starts", unit=" start", leave=False):
-            start = torch.randn(len(whitened), len(whitened), generator=generator, dtype=torch.float64)
-            rotation = fixed_point(whitened, start, Contrast.cube, self.tolerance, self.max_iterations)
-            maps = rotation.weights @ whitened
+        require_samples(whitened, self.count, Independence.spatial)
+
+        def largest_l1(weights: Tensor) -> float:
             # whitened loadings have norm √N
-            largest = float(maps.abs().sum(dim=1).max()) / whitened.shape[1] ** 0.5
-            rotations.append((largest, rotation))
-        largest, best = min(rotations, key=lambda start: start[0])
-        converged = best.change < self.tolerance
-        self.convergence_ = (Convergence(converged, best.n_iterations, best.change),)
-        self.metrics_ = {
-            "converged": float(converged),
-            "starts_converged": float(sum(rotation.change < self.tolerance for _, rotation in rotations)),
-            "n_iterations": float(best.n_iterations),
-            "last_change": best.change,
-            "largest_l1": largest,
-            "spatial": 1.0,
-        }
+            return float((weights @ whitened).abs().sum(dim=1).max()) / whitened.shape[1] ** 0.5
+
+        found = search(whitened, self, Contrast.cube, generator, lambda weights: -largest_l1(weights))
+        best = found.best
+        self.convergence_ = (convergence_of(found),)
+        self.metrics_ = {**search_metrics(found), "largest_l1": -best.score, "spatial": 1.0}
+        # a constant map, which comes last, stands in every optimum
+        missing = torch.full((self.count - len(whitened),), len(found.good), dtype=torch.float64)
+        self.statistics_ = {name: torch.cat([counts, missing]) for name, counts in found.statistics().items()}
         return best.weights
+
+    @override
+    def _arrange(self, order: Tensor) -> None:
+        self.statistics_ = {name: values[order] for name, values in self.statistics_.items()}

@@ -12,9 +12,21 @@ from fbn_exp.core.errors import MethodError
 # value of n_components for which the signals decide
 AUTO = "auto"
 
+# starts that run if their number is not given
+MOST_STARTS = 40
+FEWEST_STARTS = 3
+STARTS_TIMES_SOURCES = 800
+
+
+class Solver(StrEnum):
+    """How ICA's objective is optimised: quasi-Newton (Ablin, Cardoso & Gramfort 2018), or fixed point."""
+
+    picard = "picard"
+    fastica = "fastica"
+
 
 class Contrast(StrEnum):
-    """FastICA's approximation of negentropy (Hyvärinen & Oja 2000, section 4.3)."""
+    """Approximation of negentropy that ICA optimises (Hyvärinen & Oja 2000, section 4.3)."""
 
     logcosh = "logcosh"
     exp = "exp"
@@ -92,46 +104,69 @@ class MethodConfig:
 
 
 @dataclass(kw_only=True)
-class FixedPointConfig(MethodConfig):
-    """FastICA's fixed point, from several random starts.
+class StartsConfig(MethodConfig):
+    """Independent component analysis from many random starts.
 
     Attributes
     ----------
+    solver : Solver
+        ``picard``: quasi-Newton iterations, which converge. ``fastica``: the paper's fixed point, as it is,
+        with its own rule of convergence; it often stops far from an optimum, as its ``gradient`` shows.
     tolerance : float
-        Largest 1 − |cosine| between the rows of two successive rotations at convergence.
+        Picard's convergence: largest entry of the skew part of the relative gradient.
+    fastica_tolerance : float
+        FastICA's convergence: largest 1 − |cosine| between the rows of two successive rotations.
     max_iterations : int
         Largest number of iterations of a start.
-    restarts : int
-        Number of random starts.
+    max_starts : int or null
+        Largest number of random starts. Up to 20 components all of them run, at once; for more, batches run
+        until the best optimum has come back ``recurrences`` times. Null: 40, and beyond 20 components fewer
+        in proportion (12 for 64 components), at least 3.
+    recurrences : int
+        Number of starts that have to reach the best optimum, beyond 20 components.
     """
 
-    tolerance: float = 1e-4
+    solver: Solver = Solver.picard
+    tolerance: float = 1e-7
+    fastica_tolerance: float = 1e-4
     max_iterations: int = 400
-    restarts: int = 3
+    max_starts: int | None = None
+    recurrences: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive("method.tolerance", self.tolerance)
-        require(self.tolerance < 1, "method.tolerance", self.tolerance, "be below 1")
+        self.solver = require_choice(Solver, "method.solver", self.solver)
+        for name in ("tolerance", "fastica_tolerance"):
+            value = getattr(self, name)
+            require_positive(f"method.{name}", value)
+            require(value < 1, f"method.{name}", value, "be below 1")
         require_count("method.max_iterations", self.max_iterations)
-        require_count("method.restarts", self.restarts)
+        if self.max_starts is not None:
+            require_count("method.max_starts", self.max_starts)
+        require_count("method.recurrences", self.recurrences)
+
+    def most_starts(self, n_sources: int) -> int:
+        """Return the largest number of starts for so many sources."""
+        if self.max_starts is not None:
+            return self.max_starts
+        return max(FEWEST_STARTS, min(MOST_STARTS, STARTS_TIMES_SOURCES // n_sources))
 
 
 @dataclass(kw_only=True)
-class FastICAConfig(FixedPointConfig):
-    """Independent component analysis, symmetric fixed point.
+class ICAConfig(StartsConfig):
+    """Independent component analysis in the principal subspace.
 
     Attributes
     ----------
     contrast : Contrast
-        FastICA's approximation of negentropy.
+        Approximation of negentropy.
     independence : Independence
         ``temporal``, as in the paper: tokens are samples, time courses are maximally independent, maps are
         unconstrained. ``spatial``, as usual in fMRI (McKeown et al. 1998): neurons are samples, maps are
         maximally independent, time courses are in general correlated.
     """
 
-    _target_: str = field(default="fbn_exp.methods.fastica.FastICA", kw_only=True, repr=False)
+    _target_: str = field(default="fbn_exp.methods.ica.ICA", kw_only=True, repr=False)
     contrast: Contrast = Contrast.logcosh
     independence: Independence = Independence.temporal
 
@@ -142,7 +177,7 @@ class FastICAConfig(FixedPointConfig):
 
 
 @dataclass(kw_only=True)
-class CanICAConfig(FixedPointConfig):
+class CanICAConfig(StartsConfig):
     """Spatially independent components of the patterns that recur across texts.
 
     Attributes
@@ -154,7 +189,6 @@ class CanICAConfig(FixedPointConfig):
 
     _target_: str = field(default="fbn_exp.methods.canica.CanICA", kw_only=True, repr=False)
     cca: bool = True
-    restarts: int = 10
 
 
 @dataclass(kw_only=True)

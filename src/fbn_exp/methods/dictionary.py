@@ -16,7 +16,7 @@ from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Convergence, Decomposition, principal_subspace
 from fbn_exp.methods.config import DictionaryConfig, Independence
-from fbn_exp.methods.fastica import FastICA
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.methods.subspace import Subspace
 
@@ -65,7 +65,7 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
     def _first_atoms(self, subspace: Subspace, generator: torch.Generator) -> NDArray[np.float64]:
         """Initial dictionary (K, K); each row is an atom of norm 1."""
         # singular values · loadings = atoms.T · maps, and maps = mixing · loadings
-        ica = FastICA(self.n_components, restarts=1, independence=Independence.spatial)
+        ica = ICA(self.n_components, max_starts=1, independence=Independence.spatial)
         mixing = ica.mixing(subspace, generator)
         atoms = torch.linalg.solve(mixing, subspace.singular_values.diag(), left=False).T
         return (atoms / torch.linalg.vector_norm(atoms, dim=1, keepdim=True)).cpu().numpy()

@@ -59,6 +59,7 @@ class PerBlock(Decomposition):
         metrics: dict[str, list[float]] = defaultdict(list)
         convergence: list[Convergence] = []
         orders: list[OrderCurve] = []
+        statistics: dict[str, list[Tensor]] = defaultdict(list)
         silent = 0
         for index, block in enumerate(self.layout.blocks):
             block_signals = signals[:, block.columns]
@@ -73,11 +74,14 @@ class PerBlock(Decomposition):
             orders += method.orders_
             for name, value in method.metrics_.items():
                 metrics[name].append(value)
+            for name, values in method.statistics_.items():
+                statistics[name].append(values)
         if not components:
             raise MethodError(
                 f"signals of {len(signals):,} tokens never change in any block: rank 0; take more varied text"
             )
         self.convergence_, self.orders_ = tuple(convergence), tuple(orders)
+        self.statistics_ = {name: torch.cat(values) for name, values in statistics.items()}
         self.metrics_ = {name: sum(values) / len(values) for name, values in metrics.items()}
         self.metrics_ |= {"blocks_decomposed": float(len(components)), "blocks_silent": float(silent)}
         return self._together(components)
@@ -107,6 +111,7 @@ class PerBlock(Decomposition):
     def _arrange(self, order: Tensor) -> None:
         assert self.block_of_network_ is not None
         self.block_of_network_ = tuple(self.block_of_network_[place] for place in order.tolist())
+        self.statistics_ = {name: values[order] for name, values in self.statistics_.items()}
 
     @override
     def _check(self, signals: Tensor) -> None:

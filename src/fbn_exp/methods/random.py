@@ -12,7 +12,7 @@ from fbn_exp.methods.subspace import Subspace
 class RandomRotation(RandomConfig, SubspaceDecomposition):
     """Whitened signals turned by a rotation drawn uniformly; see ``Decomposition`` for attributes.
 
-    It differs from ``FastICA`` only in that the rotation is not learned: a result that both methods share
+    It differs from ``ICA`` only in that the rotation is not learned: a result that both methods share
     is not due to independence.
 
     Examples

@@ -159,7 +159,7 @@ class WholeFits(Fits):
 
     @override
     def run(self, drawn: list[int] | None, seed: int) -> Run:
-        method = changed(self.method, restarts=1, seed=seed)
+        method = changed(self.method, max_starts=1, seed=seed)
         if drawn is None:
             method.fit(self.signals, self.rows)
         else:
@@ -201,7 +201,7 @@ def changed(method: Method, **values: Any) -> Method:
 
 def one_start(method: Method) -> Method:
     """Copy of a method, not fitted, that uses a single random start per fit."""
-    return changed(method, restarts=1)
+    return changed(method, max_starts=1)
 
 
 def converged(method: Decomposition) -> bool:

@@ -8,7 +8,7 @@ import pandas as pd
 from fbn_exp.analysis.description import Description
 from fbn_exp.analysis.drivers import FEATURES
 from fbn_exp.core.moments import RowNorms
-from fbn_exp.methods.base import Convergence
+from fbn_exp.methods.base import Convergence, Starts
 from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
@@ -154,13 +154,37 @@ def convergence_remarks(method: str, fits: Sequence[Convergence], per_block: boo
         share = sum(each.converged for each in fits) / len(fits)
         return [f"The method converged in {share:.0%} of {len(fits)} blocks."]
     (fit,) = fits
-    if fit.converged:
-        return [f"{method} converged in {fit.n_iterations} iterations."]
-    change = "" if fit.last_change is None else f" (last change {fit.last_change:.1e})"
-    return [
-        f"{method} did not converge in {fit.n_iterations} iterations{change}: other seeds may find other "
-        f"networks, raise {fit.limit}."
-    ]
+    gradient = "" if fit.gradient is None else f" (gradient {fit.gradient:.1g})"
+    if not fit.converged:
+        return [
+            f"{method} did not converge in {fit.n_iterations} iterations{gradient}: other seeds may find "
+            f"other networks, raise {fit.limit}."
+        ]
+    if fit.starts is None or fit.starts.run == 1:
+        return [f"{method} converged in {fit.n_iterations} iterations{gradient}."]
+    return _starts_remarks(method, fit.starts, gradient)
+
+
+def _starts_remarks(method: str, starts: Starts, gradient: str) -> list[str]:
+    """Say how often the best optimum came back, and how far the next one is."""
+    failed = starts.run - starts.converged
+    stopped = f" {failed} starts did not converge." if failed else ""
+    other = "" if starts.gap is None else f" The next optimum is {max(starts.gap, 0):.2g} of it below."
+    if starts.best == 1:
+        said = [
+            f"{method} converged{gradient}, but only one of {starts.run} starts reached the best optimum: "
+            f"other seeds may find a better one, raise method.max_starts.{other}{stopped}"
+        ]
+    else:
+        said = [
+            f"The best optimum came back from {starts.best} of {starts.run} starts{gradient}.{other}{stopped}"
+        ]
+    if starts.tied:
+        said.append(
+            "The next optimum is as good to within rounding, and holds other networks: which of the two is "
+            "the better one cannot be told; the one with the larger negentropy by a second contrast is kept."
+        )
+    return said
 
 
 def outlier_remarks(norms: RowNorms, n_tokens: int) -> list[str]:

@@ -42,6 +42,7 @@ FOREIGN_ERRORS = {
 # keys of version 0.1 -> what to write in their place
 REPLACED_KEYS = {
     "two_sided": "threshold.two_sided=true is threshold.pole=both now, false is threshold.pole=positive",
+    "restarts": "method.restarts is called method.max_starts now: the largest number of random starts",
 }
 
 

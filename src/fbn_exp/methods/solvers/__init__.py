@@ -1,0 +1,1 @@
+"""Solvers of independent component analysis, their contrasts, and the search over random starts."""

@@ -1,0 +1,206 @@
+"""Search over random starts: run many, recognise the optima that they share, and choose one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from fbn_exp.methods.config import Contrast, Solver, StartsConfig
+from fbn_exp.methods.solvers.contrasts import negentropy
+from fbn_exp.methods.solvers.fastica import Solution, fastica
+from fbn_exp.methods.solvers.picard import picard
+
+# up to so many components all starts run, as one tensor
+ALL_STARTS = 20
+# the number of starts in a batch, times components, beyond
+BATCH_ROWS = 256
+# sources of two starts are the same beyond this correlation
+SAME_SOURCE = 0.999
+# a source of one optimum stands in another beyond this correlation
+STANDS = 0.95
+# scores differ by less than this share of the best one: rounding
+SCORE_ROUNDING = 1e-6
+# optima whose score is lower by less than this share are as good as the best
+GOOD = 0.01
+
+# weights (K, K) of one start -> how good it is
+Score = Callable[[Tensor], float]
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """A rotation, and the starts that reached it.
+
+    Attributes
+    ----------
+    weights : Tensor of shape (K, K), float64
+        Orthogonal.
+    score, second : float
+        How good it is, and the tie-break: negentropy by another contrast.
+    starts : tuple of int
+        Starts that reached it, the kept one first.
+    converged : bool
+        True if the kept start converged.
+    """
+
+    weights: Tensor
+    score: float
+    second: float
+    starts: tuple[int, ...]
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Result of a search.
+
+    Attributes
+    ----------
+    solution : Solution
+        All starts.
+    optima : tuple of Optimum
+        The chosen one first; then those of converged starts by their score, then those of the others.
+    """
+
+    solution: Solution
+    optima: tuple[Optimum, ...]
+
+    @property
+    def best(self) -> Optimum:
+        """The chosen optimum."""
+        return self.optima[0]
+
+    @property
+    def gap(self) -> float | None:
+        """How much lower the next converged optimum scores, as a share; None if there is none."""
+        others = [each for each in self.optima[1:] if each.converged]
+        return _below(self.best, others[0]) if others and self.best.converged else None
+
+    @property
+    def tied(self) -> bool:
+        """True if the next optimum scores the same to within rounding."""
+        return self.gap is not None and abs(self.gap) < SCORE_ROUNDING
+
+    @property
+    def good(self) -> list[Optimum]:
+        """Other optima of converged starts, as good as the best to within ``GOOD``."""
+        return [each for each in self.optima[1:] if each.converged and _below(self.best, each) < GOOD]
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Count the ``good`` optima in which each source of the best stands; empty for a single start."""
+        if len(self.solution.converged) == 1:
+            return {}
+        counts = self.best.weights.new_zeros(len(self.best.weights))
+        for other in self.good:
+            counts += (self.best.weights @ other.weights.T).abs().amax(dim=1) > STANDS
+        return {"other_optima": counts.cpu()}
+
+
+def _below(best: Optimum, other: Optimum) -> float:
+    return (best.score - other.score) / max(abs(best.score), 1e-300)
+
+
+def search(
+    whitened: Tensor,
+    config: StartsConfig,
+    contrast: Contrast,
+    generator: torch.Generator,
+    score: Score | None = None,
+) -> Found:
+    """Run a solver from random starts until the best optimum has come back, and choose.
+
+    Up to ``ALL_STARTS`` components all ``max_starts`` run, as one tensor: near-ties exist, so that the first
+    optimum that comes back need not be the best. For more, batches of starts run until the best optimum has
+    come back ``recurrences`` times.
+
+    Parameters
+    ----------
+    whitened : Tensor of shape (K, T), float64
+        Zero mean, unit variance and no correlation over samples.
+    config : StartsConfig
+        Solver and numbers of starts.
+    contrast : Contrast
+        The function G.
+    generator : torch.Generator
+        Source of the starts.
+    score : callable, optional
+        Larger is better; the sum of the sources' negentropies if not given.
+
+    Returns
+    -------
+    Found
+        Of optima that score the same to within rounding the one with the larger negentropy by a second
+        contrast is chosen, so that the choice does not depend on rounding.
+    """
+    n_sources = len(whitened)
+    second = Contrast.logcosh if contrast is Contrast.cube else Contrast.cube
+    if score is None:
+        score = _total(whitened, contrast)
+    most = config.most_starts(n_sources)
+    size = most if n_sources <= ALL_STARTS else max(1, BATCH_ROWS // n_sources)
+    parts: list[Solution] = []
+    scores: list[tuple[float, float]] = []
+    tie_break = _total(whitened, second)
+    with tqdm(total=most, desc="ICA starts", unit=" start", leave=False, delay=1) as progress:
+        while True:
+            count = min(size, most - len(scores))
+            start = torch.stack([_random(n_sources, generator) for _ in range(count)]).to(whitened.device)
+            parts.append(solve(whitened, start, config, contrast))
+            scores += [
+                (score(weights), tie_break(weights)) if weights.isfinite().all() else (float("-inf"),) * 2
+                for weights in parts[-1].weights
+            ]
+            progress.update(count)
+            found = _sorted(Solution.joined(parts), scores)
+            enough = found.best.converged and len(found.best.starts) >= config.recurrences
+            if len(scores) >= most or (n_sources > ALL_STARTS and enough):
+                return found
+
+
+def solve(whitened: Tensor, start: Tensor, config: StartsConfig, contrast: Contrast) -> Solution:
+    """Run the solver of a config from given starts (S, K, K)."""
+    if config.solver is Solver.fastica:
+        return fastica(whitened, start, contrast, config.fastica_tolerance, config.max_iterations)
+    return picard(whitened, start, contrast, config.tolerance, config.max_iterations)
+
+
+def _random(n_sources: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(n_sources, n_sources, generator=generator, dtype=torch.float64)
+
+
+def _total(whitened: Tensor, contrast: Contrast) -> Score:
+    return lambda weights: float(negentropy(weights @ whitened, contrast).sum())
+
+
+def _sorted(solution: Solution, scores: list[tuple[float, float]]) -> Found:
+    """Group the starts by their optima, and put the chosen one first."""
+    converged = solution.converged.tolist()
+    order = sorted(range(len(scores)), key=lambda start: (converged[start], scores[start]), reverse=True)
+    members: list[list[int]] = []
+    for start in order:
+        for group in members:
+            first = group[0]
+            same = converged[first] == converged[start] and abs(
+                scores[first][0] - scores[start][0]
+            ) <= SCORE_ROUNDING * abs(scores[first][0])
+            if same and same_sources(solution.weights[first], solution.weights[start]):
+                group.append(start)
+                break
+        else:
+            members.append([start])
+    optima = [
+        Optimum(solution.weights[group[0]], *scores[group[0]], tuple(group), converged[group[0]])
+        for group in members
+    ]
+    best = optima[0]
+    ties = [each for each in optima if each.converged == best.converged]
+    ties = [each for each in ties if abs(_below(best, each)) < SCORE_ROUNDING] or [best]
+    chosen = max(ties, key=lambda each: each.second)
+    return Found(solution, (chosen, *(each for each in optima if each is not chosen)))
+
+
+def same_sources(weights: Tensor, other: Tensor) -> bool:
+    """True if the sources of two rotations match one to one; their correlations are the entries of W W′ᵀ."""
+    return bool(((weights @ other.T).abs() > SAME_SOURCE).sum(dim=1).eq(1).all())
