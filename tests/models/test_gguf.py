@@ -4,6 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hostile import damaged
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from resident import resident_kib
+from tiny_gguf import write_gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from zoo import EMBEDDED
 
@@ -148,3 +153,77 @@ def test_a_damaged_conversion_is_made_again(tmp_path, monkeypatch, caplog, damag
     assert (folder / "model.safetensors").read_bytes() == bytes(range(256))
     assert (folder / "config.json").exists()
     assert "converted again" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Bytes of a valid file, and where its tensors are described."""
+    file = tmp_path_factory.mktemp("small") / "small.gguf"
+    write_gguf(file)
+    content = file.read_bytes()
+    return content, content.index(b"token_embd.weight") + len(b"token_embd.weight")
+
+
+def overwritten(content, place, kind, value):
+    number = struct.pack(kind, value)
+    return content[:place] + number + content[place + len(number) :]
+
+
+def with_number(content, name, value):
+    """The same file with another whole number under a name of its header."""
+    return overwritten(content, content.index(name.encode()) + len(name) + 4, "<I", value)
+
+
+def one_pair(value):
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"a" + value
+
+
+CLAIMS = {
+    "as many pairs": lambda valid, _: overwritten(valid, 16, "<Q", 2**60),
+    "as many tensors": lambda valid, _: overwritten(valid, 8, "<Q", 2**60),
+    "a text as long": lambda *_: one_pair(struct.pack("<IQ", 8, 2**60) + b"ab"),
+    "an array of bytes as long": lambda *_: one_pair(struct.pack("<IIQ", 9, 0, 2**60) + bytes(99)),
+    "an array of texts as long": lambda *_: one_pair(struct.pack("<IIQ", 9, 8, 2**60) + bytes(99_999)),
+    "arrays in arrays": lambda *_: one_pair(struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 9_999),
+    "a value of no type": lambda *_: one_pair(struct.pack("<I", 99) + bytes(99)),
+    "a dimension as large": lambda valid, end: (
+        valid[: end + 4] + struct.pack("<Q", 2**60) + valid[end + 12 :]
+    ),
+    "as many dimensions": lambda valid, end: overwritten(valid, end, "<I", 2**31),
+    "a tensor far behind": lambda valid, end: (
+        valid[: end + 24] + struct.pack("<Q", 2**60) + valid[end + 32 :]
+    ),
+    "blocks": lambda valid, _: with_number(valid, "llama.block_count", 2**31 - 1),
+    "hidden neurons": lambda valid, _: with_number(valid, "llama.feed_forward_length", 2**31 - 1),
+    "wide tokens": lambda valid, _: with_number(valid, "llama.embedding_length", 2**15),
+    "words": lambda valid, _: with_number(valid, "llama.vocab_size", 2**31 - 1),
+    "no heads": lambda valid, _: with_number(valid, "llama.attention.head_count", 0),
+    "a pair of tokens that is none": lambda valid, _: valid.replace(b"a b", b"a c"),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_header_that_claims_the_impossible_is_refused_in_words_and_at_once(claim, small, tmp_path):
+    before = resident_kib("VmHWM")
+    (tmp_path / "a.gguf").write_bytes(CLAIMS[claim](*small))
+    with pytest.raises(ModelError, match=r"a\.gguf"):
+        converted(tmp_path / "a.gguf", tmp_path / "cache")
+    assert resident_kib("VmHWM") - before < 2**20
+    assert [path for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock"] == []
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+def test_whatever_a_header_holds_there_is_a_model_or_an_error_that_names_the_file(
+    data, small, tmp_path_factory
+):
+    valid, end = small
+    # damage of the weights is just another model
+    header = data.draw(damaged(valid[:end]))
+    folder = tmp_path_factory.mktemp("fuzzed")
+    (folder / "a.gguf").write_bytes(header + valid[end:])
+    try:
+        made, said = converted(folder / "a.gguf", folder / "cache"), ""
+    except ModelError as error:
+        made, said = None, str(error)
+    assert "a.gguf" in said if made is None else (made / "config.json").is_file()

@@ -2,13 +2,13 @@
 
 import json
 import logging
-import struct
 from pathlib import Path
 
-from transformers import AutoModelForCausalLM, AutoTokenizer
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig
 
-from fbn_exp.core.errors import ModelError
-from fbn_exp.core.files import file_digest, new_folder, write_json
+from fbn_exp.core.errors import FbnError, ModelError
+from fbn_exp.core.files import file_digest, in_words, new_folder, write_json
 from fbn_exp.core.locks import held
 from fbn_exp.core.package_file import NO_DEPS, package_folder
 
@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 # sha256 of every file of a converted model, by its name
 DIGESTS = "digests.json"
 MAGIC = b"GGUF"
+# no model has as many; a damaged header can claim billions, and each takes a millisecond to lay out
+MOST_BLOCKS = 2_000
+# the tightest quantisation takes one and a half bits for a weight
+WEIGHTS_PER_BYTE = 8
 
 
 def in_package(name: str) -> Path:
@@ -98,9 +102,35 @@ def _convert(file: Path, folder: Path) -> None:
     packed = getattr(transformers, "GgufConfig", None)
     options = {"quantization_config": packed(dequantize=True)} if packed else {}
     try:
+        _require_plausible(AutoConfig.from_pretrained(file.parent, gguf_file=file.name), file)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
         model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, **options)
-    except (OSError, ValueError, ImportError, KeyError, IndexError, RuntimeError, struct.error) as error:
-        raise ModelError(f"cannot read {file.name} as a GGUF model: {error}") from error
+    except FbnError:
+        raise
+    # the readers of transformers and tokenizers raise anything for a damaged file, bare Exception included
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise ModelError(f"cannot read {file.name} as a GGUF model: {reason}") from error
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _require_plausible(config: PreTrainedConfig, file: Path) -> None:
+    """Refuse a header that describes a model which its file cannot hold: memory and hours would go into it.
+
+    Raises
+    ------
+    ModelError
+        If it has too many blocks, or more weights than bits.
+    """
+    blocks = config.get_text_config().num_hidden_layers
+    if blocks > MOST_BLOCKS:
+        raise ModelError(f"{file} describes a model of {blocks:,} blocks: the file is damaged")
+    with torch.device("meta"):
+        described = AutoModelForCausalLM.from_config(config)
+    size = file.stat().st_size
+    if (weights := described.num_parameters()) > WEIGHTS_PER_BYTE * size:
+        raise ModelError(
+            f"{file} describes a model of {weights:,} weights, which its {in_words(size)} cannot hold: "
+            "the file is damaged or incomplete"
+        )
