@@ -2,6 +2,9 @@
 
 import pytest
 import yaml
+from hostile import altered, damaged
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from fbn_exp.core.errors import ConfigError
@@ -134,3 +137,57 @@ def test_slurm_says_which_node_this_is(monkeypatch):
     assert machine_rank(config) == 0
     monkeypatch.setenv("SLURM_NODEID", "1")
     assert machine_rank(config) == 1
+
+
+CONFIG_FILE = {
+    "num_processes": 2,
+    "num_machines": 1,
+    "machine_rank": 0,
+    "gpu_ids": "0,1",
+    "mixed_precision": "no",
+}
+
+
+@given(data=st.data())
+def test_whatever_a_config_file_holds_a_job_can_be_started_or_the_file_is_named(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzzed")
+    file = folder / "my.yaml"
+    valid = yaml.safe_dump(CONFIG_FILE).encode()
+    file.write_bytes(
+        data.draw(damaged(valid) | altered(CONFIG_FILE).map(lambda each: yaml.safe_dump(each).encode()))
+    )
+    config = config_of(config_file=str(file))
+    try:
+        start, said = start_of(job_of(folder, config), settings_of(config), [], 1), ""
+    except ConfigError as error:
+        start, said = None, str(error)
+    assert start is not None or str(file) in said or "launch.num_processes" in said
+    assert start is None or 1 <= start.machines <= start.processes
+    assert machine_rank(config) >= 0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"[" * 5_000, "cannot be read"),
+        (b"a: 2026-13-45", "cannot be read"),
+        (b"num_processes: " + b"1" * 5_000, "cannot be read"),
+        (
+            b"num_processes: two",
+            "has num_processes 'two', which must be a whole number from 1 to 2,147,483,647",
+        ),
+        (b"num_machines: [1]", r"has num_machines \[1\]"),
+        (b"machine_rank: true", "has machine_rank True"),
+        (b"num_processes: -2", "has num_processes -2"),
+        (
+            b"main_process_port: 65536",
+            "has main_process_port 65536, which must be a whole number from 0 to 65,535",
+        ),
+    ],
+)
+def test_a_config_file_that_cannot_be_used_is_named_with_the_reason(tmp_path, content, said):
+    (tmp_path / "my.yaml").write_bytes(content)
+    config = config_of(config_file=str(tmp_path / "my.yaml"))
+    with pytest.raises(ConfigError, match=rf"my\.yaml {said}"):
+        start_of(job_of(tmp_path, config), settings_of(config), [], 1)

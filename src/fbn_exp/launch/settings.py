@@ -9,9 +9,9 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fbn_exp.core.checks import typed
+from fbn_exp.core.checks import LARGEST_COUNT, typed
 from fbn_exp.core.errors import ConfigError
-from fbn_exp.launch.config import AccelerateConfig, ClusterConfig, LaunchConfig, ProcessesConfig
+from fbn_exp.launch.config import LARGEST_PORT, AccelerateConfig, ClusterConfig, LaunchConfig, ProcessesConfig
 
 # written out in full: a job must not depend on an accelerate config file left on this machine
 DEFAULTS: dict[str, Any] = {
@@ -24,6 +24,14 @@ DEFAULTS: dict[str, Any] = {
     "rdzv_backend": "static",
     "same_network": True,
     "gpu_ids": "all",
+}
+
+# whole numbers of an accelerate config file, with the smallest and the largest one
+COUNTS = {
+    "num_processes": (1, LARGEST_COUNT),
+    "num_machines": (1, LARGEST_COUNT),
+    "machine_rank": (0, LARGEST_COUNT),
+    "main_process_port": (0, LARGEST_PORT),
 }
 
 
@@ -87,7 +95,8 @@ def _from_file(settings: ProcessesConfig) -> dict[str, Any]:
         return {}
     try:
         read = yaml.safe_load(Path(settings.config_file).expanduser().read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    # a date that is none and bytes that are not utf-8 are ValueErrors
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"launch.config_file {settings.config_file} cannot be read: {error}; write the file anew by "
             "`accelerate config`"
@@ -104,6 +113,13 @@ def _from_file(settings: ProcessesConfig) -> dict[str, Any]:
             f"launch.config_file {settings.config_file} has {', '.join(unknown)}, which this accelerate does "
             "not know: leave that out, or write the file anew by `accelerate config`"
         )
+    for name, (least, most) in COUNTS.items():
+        value = read.get(name, least)
+        if value is not None and (type(value) is not int or not least <= value <= most):
+            raise ConfigError(
+                f"launch.config_file {settings.config_file} has {name} {value!r}, which must be a whole "
+                f"number from {least} to {most:,}"
+            )
     return {name: value for name, value in read.items() if value is not None}
 
 
