@@ -6,7 +6,8 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hostile import altered, damaged
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fbn_exp.benchmarks.cache import ScoreCache, digest
@@ -233,3 +234,34 @@ def test_two_processes_that_want_the_same_entry_compute_it_once(tmp_path):
         process.join(timeout=60)
     assert [process.exitcode for process in processes] == [0, 0]
     assert log.read_text() == "computed\n"
+
+
+@given(data=st.data())
+def test_whatever_an_entry_holds_the_scores_are_those_that_were_computed(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("fuzzed")
+    _, file = filled(folder)
+    file.write_bytes(data.draw(damaged(file.read_bytes())))
+    found = ScoreCache(folder).scores(KEY, compute)
+    assert [bits(each) for each in found] == [bits(each) for each in SCORES]
+
+
+SIMPLE = [
+    json.loads(valid(items=[1.0, 3.0], weights=[1.0, 1.0], n=2, value=2.0, texts=["a", "b"]))["scores"][0]
+]
+
+
+@given(scores=altered(SIMPLE))
+@example(scores=[SIMPLE[0] | {"weights": [0.0, 0.0]}])
+@example(scores=[SIMPLE[0] | {"weights": [1.0, -1.0]}])
+@example(scores=[SIMPLE[0] | {"items": [10**400, 1]}])
+@example(scores=[SIMPLE[0] | {"task": 3}])
+@example(scores=[SIMPLE[0] | {"chance": []}])
+def test_an_entry_whose_digest_fits_is_used_only_if_every_field_has_its_type(tmp_path_factory, scores):
+    folder = tmp_path_factory.mktemp("fuzzed")
+    _, file = filled(folder)
+    file.write_text(json.dumps({"key": KEY, "scores": scores, "sha256": digest({"scores": scores})}))
+    for each in ScoreCache(folder).scores(KEY, compute):
+        assert isinstance(each.name, str)
+        assert isinstance(each.chance, float | int | None)
+        assert each.items is None or each.items.shape == (each.n,)
+        assert all(isinstance(text, str) for text in each.texts or ())

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from hostile import altered, damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -363,3 +364,51 @@ def test_intersection_over_union_is_that_of_sets(n_networks, n_neurons, seed):
         for j, second in enumerate(sets):
             expected = len(first & second) / len(first | second) if first | second else 0
             assert found[i, j] == pytest.approx(expected)
+
+
+def usable(folder):
+    """Networks that can be read, or None; all that a reader does with them works."""
+    try:
+        networks, said = FunctionalNetworks.load(folder), ""
+    except NetworksError as error:
+        networks, said = None, str(error)
+    if networks is None:
+        assert str(folder) in said
+        return None
+    networks.to_frame()
+    assert repr(networks)
+    return networks
+
+
+@given(data=st.data())
+def test_whatever_the_files_hold_networks_are_those_saved_or_an_error_that_names_the_folder(
+    data, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("fuzzed") / "networks"
+    draw().save(folder, RULE)
+    file = folder / data.draw(st.sampled_from(["networks.json", "networks.safetensors"]))
+    file.write_bytes(data.draw(damaged(file.read_bytes())))
+    if (networks := usable(folder)) is not None:
+        assert torch.equal(networks.maps, draw().maps)
+        assert networks.provenance == draw().provenance
+
+
+@given(data=st.data())
+def test_a_description_with_a_digest_that_fits_is_usable_or_refused(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzzed") / "networks"
+    draw(blocks=(0, 1, 2)).save(folder, RULE)
+    file = folder / "networks.json"
+    description = json.loads(file.read_text())
+    del description["description_sha256"]
+    file.write_text(json.dumps(sealed(data.draw(altered(description)))))
+    usable(folder)
+
+
+@given(data=st.data())
+def test_tensors_with_a_digest_that_fits_are_usable_or_refused(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzzed") / "networks"
+    draw().save(folder, RULE)
+    file = folder / "networks.safetensors"
+    file.write_bytes(data.draw(damaged(file.read_bytes())))
+    edit(folder, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+    usable(folder)

@@ -71,7 +71,7 @@ def _read(file: Path, key: str) -> list[Score] | None:
         if not scores:
             raise ValueError("it holds no score")
     # broken json and broken utf-8 are ValueErrors
-    except (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (OSError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         log.warning("%s is damaged, its scores are computed again: %s", file, error)
         return None
     return scores
@@ -91,10 +91,15 @@ def _score(entry: Mapping[str, Any]) -> Score:
     }
     texts = None if entry["texts"] is None else tuple(entry["texts"])
     score = Score(**{each.name: entry[each.name] for each in fields(Score)} | arrays | {"texts": texts})
-    types = {"value": float, "standard_error": float, "n": int, "higher_is_better": bool}
+    types = {"task": str, "metric": str, "value": float, "standard_error": float, "n": int}
+    types |= {"higher_is_better": bool}
     for name, kind in types.items():
         if type(getattr(score, name)) is not kind:
             raise TypeError(f"{name} of {score.name} is {getattr(score, name)!r}")
+    if not (score.chance is None or type(score.chance) in (int, float)):
+        raise TypeError(f"chance of {score.name} is {score.chance!r}")
+    if not all(isinstance(each, str) for each in score.texts or ()):
+        raise TypeError(f"texts of {score.name} are not all text")
     if any(each is not None and each.shape != (score.n,) for each in arrays.values()):
         raise ValueError(f"{score.name} has not as many items as it says")
     if score.items is not None:
