@@ -1,6 +1,7 @@
 """Interface of benchmarks: scores of a model, with or without an intervention."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 from fbn_exp.benchmarks.score import Score
@@ -30,6 +31,10 @@ class Benchmark(ABC):
     @abstractmethod
     def key(self) -> dict[str, Any]:
         """Cache key: all that determines the scores except the model, as plain json; after ``prepare``."""
+
+    def score_names(self) -> Collection[str] | None:
+        """Names ``<task>/<metric>`` that scores can have; None if only scoring tells."""
+        return None
 
     def on(self, part: Split) -> "Benchmark":
         """Copy of the benchmark for another part of its items, not yet prepared.

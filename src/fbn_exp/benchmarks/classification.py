@@ -136,6 +136,12 @@ class Classification(ClassificationConfig, Benchmark):
         return self.texts.text_digests
 
     @override
+    def score_names(self) -> list[str]:
+        # the last one only with a classification head
+        metrics = ("acc", "balanced_acc", "undecided", "nats_per_text")
+        return [f"classification_{self.dataset.name}/{metric}" for metric in metrics]
+
+    @override
     def score(self, lm: LanguageModel) -> list[Score]:
         likelihood = self._likelihood(lm)
         decided: NDArray[np.bool_] = np.asarray(np.isfinite(likelihood).all(axis=1))

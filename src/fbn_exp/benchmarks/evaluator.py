@@ -108,13 +108,15 @@ class Scorer:
 
     def announce(self, runs: int) -> None:
         """Log the number of scorings, and about how long they will take."""
+        log.info("%s", self.cost(runs))
+
+    def cost(self, runs: int) -> str:
+        """Describe a number of scorings, and about how long they will take."""
         tokens = self.benchmark.forward_tokens()
         if tokens is None:
-            log.info("%d scorings (model untouched, intervened, controls)", runs)
-            return
-        rate = self.lm.forward_rate()
-        seconds = runs * tokens / rate
-        log.info("%d scorings × %s tokens: about %.0f s, less what is cached", runs, f"{tokens:,}", seconds)
+            return f"{runs:,} scorings (model untouched, intervened, controls)"
+        seconds = runs * tokens / self.lm.forward_rate()
+        return f"{runs:,} scorings × {tokens:,} tokens: about {seconds:,.0f} s, less what is cached"
 
     def compare(self, intervention: Intervention, target: Target, controls: Controls) -> list[Comparison]:
         """Compare scores under an intervention with the baseline, and with those of controls."""

@@ -42,6 +42,10 @@ class Generation(GenerationConfig, Benchmark):
         }
 
     @override
+    def score_names(self) -> list[str]:
+        return [f"generation/{metric}" for metric in ("distinct_1", "distinct_2", "repetition", "length")]
+
+    @override
     def score(self, lm: LanguageModel) -> list[Score]:
         ids_of_texts = self._write(lm)
         texts = tuple(lm.tokenizer.batch_decode(ids_of_texts, skip_special_tokens=True))

@@ -32,6 +32,7 @@ def keep_lesions(
     threshold: str,
     benchmark: dict[str, Any],
     folder: Path,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write one file per metric; scoring the same lesion again replaces it.
 
@@ -47,6 +48,8 @@ def keep_lesions(
         Key of the benchmark: all that determines its items, as plain json.
     folder : Path
         Folder of the records, as by ``lesion_folder``.
+    remarks : sequence of str
+        Caveats about the scores, for the reports that show them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for comparison in comparisons:
@@ -65,6 +68,7 @@ def keep_lesions(
             "ci_high": comparison.delta.ci_high,
             "higher_is_better": comparison.score.higher_is_better,
             "controls": len(controls),
+            "remarks": list(remarks),
             "control_delta": float(np.mean(controls)) - comparison.baseline.value if controls else None,
         }
         key = {name: record[name] for name in ("network", "threshold", "task", "metric")}

@@ -52,6 +52,10 @@ class Perplexity(PerplexityConfig, Benchmark):
         return self.texts.n_tokens
 
     @override
+    def score_names(self) -> list[str]:
+        return [f"perplexity_{self.dataset.name}/{metric}" for metric in ("nats_per_token", "bits_per_byte")]
+
+    @override
     def score(self, lm: LanguageModel) -> list[Score]:
         nats = self._nats_per_text(lm)
         predicted = np.array(self.texts.lengths, dtype=np.float64) - 1

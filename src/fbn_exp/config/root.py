@@ -9,6 +9,7 @@ from fbn_exp.analysis.config import AnalysisConfig
 from fbn_exp.benchmarks.config import BenchmarkConfig
 from fbn_exp.core.checks import require_finite, require_seed
 from fbn_exp.core.errors import ConfigError, NetworksError
+from fbn_exp.core.files import no_folder
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.config import DatasetConfig, Split
 from fbn_exp.experiments.config import PaperTable
@@ -65,6 +66,7 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         require_seed("seed", self.seed)
+        _check_cache(self.cache)
         if self.method.per_block and not isinstance(self.reliability, NoReliabilityConfig):
             raise ConfigError(
                 "method.per_block is true and reliability is not none: networks of different blocks cannot "
@@ -134,6 +136,11 @@ class EvaluateConfig(ExtractConfig):
                 )
 
 
+def _check_cache(folder: str) -> None:
+    if (reason := no_folder(Path(folder))) is not None:
+        raise ConfigError(f"cache={folder}: {reason}")
+
+
 def _check_networks(folder: str | None) -> None:
     if folder is not None:
         try:
@@ -187,6 +194,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require_seed("seed", self.seed)
+        _check_cache(self.cache)
         _check_networks(self.networks)
         if self.dataset.split not in (Split.train, Split.all):
             raise ConfigError(

@@ -66,7 +66,10 @@ class TrainingError(FbnError):
 
 
 class DiskError(FbnError):
-    """A disk is full; the partly written file or folder has been removed."""
+    """A file or folder cannot be written: its disk is full, or something is in its way.
+
+    What was partly written has been removed.
+    """
 
 
 class LaunchError(FbnError):

@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, one error for a full disk, and digests of files."""
+"""Atomic writing of files and folders, one error for what prevents it, and digests of files."""
 
 import errno
 import hashlib
@@ -21,6 +21,11 @@ Drawings = Mapping[str, Callable[[], "Figure"]]
 
 # a full disk, a quota, a limit on the size of files
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# a file where a folder should be or the reverse, a link to nothing or in a circle, no permission
+BLOCKED = (
+    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+)
 # messages for the same from libraries in Rust and C++, which pass on no error number
 FULL_WORDS = (*(f"(os error {number})" for number in FULL), "unexpected pos", "failed writing file")
 REMEDY = (
@@ -45,7 +50,7 @@ def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
     Raises
     ------
     DiskError
-        If the disk is full.
+        If the disk is full, or something is in the way.
     """
     with disk_errors(folder, need):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +58,7 @@ def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
         try:
             partial.chmod(0o755)
             yield partial
-            if folder.exists():
+            if os.path.lexists(folder):
                 # moved aside first: a partly removed folder must not keep the final name
                 old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
                 folder.rename(old / folder.name)
@@ -72,7 +77,7 @@ def new_file(path: Path, need: int | None = None) -> Iterator[Path]:
     Raises
     ------
     DiskError
-        If the disk is full.
+        If the disk is full, or something is in the way.
     """
     # the process id in the name: two processes may write the same file
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
@@ -111,7 +116,9 @@ def save_figures(figures: Drawings, folder: Path, dpi: int) -> dict[str, Path]:
 def as_disk_error(
     error: BaseException, path: Path | None = None, need: int | None = None
 ) -> DiskError | None:
-    """Translate any library's exception for a full disk to a ``DiskError``; None for other exceptions.
+    """Translate an exception for a full disk, or for something in the way of a path, to a ``DiskError``.
+
+    Returns None for other exceptions. A full disk is recognised whichever library wrote to it.
 
     Parameters
     ----------
@@ -122,6 +129,11 @@ def as_disk_error(
     need : int, optional
         Its size in bytes, if known.
     """
+    if isinstance(error, OSError) and error.errno in BLOCKED:
+        named = path or error.filename2 or error.filename
+        return (
+            None if named is None else DiskError(f"{_named(named)} cannot be used: {_obstacle(named, error)}")
+        )
     if isinstance(error, OSError):
         full = error.errno in FULL
     else:
@@ -138,6 +150,39 @@ def as_disk_error(
         f"{path} cannot be written: {needs}its disk has {in_words(free_bytes(path.parent))} free "
         f"({getattr(error, 'strerror', None) or error}): {REMEDY}"
     )
+
+
+def _named(path: object) -> str:
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
+
+
+def _obstacle(path: object, error: OSError) -> str:
+    """Describe what is in the way of a path: the path itself, or what stands in place of its folder."""
+    reason = f"{error.strerror}: {REMEDY}"
+    if not isinstance(path, str | bytes | os.PathLike):
+        return reason
+    place = Path(os.fsdecode(path))
+    if (blocking := no_folder(place.parent)) is not None:
+        return blocking
+    if place.is_symlink() and not place.exists():
+        return f"it is a link to {place.readlink()}, which is not there: remove it"
+    if place.is_dir() and error.errno == errno.EISDIR:
+        return "it is a folder, and a file is needed there: remove or rename it"
+    if place.is_file() and error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return "it is a file, and a folder is needed there: remove or rename it"
+    return reason
+
+
+def no_folder(folder: Path) -> str | None:
+    """Say why a folder neither is there nor can be made; None if nothing is in its way."""
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            return None
+        if place.is_symlink():
+            return f"{place} is a link to {place.readlink()}, which is no folder: name another one"
+        if place.exists():
+            return f"{place} is a file: name a folder"
+    return None
 
 
 def free_bytes(folder: Path) -> int:
@@ -157,7 +202,7 @@ def in_words(size: int) -> str:
 
 @contextmanager
 def disk_errors(path: Path, need: int | None = None) -> Iterator[None]:
-    """Turn an exception for a full disk within the context into a ``DiskError`` that names ``path``."""
+    """Turn an exception for a full disk, or something in the way, into a ``DiskError`` about ``path``."""
     try:
         yield
     except Exception as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fbn_exp.core.errors import ConfigError, DiskError, LockError
-from fbn_exp.core.files import write_json
+from fbn_exp.core.files import disk_errors, write_json
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,15 @@ def held(entry: Path) -> Iterator[None]:
     ------
     LockError
         If another process holds it for longer than ``FBN_EXP_LOCK_MINUTES``; names the file and the holder.
+    DiskError
+        If the lock file cannot be made, as where a folder has its name.
     """
     lock = FileLock(f"{entry}.lock")
     holder = entry.with_name(f"{entry.name}.holder")
     seconds = 60 * _minutes()
     try:
-        lock.acquire(timeout=min(PATIENCE, seconds))
+        with disk_errors(Path(lock.lock_file)):
+            lock.acquire(timeout=min(PATIENCE, seconds))
     except Timeout:
         log.info("waiting for %s, which %s holds", lock.lock_file, _described(holder))
         try:
@@ -60,7 +63,9 @@ def held(entry: Path) -> Iterator[None]:
             write_json(holder, {"process": os.getpid(), "host": socket.gethostname(), "since": time.time()})
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        # something else can be in its place
+        with contextlib.suppress(OSError):
+            holder.unlink(missing_ok=True)
         lock.release()
 
 

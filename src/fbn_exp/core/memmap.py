@@ -4,9 +4,11 @@ Pages of a mapped file count as the process's memory as long as they are residen
 only under pressure. ``release`` drops them; written values stay in the file.
 """
 
+import contextlib
 import ctypes
 import mmap
 import os
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -40,6 +42,43 @@ def map_file(file: Path, shape: tuple[int, int]) -> Tensor:
             file.unlink()
             raise
     return torch.from_file(str(file), shared=True, size=n_values, dtype=torch.float32).view(shape)
+
+
+def map_nameless_file(folder: Path, shape: tuple[int, int]) -> Tensor:
+    """As ``map_file``, of a file without a name: the system frees it when this process ends, however it ends.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder on whose disk the values are.
+    shape : tuple of int
+        Numbers of rows and columns.
+
+    Raises
+    ------
+    OSError
+        If the disk, a quota or a limit refuses a file of that size; no file is left then.
+    """
+    n_values = shape[0] * shape[1]
+    handle = _nameless(folder)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(handle, 0, n_values * 4)
+        open_files = "/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd"
+        name = f"{open_files}/{handle}"
+        return torch.from_file(name, shared=True, size=n_values, dtype=torch.float32).view(shape)
+    finally:
+        # the mapping keeps the file
+        os.close(handle)
+
+
+def _nameless(folder: Path) -> int:
+    """Handle of a new file without a name; where systems have none, of a file that loses its name at once."""
+    with contextlib.suppress(AttributeError, OSError):
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+    handle, name = tempfile.mkstemp(prefix=".signals-", dir=folder)
+    Path(name).unlink()
+    return handle
 
 
 def is_mapped(values: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""The output folder of one run: ``result.json`` with metrics and relative paths, tables, figures."""
+"""The output folder of one run: ``result.json`` with metrics, remarks and relative paths, tables, figures."""
 
 import csv
 from collections.abc import Mapping
@@ -31,6 +31,8 @@ class RunFolder:
         Tables by name, as they were before they became files.
     figures : dict of str to Path
         Image files by name.
+    remarks : list of str
+        Caveats in sentences.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class RunFolder:
     artifacts: dict[str, Path] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: dict[str, Path] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
         """Add metrics, converted to float."""
@@ -66,5 +69,10 @@ class RunFolder:
         artifacts = {name: file.relative_to(self.path).as_posix() for name, file in self.artifacts.items()}
         write_json(
             self.path / "result.json",
-            {"stage": self.stage, "metrics": self.metrics, "artifacts": artifacts},
+            {
+                "stage": self.stage,
+                "metrics": self.metrics,
+                "remarks": self.remarks,
+                "artifacts": artifacts,
+            },
         )

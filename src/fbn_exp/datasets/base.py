@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from fbn_exp.core.errors import DatasetError
 from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.config import DatasetConfig, Split
+from fbn_exp.datasets.tokenise import first_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # documents tokenised at once: enough to keep the tokenizer busy, few enough to waste little
 BATCH_DOCUMENTS = 64
+BAR: dict[str, Any] = {"desc": "tokenising", "leave": False, "mininterval": 0.5}
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,10 @@ class TextDataset(DatasetConfig, ABC):
         order = np.random.default_rng(self.seed).permutation(len(documents))
         kept: dict[tuple[int, ...], TokenisedText] = {}
         short = duplicate = 0
-        for text in self._tokenised([documents[index] for index in order], tokenizer):
+        shuffled = [documents[index] for index in order]
+        # shows at once that a large corpus is read, which may end before its last text
+        bar = tqdm(self._tokenised(shuffled, tokenizer), total=self._most(shuffled), unit=" texts", **BAR)
+        for text in bar:
             if not text.document.text.strip() or len(text.ids) < self.min_tokens:
                 short += 1
             elif text.ids in kept:
@@ -195,6 +201,7 @@ class TextDataset(DatasetConfig, ABC):
                 kept[text.ids] = text
                 if len(kept) == self.n_texts:
                     break
+        bar.close()
         texts = Texts(tuple(kept.values()), short, duplicate, source=self.describe())
         self._check_enough(texts, n_read=len(documents))
         return texts
@@ -209,21 +216,19 @@ class TextDataset(DatasetConfig, ABC):
             )
         return [document for document in documents if document.label in labels] if labels else documents
 
+    def _most(self, documents: Sequence[Document]) -> int:
+        """Number of texts that suffice, if all of them are usable."""
+        return len(documents) if self.n_texts is None else min(self.n_texts, len(documents))
+
     def _tokenised(
         self, documents: Sequence[Document], tokenizer: "PreTrainedTokenizerBase"
     ) -> Iterator[TokenisedText]:
         """Tokenise lazily, batch by batch."""
         for start in range(0, len(documents), BATCH_DOCUMENTS):
             batch = documents[start : start + BATCH_DOCUMENTS]
-            encoded = tokenizer(
-                [document.text for document in batch],
-                truncation=True,
-                max_length=self.tokens_per_text,
-                return_attention_mask=False,
-                verbose=False,
-            )
-            for ids, document in zip(encoded["input_ids"], batch, strict=True):
-                yield TokenisedText(tuple(ids), document)
+            ids_of_texts = first_tokens([each.text for each in batch], tokenizer, self.tokens_per_text)
+            for ids, document in zip(ids_of_texts, batch, strict=True):
+                yield TokenisedText(ids, document)
 
     def _check_enough(self, texts: Texts, n_read: int) -> None:
         """Raise an error if no text is left; log a warning if there are fewer than requested."""

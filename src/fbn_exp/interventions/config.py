@@ -7,11 +7,20 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import FLOAT32_LIMIT, LARGEST_COUNT, require, require_count, require_seed
+from fbn_exp.core.checks import (
+    FLOAT32_LIMIT,
+    LARGEST_COUNT,
+    require,
+    require_at_most,
+    require_count,
+    require_seed,
+)
 from fbn_exp.core.errors import ConfigError
 
 # with a larger share of all neurons, too few may lie outside the networks to draw from
 LARGEST_SHARE = 0.5
+# every draw is a scoring, and a rank among so many is exact to a ten-thousandth
+MOST_REPEATS = 10_000
 
 
 class ControlKind(StrEnum):
@@ -204,7 +213,7 @@ class ControlsConfig:
     Attributes
     ----------
     repeats : int
-        Number of draws of each kind.
+        Number of draws of each kind, at most 10,000; the model is scored on each.
     seed : int
         Seed of the draws.
     share : float or None
@@ -223,6 +232,7 @@ class ControlsConfig:
 
     def __post_init__(self) -> None:
         require_count("controls.repeats", self.repeats)
+        require_at_most("controls.repeats", self.repeats, MOST_REPEATS)
         require_seed("controls.seed", self.seed)
         if self.share is not None:
             rule = f"be above 0 and at most {LARGEST_SHARE}, or null"

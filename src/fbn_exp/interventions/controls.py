@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from fbn_exp.core.layout import Block
 from fbn_exp.interventions.config import ControlKind
@@ -70,7 +71,8 @@ def draw_controls(
         if kind is ControlKind.share and share is None:
             continue
         generator = torch.Generator().manual_seed(len(ControlKind) * seed + place)
-        drawn[kind] = [_draw(target, kind, generator, share) for _ in range(repeats)]
+        bar = tqdm(range(repeats), desc=f"{kind.value} controls", leave=False, mininterval=0.5)
+        drawn[kind] = [_draw(target, kind, generator, share) for _ in bar]
     return drawn
 
 

@@ -1,6 +1,7 @@
 """Read a language model and its tokenizer: hub, local folder, GGUF file, or random weights."""
 
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ UNREADABLE = (
     AttributeError,
     TypeError,
     RuntimeError,
+    EOFError,
     SafetensorError,
+    pickle.UnpicklingError,
 )
 
 
@@ -117,6 +120,11 @@ def _explain(config: ModelConfig, source: Path | str, error: Exception) -> str:
     if isinstance(source, str) and source.startswith((".", "/", "~")):
         return f"model.name is {name!r}, but there is no such folder or .gguf file"
     reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    if isinstance(error, pickle.UnpicklingError):
+        # transformers lets torch read tensors only
+        reason = (
+            "its weights are a pickle of more than tensors, or damaged: they are not read, safetensors are"
+        )
     message = f"cannot load {name}: {reason}"
     if isinstance(source, Path) and source != Path(name).expanduser():
         message += f"\nit was read from {source}: delete that folder to convert the file again"

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_TEXTS = (
+    "The networks do not say which texts they were extracted from (text_digests are missing): it cannot be "
+    "checked that these are others than those scored here."
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FunctionalNetworks:
@@ -95,6 +100,9 @@ class FunctionalNetworks:
                 )
         if not isinstance(self.provenance, dict):
             raise NetworksError(f"provenance is {self.provenance!r}, must be a mapping")
+        digests = self.provenance.get("text_digests") or []
+        if not isinstance(digests, list | tuple) or not all(isinstance(each, str) for each in digests):
+            raise NetworksError(f"provenance.text_digests is {digests!r:.80}, must be a list of digests")
 
     def __len__(self) -> int:
         return self.maps.shape[0]
@@ -160,13 +168,20 @@ class FunctionalNetworks:
                 "site that they come from"
             )
 
-    def require_unseen(self, scored: frozenset[str] | None) -> None:
+    def require_unseen(self, scored: frozenset[str] | None) -> list[str]:
         """Check that the maps were not fitted on text that is scored or measured.
+
+        What cannot be checked is logged as a warning, and returned for the results.
 
         Parameters
         ----------
         scored : frozenset of str or None
             Digests of the texts, None if they are unknown.
+
+        Returns
+        -------
+        list of str
+            A remark if the texts that the networks come from are unknown.
 
         Raises
         ------
@@ -174,15 +189,21 @@ class FunctionalNetworks:
             If the two share a text.
         """
         fitted = self.provenance.get("text_digests")
-        if scored is None or fitted is None:
-            log.info("texts are unknown: networks may have been extracted from those that are scored")
-            return
+        if scored is not None and not scored:
+            return []
+        if not fitted:
+            log.warning(UNKNOWN_TEXTS)
+            return [UNKNOWN_TEXTS]
+        if scored is None:
+            log.info("scored texts are unknown: networks may have been extracted from them")
+            return []
         if shared := scored & set(fitted):
             raise BenchmarkError(
                 f"{len(shared)} of the {len(scored)} texts of the benchmark are among those that the "
                 "networks were extracted from: take disjoint parts, as dataset.split=train "
                 "benchmark.dataset.split=test"
             )
+        return []
 
     def to_frame(self, threshold: Threshold | None = None) -> pd.DataFrame:
         """Table with one row per network: size, statistics, share of its neurons in each block.

@@ -1,6 +1,7 @@
 """Keep the lesion of a single network, and show it in the report of the run that extracted it."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ def keep_lesion(
     cache: Path,
     benchmark: dict[str, Any],
     networks_folder: str | None,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Keep the scores of a single network's lesion; refresh ``report.html`` beside the networks' folder."""
     folder = lesion_folder(networks, cache)
     (network,) = evaluation.target.networks
     size = evaluation.target.size
-    keep_lesions(evaluation.comparisons, network, size, threshold.describe(), benchmark, folder)
+    described = threshold.describe()
+    keep_lesions(evaluation.comparisons, network, size, described, benchmark, folder, remarks)
     report = None if networks_folder is None else Path(networks_folder).resolve().parent / "report.html"
     if report is None or not report.is_file():
         return

@@ -1,16 +1,22 @@
 """Present an evaluation as numbers, tables and sentences: scores beside their baseline and controls."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import pandas as pd
+import torch
 
 from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.evaluator import Controls, Evaluation
+from fbn_exp.benchmarks.inference import Difference
+from fbn_exp.benchmarks.score import Score
 from fbn_exp.interventions.config import ControlKind
+from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.presentation import Presentation
 
 
-def present_evaluation(evaluation: Evaluation) -> Presentation:
-    """Present an evaluation."""
+def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> Presentation:
+    """Present an evaluation, with caveats about it."""
     likeness = _likeness(evaluation.controls)
     metrics = {f"selected_factor/{name}": factor for name, factor in evaluation.factors.items()}
     if evaluation.n_factors:
@@ -31,7 +37,32 @@ def present_evaluation(evaluation: Evaluation) -> Presentation:
         rows=_rows(evaluation.comparisons),
         words=("task / metric",),
         lines=[said] if drawn else [],
+        remarks=list(remarks),
     )
+
+
+def evaluation_names(scores: Collection[str]) -> list[str]:
+    """Names that the metrics of an evaluation can have, by the names of its scores, ``<task>/<metric>``."""
+    kinds = [kind.value for kind in ControlKind]
+    return [
+        *score_metric_names(scores, list(ControlKind)),
+        *(f"selected_factor/{name}" for name in scores),
+        *("factors_tried", "neurons"),
+        *(f"control/{kind}/{likeness}" for kind in kinds for likeness in ("same_block", "activity_ratio")),
+        *mask_metrics(torch.ones(1, 1, dtype=torch.bool)),
+    ]
+
+
+def score_metric_names(scores: Collection[str], kinds: Collection[ControlKind] = ()) -> list[str]:
+    """Names of the metrics that comparisons of these scores with controls of these kinds can have."""
+    names: dict[str, float] = {}
+    for name in scores:
+        task, _, metric = name.rpartition("/")
+        score = Score(task, metric, 0.0, 0.0, 1, True, chance=0.0)
+        names |= comparison_metrics(
+            Comparison(score, score, Difference(0.0, 0.0, 0.0, 0.0), {kind: [score] for kind in kinds})
+        )
+    return list(names)
 
 
 def comparison_metrics(comparison: Comparison) -> dict[str, float]:

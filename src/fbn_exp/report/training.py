@@ -1,6 +1,6 @@
 """Present a training run, and scores before and after it, as numbers, tables, pictures and sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,7 @@ from fbn_exp.benchmarks.score import Score
 from fbn_exp.report.figures.forgetting import OTHER, TRAINED, headlines
 from fbn_exp.report.figures.training import training_figure
 from fbn_exp.report.presentation import Presentation, peak_memory
-from fbn_exp.report.scores import comparison_metrics
+from fbn_exp.report.scores import comparison_metrics, score_metric_names
 
 WHERE = "task / metric"
 
@@ -74,6 +74,16 @@ def present_training(training: Training) -> Presentation:
     }
     draw = partial(training_figure, training.history, training.loss, training.best_step, training.chance)
     return Presentation(metrics=metrics, tables={"training": training.history}, figures={"training": draw})
+
+
+def training_names(scores: Collection[str]) -> list[str]:
+    """Names that the metrics of a training run can have, by the names of its scores, ``<task>/<metric>``."""
+    return [
+        *("neurons", "parameters", "parameters/trainable", "texts", "steps", "best_step", "training/seconds"),
+        *(f"lesioned/{name}" for name in scores),
+        *score_metric_names(scores),
+        *peak_memory(),
+    ]
 
 
 def present_forgetting(scores: BeforeAfter, training: Training) -> Presentation:

@@ -1,7 +1,6 @@
 """Storage of signals: on the model's accelerator, in memory, or in a scratch file."""
 
 import logging
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.files import free_bytes, in_words
-from fbn_exp.core.memmap import map_file
+from fbn_exp.core.memmap import map_nameless_file
 from fbn_exp.signals.config import SignalsConfig, Storage
 
 log = logging.getLogger(__name__)
@@ -92,16 +91,11 @@ def _scratch_file(shape: tuple[int, int], scratch: Path, words: str) -> Iterator
     free = free_bytes(scratch)
     if shape[0] * shape[1] * 4 > free:
         raise SignalError(_too_small(scratch, words, f"has {in_words(free)} free"))
-    # a network file system keeps the unlinked file until it is closed, so the folder may not be empty
-    with tempfile.TemporaryDirectory(prefix="signals-", dir=scratch, ignore_cleanup_errors=True) as folder:
-        file = Path(folder) / "signals.f32"
-        try:
-            values = map_file(file, shape)
-        except OSError as error:
-            raise SignalError(_too_small(scratch, words, f"refuses it ({error.strerror})")) from error
-        # unlinked: its space is freed when this process ends, also after a crash
-        file.unlink()
-        yield values
+    try:
+        values = map_nameless_file(scratch, shape)
+    except OSError as error:
+        raise SignalError(_too_small(scratch, words, f"refuses it ({error.strerror})")) from error
+    yield values
 
 
 def _too_small(scratch: Path, words: str, reason: str) -> str:

@@ -1,6 +1,7 @@
 """Analyse networks of the untouched model: numbers, tables and pictures."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ def analyse(cfg: DictConfig, parts: Parts, analysis: Analysis) -> float | None:
     """
     with opened_run(cfg, "evaluate", parts.tracker) as (folder, tracked):
         log.info("networks of the untouched model are measured: the configured intervention is not applied")
-        networks, recording = _prepared(cfg, parts, analysis, folder.path)
-        presentation = present(analysis.measure(networks, parts.threshold, recording))
+        networks, recording, remarks = _prepared(cfg, parts, analysis, folder.path)
+        measured = present(analysis.measure(networks, parts.threshold, recording))
+        presentation = replace(measured, remarks=[*remarks, *measured.remarks])
         keep(presentation, folder, parts.figures.dpi)
         track(tracked, folder, networks.provenance)
     show(presentation, *(("Picture:", file) for file in folder.figures.values()))
@@ -39,20 +41,20 @@ def analyse(cfg: DictConfig, parts: Parts, analysis: Analysis) -> float | None:
 
 def _prepared(
     cfg: DictConfig, parts: Parts, analysis: Analysis, scratch: Path
-) -> tuple[FunctionalNetworks, Recording | None]:
-    """Obtain networks and, if the analysis needs it, a recording; without one, a folder needs no model."""
+) -> tuple[FunctionalNetworks, Recording | None, list[str]]:
+    """Obtain networks, a recording if the analysis needs it, and remarks; a folder may need no model."""
     if cfg.networks is not None and not analysis.records:
-        return FunctionalNetworks.load(Path(cfg.networks).expanduser()), None
+        return FunctionalNetworks.load(Path(cfg.networks).expanduser()), None, []
     lm = load(parts.model, parts.cache)
     analysis.prepare(lm)
     networks = parts.networks(cfg.networks, lm, scratch, cfg.same_weights)
-    networks.require_unseen(analysis.text_digests())
+    remarks = networks.require_unseen(analysis.text_digests())
     if not analysis.records:
-        return networks, None
+        return networks, None, remarks
     _require_same_signals(networks, parts.signals)
     _warn_of_another_method(networks, parts.config["method"])
     # networks of a folder may come from another site than the config's
-    return networks, Recording(lm, networks.layout, parts.signals, parts.method, scratch)
+    return networks, Recording(lm, networks.layout, parts.signals, parts.method, scratch), remarks
 
 
 def _require_same_signals(networks: FunctionalNetworks, signals: SignalsConfig) -> None:

@@ -12,8 +12,9 @@ from fbn_exp.benchmarks.evaluator import Controls, Evaluation, Scorer, evaluate,
 from fbn_exp.core import ranks
 from fbn_exp.core.checks import typed
 from fbn_exp.datasets.config import Split
-from fbn_exp.interventions.config import ControlsConfig
+from fbn_exp.interventions.config import ControlKind, ControlsConfig
 from fbn_exp.interventions.controls import draw_controls
+from fbn_exp.interventions.edit import no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target, choose_target, no_target
 from fbn_exp.models.language_model import LanguageModel
@@ -21,12 +22,15 @@ from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.console import show
 from fbn_exp.report.networks import mask_metrics
-from fbn_exp.report.scores import present_evaluation
+from fbn_exp.report.scores import evaluation_names, present_evaluation
 from fbn_exp.stages.build import Parts, built, extraction_parts
 from fbn_exp.stages.rank_resources import rank_resources
-from fbn_exp.stages.results import keep, objective_of, opened_run, track
+from fbn_exp.stages.results import keep, objective_of, opened_run, require_objective, track
 
 log = logging.getLogger(__name__)
+
+# number of scorings of controls above which their cost is a warning
+MANY_SCORINGS = 300
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -59,6 +63,8 @@ def run(cfg: DictConfig) -> float | None:
     if cfg.select_factor:
         # check before a model loads: not every benchmark has a dev part
         benchmark.on(Split.dev)
+    if (names := benchmark.score_names()) is not None:
+        require_objective(cfg.objective, evaluation_names(names))
     work = lambda: _evaluate(cfg, parts, intervention, benchmark, controls)  # noqa: E731
     return ranks.run_on_leader(work, rank_resources(parts, benchmark))
 
@@ -84,23 +90,33 @@ def _evaluate(
             export(lm, target.layout, intervention.edit(target), Path(cfg.export.path).expanduser())
             log.info("model with the intervention in its weights: %s", cfg.export.path)
         benchmark.prepare(lm)
-        if networks is not None:
-            networks.require_unseen(benchmark.text_digests())
+        remarks = [] if networks is None else networks.require_unseen(benchmark.text_digests())
         scorer = Scorer(lm, target.layout, benchmark, ScoreCache(parts.cache / "scores"))
-        drawn = _draw(intervention, target, controls)
+        _require_objective(cfg.objective, scorer)
+        drawn = _draw(intervention, target, controls, scorer)
         if cfg.select_factor:
             evaluation = evaluate_selected(scorer, intervention, list(cfg.factors), target, drawn)
         else:
             evaluation = evaluate(scorer, intervention, target, drawn)
-        presentation = present_evaluation(evaluation)
+        presentation = present_evaluation(evaluation, remarks)
         keep(presentation, folder, parts.figures.dpi)
         if networks is not None and _is_lesion_of_one(evaluation, networks, lm):
             from fbn_exp.report.lesions import keep_lesion  # late: imports matplotlib
 
-            keep_lesion(evaluation, networks, parts.threshold, parts.cache, benchmark.key(), cfg.networks)
+            about = (benchmark.key(), cfg.networks, remarks)
+            keep_lesion(evaluation, networks, parts.threshold, parts.cache, *about)
         track(tracked, folder, None if networks is None else networks.provenance)
     show(presentation)
     return objective_of(cfg.objective, folder.metrics)
+
+
+def _require_objective(objective: str | None, scorer: Scorer) -> None:
+    """Refuse an objective that no metric has; after one scoring if only that tells the names."""
+    if objective is not None:
+        names = scorer.benchmark.score_names()
+        if names is None:
+            names = {score.name for score in scorer.scores(no_edit(scorer.layout.n_neurons))}
+        require_objective(objective, evaluation_names(names))
 
 
 def _is_lesion_of_one(evaluation: Evaluation, networks: FunctionalNetworks, lm: LanguageModel) -> bool:
@@ -120,9 +136,13 @@ def _target(
     return choose_target(networks, parts.threshold, intervention.networks), networks
 
 
-def _draw(intervention: Intervention, target: Target, controls: ControlsConfig) -> Controls:
+def _draw(intervention: Intervention, target: Target, controls: ControlsConfig, scorer: Scorer) -> Controls:
     if isinstance(intervention, NoIntervention):
         return {}
+    scorings = controls.repeats * (len(ControlKind) - (controls.share is None))
+    if scorings > MANY_SCORINGS:
+        # before they are drawn, which takes a while too
+        log.warning("controls.repeats=%d asks for %s", controls.repeats, scorer.cost(scorings))
     drawn = draw_controls(target, controls.repeats, controls.seed, controls.share)
     if not drawn:
         log.warning("no controls: the networks hold %d of %d neurons", target.size, target.layout.n_neurons)

@@ -1,6 +1,7 @@
 """Write the results of a stage into its run folder and log them to the tracker."""
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ def opened_run(cfg: DictConfig, stage: str, tracker: Tracker) -> Iterator[tuple[
 
 
 def keep(presentation: Presentation, folder: RunFolder, dpi: int) -> None:
-    """Write numbers, tables and pictures into the run folder; ``result.json`` is written before pictures."""
+    """Write all of a presentation into the run folder; ``result.json`` is written before pictures."""
     folder.add_metrics(presentation.metrics)
+    folder.remarks = list(dict.fromkeys([*folder.remarks, *presentation.remarks]))
     for name, table in presentation.tables.items():
         folder.add_table(name, table)
     folder.write()
@@ -33,7 +35,7 @@ def keep(presentation: Presentation, folder: RunFolder, dpi: int) -> None:
 
 
 def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] | None = None) -> None:
-    """Log numbers, tables and pictures, and the networks that the run started from.
+    """Log numbers, remarks, tables and pictures, and the networks that the run started from.
 
     Parameters
     ----------
@@ -45,12 +47,26 @@ def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] 
         Provenance of the networks that were used; None if there are none, or the run extracted them.
     """
     tracked.metrics(folder.metrics)
+    tracked.remarks(folder.remarks)
     for name, table in folder.tables.items():
         tracked.table(name, table)
     for name, file in folder.figures.items():
         tracked.figure(f"figures/{name}", file)
     if provenance is not None:
         tracked.lineage(provenance)
+
+
+def require_objective(name: str | None, known: Collection[str]) -> None:
+    """Refuse an objective that a run will not have.
+
+    Raises
+    ------
+    ConfigError
+        If ``objective`` is none of the names; the message lists them.
+    """
+    if name is not None and name not in known:
+        close = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(name, known, n=1))
+        raise ConfigError(f"objective is {name!r}{close}; it can be: {', '.join(known)}")
 
 
 def objective_of(name: str | None, metrics: dict[str, float]) -> float | None:

@@ -26,8 +26,8 @@ from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import take
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.console import show
-from fbn_exp.report.training import Training, present_forgetting, present_training
-from fbn_exp.stages.results import keep, objective_of, opened_run, track
+from fbn_exp.report.training import Training, present_forgetting, present_training, training_names
+from fbn_exp.stages.results import keep, objective_of, opened_run, require_objective, track
 from fbn_exp.stages.training_parts import TrainingParts, training_parts
 from fbn_exp.tracking.base import TrackedRun
 from fbn_exp.training.forgetting import compare_after, require_unseen, scores_before
@@ -63,6 +63,8 @@ def run(cfg: DictConfig) -> float | None:
     with opened_run(cfg, "train", parts.tracker) as (folder, tracked):
         plan = _plan(parts)
         before, dev_before = _scores_before(plan)
+        scored = [score.name for score in (*before, *plan.others_before)]
+        require_objective(cfg.objective, training_names(scored))
         training = _train(parts, plan, dev_before, folder.path / "checkpoints", tracked)
         keep(present_training(training), folder, parts.figures.dpi)
         folder.artifacts["checkpoint"] = _save(parts, plan, folder.path / "checkpoint")

@@ -1,7 +1,7 @@
 """Interface of experiment trackers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,9 @@ class TrackedRun:
 
     def metrics(self, values: Mapping[str, float]) -> None:
         """Log numbers as one step of the run's history and in its summary; NaN stays NaN."""
+
+    def remarks(self, lines: Sequence[str]) -> None:
+        """Log caveats in the summary of the run."""
 
     def table(self, name: str, frame: "pd.DataFrame") -> None:
         """Log a frame without its index (wandb keeps 10,000 rows at most); missing values are empty cells."""

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +105,10 @@ class _WandbRun(TrackedRun):
 
     def metrics(self, values: Mapping[str, float]) -> None:
         self._run.log(dict(values))
+
+    def remarks(self, lines: Sequence[str]) -> None:
+        if lines:
+            self._run.summary["remarks"] = list(lines)
 
     def table(self, name: str, frame: "pd.DataFrame") -> None:
         import wandb

@@ -1,8 +1,13 @@
-"""Find complete checkpoints of the training loop."""
+"""Find complete checkpoints of the training loop, and say which file of a damaged one cannot be read."""
 
 import json
 import logging
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from fbn_exp.core.errors import TrainingError
 from fbn_exp.core.files import file_digest, write_json
@@ -11,8 +16,14 @@ log = logging.getLogger(__name__)
 
 TRAINED = "trained.safetensors"
 STATE = "trainer_state.json"
+OPTIMIZER, SCHEDULER, GENERATORS = "optimizer.pt", "scheduler.pt", "rng_state*.pth"
+# exceptions observed for damaged files; torch reads them without unpickling anything but tensors
+DAMAGED = (
+    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError),
+    *(pickle.UnpicklingError, SafetensorError),
+)
 # files of a checkpoint that can be resumed; the state is written last
-COMPLETE = (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state*.pth", STATE)
+COMPLETE = (TRAINED, OPTIMIZER, SCHEDULER, GENERATORS, STATE)
 
 # sha256 of the files of a checkpoint, by name; each rank writes those of its own
 DIGESTS = "digests*.json"
@@ -72,10 +83,36 @@ def require_unchanged(folder: Path) -> None:
 
 
 def _is_complete(folder: Path) -> bool:
-    if not all(any(folder.glob(name)) for name in COMPLETE):
+    if not all(any(file.is_file() for file in folder.glob(name)) for name in COMPLETE):
         return False
     try:
-        json.loads((folder / STATE).read_text(encoding="utf-8"))
-    except ValueError:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return False
-    return True
+    return isinstance(state, dict) and type(state.get("global_step")) is int
+
+
+@contextmanager
+def readable(folder: str | Path | None, *files: str) -> Iterator[None]:
+    """Turn an exception while files of a checkpoint are read into an error that names them.
+
+    Parameters
+    ----------
+    folder : str or Path or None
+        The checkpoint.
+    *files : str
+        Names of the files that are read, the only ones that the error can be about.
+
+    Raises
+    ------
+    TrainingError
+        If a file is damaged, or of another run.
+    """
+    try:
+        yield
+    except DAMAGED as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise TrainingError(
+            f"trainer.resume: {folder} cannot be resumed, {' or '.join(files)} is damaged or of another run "
+            f"({type(error).__name__}: {reason}): remove that folder to resume from the checkpoint before it"
+        ) from error

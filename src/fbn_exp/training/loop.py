@@ -19,7 +19,16 @@ from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.models.config import Precision
 from fbn_exp.models.precision import choose_dtype
 from fbn_exp.training.callbacks import EndExactly, FindBest, Patience, Progress
-from fbn_exp.training.checkpoints import TRAINED, last_checkpoint, require_unchanged, seal
+from fbn_exp.training.checkpoints import (
+    GENERATORS,
+    OPTIMIZER,
+    SCHEDULER,
+    TRAINED,
+    last_checkpoint,
+    readable,
+    require_unchanged,
+    seal,
+)
 from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.tasks import PreparedTask
 
@@ -189,12 +198,15 @@ class _Loop(Trainer):
     @override
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         file = Path(resume_from_checkpoint) / TRAINED
-        with safe_open(file, "pt") as content:
-            if content.metadata()["texts"] != self.prepared.texts.digest:
-                raise TrainingError(
-                    f"{file} was trained on other texts: resume with the same dataset, model and task"
-                )
-        saved, trained = load_file(file), trained_parameters(self._trained)
+        with readable(resume_from_checkpoint, TRAINED):
+            saved = load_file(file)
+            with safe_open(file, "pt") as content:
+                learnt = content.metadata()["texts"]
+        if learnt != self.prepared.texts.digest:
+            raise TrainingError(
+                f"{file} was trained on other texts: resume with the same dataset, model and task"
+            )
+        trained = trained_parameters(self._trained)
         if {name: parameter.shape for name, parameter in saved.items()} != {
             name: parameter.shape for name, parameter in trained.items()
         }:
@@ -205,6 +217,16 @@ class _Loop(Trainer):
         with torch.no_grad():
             for name, parameter in trained.items():
                 parameter.copy_(saved[name])
+
+    @override
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with readable(checkpoint, OPTIMIZER, SCHEDULER):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    @override
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with readable(checkpoint, GENERATORS):
+            super()._load_rng_state(checkpoint)
 
     @override
     def _load_best_model(self) -> None:

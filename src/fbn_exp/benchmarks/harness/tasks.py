@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
 
 
+# lm-eval's name for the answers as they are
+NO_FILTER = "none"
+
+
 @contextmanager
 def installed_evaluate() -> Iterator[None]:
     """Let ``import evaluate`` find the installed package, not a script of that name.
@@ -131,6 +135,24 @@ class Harness(HarnessConfig, Benchmark):
             return []
         return [score for task in results["results"] for score in self._scores(task, results)]
 
+    @override
+    def score_names(self) -> list[str] | None:
+        """Names known after ``prepare``; None if code of a task decides about them, or a group of tasks."""
+        if (loaded := getattr(self, "_loaded", None)) is None:
+            return None
+        from lm_eval.api.task import ConfigurableTask
+
+        if not all(type(task) is ConfigurableTask for task in loaded):
+            return None
+        if any(task.config.process_results is not None for task in loaded):
+            return None
+        return [
+            f"{task.task_name}/{_label(metric, kind['name'])}"
+            for task in loaded
+            for metric in task.aggregation()
+            for kind in task.config.filter_list or ({"name": NO_FILTER},)
+        ]
+
     def _scores(self, task: str, results: Mapping[str, Any]) -> list[Score]:
         row = results["results"][task]
         samples = results.get("samples", {}).get(task)
@@ -141,7 +163,7 @@ class Harness(HarnessConfig, Benchmark):
                 continue
             higher = results.get("higher_is_better", {}).get(task, {}).get(metric)
             items = _items(samples, metric, filter_name)
-            label = metric if filter_name == "none" else f"{metric}_{filter_name}"
+            label = _label(metric, filter_name)
             if items is not None and np.isclose(items.mean(), value, rtol=1e-9, atol=1e-12, equal_nan=True):
                 scores.append(
                     mean_score(
@@ -171,6 +193,10 @@ class Harness(HarnessConfig, Benchmark):
             "limit": self.limit,
             "apply_chat_template": self.apply_chat_template,
         }
+
+
+def _label(metric: str, filter_name: str) -> str:
+    return metric if filter_name == NO_FILTER else f"{metric}_{filter_name}"
 
 
 def _items(

@@ -36,5 +36,9 @@ class Probes(ProbesConfig, Harness):
         return name.replace("_dev/", "/")
 
     @override
+    def score_names(self) -> list[str]:
+        return [f"{name}/acc" for name in self.names]
+
+    @override
     def _chance(self, task: str) -> float | None:
         return probes.chance(task.removesuffix("_dev"))

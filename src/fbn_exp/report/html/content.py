@@ -52,7 +52,7 @@ def report_content(
         "block_paths": [block.path for block in networks.layout.blocks],
         "widest": max(block.width for block in networks.layout.blocks),
         "summary": _summary(description),
-        "remarks": list(remarks),
+        "remarks": with_remarks_of(lesions, remarks),
         "features": list(FEATURES),
         "reliability": {name: title for name, title in COLUMNS.items() if name in networks.statistics},
         "labels": sorted({card["label"] for card in cards}),
@@ -65,6 +65,12 @@ def report_content(
     plain = without_nan(content)
     assert isinstance(plain, dict)
     return plain
+
+
+def with_remarks_of(lesions: Sequence[Mapping[str, Any]], remarks: Sequence[str]) -> list[str]:
+    """Remarks about networks and, each once, about the lesions of them."""
+    said = (str(remark) for lesion in lesions for remark in lesion.get("remarks", []))
+    return list(dict.fromkeys([*remarks, *said]))
 
 
 def _texts(description: Description, cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from fbn_exp.benchmarks.lesions import known_lesions
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.files import new_file
-from fbn_exp.report.html.content import FORMAT
+from fbn_exp.report.html.content import FORMAT, with_remarks_of
 
 TEMPLATE, STYLE, SCRIPT = "report.html", "report.css", "report.js"
 DATA = re.compile(r'<script type="application/json" id="content">(.*?)</script>', re.DOTALL)
@@ -82,4 +82,6 @@ def refresh_lesions(file: Path, cache: Path) -> None:
         If the file is no report of this program.
     """
     content = content_of(file)
-    write_report({**content, "lesions": known_lesions(cache / "lesions" / content["digest"])}, file)
+    lesions = known_lesions(cache / "lesions" / content["digest"])
+    remarks = with_remarks_of(lesions, content.get("remarks", []))
+    write_report({**content, "lesions": lesions, "remarks": remarks}, file)
