@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import logging
+import os
+import pickle
 
 import pytest
 import torch
@@ -193,6 +195,28 @@ def test_a_damaged_folder_is_an_error_that_names_it(folder, damage):
         load(config(folder), folder)
     assert str(error.value).startswith(f"cannot load {folder}: ")
     assert "hub" not in str(error.value).partition("\n")[2]
+
+
+class Evil:
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
+@pytest.mark.parametrize("save", [lambda what, file: file.write_bytes(pickle.dumps(what)), torch.save])
+def test_a_pickle_among_the_weights_is_not_unpickled(save, name, folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    save(Evil(tmp_path / "ran"), folder / name)
+    with pytest.raises(ModelError, match=f"cannot load {folder}: "):
+        load(config(folder), tmp_path / "cache")
+    assert not (tmp_path / "ran").exists()
+    pickle.loads(pickle.dumps(Evil(tmp_path / "ran")))
+    assert (tmp_path / "ran").exists()
 
 
 def test_a_missing_weight_is_an_error_and_not_drawn_at_random(folder):

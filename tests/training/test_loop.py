@@ -1,7 +1,9 @@
 """The loop learns, stops, keeps the best, and goes on after a kill as if nothing had happened."""
 
 import dataclasses
+import pickle
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -208,6 +210,59 @@ def test_a_half_written_checkpoint_is_passed_over(fresh, separable, tmp_path):
     assert other != newest
     state.unlink()
     assert last_checkpoint(tmp_path) == other
+
+
+def garbage(file):
+    file.write_bytes(b"no file of torch" * 9)
+
+
+def half(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def other(file):
+    torch.save({"another": torch.ones(2)}, file)
+
+
+def pickled(file):
+    file.write_bytes(pickle.dumps(Killed("unpickled")))
+
+
+@pytest.fixture(scope="module")
+def trained_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("trained")
+
+
+@pytest.mark.parametrize("damage", [garbage, half, other, pickled])
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "trained.safetensors"])
+def test_a_damaged_checkpoint_is_named_with_the_file(
+    name, damage, fresh, separable, trained_folder, tmp_path
+):
+    if not any(trained_folder.iterdir()):
+        weights_after(fresh, separable, trained_folder, CONFIG, TrainLora(rank=1))
+    shutil.copytree(last_checkpoint(trained_folder), tmp_path / "run" / "checkpoint-6")
+    damage(tmp_path / "run" / "checkpoint-6" / name)
+    config = dataclasses.replace(CONFIG, resume=str(tmp_path / "run"), max_steps=12)
+    with pytest.raises(TrainingError, match=r"checkpoint-6 cannot be resumed, .*is damaged") as caught:
+        weights_after(fresh, separable, tmp_path / "more", config, TrainLora(rank=1))
+    assert name.replace("rng_state", "rng_state*") in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"global_step": "9"}', "[" * 100_000])
+def test_a_checkpoint_whose_state_is_none_is_passed_over(content, tmp_path):
+    for name in ("trained.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        (tmp_path / "checkpoint-3").mkdir(exist_ok=True)
+        (tmp_path / "checkpoint-3" / name).touch()
+    state = tmp_path / "checkpoint-3" / "trainer_state.json"
+    state.write_text('{"global_step": 3}')
+    assert last_checkpoint(tmp_path).name == "checkpoint-3"
+    state.write_text(content)
+    with pytest.raises(TrainingError, match="holds no complete checkpoint"):
+        last_checkpoint(tmp_path)
+    state.unlink()
+    state.mkdir()
+    with pytest.raises(TrainingError, match="holds no complete checkpoint"):
+        last_checkpoint(tmp_path)
 
 
 def test_resuming_another_choice_of_parameters_is_refused(fresh, separable, tmp_path):
