@@ -145,7 +145,7 @@ def test_networks_survive_when_the_report_finds_no_room_and_a_rerun_completes(tm
 
 def test_networks_reach_the_cache_when_the_run_folder_cannot_be_written(tmp_path):
     (tmp_path / "run" / "result.json").mkdir(parents=True)
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(DiskError, match=r"result\.json cannot be used: it is a folder"):
         run_stage("extract", tmp_path / "run", *TINY, f"cache={tmp_path / 'cache'}")
     (entry,) = (each for each in (tmp_path / "cache" / "networks").iterdir() if each.is_dir())
     assert FunctionalNetworks.load(entry).maps.shape == (4, 256)

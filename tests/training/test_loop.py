@@ -242,6 +242,9 @@ def test_a_damaged_checkpoint_is_named_with_the_file(
         weights_after(fresh, separable, trained_folder, CONFIG, TrainLora(rank=1))
     shutil.copytree(last_checkpoint(trained_folder), tmp_path / "run" / "checkpoint-6")
     damage(tmp_path / "run" / "checkpoint-6" / name)
+    # as of version 0.1: the digests would tell first
+    for digests in (tmp_path / "run" / "checkpoint-6").glob("digests*"):
+        digests.unlink()
     config = dataclasses.replace(CONFIG, resume=str(tmp_path / "run"), max_steps=12)
     with pytest.raises(TrainingError, match=r"checkpoint-6 cannot be resumed, .*is damaged") as caught:
         weights_after(fresh, separable, tmp_path / "more", config, TrainLora(rank=1))

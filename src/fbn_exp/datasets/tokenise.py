@@ -45,7 +45,7 @@ def _enough(text: str, tokenizer: "PreTrainedTokenizerBase", n: int) -> int:
     """Number of characters of a text that determine its first ``n`` tokens."""
     length = CHARACTERS * n
     # slow tokenizers do not tell words, and a tokenizer can keep the end of a text instead
-    if not tokenizer.is_fast or tokenizer.truncation_side != "right":
+    if len(text) <= length or not tokenizer.is_fast or tokenizer.truncation_side != "right":
         return len(text)
     while length < len(text):
         words = tokenizer(text[:length], add_special_tokens=False, verbose=False).word_ids(0)

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_NAME = 128
+# folder in which wandb prepares artifacts
+DATA_VARIABLE = "WANDB_DATA_DIR"
+REASON = "cannot be written to"
+ADVICE = f"set {DATA_VARIABLE} to another folder, or take tracking=none"
 PRIVATE_LAST = (WandbMode.online, WandbMode.offline, WandbMode.disabled)
 OLD_MODE_NAMES = {"run": "online", "dryrun": "offline"}
 # wandb posts usage counts and its own errors to its server at the end of a run, in mode offline as well
@@ -62,6 +67,7 @@ class WandbTracker(WandbConfig, Tracker):
         os.environ.setdefault(REPORTS_VARIABLE, "false")
         import wandb
 
+        _require_writable_data()
         try:
             run = wandb.init(
                 project=self.project,
@@ -83,6 +89,16 @@ class WandbTracker(WandbConfig, Tracker):
             ) from error
         log.info("wandb run: %s", run.url if mode is WandbMode.online else Path(run.dir).parent)
         return run
+
+
+def _require_writable_data() -> None:
+    """Refuse a folder for wandb's data that nothing can be written to, before anything is computed."""
+    if folder := os.environ.get(DATA_VARIABLE):
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise TrackingError(f"{DATA_VARIABLE}={folder} {REASON} ({error.strerror}): {ADVICE}") from error
 
 
 def more_private(asked: WandbMode, environment: str | None) -> WandbMode:
@@ -130,7 +146,10 @@ class _WandbRun(TrackedRun):
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             # without "immutable" wandb copies each file into its data folder
             artifact.add_file(str(path), name=path.relative_to(folder).as_posix(), policy="immutable")
-        self._run.log_artifact(artifact)
+        try:
+            self._run.log_artifact(artifact)
+        except OSError as error:
+            raise TrackingError(f"wandb's folder for data {REASON} ({error}): {ADVICE}") from error
 
     def lineage(self, provenance: Mapping[str, Any]) -> None:
         # use_artifact would record this too, but raises offline

@@ -114,5 +114,5 @@ def readable(folder: str | Path | None, *files: str) -> Iterator[None]:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise TrainingError(
             f"trainer.resume: {folder} cannot be resumed, {' or '.join(files)} is damaged or of another run "
-            f"({type(error).__name__}: {reason}): remove that folder to resume from the checkpoint before it"
+            f"({type(error).__name__}: {reason:.120}): remove that folder to resume from the checkpoint before it"
         ) from error
