@@ -53,7 +53,8 @@ def scored(extracted, run, *overrides):
 
 def test_known_texts_are_no_remark(extracted, tmp_path):
     assert scored(extracted, tmp_path / "run", "tracking=none")["remarks"] == []
-    assert "converged" in " ".join(result_of(extracted / "run")["remarks"])
+    # an extraction says how its fit went
+    assert result_of(extracted / "run")["remarks"]
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["absent", "empty"])

@@ -162,15 +162,6 @@ def test_a_folder_for_data_that_cannot_be_written_to_is_named_at_once(tmp_path, 
         pytest.fail("the run was opened")
 
 
-def test_an_artifact_that_cannot_be_prepared_is_a_tracking_error(tmp_path, monkeypatch):
-    (tmp_path / "networks").mkdir()
-    (tmp_path / "networks" / "maps").write_text("maps")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TrackingError, match="cannot be written to"), tracker().run(info(tmp_path)) as run:
-        monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "file" / "deep"))
-        run.networks("ica", tmp_path / "networks", {})
-
-
 @pytest.mark.parametrize("wrong", [{"project": "a/b"}, {"tags": ["t" * 80]}])
 def test_what_wandb_refuses_is_a_tracking_error(tmp_path, wrong):
     with pytest.raises(TrackingError, match="tracking=none"), tracker(**wrong).run(info(tmp_path)):

@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 LONGEST_NAME = 128
 # folder in which wandb prepares artifacts
 DATA_VARIABLE = "WANDB_DATA_DIR"
-REASON = "cannot be written to"
-ADVICE = f"set {DATA_VARIABLE} to another folder, or take tracking=none"
 PRIVATE_LAST = (WandbMode.online, WandbMode.offline, WandbMode.disabled)
 OLD_MODE_NAMES = {"run": "online", "dryrun": "offline"}
 # wandb posts usage counts and its own errors to its server at the end of a run, in mode offline as well
@@ -98,7 +96,10 @@ def _require_writable_data() -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
-            raise TrackingError(f"{DATA_VARIABLE}={folder} {REASON} ({error.strerror}): {ADVICE}") from error
+            raise TrackingError(
+                f"{DATA_VARIABLE}={folder} cannot be written to ({error.strerror}): set it to another "
+                "folder, or take tracking=none"
+            ) from error
 
 
 def more_private(asked: WandbMode, environment: str | None) -> WandbMode:
@@ -146,10 +147,7 @@ class _WandbRun(TrackedRun):
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             # without "immutable" wandb copies each file into its data folder
             artifact.add_file(str(path), name=path.relative_to(folder).as_posix(), policy="immutable")
-        try:
-            self._run.log_artifact(artifact)
-        except OSError as error:
-            raise TrackingError(f"wandb's folder for data {REASON} ({error}): {ADVICE}") from error
+        self._run.log_artifact(artifact)
 
     def lineage(self, provenance: Mapping[str, Any]) -> None:
         # use_artifact would record this too, but raises offline

@@ -111,8 +111,8 @@ def readable(folder: str | Path | None, *files: str) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        reason = f"{type(error).__name__}: {(str(error).strip() or repr(error)).splitlines()[0]:.120}"
         raise TrainingError(
             f"trainer.resume: {folder} cannot be resumed, {' or '.join(files)} is damaged or of another run "
-            f"({type(error).__name__}: {reason:.120}): remove that folder to resume from the checkpoint before it"
+            f"({reason}): remove that folder to resume from the checkpoint before it"
         ) from error
