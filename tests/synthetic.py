@@ -16,6 +16,7 @@ from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import Extraction
 from fbn_exp.report.html.content import report_content
 from fbn_exp.signals.base import Signals
+from fbn_exp.thresholds.base import Threshold
 from fbn_exp.thresholds.z import ZThreshold
 
 
@@ -93,8 +94,15 @@ def networks_of(n_networks: int, layout: NeuronLayout, blocks: tuple[int, ...] |
     return FunctionalNetworks(maps, layout, statistics, {}, provenance, blocks)
 
 
-def described(n_networks: int, texts: list[list[str]], layout: NeuronLayout, blocks=None, z: float = 2.5):
-    """Random networks with random time courses over the given texts."""
+def described(
+    n_networks: int,
+    texts: list[list[str]],
+    layout: NeuronLayout,
+    blocks=None,
+    z: float = 2.5,
+    threshold: Threshold | None = None,
+):
+    """Random networks with random time courses over the given texts; members by z or another threshold."""
     made = world(texts, layout=layout)
     n_rows = len(made.signals.values)
     courses = made.courses(*np.random.default_rng(1).laplace(size=(n_networks, n_rows)))
@@ -102,10 +110,10 @@ def described(n_networks: int, texts: list[list[str]], layout: NeuronLayout, blo
     method = PCA(n_networks)
     method.time_courses_, method.explained_variance_ = courses, 0.5
     extraction = Extraction(networks, made.signals, 1.0, method)
-    return describe(made.lm, extraction, ZThreshold(z), n_tokens=10, context=8)
+    return describe(made.lm, extraction, threshold or ZThreshold(z), n_tokens=10, context=8)
 
 
-def content(n_networks: int, texts, layout, max_networks: int = 32, lesions=(), blocks=None):
+def content(n_networks: int, texts, layout, max_networks: int = 32, lesions=(), blocks=None, threshold=None):
     """Content of a report on them."""
-    found = described(n_networks, texts, layout, blocks)
+    found = described(n_networks, texts, layout, blocks, threshold=threshold)
     return report_content(found, ["a remark with <i>markup</i>"], list(lesions), max_networks, context=8)

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from synthetic import Words, world
@@ -8,6 +9,7 @@ from synthetic import Words, world
 from fbn_exp.analysis.drivers import (
     NONE,
     correlation,
+    driver_sign,
     drivers,
     energy_at,
     explained_by,
@@ -203,3 +205,41 @@ def test_pieces_join_to_the_text_and_broken_characters_belong_to_their_last_toke
     assert "".join(pieces) == tiny_model.tokenizer.decode(ids)
     assert [piece for piece in pieces if piece == "東"] == ["東"]
     assert token_pieces(Words(["a", " b"]), [0, 1, 1]) == ["a", " b", " b"]
+
+
+def test_the_sign_of_a_driver_is_that_of_the_time_course_there(noise):
+    made = world(sample(), labels=["news", "code"] * 10)
+    features = token_features(made.lm, made.signals)
+    numbers, n = features.numbers, len(features.text)
+    spike = np.where(np.arange(n) % 211 == 100, 40.0, 0)
+    planted = {
+        "first token only": numbers["first_token"] + 0.02 * noise(n),
+        "position": numbers["position"] + 5 * noise(n),
+        "punctuation": numbers["punctuation"] + 0.3 * noise(n),
+        "digits": numbers["digit"] + 0.2 * noise(n),
+        "newlines": numbers["newline"] + 0.1 * noise(n),
+        "rare tokens": -numbers["log_frequency"] + 0.3 * noise(n),
+        "few tokens": spike + 0.1 * noise(n),
+    }
+    for sign in (1, -1):
+        table = labels_of(made, *(sign * course for course in planted.values()))
+        assert table["label"].tolist() == list(planted)
+        assert table["driver_sign"].tolist() == [sign] * len(planted)
+
+
+def test_a_time_course_that_is_now_high_and_now_low_there_has_no_sign(noise):
+    made = world(sample())
+    text, position = made.signals.rows.text, made.signals.rows.position
+    alternating = np.where(position == 0, np.where(text % 2, 1.0, -1.0), 0.0)
+    hill = (position == 3) * 1.0
+    table = labels_of(made, alternating + 0.01 * noise(len(text)), hill + 0.05 * noise(len(text)))
+    assert table["label"].tolist() == ["first token only", "position"]
+    assert table["driver_sign"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("balance", "sign"), [(1, 1), (-0.5, -1), (0.49, 0), (math.nan, 0)])
+def test_strongest_tokens_of_either_sign_have_none(balance, sign):
+    features = dict.fromkeys(("driver_first_token", "driver_position"), math.nan)
+    for label in (NONE, "one token", "few tokens"):
+        row = pd.Series({"label": label, "strongest_balance": balance, **features})
+        assert driver_sign(row) == sign

@@ -15,8 +15,9 @@ from fbn_exp.core.errors import LayoutError, NetworksError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.files import sealed
-from fbn_exp.networks.masks import block_shares, intersection_over_union
+from fbn_exp.networks.masks import Direction, block_shares, directions, intersection_over_union
 from fbn_exp.thresholds.fdr import FalseDiscoveryRate
+from fbn_exp.thresholds.mixture import MixtureThreshold
 from fbn_exp.thresholds.top import TopFraction
 from fbn_exp.thresholds.z import ZThreshold
 
@@ -412,3 +413,27 @@ def test_tensors_with_a_digest_that_fits_are_usable_or_refused(data, tmp_path_fa
     file.write_bytes(data.draw(damaged(file.read_bytes())))
     edit(folder, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
     usable(folder)
+
+
+def test_members_go_where_weight_and_time_course_send_them():
+    maps = torch.tensor([[3.0, -2, 0], [3, 2, 1], [-1, -2, 3], [1, 2, 3]])
+    masks = torch.tensor([[1, 1, 0], [1, 0, 1], [1, 1, 0], [0, 0, 0]]).bool()
+    found = directions(masks, maps)
+    assert found == [Direction.both, Direction.up, Direction.down, Direction.none]
+    assert [each.at(2.5) for each in found] == found
+    assert [each.at(-2.5) for each in found] == [Direction.both, Direction.down, Direction.up, Direction.none]
+    assert [each.at(0) for each in found] == [Direction.both] * 3 + [Direction.none]
+
+
+def test_the_table_counts_members_of_either_sign_and_holds_the_tails():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, 3000, generator=generator)
+    maps[0, :30], maps[0, 30:40] = 8, -8
+    networks = FunctionalNetworks(maps, lay_out(1500, 1500))
+    table = networks.to_frame(MixtureThreshold(pole="both"))
+    assert table["members_up"].tolist() == [30, 0]
+    assert table["members_down"].tolist() == [10, 0]
+    assert table["positive_tail"].tolist() == [pytest.approx(0.01, rel=0.05), 0]
+    assert table["negative_tail"].tolist() == [pytest.approx(1 / 300, rel=0.05), 0]
+    assert not {"positive_tail", "negative_tail"} & set(networks.to_frame().columns)
+    assert networks.to_frame(ZThreshold(3, pole="negative"))["members_up"].tolist() == [0, 0]

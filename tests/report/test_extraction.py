@@ -1,11 +1,14 @@
 """What a reader is told of a fit and of its signals."""
 
+import numpy as np
 import pytest
 from synthetic import described, lay_out, texts
 
 from fbn_exp.core.moments import RowNorms
 from fbn_exp.methods.base import Convergence, Starts
-from fbn_exp.report.extraction import convergence_remarks, outlier_remarks, remarks
+from fbn_exp.report.extraction import convergence_remarks, outlier_remarks, present_extraction, remarks
+from fbn_exp.thresholds.mixture import MixtureThreshold
+from fbn_exp.thresholds.z import ZThreshold
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,31 @@ def test_a_reader_is_told_of_networks_without_a_neuron():
     assert remarks(described(3, texts(), lay_out(2, 8), z=0.1)) == []
     empty = described(3, texts(), lay_out(2, 8), z=1e9)
     assert remarks(empty) == ["3 networks have no neuron at this threshold."]
+
+
+@pytest.mark.parametrize(("pole", "high", "low"), [("positive", "up", "down"), ("negative", "down", "up")])
+def test_a_reader_is_told_where_the_members_go(pole, high, low):
+    found = present_extraction(
+        described(3, texts(), lay_out(2, 50), threshold=ZThreshold(1.5, pole=pole)), None, max_networks=0
+    )
+    tokens, drivers = found.tables["strongest_tokens"], found.tables["drivers"]
+    assert (tokens["members_go"] == np.where(tokens["strength"] > 0, high, low)).all()
+    words = {1: high, -1: low, 0: "up and down"}
+    assert drivers["members_go"].tolist() == [words[sign] for sign in drivers["driver_sign"]]
+    said = [f"{label}: {go}" for label, go in zip(drivers["label"], drivers["members_go"], strict=True)]
+    assert found.rows["driven by: members go"].tolist() == said
+    arrow = {"up": "↑", "down": "↓"}[tokens["members_go"][0]]
+    assert found.rows["strongest at"][0].startswith(f"{arrow}{tokens['token'][0]!r}")
+    counts = found.tables["networks"]
+    assert (counts["members_down" if high == "up" else "members_up"] == 0).all()
+
+
+def test_a_reader_is_told_of_networks_without_members_and_without_tails():
+    flat = described(3, texts(), lay_out(2, 8), z=1e9)
+    assert present_extraction(flat, None, 0).rows["driven by: members go"].str.endswith(": no members").all()
+    found = present_extraction(
+        described(3, texts(), lay_out(2, 500), threshold=MixtureThreshold(pole="both")), None, 0
+    )
+    assert found.metrics["networks/positive_tails"] == found.metrics["networks/negative_tails"] == 3
+    assert found.lines[1].startswith("Of 3 maps 3 have a positive tail, 3 a negative one, and 0 neither")
+    assert (found.tables["drivers"]["members_go"] == "up and down").all()

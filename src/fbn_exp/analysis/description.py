@@ -1,6 +1,7 @@
 """Describe networks by the signals that they were extracted from."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,6 +13,7 @@ from fbn_exp.analysis.tokens import strongest_tokens
 from fbn_exp.core.errors import SignalError
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.extractor import Extraction
+from fbn_exp.networks.masks import Direction, directions
 from fbn_exp.thresholds.base import Tails, Threshold
 
 log = logging.getLogger(__name__)
@@ -32,9 +34,10 @@ class Description:
     tails : Tails or None
         Tails of each map; None from a rule that does not look for tails.
     tokens : DataFrame
-        Strongest tokens of each network; see ``strongest_tokens``.
+        Strongest tokens of each network; see ``strongest_tokens``. The column ``members_go`` has the
+        direction of the members' activity at the token.
     drivers : Drivers
-        Drivers of each network.
+        Drivers of each network; in its table, ``members_go`` has the direction at what the label names.
     connectivity : Connectivity or None
         Connectivity without intervals; None where the texts are too few or too short.
     """
@@ -70,6 +73,10 @@ def describe(
     masks = extraction.networks.masks(threshold)
     tokens = strongest_tokens(lm, signals, courses, n_tokens, context)
     network_drivers = drivers(lm, signals, courses, masks)
+    rise = directions(masks, extraction.networks.maps)
+    table = network_drivers.table
+    tokens.insert(3, "members_go", _go(rise, tokens["network"], tokens["strength"]))
+    table.insert(2, "members_go", _go(rise, table["network"], table["driver_sign"]))
     return Description(
         extraction,
         threshold,
@@ -79,6 +86,12 @@ def describe(
         network_drivers,
         _connectivity(extraction),
     )
+
+
+def _go(rise: Sequence[Direction], networks: pd.Series, strengths: pd.Series) -> list[str]:
+    """Direction of the members' activity where a network's time course has a value, row by row."""
+    pairs = zip(networks, strengths, strict=True)
+    return [rise[network].at(strength).value for network, strength in pairs]
 
 
 def _connectivity(extraction: Extraction) -> Connectivity | None:

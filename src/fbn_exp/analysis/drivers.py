@@ -34,12 +34,22 @@ STRONGEST = 0.01
 OUTLIER_ENERGY = 0.5
 # more than half of the strongest tokens are the same one
 ONE_TOKEN = 0.5
+# the strongest tokens have one sign if the other one holds at most a quarter of their magnitude
+ONE_SIGN = 0.5
 # Sun et al. (2024), section 2: above 100, and above 1,000 times the median magnitude
 MASSIVE_VALUE, MASSIVE_FACTOR = 100.0, 1_000.0
 
 TEXTS = 3
 FEATURES = ("first_token", "position", "punctuation", "newline", "digit", "log_frequency")
 NONE = "none of these"
+FEATURE_OF_LABEL = {
+    "punctuation": "driver_punctuation",
+    "newlines": "driver_newline",
+    "digits": "driver_digit",
+    "rare tokens": "driver_log_frequency",
+    "frequent tokens": "driver_log_frequency",
+    "corpus": "driver_domain",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +93,10 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
         variance that position explains, by a curve of any shape; first_token_energy: share of the time
         course's energy at first tokens, NaN where all tokens or none are first; driver_domain and domain: the
         correlation of largest magnitude with one corpus or label against the others, NaN if there is only
-        one; kurtosis (excess); strongest_energy: share of the energy in the strongest 1% of tokens; top_token
-        and top_token_share: the most frequent among these; massive_share: members with massive activations.
+        one; kurtosis (excess); strongest_energy: share of the energy in the strongest 1% of tokens;
+        strongest_balance: sum of the time course there over the sum of its magnitude, from -1 to 1; top_token
+        and top_token_share: the most frequent among these; driver_sign: see ``driver_sign``; massive_share:
+        members with massive activations.
     """
     features = token_features(lm, signals)
     courses = time_courses.double().numpy()
@@ -101,6 +113,9 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
     strongest = _strongest_rows(courses)
     energy = courses**2
     table["strongest_energy"] = np.take_along_axis(energy, strongest, axis=0).sum(axis=0) / energy.sum(axis=0)
+    values = np.take_along_axis(courses, strongest, axis=0)
+    with np.errstate(invalid="ignore"):
+        table["strongest_balance"] = values.sum(axis=0) / np.abs(values).sum(axis=0)
     tokens = [_top_token(features, rows) for rows in strongest.T]
     table["top_token"], table["top_token_share"] = zip(*tokens, strict=True)
     frequency = features.numbers["log_frequency"]
@@ -109,6 +124,7 @@ def drivers(lm: LanguageModel, signals: Signals, time_courses: Tensor, masks: Te
     table["massive_share"] = _shares(masks, massive)
     labels = [label(row, bool(low)) for (_, row), low in zip(table.iterrows(), rare, strict=True)]
     table.insert(1, "label", labels)
+    table["driver_sign"] = [driver_sign(row) for _, row in table.iterrows()]
     return Drivers(table, _strongest_texts(energy, signals), features)
 
 
@@ -141,6 +157,30 @@ def label(row: "pd.Series[float]", rare: bool) -> str:
     if row["top_token_share"] > ONE_TOKEN:
         return "one token"
     return "few tokens" if row["strongest_energy"] >= OUTLIER_ENERGY else NONE
+
+
+def driver_sign(row: "pd.Series[float]") -> int:
+    """Sign of the time course at what the label names: 1 high there, -1 low, 0 now high and now low.
+
+    At a feature it is the sign of the correlation, unless that explains less than half of what first tokens
+    or position do; of *one token*, *few tokens* and *none of these* the sign at the strongest tokens, unless
+    the weaker sign holds more than a quarter of their magnitude.
+    """
+    first, position = row["driver_first_token"], row["driver_position"]
+    match row["label"]:
+        case "first token" | "first token only":
+            return _sign(first, first**2 >= row["first_token_energy"] / 2)
+        case "position":
+            return _sign(position, not position**2 < row["driver_position_any"] / 2)
+        case "punctuation" | "frequent tokens" | "rare tokens" | "newlines" | "digits" | "corpus":
+            sign = _sign(row[FEATURE_OF_LABEL[str(row["label"])]])
+            return -sign if row["label"] == "rare tokens" else sign
+        case _:
+            return _sign(row["strongest_balance"], abs(row["strongest_balance"]) >= ONE_SIGN)
+
+
+def _sign(value: float, clear: bool = True) -> int:
+    return int(np.sign(value)) if clear and np.isfinite(value) else 0
 
 
 def correlation(courses: Array, feature: Array) -> Array:

@@ -1,6 +1,7 @@
 """Masks of networks: size, distribution over blocks, overlap."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 import pandas as pd
 import torch
@@ -8,6 +9,38 @@ from torch import Tensor
 
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.thresholds.base import Tails
+
+
+class Direction(StrEnum):
+    """Where the activity of a network's members goes, at some tokens."""
+
+    up = "up"
+    down = "down"
+    both = "up and down"
+    none = ""
+
+    def at(self, strength: float) -> "Direction":
+        """Direction where the time course has this value; the direction itself is that where it is positive.
+
+        A strength of 0 stands for tokens at which the time course is now high and now low.
+        """
+        if self in (Direction.none, Direction.both) or strength > 0:
+            return self
+        if strength == 0:
+            return Direction.both
+        return Direction.down if self is Direction.up else Direction.up
+
+
+def directions(masks: Tensor, maps: Tensor) -> list[Direction]:
+    """Where the members (K, N) of each network go if its time course rises: the signs of their weights."""
+    rise, fall = (masks & (maps > 0)).any(dim=1).tolist(), (masks & (maps < 0)).any(dim=1).tolist()
+    words = {
+        (True, True): Direction.both,
+        (True, False): Direction.up,
+        (False, True): Direction.down,
+        (False, False): Direction.none,
+    }
+    return [words[signs] for signs in zip(rise, fall, strict=True)]
 
 
 def block_shares(masks: Tensor, layout: NeuronLayout) -> Tensor:

@@ -12,10 +12,11 @@ from fbn_exp.methods.base import Convergence, Starts
 from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
-from fbn_exp.report.networks import mask_metrics
+from fbn_exp.report.networks import mask_metrics, tail_lines, tail_metrics
 from fbn_exp.report.order import present_order_curves
 from fbn_exp.report.presentation import ROWS, Presentation, peak_memory
 from fbn_exp.report.reliability import COLUMNS, present_reliability
+from fbn_exp.report.style import ARROWS
 
 TOKENS = 4
 OUTLIER_SHARE = 0.05
@@ -61,6 +62,7 @@ def present_extraction(
             **many_fits.metrics,
             **number_of_networks.metrics,
             **_driver_metrics(drivers.table),
+            **tail_metrics(description.tails),
         },
         tables={
             "networks": table,
@@ -77,8 +79,13 @@ def present_extraction(
         },
         title=f"Networks ({threshold.describe()}){more}",
         rows=_rows(table.head(ROWS), description),
-        words=("driven by", "strongest at"),
-        lines=[_sentence(description), *number_of_networks.lines, *many_fits.lines],
+        words=("driven by: members go", "strongest at"),
+        lines=[
+            _sentence(description),
+            *tail_lines(description.tails),
+            *number_of_networks.lines,
+            *many_fits.lines,
+        ],
         remarks=[*number_of_networks.remarks, *remarks(description)],
     )
 
@@ -111,9 +118,10 @@ def _driver_metrics(table: pd.DataFrame) -> dict[str, float]:
 
 
 def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
-    tokens = dict(list(description.tokens.groupby("network")["token"]))
-    none = pd.Series(dtype=str)
+    tokens = dict(list(description.tokens.groupby("network")))
+    none = description.tokens.head(0)
     strongest = [tokens.get(network, none).head(TOKENS) for network in table["network"]]
+    drivers = description.drivers.table.head(len(table)).to_dict("records")
     return pd.DataFrame(
         {
             "network": table["network"].astype(str),
@@ -128,8 +136,16 @@ def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
                 f"{block} ({share:.0%})"
                 for block, share in zip(table["main_block"], table["share_in_main_block"], strict=True)
             ],
-            "driven by": description.drivers.table["label"].head(len(table)),
-            "strongest at": [" ".join(repr(token) for token in each) for each in strongest],
+            "driven by: members go": [
+                f"{driver['label']}: {driver['members_go'] or 'no members'}" for driver in drivers
+            ],
+            "strongest at": [
+                " ".join(
+                    f"{ARROWS[go]}{token!r}"
+                    for go, token in zip(each["members_go"], each["token"], strict=True)
+                )
+                for each in strongest
+            ],
         }
     )
 

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from fbn_exp.networks.extractor import Extraction
 from fbn_exp.networks.masks import intersection_over_union
+from fbn_exp.thresholds.base import Tails
 
 
 def mask_metrics(masks: Tensor) -> dict[str, float]:
@@ -40,3 +41,26 @@ def extraction_metrics(extraction: Extraction) -> dict[str, float]:
         **{f"method/{name}": value for name, value in method.items()},
         "explained_variance": extraction.method.explained_variance_,
     }
+
+
+def tail_metrics(tails: Tails | None) -> dict[str, float]:
+    """Number of maps with a tail on either side and without any; empty if the rule looks for none."""
+    if tails is None:
+        return {}
+    positive, negative = tails.positive > 0, tails.negative > 0
+    return {
+        "networks/positive_tails": float(positive.sum()),
+        "networks/negative_tails": float(negative.sum()),
+        "networks/without_tails": float((~(positive | negative)).sum()),
+    }
+
+
+def tail_lines(tails: Tails | None) -> list[str]:
+    """Say how many maps have tails; empty if the rule looks for none."""
+    if tails is None:
+        return []
+    positive, negative, without = (int(number) for number in tail_metrics(tails).values())
+    return [
+        f"Of {len(tails.positive)} maps {positive} have a positive tail, {negative} a negative one, and "
+        f"{without} neither: their weights are those of noise in every block."
+    ]

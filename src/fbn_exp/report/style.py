@@ -20,6 +20,10 @@ RETEST = "tab:green"
 POSITIVE, NEGATIVE = (0xD9, 0x5F, 0x30), (0x3B, 0x82, 0xC4)
 
 
+# where members go
+ARROWS = {"up": "↑", "down": "↓", "up and down": "↕", "": ""}
+
+
 def number_cells(
     axes: Axes, values: NDArray[np.float64], dark: NDArray[np.bool_], form: str = "{:.2f}"
 ) -> None:

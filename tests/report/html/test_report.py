@@ -18,6 +18,8 @@ from fbn_exp.report.html.page import content_of, refresh_lesions, rendered, writ
 from fbn_exp.report.html.pictures import data_uri, map_uri
 from fbn_exp.report.style import NEGATIVE, POSITIVE
 from fbn_exp.thresholds.base import z_scores
+from fbn_exp.thresholds.mixture import MixtureThreshold
+from fbn_exp.thresholds.z import ZThreshold
 
 EVIL = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", " &amp;", "\u202e", "x\0"]
 
@@ -112,11 +114,28 @@ def test_members_are_marked_where_they_are_and_pictures_show_sign_and_magnitude(
     found = content(3, texts(), lay_out(3, 8))
     for network in found["networks"]:
         assert network["size"] == len(network["members"])
-        assert all(0 <= block < 3 and 0 <= place < 8 for block, place in network["members"])
+        assert all(0 <= block < 3 and 0 <= place < 8 for block, place, _ in network["members"])
+        signs = [sign for _, _, sign in network["members"]]
+        assert (signs.count(1), signs.count(-1)) == (network["size_up"], network["size_down"])
+        assert network["size_up"] == network["size"]
     values = np.array([[2.0, -1.0, 0.0, np.nan]])
     pixels = pixels_of(data_uri(values, top=2.0))
     assert pixels[0, :2, :3].tolist() == [list(POSITIVE), list(NEGATIVE)]
     assert pixels[0, :, 3].tolist() == [255, 136, 0, 0]
+
+
+def test_the_page_says_where_members_go(tmp_path):
+    rule = MixtureThreshold(pole="both")
+    for threshold, tails in ((ZThreshold(1.5, pole="negative"), False), (rule, True)):
+        found = content(3, texts(), lay_out(2, 500), threshold=threshold)
+        write_report(found, tmp_path / "report.html")
+        page = (tmp_path / "report.html").read_text()
+        for network in found["networks"]:
+            assert (network["tails"] is not None) == tails
+            assert f"members go {network['go']} " in page
+            for each in network["tokens"]:
+                assert each["go"] == ("up and down" if tails else "down" if each["strength"] > 0 else "up")
+            assert all(arrow in "↑↓↕" for _, arrow in network["list_tokens"])
 
 
 def test_a_single_strong_neuron_of_a_wide_block_survives_the_small_map():

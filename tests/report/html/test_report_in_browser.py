@@ -114,7 +114,7 @@ def test_markup_in_a_text_shows_as_text(browser, files):
 def test_a_column_sorts_both_ways_and_takes_the_cards_along(browser, files):
     with opened(browser, files / "10.html") as page:
         head = page.locator("#networks th", has_text="Neurons")
-        values = "all => all.map(row => Number(row.cells[2].dataset.value))"
+        values = "all => all.map(row => Number(row.cells[3].dataset.value))"
         page.get_by_role("button", name="Neurons").click()
         assert head.get_attribute("aria-sort") == "descending"
         falling = page.eval_on_selector_all(ROWS, values)

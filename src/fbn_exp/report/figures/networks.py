@@ -71,12 +71,16 @@ def blocks_by_neurons(values: Tensor, layout: NeuronLayout) -> Array:
 def network_map(
     scores: Tensor, mask: Tensor, layout: NeuronLayout, title: str, explained: float, rule: str
 ) -> Figure:
-    """Draw the map of a network over blocks and neurons, its members marked, with its share per block."""
+    """Draw the map of a network over blocks and neurons, its members marked, with its share per block.
+
+    Circles mark members above the mean weight, squares those below it.
+    """
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[4.2, 1], sharey=True)
     image = _draw_map(left, scores, mask, layout, marker_size=9)
     figure.colorbar(image, ax=left, label="weight, z-score over neurons", pad=0.01, extend="both")
-    left.set_xlabel("neuron within the block")
+    below = "; squares: members below the mean" if (mask & (scores < 0)).any() else ""
+    left.set_xlabel(f"neuron within the block{below}")
     left.set_ylabel("block")
     size, n_neurons = int(mask.sum()), layout.n_neurons
     left.set_title(
@@ -103,10 +107,19 @@ def _draw_map(axes: Axes, scores: Tensor, mask: Tensor, layout: NeuronLayout, ma
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
-    places = [layout.locate(int(neuron)) for neuron in mask.nonzero()[:, 0]]
-    if places:
-        rows, columns = zip(*places, strict=True)
-        axes.scatter(columns, rows, s=marker_size, facecolors="none", edgecolors="black", linewidths=0.6)
+    for marker, side in (("o", scores >= 0), ("s", scores < 0)):
+        places = [layout.locate(int(neuron)) for neuron in (mask & side).nonzero()[:, 0]]
+        if places:
+            rows, columns = zip(*places, strict=True)
+            axes.scatter(
+                columns,
+                rows,
+                s=marker_size,
+                marker=marker,
+                facecolors="none",
+                edgecolors="black",
+                linewidths=0.6,
+            )
     return image
 
 
@@ -127,7 +140,10 @@ def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> 
     figure.supxlabel("neuron within the block", fontsize=9)
     figure.supylabel("block", fontsize=9)
     more = f", the first {shown} of {len(scores)}" if shown < len(scores) else ""
-    figure.suptitle(f"Functional networks{more}: weights (colour) and members (circles, {rule})", fontsize=10)
+    figure.suptitle(
+        f"Functional networks{more}: weights (colour) and members (circles, squares below the mean; {rule})",
+        fontsize=10,
+    )
     return figure
 
 

@@ -14,6 +14,7 @@ from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
 from fbn_exp.networks.masks import block_shares
 from fbn_exp.report.html.pictures import map_uri
+from fbn_exp.report.style import ARROWS
 
 # width of a map in pixels: of networks shown large, and of the others
 LARGE, SMALL = 768, 160
@@ -42,36 +43,54 @@ def network_cards(description: Description, max_networks: int, context: int) -> 
     courses = extraction.method.time_courses_.double().numpy()
     tokens = dict(list(description.tokens.groupby("network")))
     texts = dict(list(description.drivers.texts.groupby("network")))
+    tails = _tails(description)
     cards = []
     for index, row in enumerate(description.drivers.table.to_dict("records")):
         large = index < max_networks
         course = _Course(courses[:, index], signals.rows, signals.texts.lengths)
         strongest = _contexts(tokens.get(index), course, context, description.drivers.features.pieces)
-        words = dict.fromkeys(each["token"].strip() or "␣" for each in strongest)
+        words: dict[str, str] = {}
+        for each in strongest:
+            words.setdefault(each["token"].strip() or "␣", ARROWS[each["go"]])
         cards.append(
             {
                 "index": index,
-                **_members(description.masks[index], networks.layout, large),
+                **_members(description.masks[index], networks.maps[index], networks.layout, large),
+                "tails": tails[index],
+                "go": row["members_go"],
                 "statistics": {name: values[index] for name, values in networks.statistics.items()},
                 "shares": [round(each, 4) for each in shares[index].tolist()],
                 "label": row["label"],
                 "drivers": row,
                 "map": map_uri(scores[index], networks.layout, LARGE if large else SMALL),
                 "tokens": strongest,
-                "list_tokens": list(words)[:LIST_TOKENS],
+                "list_tokens": list(words.items())[:LIST_TOKENS],
                 "texts": _texts(texts.get(index), course, large),
             }
         )
     return cards
 
 
-def _members(mask: Tensor, layout: NeuronLayout, large: bool) -> dict[str, Any]:
+def _tails(description: Description) -> list[tuple[float, float] | None]:
+    """Share of the neurons in the positive and the negative tail of each map, if the rule looks for tails."""
+    tails = description.tails
+    if tails is None:
+        return [None] * len(description.masks)
+    return list(zip(tails.positive.tolist(), tails.negative.tolist(), strict=True))
+
+
+def _members(mask: Tensor, weights: Tensor, layout: NeuronLayout, large: bool) -> dict[str, Any]:
+    """Number of members, and block, place and sign of the weight of each if they are marked one by one."""
     members = mask.nonzero()[:, 0].tolist()
     marked = large and len(members) <= MARKED
     return {
         "size": len(members),
         "share": len(members) / layout.n_neurons,
-        "members": [layout.locate(neuron) for neuron in members] if marked else None,
+        "size_up": int((weights[mask] > 0).sum()),
+        "size_down": int((weights[mask] < 0).sum()),
+        "members": [[*layout.locate(each), int(weights[each].sign())] for each in members]
+        if marked
+        else None,
     }
 
 
@@ -109,6 +128,7 @@ def _contexts(
                 "position": position,
                 "token": pieces[text][position],
                 "strength": float(row.strength),  # type: ignore[arg-type]
+                "go": str(row.members_go),
                 "values": course.strengths(text, start, position + context + 1),
             }
         )

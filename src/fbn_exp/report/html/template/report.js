@@ -36,7 +36,7 @@
     const image = element("img", { src: network.map, alt: `Weights of network ${network.index} by block and neuron` });
     const plane = element("div", { class: "plane" }, image);
     if (network.members) {
-      const ticks = network.members.map(([block, place]) => `M${place + 0.5} ${block + 0.15}v.7`).join("");
+      const ticks = network.members.map(([block, place, sign]) => `M${place + 0.5} ${block + (sign < 0 ? 0.5 : 0.1)}v.4`).join("");
       plane.append(
         drawing("svg", { viewBox: `0 0 ${content.widest} ${blocks}`, preserveAspectRatio: "none", "aria-hidden": "true" },
           drawing("path", { d: ticks, "stroke-opacity": network.members.length > 800 ? 0.5 : 0.85 })));
@@ -51,7 +51,7 @@
       }));
     const axis = element("div", { class: "axis", "aria-hidden": "true" }, element("span", {}, "0"), element("span", {}, String(blocks - 1)));
     plane.style.height = axis.style.height = bars.style.height = height;
-    const marked = network.members ? "ticks: members" : "members are not marked here";
+    const marked = network.members ? "ticks: members, those of negative weight in the lower half of a row" : "members are not marked here";
     return element("div", { class: "map" }, axis, plane, bars,
       element("small", {}, `neuron 0 to ${content.widest - 1} of each block; ${marked}`),
       element("small", {}, `share, to ${percent(most)}`));
@@ -61,6 +61,8 @@
     const drivers = network.drivers;
     const lines = [
       ["Neurons", `${whole(network.size)} (${percent(network.share, 2)})`],
+      ["Of positive and of negative weight", `${whole(network.size_up)} and ${whole(network.size_down)}`],
+      ...(network.tails ? [["In the positive and the negative tail", network.tails.map((share) => (share ? percent(share, 2) : "none")).join(" and ")]] : []),
       ["Explained variance", percent(network.statistics.explained_variance_ratio, 2)],
       ...Object.entries(content.reliability).map(([key, name]) => [name, fixed(network.statistics[key], 3)]),
       ["Kurtosis, excess", fixed(drivers.kurtosis, 1)],
@@ -102,6 +104,7 @@
     return span;
   });
 
+  const ARROWS = { up: "↑", down: "↓", "up and down": "↕", "": "" };
   const concordance = (network) => {
     if (!network.tokens.length) return null;
     const top = Math.max(...network.tokens.map((each) => Math.abs(each.strength)), 1e-9);
@@ -110,11 +113,11 @@
       const strong = element("mark", { class: "token" }, alone(each.token));
       tint(strong, each.values[middle], top);
       return element("li", { title: `${content.texts[each.text].origin}, token ${each.position}` },
-        element("span", { class: "strength" }, signed(each.strength, 1)),
+        element("span", { class: "strength", title: each.go ? `members go ${each.go}` : "no members" }, `${signed(each.strength, 1)} ${ARROWS[each.go]}`),
         element("span", { class: "before" }, ...spans(each.text, each.start, each.values, top, 0, middle)), strong,
         element("span", { class: "after" }, ...spans(each.text, each.start, each.values, top, middle + 1)));
     });
-    return element("div", {}, element("h3", {}, "Strongest tokens in context, standard deviations"), element("ol", { class: "kwic" }, ...lines));
+    return element("div", {}, element("h3", {}, "Strongest tokens in context: standard deviations, and where the members go"), element("ol", { class: "kwic" }, ...lines));
   };
 
   const texts = (network) => {
