@@ -23,6 +23,7 @@ SCRIPTS = [
     "larger_than_memory",
     "larger_than_memory --text",
     "sweep",
+    "solver",
     "decomposition",
 ]
 # kept in the repository, since a GPU is not always available
