@@ -2,6 +2,9 @@ import json
 
 import pytest
 import torch
+from hostile import damaged
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fbn_exp.benchmarks.comparison import compare
 from fbn_exp.benchmarks.lesions import keep_lesions, known_lesions, lesion_folder, networks_digest
@@ -63,3 +66,20 @@ def test_what_is_no_record_is_passed_over_and_said(tmp_path, caplog):
     assert "broken.json" in caplog.text
     assert "other.json" in caplog.text
     assert known_lesions(tmp_path / "nowhere") == []
+
+
+def test_a_changed_number_is_not_shown(tmp_path, caplog):
+    keep_lesions(comparison(0.4), 1, 33, "z > 2", {}, tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_text(file.read_text().replace("0.4", "0.8", 1))
+    assert known_lesions(tmp_path) == []
+    assert f"{file} was changed" in caplog.text
+
+
+@given(data=st.data())
+def test_whatever_a_record_holds_it_is_the_one_written_or_passed_over(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzzed")
+    keep_lesions(comparison(0.4), 1, 33, "z > 2", {}, folder)
+    (file,), written = folder.iterdir(), known_lesions(folder)
+    file.write_bytes(data.draw(damaged(file.read_bytes())))
+    assert known_lesions(folder) in ([], written)

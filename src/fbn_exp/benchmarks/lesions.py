@@ -16,6 +16,8 @@ from fbn_exp.networks.artifact import FunctionalNetworks
 log = logging.getLogger(__name__)
 
 FIELDS = ("network", "threshold", "neurons", "task", "metric", "n", "value", "baseline", "delta")
+# digest over all fields of a record
+SEAL = "sha256"
 
 
 def networks_digest(networks: FunctionalNetworks) -> str:
@@ -72,7 +74,8 @@ def keep_lesions(
             "control_delta": float(np.mean(controls)) - comparison.baseline.value if controls else None,
         }
         key = {name: record[name] for name in ("network", "threshold", "task", "metric")}
-        write_json(folder / f"{digest({**key, 'benchmark': benchmark})}.json", record)
+        file = folder / f"{digest({**key, 'benchmark': benchmark})}.json"
+        write_json(file, {**record, SEAL: digest(record)})
 
 
 def lesion_folder(networks: FunctionalNetworks, cache: Path) -> Path:
@@ -86,13 +89,15 @@ def known_lesions(folder: Path) -> list[dict[str, Any]]:
     for file in sorted(folder.glob("*.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.warning("lesion record %s is unreadable: %s", file, error)
             continue
-        if isinstance(record, dict) and all(name in record for name in FIELDS):
-            records.append(record)
+        if not isinstance(record, dict) or not all(name in record for name in (*FIELDS, SEAL)):
+            log.warning("%s is no lesion record, or one without a digest: evaluate again", file)
+        elif record.pop(SEAL) != digest(record):
+            log.warning("lesion record %s was changed, as its digest shows: evaluate again", file)
         else:
-            log.warning("%s is no lesion record", file)
+            records.append(record)
     return sorted(
         records, key=lambda entry: (entry["network"], entry["task"], entry["metric"], entry["threshold"])
     )
