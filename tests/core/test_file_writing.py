@@ -1,8 +1,11 @@
 import json
 import multiprocessing
+import os
 import time
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from fbn_exp.core.files import new_folder, write_json
 
@@ -98,3 +101,29 @@ def test_json_that_cannot_be_encoded_leaves_nothing(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_json(tmp_path / "a.json", {"lone surrogate": "\ud800"})
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("umask", "folder_mode", "file_mode"), [(0o022, 0o755, 0o644), (0o077, 0o700, 0o600)]
+)
+def test_a_folder_and_what_any_library_writes_in_it_have_the_permissions_of_new_files(
+    umask, folder_mode, file_mode, tmp_path
+):
+    before = os.umask(umask)
+    try:
+        with new_folder(tmp_path / "made") as partial:
+            (partial / "inner").mkdir()
+            save_file({"a": torch.zeros(3)}, partial / "inner" / "a.safetensors")
+            (partial / "b.json").write_text("{}")
+    finally:
+        os.umask(before)
+    modes = {
+        path.name: path.stat().st_mode & 0o777
+        for path in (tmp_path / "made", *(tmp_path / "made").rglob("*"))
+    }
+    assert modes == {
+        "made": folder_mode,
+        "inner": folder_mode,
+        "a.safetensors": file_mode,
+        "b.json": file_mode,
+    }

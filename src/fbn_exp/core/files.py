@@ -56,8 +56,8 @@ def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            partial.chmod(0o755)
             yield partial
+            _open_as_usual(partial)
             if os.path.lexists(folder):
                 # moved aside first: a partly removed folder must not keep the final name
                 old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
@@ -68,6 +68,20 @@ def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
                 partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _open_as_usual(folder: Path) -> None:
+    """Give a folder and its files the permissions that the umask leaves to new ones.
+
+    Temporary folders, and files that safetensors writes, are for their owner alone: others could not use a
+    shared cache.
+    """
+    usual = folder / ".usual"
+    usual.mkdir()
+    mode = usual.stat().st_mode & 0o777
+    usual.rmdir()
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(mode if path.is_dir() else mode & 0o666)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from synthetic import content, lay_out, networks_of, texts
 
 from fbn_exp.benchmarks.lesions import keep_lesions
 from fbn_exp.core.errors import NetworksError
+from fbn_exp.core.files import digest
 from fbn_exp.report.html.content import matrix, without_nan
 from fbn_exp.report.html.page import content_of, refresh_lesions, rendered, write_report
 from fbn_exp.report.html.pictures import data_uri, map_uri
@@ -203,7 +204,7 @@ def test_a_report_is_made_again_with_lesions_known_by_then(tmp_path):
         "ci_high": 1.5,
         "control_delta": None,
     }
-    (folder / "one.json").write_text(json.dumps(record))
+    (folder / "one.json").write_text(json.dumps({**record, "sha256": digest(record)}))
     refresh_lesions(file, tmp_path / "cache")
     assert content_of(file) == {**json.loads(json.dumps(found)), "lesions": [record]}
 
