@@ -8,6 +8,7 @@ from in_process import composed
 from scripts import TINY, finished, result_of
 from wandb_files import recorded_runs
 
+from fbn_exp.analysis.consistency import Consistency
 from fbn_exp.core.errors import BenchmarkError, ConfigError, LayoutError, MethodError
 from fbn_exp.stages import evaluate, extract
 
@@ -46,6 +47,7 @@ def test_consistency_gives_counts_chance_levels_and_retest_of_every_template(pai
     folder, done = pairs
     result = result_of(folder / "sweep" / "0")
     metrics = result["metrics"]
+    assert {name.partition("/")[0] for name in metrics} <= set(Consistency.families)
     for name in ("count", "count_chance", "count_p_value", "matched_iou", "matched_r", "icc"):
         assert f"network/3/{name}" in metrics
     counts = sum(metrics[f"network/{index}/count"] for index in range(4))
@@ -145,6 +147,17 @@ def test_consistency_asks_the_networks_not_the_method_whether_they_are_of_single
     assert "consistency/count_rate" in run(
         "evaluate", tmp_path / "run", *CONSISTENCY, networks["whole"], *few
     )
+
+
+@pytest.mark.parametrize("analysis", ["consistency", "connectivity", "overlap", "order"])
+def test_an_objective_of_another_family_is_refused_before_a_model_loads(analysis, tmp_path, run, caplog):
+    overrides = [*TINY, f"analysis={analysis}", "objective=perplexity_wiki/nats_per_token"]
+    if analysis == "overlap":
+        (tmp_path / "networks.json").touch()
+        overrides.append(f"analysis.other={tmp_path}")
+    with pytest.raises(ConfigError, match=f"the metrics of this analysis begin with {analysis}/"):
+        run("evaluate", tmp_path / "run", *overrides)
+    assert "loading" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,12 @@ class Analysis(ABC):
     ----------
     records : bool
         True if the analysis runs the model; if not, networks from a folder need no model at all.
+    families : tuple of str
+        First parts of the names of its metrics, up to the first slash; empty if they are unknown.
     """
 
     records: ClassVar[bool] = True
+    families: ClassVar[tuple[str, ...]] = ()
 
     def prepare(self, lm: LanguageModel) -> None:  # noqa: B027 - nothing to prepare is a case
         """Load and tokenise what is needed."""

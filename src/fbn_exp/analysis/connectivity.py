@@ -201,6 +201,7 @@ class ConnectivityOfNetworks(ConnectivityConfig, TextAnalysis):
     """
 
     dataset: TextDataset
+    families = ("connectivity", "network")
 
     @override
     def measure(

@@ -92,6 +92,7 @@ class Consistency(ConsistencyConfig, TextAnalysis):
     """Search for networks of a group of texts among the networks of other single texts, as in the paper."""
 
     dataset: TextDataset
+    families = ("consistency", "network")
 
     @override
     def prepare(self, lm: LanguageModel) -> None:

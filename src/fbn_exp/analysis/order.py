@@ -91,6 +91,7 @@ class NetworkOrder(OrderConfig, TextAnalysis):
     """
 
     dataset: TextDataset
+    families = ("order",)
 
     @override
     def text_digests(self) -> frozenset[str]:

@@ -60,6 +60,7 @@ class Overlap(OverlapConfig, Analysis):
     """Compare networks with those of another folder; no model is run."""
 
     records = False
+    families = ("overlap", "network")
 
     @override
     def measure(

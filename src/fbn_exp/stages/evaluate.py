@@ -25,7 +25,7 @@ from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.scores import evaluation_names, present_evaluation
 from fbn_exp.stages.build import Parts, built, extraction_parts
 from fbn_exp.stages.rank_resources import rank_resources
-from fbn_exp.stages.results import keep, objective_of, opened_run, require_objective, track
+from fbn_exp.stages.results import keep, objective_of, opened_run, require_family, require_objective, track
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ def run(cfg: DictConfig) -> float | None:
         from fbn_exp.stages.analyse import analyse  # late: imports matplotlib
 
         analysis = built(cfg.analysis, Analysis)  # type: ignore[type-abstract]
+        require_family(cfg.objective, analysis.families)
         return ranks.run_on_leader(lambda: analyse(cfg, parts, analysis), rank_resources(parts))
     benchmark = built(cfg.benchmark, Benchmark)  # type: ignore[type-abstract]
     controls = typed(cfg.controls, ControlsConfig)

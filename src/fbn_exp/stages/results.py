@@ -69,6 +69,19 @@ def require_objective(name: str | None, known: Collection[str]) -> None:
         raise ConfigError(f"objective is {name!r}{close}; it can be: {', '.join(known)}")
 
 
+def require_family(name: str | None, families: Collection[str]) -> None:
+    """Refuse an objective whose first part no metric of an analysis has; only its results tell the rest.
+
+    Raises
+    ------
+    ConfigError
+        If the families are known and ``objective`` is of none of them.
+    """
+    if name is not None and families and name.partition("/")[0] not in families:
+        begins = " or ".join(f"{family}/" for family in families)
+        raise ConfigError(f"objective is {name!r}; the metrics of this analysis begin with {begins}")
+
+
 def objective_of(name: str | None, metrics: dict[str, float]) -> float | None:
     """Return the metric that ``objective`` names.
 
