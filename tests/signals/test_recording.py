@@ -112,8 +112,8 @@ def test_the_room_that_signals_need_on_disk_is_said_beside_what_there_is(tmp_pat
 def test_an_exception_in_the_body_removes_the_file(tmp_path):
     def interrupted(lm: LanguageModel) -> None:
         config = SignalsConfig(memory_budget_gb=1e-9)
-        with recorded(lm, draw_texts(), lm.layout(Site.mlp_output), config, tmp_path):
-            assert list(tmp_path.iterdir())
+        with recorded(lm, draw_texts(), lm.layout(Site.mlp_output), config, tmp_path) as signals:
+            assert is_mapped(signals.values)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
