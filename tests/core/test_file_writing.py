@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fbn_exp.core import files
 from fbn_exp.core.files import new_folder, write_json
 
 
@@ -127,3 +128,38 @@ def test_a_folder_and_what_any_library_writes_in_it_have_the_permissions_of_new_
         "a.safetensors": file_mode,
         "b.json": file_mode,
     }
+
+
+@pytest.mark.parametrize("able", [True, False])
+@pytest.mark.parametrize("before", ["folder", "file", "link"])
+def test_what_had_the_name_is_replaced_whatever_it_was_and_whatever_the_system_can(
+    able, before, tmp_path, monkeypatch
+):
+    target = tmp_path / "place" / "target"
+    (tmp_path / "place").mkdir()
+    if before == "folder":
+        target.mkdir()
+        (target / "old").write_text("old")
+    elif before == "file":
+        target.write_text("old")
+    else:
+        target.symlink_to(tmp_path / "nowhere")
+    if not able:
+        monkeypatch.setattr(files, "_exchanged", lambda one, other: False)
+    with new_folder(target) as partial:
+        (partial / "new").write_text("new")
+    assert names(target) == ["new"]
+    assert names(target.parent) == ["target"]
+
+
+def test_there_is_no_moment_at_which_neither_the_old_nor_the_new_folder_has_the_name(tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "old").write_text("old")
+    if not files._exchanged(target, target):
+        pytest.skip("this file system exchanges no names")
+    # the other way has two renames: a kill between them would leave neither
+    monkeypatch.setattr("pathlib.Path.rename", lambda *_: pytest.fail("renamed"))
+    with new_folder(target) as partial:
+        (partial / "new").write_text("new")
+    assert names(target) == ["new"]

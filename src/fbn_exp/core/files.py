@@ -1,5 +1,6 @@
 """Atomic writing of files and folders, one error for what prevents it, and digests of files."""
 
+import ctypes
 import errno
 import hashlib
 import json
@@ -58,16 +59,33 @@ def new_folder(folder: Path, need: int | None = None) -> Iterator[Path]:
         try:
             yield partial
             _open_as_usual(partial)
-            if os.path.lexists(folder):
-                # moved aside first: a partly removed folder must not keep the final name
-                old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-                folder.rename(old / folder.name)
-                partial.rename(folder)
-                shutil.rmtree(old)
-            else:
-                partial.rename(folder)
+            _put_in_place(partial, folder)
         finally:
+            # what was there before may be no folder
+            if partial.is_symlink() or partial.is_file():
+                partial.unlink()
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Give a complete folder its final name; what had the name before has that of the partial folder then."""
+    if not os.path.lexists(folder):
+        partial.rename(folder)
+    elif not _exchanged(partial, folder):
+        # moved aside first: a partly removed folder must not keep the final name
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+        folder.rename(old / folder.name)
+        partial.rename(folder)
+        shutil.rmtree(old)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names in one step, so that a kill leaves one or the other; False where a system cannot."""
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
+    if exchange is None:
+        return False
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(exchange(here, os.fsencode(one), here, os.fsencode(other), swap) == 0)
 
 
 def _open_as_usual(folder: Path) -> None:
