@@ -15,6 +15,7 @@ from runs import REPOSITORY, Ended
 from world import World, kept, results, resumable, unusable
 
 SURVIVED, WRONG, LOST, UNNAMED = "survived", "wrong", "lost", "unnamed"
+DATA = (".json", ".csv", ".safetensors", ".html", ".png")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 
 
@@ -52,6 +53,17 @@ def kill(world: World, name: str, place: Path, draw: random.Random) -> Outcome:
         run.signal_after(draw.random() * world.seconds[name], getattr(signal, which))
         run.ended()
     return judged(world, name, place, resume=draw.random() < 0.7)
+
+
+def again(world: World, name: str, place: Path, draw: random.Random) -> Outcome:
+    """End a run that replaces the results of an earlier one: the old ones or the new ones must be there."""
+    world.copied(name, place)
+    before = {file.relative_to(place) for file in (place / "run").rglob("*") if file.suffix in DATA}
+    blow = Blow(str(place), draw.choice(SIGNALS), draw.randint(1, len(world.operations[name])))
+    world.start(world.jobs[name], place, blow=blow).ended()
+    if gone := [str(file) for file in before if not (place / file).exists()]:
+        return Outcome(LOST, f"gone: {gone}")
+    return judged(world, name, place, resume=False)
 
 
 def fill(world: World, name: str, place: Path, draw: random.Random) -> Outcome:
@@ -143,7 +155,7 @@ def rank(world: World, name: str, place: Path, draw: random.Random) -> Outcome:
     return judged(world, name, place, resume=False)
 
 
-KINDS = {"kill": kill, "fill": fill, "flip": flip, "race": race, "rank": rank}
+KINDS = {"kill": kill, "again": again, "fill": fill, "flip": flip, "race": race, "rank": rank}
 
 
 def judged(world: World, name: str, place: Path, resume: bool, damaged: Path | None = None) -> Outcome:

@@ -17,8 +17,10 @@ from world import World, jobs, results, write_texts
 PLAN = {
     ("kill", "extract"): 5,
     ("kill", "convert"): 2,
-    ("kill", "sweep"): 6,
+    ("kill", "sweep"): 5,
     ("kill", "train"): 5,
+    ("again", "extract"): 3,
+    ("again", "sweep"): 1,
     ("fill", "extract"): 3,
     ("fill", "sweep"): 3,
     ("fill", "train"): 3,
@@ -26,7 +28,7 @@ PLAN = {
     ("flip", "convert"): 2,
     ("flip", "sweep"): 3,
     ("flip", "train"): 5,
-    ("race", "extract"): 2,
+    ("race", "extract"): 1,
     ("race", "sweep"): 2,
     ("rank", "extract"): 2,
 }
