@@ -6,6 +6,7 @@ from scipy.stats import kstest
 from typing_extensions import override
 
 from fbn_exp.core.errors import ConfigError, MethodError
+from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.ica import ICA
@@ -231,3 +232,17 @@ def test_more_components_on_the_curve_than_the_signals_hold_are_refused(world):
 
 def test_every_null_has_words():
     assert DESCRIPTIONS.keys() == set(Surrogate)
+
+
+def test_masks_are_compared_with_the_blocks_of_the_signals(world):
+    layouts = []
+
+    class Watched(ZThreshold):
+        def masks(self, maps, layout=None):
+            layouts.append(layout)
+            return super().masks(maps, layout)
+
+    layout = NeuronLayout.of(Site.mlp_output, ["first", "second"], [100, 200])
+    method = Icasso(runs=4, surrogate=Surrogate.none).wrap(PCA(3), Watched(2.0))
+    method.over(layout).fit(world[0], TEXTS)
+    assert set(layouts) == {layout}
