@@ -3,7 +3,7 @@
 import torch
 from synthetic import lay_out, networks_of
 
-from fbn_exp.analysis.recurrence import Templates
+from fbn_exp.analysis.recurrence.matches import Templates
 from fbn_exp.thresholds.z import ZThreshold
 
 

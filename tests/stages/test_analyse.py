@@ -18,6 +18,7 @@ CONSISTENCY = (
     "analysis=consistency",
     "analysis.n_components=4",
     "analysis.null_draws=20",
+    "analysis.rotations=20",
 )
 
 

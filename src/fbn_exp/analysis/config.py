@@ -30,9 +30,12 @@ class ConsistencyConfig(AnalysisConfig):
     minimum_iou : float
         Networks with a larger IoU count as the same; at least 0 and below 1.
     null_draws : int
-        Draws of random masks.
+        Draws of random masks, and of masks that keep every neuron's number of memberships.
+    rotations : int
+        Random rotations of each text's networks; each is thresholded anew, which takes time with
+        ``threshold=mixture``.
     seed : int
-        Seed of both nulls.
+        Seed of all nulls.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class ConsistencyConfig(AnalysisConfig):
     n_components: int = 10
     minimum_iou: float = 0.2
     null_draws: int = 200
+    rotations: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,6 +56,7 @@ class ConsistencyConfig(AnalysisConfig):
         rule = "be at least 0 and below 1"
         require(0 <= self.minimum_iou < 1, "analysis.minimum_iou", self.minimum_iou, rule)
         require_count("analysis.null_draws", self.null_draws)
+        require_count("analysis.rotations", self.rotations)
         require_seed("analysis.seed", self.seed)
         if self.dataset.n_texts is not None:
             require_at_least("analysis.dataset.n_texts", self.dataset.n_texts, 2)

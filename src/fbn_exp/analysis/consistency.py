@@ -5,13 +5,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.analysis import recurrence
 from fbn_exp.analysis.base import Recording, TextAnalysis
 from fbn_exp.analysis.config import ConsistencyConfig
-from fbn_exp.analysis.recurrence import Matches, NullComparison, Templates, with_total
+from fbn_exp.analysis.recurrence.comparison import NullComparison, compare
+from fbn_exp.analysis.recurrence.matches import (
+    Individual,
+    Matches,
+    Templates,
+    individual_networks,
+    matches,
+    shifted_networks,
+    with_total,
+)
+from fbn_exp.analysis.recurrence.nulls import degree_null, mask_null, rotation_null
 from fbn_exp.analysis.retest import Retest, retest
 from fbn_exp.core.errors import BenchmarkError, SignalError
 from fbn_exp.core.rows import Array
@@ -29,10 +37,9 @@ class Findings:
     ----------
     matches, shifted : Matches
         Matches of the individual networks, and of networks of shifted signals.
-    count, iou : dict of str to NullComparison
-        Comparison with each null, ``masks`` and ``shift``.
-    correlation : NullComparison
-        Matched |r| compared with that of shifted signals; random masks have no maps to correlate.
+    nulls : dict of str to dict of str to NullComparison
+        By measure of ``Matches.measures``, then by null: ``masks``, ``shift``, ``rotations``, ``degrees``.
+        Masks at random and of equal degrees have no maps to correlate.
     halves : Retest or None
         Test-retest numbers; None if texts are too few or too short.
     sizes : array of shape (K,)
@@ -41,6 +48,10 @@ class Findings:
         Median number of neurons of an individual network.
     n_components : int
         Number of individual networks of a text.
+    converged : float or None
+        Share of texts whose fit converged; None for a method without iterations.
+    tokens : float
+        Median number of tokens of a text.
     minimum_iou : float
         Threshold that the IoU of a match exceeds.
     templates, texts : str
@@ -51,13 +62,13 @@ class Findings:
 
     matches: Matches
     shifted: Matches
-    count: dict[str, NullComparison]
-    iou: dict[str, NullComparison]
-    correlation: NullComparison
+    nulls: dict[str, dict[str, NullComparison]]
     halves: Retest | None
     sizes: NDArray[np.int64]
     individual_size: float
     n_components: int
+    converged: float | None
+    tokens: float
     minimum_iou: float
     templates: str
     texts: str
@@ -75,13 +86,18 @@ class Findings:
 
     @property
     def chance(self) -> Array:
-        """Expected count of each template and of all, the larger of two nulls, shape (K + 1,)."""
-        return np.maximum(self.count["masks"].expected, self.count["shift"].expected)
+        """Expected count of each template and of all, the largest of all nulls, shape (K + 1,)."""
+        return np.max([null.expected for null in self.nulls["count"].values()], axis=0)
 
     @property
     def p_value(self) -> Array:
-        """P value of each template's count and of their sum, the larger of two nulls, shape (K + 1,)."""
-        return np.maximum(self.count["masks"].p_value, self.count["shift"].p_value)
+        """P value of each template's count and of their sum, the largest of all nulls, shape (K + 1,)."""
+        return np.max([null.p_value for null in self.nulls["count"].values()], axis=0)
+
+    @property
+    def tokens_per_square(self) -> float:
+        """Tokens of a text for each entry of the unmixing matrix, T / K²."""
+        return self.tokens / self.n_components**2
 
 
 # draws of tests that are cheap to compute
@@ -115,60 +131,46 @@ class Consistency(ConsistencyConfig, TextAnalysis):
             )
         templates = Templates(networks, threshold, self.minimum_iou)
         with recording.recorded(self.texts) as signals:
-            rows = signals.rows.slices
-            generator = torch.Generator().manual_seed(self.seed)
-            draws = np.random.default_rng(self.seed)
             method = replace(recording.method, n_components=self.n_components)
-
-            def decompose(text: Tensor) -> Tensor:
-                return method.fit(text).maps_
-
-            individual = recurrence.individual_maps(signals.values, rows, decompose)
-            shifted = recurrence.shifted_maps(signals.values, rows, decompose, generator)
+            individual = individual_networks(signals.values, signals.rows, method)
+            generator = torch.Generator().manual_seed(self.seed)
+            shifted = shifted_networks(signals.values, signals.rows, method, generator)
+            rng = np.random.default_rng(self.seed)
             try:
-                halves = retest(signals.values, signals.rows, networks.maps, templates.masks, draws)
+                halves = retest(signals.values, signals.rows, networks.maps, templates.masks, rng)
             except SignalError:
                 halves = None  # the report says so
-        return self._findings(networks, templates, individual, shifted, halves)
+        return self._findings(templates, individual, shifted, halves)
 
     def _findings(
         self,
-        networks: FunctionalNetworks,
         templates: Templates,
-        individual: list[Tensor],
-        shifted: list[Tensor],
+        individual: list[Individual],
+        shifted: list[Individual],
         halves: Retest | None,
     ) -> Findings:
         rng = np.random.default_rng(self.seed)
-        masks = recurrence.mask_null(templates, individual, self.null_draws, rng)
-        matches, null = recurrence.matches(templates, individual), recurrence.matches(templates, shifted)
-        sums, means = recurrence.with_total, recurrence.with_mean
+        drawn = {
+            "masks": mask_null(templates, individual, self.null_draws, rng),
+            "rotations": rotation_null(templates, individual, self.rotations, rng),
+            "degrees": degree_null(templates, individual, self.null_draws, rng),
+        }
+        found, null = matches(templates, individual), matches(templates, shifted)
+        ended = [text.converged for text in individual if text.converged is not None]
         return Findings(
-            matches,
+            found,
             null,
-            count={
-                "masks": recurrence.compared_with_draws(sums(matches.count.sum(axis=0)), sums(masks.count)),
-                "shift": recurrence.compared_with_texts(
-                    sums(matches.count), sums(null.count), False, CHEAP_DRAWS, rng
-                ),
-            },
-            iou={
-                "masks": recurrence.compared_with_draws(means(matches.iou.mean(axis=0)), means(masks.iou)),
-                "shift": recurrence.compared_with_texts(
-                    means(matches.iou), means(null.iou), True, CHEAP_DRAWS, rng
-                ),
-            },
-            correlation=recurrence.compared_with_texts(
-                means(matches.correlation), means(null.correlation), True, CHEAP_DRAWS, rng
-            ),
-            halves=halves,
+            compare(found, drawn, {"shift": null}, CHEAP_DRAWS, rng),
+            halves,
             sizes=templates.masks.sum(dim=1).numpy(),
             individual_size=float(
-                np.median([size for maps in individual for size in templates.members(maps).sum(dim=1)])
+                np.median([size for text in individual for size in templates.members(text.maps).sum(dim=1)])
             ),
             n_components=self.n_components,
+            converged=float(np.mean(ended)) if ended else None,
+            tokens=float(np.median([len(text.courses) for text in individual])),
             minimum_iou=self.minimum_iou,
-            templates=str(networks.provenance.get("texts", "unknown texts")),
+            templates=str(templates.networks.provenance.get("texts", "unknown texts")),
             texts=self.dataset.describe(),
             asked=self.dataset.n_texts,
         )

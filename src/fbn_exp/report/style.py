@@ -14,7 +14,18 @@ CONTROL_COLOURS = {
     "activation": "tab:pink",
     "share": "tab:cyan",
 }
-NULL_COLOURS = {"masks": "tab:olive", "shift": "tab:orange"}
+NULL_COLOURS = {
+    "masks": "tab:olive",
+    "shift": "tab:orange",
+    "degrees": "tab:purple",
+    "rotations": "tab:red",
+}
+NULLS = {
+    "masks": "random masks",
+    "shift": "shifted signals",
+    "degrees": "equal degrees",
+    "rotations": "rotations",
+}
 RETEST = "tab:green"
 # middle tones, distinct on white and near-black backgrounds and with red-green blindness
 POSITIVE, NEGATIVE = (0xD9, 0x5F, 0x30), (0x3B, 0x82, 0xC4)

@@ -99,6 +99,7 @@ def test_counts_of_templates_are_read_from_the_tables_of_the_jobs():
         "consistency/individual_networks": 100.0,
         "consistency/count_total/chance_masks": 1.0,
         "consistency/count_total/chance_shift": 2.5,
+        "consistency/count_total/chance_rotations": 28.0,
         "consistency/count_total/p_value": 0.01,
         "consistency/above_chance": 2.0,
         "consistency/recurring": 20.0,
@@ -107,6 +108,8 @@ def test_counts_of_templates_are_read_from_the_tables_of_the_jobs():
     jobs, templates = pd.DataFrame([job, failed]), {"3": pd.DataFrame({"count": [25.0, 5.0]})}
     (row,) = results_table(PaperTable.consistency, jobs, pd.DataFrame(), templates).to_dict("records")
     assert (row["corpus"], row["templates"], row["matches"], row["counts"]) == ("news", 2, 30, "25 5")
+    assert row["chance_rotations"] == 28
+    assert np.isnan(row["chance_degrees"])  # a sweep of an earlier version
     assert (row["smallest"], row["largest"], row["individual"]) == (5, 25, 100)
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.published import CONSISTENCY, LESION, LESION_SINGLE, PRESERVATION
-from fbn_exp.experiments.paper.tables import short_name
+from fbn_exp.experiments.paper.tables import CHANCES, short_name
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS
 
@@ -165,7 +165,7 @@ def _paper_panel(axes: Axes, label: str) -> None:
 
 
 def _consistency(table: pd.DataFrame) -> Figure:
-    """Draw the counts of each template by corpus, beside the larger chance level per template."""
+    """Draw the counts of each template by corpus, beside the largest chance level per template."""
     figure = Figure(figsize=(max(NARROWEST, 1.6 + 1.9 * len(table)), 3.8), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(table.to_dict("records")):
@@ -178,7 +178,7 @@ def _consistency(table: pd.DataFrame) -> Figure:
             color=ACCENT,
             label="" if place else "each template",
         )
-        chance = max(row["chance_masks"], row["chance_shift"]) / len(counts)
+        chance = np.nanmax([row[f"chance_{null}"] for null in CHANCES]) / len(counts)
         label = "" if place else "by chance, mean of a template"
         axes.hlines(chance, place - 0.38, place + 0.38, color=CHANCE, lw=1.5, label=label)
     largest = CONSISTENCY["largest count of a template, of 1,000"][0]

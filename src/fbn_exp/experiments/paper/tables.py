@@ -14,6 +14,13 @@ SHOWN = ("acc", "balanced_acc", "f1", "exact_match", "nats_per_token", "distinct
 SAME_SIZE = (ControlKind.random, ControlKind.per_block, ControlKind.activation)
 COMPONENTS = "override/method.n_components"
 CORPUS = "override/dataset"
+# chance levels of counts; sweeps of earlier versions lack the last two
+CHANCES = {
+    "masks": "masks",
+    "shift": "shifted signals",
+    "degrees": "equal degrees",
+    "rotations": "rotations",
+}
 
 
 def results_table(
@@ -79,8 +86,10 @@ def _consistency(jobs: pd.DataFrame, templates: Mapping[str, pd.DataFrame]) -> p
             "templates": [len(each) for each in counts],
             "individual": individual.astype(int),
             "matches": rows["consistency/count_total"].astype(int),
-            "chance_masks": rows["consistency/count_total/chance_masks"],
-            "chance_shift": rows["consistency/count_total/chance_shift"],
+            **{
+                f"chance_{null}": rows.get(f"consistency/count_total/chance_{null}", np.nan)
+                for null in CHANCES
+            },
             "p_value": rows["consistency/count_total/p_value"],
             "smallest": [each.min() for each in counts],
             "largest": [each.max() for each in counts],
@@ -144,8 +153,10 @@ def _readable_consistency(table: pd.DataFrame) -> pd.DataFrame:
             "corpus": table["corpus"],
             "pairs": [f"{a * b:,}" for a, b in zip(table["templates"], table["individual"], strict=True)],
             "matches": [f"{each:,}" for each in table["matches"]],
-            "by chance: masks": [number(each) for each in table["chance_masks"]],
-            "by chance: shifted signals": [number(each) for each in table["chance_shift"]],
+            **{
+                f"by chance: {name}": [number(each) for each in table[f"chance_{null}"]]
+                for null, name in CHANCES.items()
+            },
             "p": [number(each) for each in table["p_value"]],
             "count of each template": table["counts"],
             "templates above chance": [

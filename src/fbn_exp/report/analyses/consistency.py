@@ -5,11 +5,29 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fbn_exp.analysis.consistency import Findings
-from fbn_exp.analysis.recurrence import Matches, with_mean
+from fbn_exp.analysis.recurrence.comparison import NullComparison
+from fbn_exp.analysis.recurrence.matches import Matches
 from fbn_exp.core.rows import Array
 from fbn_exp.report.analyses.retest import retest_columns, retest_lines, retest_metrics
 from fbn_exp.report.figures.consistency import consistency_figure
 from fbn_exp.report.presentation import ROWS, SIGNIFICANT, Presentation, present
+from fbn_exp.report.style import NULLS
+
+# order of the nulls, from the weakest to the strongest
+ORDER = ("masks", "shift", "degrees", "rotations")
+NAMES = {
+    "count": "count",
+    "iou": "matched_iou",
+    "correlation": "matched_r",
+    "specificity": "specificity",
+    "own_largest": "own_largest",
+}
+# measures that compare templates with one another
+OF_SEVERAL = ("specificity", "own_largest")
+# share of texts whose ICA converged, below which a remark says so
+MOST_CONVERGED = 0.95
+# tokens for each entry of the unmixing matrix, as is usual for EEG
+ENOUGH_TOKENS = 20
 
 
 @present.register
@@ -27,27 +45,30 @@ def present_consistency(findings: Findings) -> Presentation:
     )
 
 
+def _measures(findings: Findings) -> dict[str, str]:
+    """Measures and their names in tables; specificity needs templates beside a network's own."""
+    known = {name: NAMES[name] for name in findings.matches.measures()}
+    if len(findings.sizes) == 1:
+        known = {name: known[name] for name in known if name not in OF_SEVERAL}
+    return known
+
+
 def _table(findings: Findings) -> pd.DataFrame:
     """Table with a row per template."""
     n_networks = len(findings.sizes)
-    observed = {
-        "count": (findings.totals, findings.count),
-        "matched_iou": (with_mean(findings.matches.iou.mean(axis=0)), findings.iou),
-        "matched_r": (
-            with_mean(findings.matches.correlation.mean(axis=0)),
-            {"shift": findings.correlation},
-        ),
-    }
     columns: dict[str, Array | NDArray[np.int64]] = {
         "network": np.arange(n_networks),
         "size": findings.sizes,
     }
-    for name, (values, nulls) in observed.items():
-        columns[name] = values[:n_networks]
-        for null, against in nulls.items():
+    observed = findings.matches.measures()
+    for measure, name in _measures(findings).items():
+        columns[name] = observed[measure][:n_networks]
+        for null, against in findings.nulls[measure].items():
             columns[f"{name}_chance_{null}"] = against.expected[:n_networks]
             columns[f"{name}_chance_{null}_95"] = against.upper[:n_networks]
             columns[f"{name}_p_value_{null}"] = against.p_value[:n_networks]
+            columns[f"{name}_effect_{null}"] = against.effect[:n_networks]
+            columns[f"{name}_ratio_{null}"] = against.ratio[:n_networks]
     columns["count_chance"] = findings.chance[:n_networks]
     columns["count_p_value"] = findings.p_value[:n_networks]
     if findings.halves is not None:
@@ -56,35 +77,45 @@ def _table(findings: Findings) -> pd.DataFrame:
 
 
 def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
-    totals, matches = findings.totals, findings.matches
+    totals, found = findings.totals, findings.matches
     metrics = {
-        "consistency/texts": float(len(matches.count)),
+        "consistency/texts": float(len(found.count)),
         "consistency/individual_networks": float(findings.individual),
         "consistency/individual_size": findings.individual_size,
-        "consistency/recurring": matches.recurring.sum(),
+        "consistency/tokens_per_square": findings.tokens_per_square,
+        "consistency/recurring": found.recurring.sum(),
         "consistency/recurring/chance_shift": findings.shifted.recurring.sum(),
-        "consistency/count_total": totals[-1],
         "consistency/count_total/p_value": findings.p_value[-1],
         "consistency/count_rate": totals[-1] / (findings.individual * len(findings.sizes)),
         "consistency/count_rate/chance": findings.chance[-1] / (findings.individual * len(findings.sizes)),
         "consistency/count_largest": totals[:-1].max(),
         "consistency/above_chance": float((findings.p_value[:-1] < SIGNIFICANT).sum()),
-        "consistency/matched_iou": matches.iou.mean(),
-        "consistency/matched_r": matches.correlation.mean(),
-        "consistency/matched_r/chance_shift": findings.correlation.expected[-1],
-        "consistency/matched_r/p_value_shift": findings.correlation.p_value[-1],
     }
-    for null in findings.count:
-        metrics[f"consistency/count_total/chance_{null}"] = findings.count[null].expected[-1]
-        metrics[f"consistency/count_total/p_value_{null}"] = findings.count[null].p_value[-1]
-        metrics[f"consistency/matched_iou/chance_{null}"] = findings.iou[null].expected[-1]
-        metrics[f"consistency/matched_iou/p_value_{null}"] = findings.iou[null].p_value[-1]
+    if findings.converged is not None:
+        metrics["consistency/converged"] = findings.converged
+    observed = found.measures()
+    for measure, name in _measures(findings).items():
+        name = "count_total" if measure == "count" else name
+        metrics[f"consistency/{name}"] = observed[measure][-1]
+        for null, against in findings.nulls[measure].items():
+            metrics[f"consistency/{name}/chance_{null}"] = against.expected[-1]
+            metrics[f"consistency/{name}/p_value_{null}"] = against.p_value[-1]
+            metrics[f"consistency/{name}/effect_{null}"] = against.effect[-1]
+            metrics[f"consistency/{name}/ratio_{null}"] = against.ratio[-1]
     if findings.halves is not None:
         metrics |= retest_metrics(findings.halves)
-    kept = [name for name in table if name not in ("network", "size") and not str(name).endswith("_95")]
-    for row in table.to_dict("records"):
-        metrics |= {f"network/{row['network']}/{name}": float(row[name]) for name in kept}
+    for row in table[_tracked(table)].to_dict("records"):
+        metrics |= {f"network/{row['network']}/{name}": float(row[name]) for name in row if name != "network"}
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _tracked(table: pd.DataFrame) -> list[str]:
+    """Columns that are metrics of each network; the other columns are in the table alone."""
+    return [
+        str(name)
+        for name in table
+        if name != "size" and not str(name).endswith("_95") and "_ratio_" not in str(name)
+    ]
 
 
 def _per_text(matches: Matches) -> pd.DataFrame:
@@ -97,7 +128,9 @@ def _per_text(matches: Matches) -> pd.DataFrame:
             "network": network.ravel(),
             "count": matches.count.ravel(),
             "matched_iou": matches.iou.ravel(),
-            "matched_r": matches.correlation.ravel(),
+            "specificity": matches.specificity.ravel(),
+            "own_largest": matches.own_largest.ravel(),
+            **({} if matches.correlation is None else {"matched_r": matches.correlation.ravel()}),
         }
     )
 
@@ -108,23 +141,14 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
         "network": shown["network"].astype(str),
         "neurons": [f"{size:,}" for size in shown["size"]],
         "count": [f"{count:.0f}" for count in shown["count"]],
-        "chance: masks": _chance(shown, "masks"),
-        "chance: shifted": _chance(shown, "shift"),
+        **{NULLS[null]: _chance(shown, null) for null in ORDER},
         "p": [f"{p:.2g}" for p in shown["count_p_value"]],
         "matched IoU": [f"{value:.3f}" for value in shown["matched_iou"]],
-        "masks, shifted": [
-            f"{masks:.3f}, {shift:.3f}"
-            for masks, shift in zip(
-                shown["matched_iou_chance_masks"], shown["matched_iou_chance_shift"], strict=True
-            )
-        ],
-        "|r| (shifted)": [
-            f"{value:.2f} ({shift:.2f})"
-            for value, shift in zip(shown["matched_r"], shown["matched_r_chance_shift"], strict=True)
-        ],
     }
+    if "specificity" in shown:
+        rows["own − other"] = [f"{value:+.3f}" for value in shown["specificity"]]
     if "icc" in shown:
-        rows["ICC(3,1), 95%"] = [
+        rows["ICC (95%)"] = [
             f"{value:.2f} ({low:.2f} … {high:.2f})"
             for value, low, high in zip(shown["icc"], shown["icc_ci_low"], shown["icc_ci_high"], strict=True)
         ]
@@ -138,22 +162,48 @@ def _chance(table: pd.DataFrame, null: str) -> list[str]:
 
 
 def _lines(findings: Findings) -> list[str]:
-    totals, n_networks = findings.totals, len(findings.sizes)
-    masks, shift = findings.count["masks"], findings.count["shift"]
+    totals, n_networks, found = findings.totals, len(findings.sizes), findings.matches
     above = int((findings.p_value[:-1] < SIGNIFICANT).sum())
+    nulls = findings.nulls["count"]
+    ended = "" if findings.converged is None else f"; ICA converged in {findings.converged:.0%} of the texts"
     lines = [
-        f"{len(findings.matches.count)} texts, {findings.individual:,} individual networks (median "
-        f"{findings.individual_size:,.0f} neurons): {totals[-1]:,.0f} matches with IoU > "
-        f"{findings.minimum_iou:g} to the {n_networks} templates, of {findings.matches.recurring.sum():,.0f} "
-        f"networks; {masks.expected[-1]:,.1f} expected of random masks of the "
-        f"same size in each block, {shift.expected[-1]:,.1f} of shifted signals (p = {masks.p_value[-1]:.2g} "
-        f"and {shift.p_value[-1]:.2g}).",
-        f"{above} of {n_networks} templates recur more often than under both nulls (p < {SIGNIFICANT}, not "
+        f"{len(found.count)} texts, {findings.individual:,} individual networks (median "
+        f"{findings.individual_size:,.0f} neurons{ended}): {totals[-1]:,.0f} matches with IoU > "
+        f"{findings.minimum_iou:g} to the {n_networks} templates, of {found.recurring.sum():,.0f} networks.",
+        "By chance, and how far above it in standard deviations: "
+        + "; ".join(_against(nulls[null], NULLS[null]) for null in ORDER)
+        + ".",
+        f"{above} of {n_networks} templates recur more often than under every null (p < {SIGNIFICANT}, not "
         "corrected for the number of templates).",
     ]
+    if n_networks > 1:
+        lines.append(_specificity(findings))
     if findings.halves is not None:
         lines += retest_lines(findings.halves)
     return lines
+
+
+def _against(null: NullComparison, name: str) -> str:
+    """Describe the last entry of a comparison."""
+    # where almost nothing matches by chance, its deviation is no measure
+    measurable = null.expected[-1] >= 1 and not np.isnan(null.effect[-1])
+    effect = f", {null.effect[-1]:+.1f} SD" if measurable else ""
+    return f"{null.expected[-1]:,.1f} of {name} (p = {null.p_value[-1]:.2g}{effect})"
+
+
+def _specificity(findings: Findings) -> str:
+    measures = findings.matches.measures()
+    own, first = (findings.nulls[name] for name in OF_SEVERAL)
+    chance = ", ".join(
+        f"{own[null].expected[-1]:+.3f} and {first[null].expected[-1]:.0%} of {NULLS[null]} "
+        f"(p = {own[null].p_value[-1]:.2g})"
+        for null in ORDER
+    )
+    return (
+        "A matched network overlaps more with its own template than with the others by "
+        f"{measures['specificity'][-1]:+.3f} IoU on average, and most with its own in "
+        f"{measures['own_largest'][-1]:.0%}; matched in the same way: {chance}."
+    )
 
 
 def _remarks(findings: Findings) -> list[str]:
@@ -167,6 +217,18 @@ def _remarks(findings: Findings) -> list[str]:
     empty = int((findings.sizes == 0).sum())
     if empty:
         remarks.append(f"{empty} templates have no neuron at this threshold, and cannot be matched.")
+    if findings.converged is not None and findings.converged < MOST_CONVERGED:
+        remarks.append(
+            f"ICA converged in {findings.converged:.0%} of the texts only: the other networks are where it "
+            "stopped. Raise method.max_iterations."
+        )
+    if findings.tokens_per_square < ENOUGH_TOKENS:
+        remarks.append(
+            f"A text has {findings.tokens:,.0f} tokens for {findings.n_components} networks, "
+            f"{findings.tokens_per_square:.1f} K², and ICA wants {ENOUGH_TOKENS} K²: with fewer it finds "
+            "spikes and bumps of the sample (Särelä & Vigário 2003). Take longer texts "
+            "(analysis.dataset.tokens_per_text) or a smaller analysis.n_components."
+        )
     if findings.halves is None:
         remarks.append("Texts are too short or too few to be halved: no test-retest numbers.")
     return remarks

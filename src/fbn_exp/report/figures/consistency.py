@@ -1,4 +1,4 @@
-"""Figure of consistency: counts and overlap of each template beside both nulls, and test-retest."""
+"""Figure of consistency: counts and overlap of each template beside its nulls, and test-retest."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,15 +6,14 @@ from matplotlib.figure import Figure
 
 from fbn_exp.analysis.consistency import Findings
 from fbn_exp.analysis.retest import Retest
-from fbn_exp.report.style import ACCENT, GREY, NULL_COLOURS, RETEST, SECOND
+from fbn_exp.report.style import ACCENT, GREY, NULL_COLOURS, NULLS, RETEST, SECOND
 
 # largest number of templates that are numbered one by one
 NUMBERED = 20
-NULLS = {"masks": "random masks", "shift": "shifted signals"}
 
 
 def consistency_figure(findings: Findings) -> Figure:
-    """Draw counts and matched IoU of each template beside both nulls, and test-retest reliability."""
+    """Draw counts and matched IoU of each template beside its nulls, and test-retest reliability."""
     panels = 2 if findings.halves is None else 4
     n_networks = len(findings.sizes)
     width = min(16.0, max(9.5, 5.0 + 0.45 * n_networks))
@@ -40,15 +39,17 @@ def consistency_figure(findings: Findings) -> Figure:
 
 def _count_panel(axes: Axes, findings: Findings) -> None:
     networks = np.arange(len(findings.sizes))
+    nulls = findings.nulls["count"]
+    width = 0.4 / len(nulls)
     bars = axes.bar(networks - 0.22, findings.totals[:-1], 0.4, color=ACCENT, label="individual networks")
     if len(networks) <= NUMBERED:
         axes.bar_label(bars, fmt="{:.0f}", fontsize=7)
-    for place, (null, against) in enumerate(findings.count.items()):
-        expected, upper = against.expected[:-1], against.upper[:-1]
+    for place, null in enumerate(NULLS):
+        expected, upper = nulls[null].expected[:-1], nulls[null].upper[:-1]
         error = [np.zeros_like(expected), np.maximum(upper - expected, 0)]
-        at = networks + 0.1 + 0.2 * place
+        at = networks + width * (place + 0.5)
         label = f"{NULLS[null]} (tip: 95%)"
-        axes.bar(at, expected, 0.2, yerr=error, color=NULL_COLOURS[null], label=label, error_kw={"lw": 1})
+        axes.bar(at, expected, width, yerr=error, color=NULL_COLOURS[null], label=label, error_kw={"lw": 1})
     axes.set_ylabel(f"count of {findings.individual:,}")
     axes.set_title(f"Individual networks with IoU > {findings.minimum_iou:g}", fontsize=9)
     _legend(axes)
@@ -65,10 +66,9 @@ def _iou_panel(axes: Axes, findings: Findings) -> None:
         medianprops={"color": ACCENT},
     )
     axes.plot(networks, findings.matches.iou.mean(axis=0), "D", ms=4, color=ACCENT, label="mean over texts")
-    for null, against in findings.iou.items():
-        axes.plot(
-            networks, against.expected[:-1], "_", ms=16, mew=2, color=NULL_COLOURS[null], label=NULLS[null]
-        )
+    for null, name in NULLS.items():
+        expected = findings.nulls["iou"][null].expected[:-1]
+        axes.plot(networks, expected, "_", ms=16, mew=2, color=NULL_COLOURS[null], label=name)
     axes.axhline(findings.minimum_iou, color="gray", lw=0.7, ls=":")
     axes.set_ylabel("matched IoU")
     axes.set_title("Best one-to-one match in each text", fontsize=9)
