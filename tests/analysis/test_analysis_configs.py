@@ -39,6 +39,7 @@ def test_networks_are_looked_for_in_the_test_part_of_their_own_corpus_unless_tol
         (["analysis=consistency", "analysis.minimum_iou=1"], r"minimum_iou is 1\.0"),
         (["analysis=consistency", "analysis.n_components=0"], "n_components is 0"),
         (["analysis=consistency", "analysis.null_draws=0"], "null_draws is 0"),
+        (["analysis=consistency", "analysis.rotations=0"], "rotations is 0"),
         (["analysis=consistency", "analysis.dataset.n_texts=1"], r"dataset\.n_texts is 1"),
         (["analysis=overlap", "analysis.other=x", "analysis.null_draws=0"], "null_draws is 0"),
         (["analysis=connectivity", "analysis.draws=0"], r"analysis\.draws is 0"),
