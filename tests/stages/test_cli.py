@@ -94,7 +94,7 @@ def test_what_cannot_work_is_one_line_before_anything_heavy_is_loaded(script, ov
         ("method.n_componets=3", ["method.n_componets=3", "did you mean n_components?", "max_iterations"]),
         ("method=icaa", ["method/icaa", "ica", "pca", "random"]),
         ("method.contrast=tanh", ["method.contrast=tanh", "logcosh, exp, cube"]),
-        ("method.n_components=many", ["method.n_components=many", "Integer"]),
+        ("method.n_components=many", ["method.n_components is 'many'", "a whole number or auto"]),
         ("site=mlp", ["site=mlp", "mlp_output, mlp_hidden, attention_output, block_output"]),
         ("modle=gpt2", ["modle", "did you mean model?"]),
         ("method.restarts=3", ["method.restarts=3", "method.restarts is called method.max_starts now"]),
