@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fbn_exp.core.errors import MethodError
 from fbn_exp.methods.config import Contrast, ICAConfig, Solver
 from fbn_exp.methods.solvers import starts as module
 from fbn_exp.methods.solvers.fastica import Solution, symmetric_decorrelation
@@ -114,6 +115,13 @@ def test_a_start_that_is_not_finite_comes_last(planned):
     planned([broken, rotation(4, 0)], [False, False], [0.0, 0.5])
     found = search(laplace(4), ICAConfig(max_starts=2), Contrast.logcosh, generator())
     assert found.best.starts == (1,)
+
+
+def test_if_no_start_is_finite_there_is_no_answer(planned):
+    broken = torch.full((4, 4), float("nan"), dtype=torch.float64)
+    planned([broken, broken], [False, False], [0.0, 0.0])
+    with pytest.raises(MethodError, match="all 2 starts of ICA diverged"):
+        search(laplace(4), ICAConfig(max_starts=2), Contrast.logcosh, generator())
 
 
 @pytest.mark.parametrize(("recurrences", "run"), [(1, 10), (3, 10), (11, 20), (50, 34)])

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -15,7 +15,7 @@ from fbn_exp.methods.solvers.fastica import Solution, fixed_point, symmetric_dec
 # FastICA is fast far from an optimum and slow near it
 FIRST_STEPS = 15
 # gradient at which single precision gives way to double: ten times its rounding error
-COARSE_TOLERANCE = 1e-5
+COARSE_TOLERANCE = 3e-6
 # pairs of steps and changes of the gradient that L-BFGS keeps
 MEMORY = 7
 # smallest curvature of a pair of sources, as in the reference implementation
@@ -60,14 +60,9 @@ class Points:
         signed = signs[..., None] * self.relative
         return (signed - signed.mT) / 2
 
-    def of(self, index: Tensor) -> Self:
+    def of(self, index: Tensor) -> "Points":
         """Keep some of the starts."""
-        return replace(
-            self,
-            weights=self.weights[index],
-            relative=self.relative[index],
-            curvature=self.curvature[index],
-        )
+        return Points(self.weights[index], self.relative[index], self.curvature[index])
 
     def put(self, index: Tensor, other: "Points") -> None:
         """Overwrite some of the starts."""
@@ -102,9 +97,11 @@ class Memory:
         for pair in self.pairs:
             pair[:] = [values[index] for values in pair]
 
-    def empty(self) -> Tensor | bool:
+    def empty(self) -> Tensor:
         """Tell which starts have no pair."""
-        return ~torch.stack([weight > 0 for _, _, weight in self.pairs]).any(dim=0) if self.pairs else True
+        if not self.pairs:
+            return torch.tensor(True)
+        return ~torch.stack([weight > 0 for _, _, weight in self.pairs]).any(dim=0)
 
     def direction(self, gradient: Tensor, curvature: Tensor) -> Tensor:
         """Skew matrices (S, K, K) of a quasi-Newton step; the two loops of Nocedal & Wright, algorithm 7.4.
@@ -126,7 +123,24 @@ class Memory:
         return torch.where(uphill[:, None, None], -gradient / hessian, direction)
 
 
-def _searched(derivative: Derivative, points: Points, direction: Tensor) -> tuple[Points, Tensor, Tensor]:
+class _Evaluation:
+    """Points in single precision while a start is coarse, in double precision once it is fine."""
+
+    def __init__(self, whitened: Tensor, contrast: Contrast) -> None:
+        self.coarse, self.exact = Derivative(whitened.float(), contrast), Derivative(whitened, contrast)
+
+    def __call__(self, weights: Tensor, fine: Tensor) -> Points:
+        if fine.all() or not fine.any():
+            return Points.at(self.exact if fine.any() else self.coarse, weights)
+        points = Points(weights, torch.empty_like(weights), torch.empty_like(weights[:, 0]))
+        for derivative, chosen in ((self.exact, fine), (self.coarse, ~fine)):
+            points.put(chosen, Points.at(derivative, weights[chosen]))
+        return points
+
+
+def _searched(
+    evaluate: _Evaluation, points: Points, direction: Tensor, fine: Tensor
+) -> tuple[Points, Tensor, Tensor]:
     """Shorten steps along geodesics until the objective decreases.
 
     The objective along a geodesic is not evaluated: its slopes at both ends, which the gradients give, bound
@@ -144,15 +158,12 @@ def _searched(derivative: Derivative, points: Points, direction: Tensor) -> tupl
     signs = points.signs
     slope = (points.gradient(signs) * direction).sum(dim=(1, 2))
     length = torch.ones_like(slope)
-    after = replace(
-        points, weights=points.weights.clone(), relative=points.relative.clone(),
-        curvature=points.curvature.clone(),
-    )  # fmt: skip
+    after = Points(points.weights.clone(), points.relative.clone(), points.curvature.clone())
     left = torch.arange(len(slope), device=slope.device)
     moved = torch.zeros_like(slope, dtype=torch.bool)
     for _ in range(TRIES):
         step = length[left, None, None] * direction[left]
-        tried = Points.at(derivative, torch.matrix_exp(step) @ points.weights[left])
+        tried = evaluate(torch.matrix_exp(step) @ points.weights[left], fine[left])
         end = (tried.gradient(signs[left]) * direction[left]).sum(dim=(1, 2))
         better = end < -slope[left]
         after.put(left[better], tried.of(better))
@@ -166,42 +177,47 @@ def _searched(derivative: Derivative, points: Points, direction: Tensor) -> tupl
     return after, length[:, None, None] * direction, moved
 
 
-class _Descent:
-    """Quasi-Newton iterations of many starts, each until it converges, fails or runs out of iterations."""
+def _limited(direction: Tensor) -> Tensor:
+    """Scale directions whose largest angle is too large to be trusted."""
+    largest = direction.abs().amax(dim=(1, 2))
+    return direction * (LARGEST_TURN / largest).clamp_max(1)[:, None, None]
 
-    def __init__(self, weights: Tensor, n_iterations: Tensor) -> None:
-        self.weights = weights
-        self.n_iterations = n_iterations
-        self.gradient = torch.full_like(weights[:, 0, 0], math.inf)
 
-    def run(self, derivative: Derivative, tolerance: float, max_iterations: int) -> None:
-        """Advance all starts until their gradients are below the tolerance."""
-        active = self.weights.isfinite().all(dim=2).all(dim=1).nonzero()[:, 0]
-        memory = Memory()
-        points = Points.at(derivative, self.weights[active])
-        while True:
+def _descend(
+    evaluate: _Evaluation, weights: Tensor, n_iterations: Tensor, tolerance: float, most: int
+) -> Tensor:
+    """Advance starts in place, each until it converges, fails or runs out of iterations; return gradients."""
+    reached = torch.full_like(weights[:, 0, 0], math.inf)
+    active = weights.isfinite().all(dim=2).all(dim=1).nonzero()[:, 0]
+    fine = torch.zeros_like(active, dtype=torch.bool)
+    stuck = torch.zeros_like(fine)
+    memory = Memory()
+    points = evaluate(weights[active], fine)
+    enough = max(tolerance, COARSE_TOLERANCE)
+    while True:
+        gradient = points.gradient(points.signs)
+        largest = gradient.abs().amax(dim=(1, 2))
+        ready = ~fine & (stuck | (largest < enough) | (n_iterations[active] >= most))
+        if ready.any():
+            fine, stuck = fine | ready, stuck & ~ready
+            points.put(ready, Points.at(evaluate.exact, points.weights[ready]))
             gradient = points.gradient(points.signs)
-            self.weights[active] = points.weights
-            self.gradient[active] = largest = gradient.abs().amax(dim=(1, 2))
-            going = (largest >= tolerance) & (self.n_iterations[active] < max_iterations)
-            if not going.all():
-                active, points, gradient = active[going], points.of(going), gradient[going]
-                memory.keep(going)
-            if len(active) == 0:
-                return
-            direction = memory.direction(gradient, points.curvature)
-            largest_turn = direction.abs().amax(dim=(1, 2))
-            direction = direction * (LARGEST_TURN / largest_turn).clamp_max(1)[:, None, None]
-            after, step, moved = _searched(derivative, points, direction)
-            self.n_iterations[active] += 1
-            same = (after.signs == points.signs).all(dim=1)
-            stuck = ~moved & memory.empty()
-            memory.forget(~(same & moved))
-            memory.add(step, after.gradient(after.signs) - gradient, same & moved)
-            points = after
-            if stuck.any():
-                active, points = active[~stuck], points.of(~stuck)
-                memory.keep(~stuck)
+            largest = gradient.abs().amax(dim=(1, 2))
+        weights[active], reached[active] = points.weights, largest
+        going = ~stuck & ~(fine & (largest < tolerance)) & (n_iterations[active] < most)
+        if not going.all():
+            active, points, gradient, fine = active[going], points.of(going), gradient[going], fine[going]
+            memory.keep(going)
+        if len(active) == 0:
+            return reached
+        direction = _limited(memory.direction(gradient, points.curvature))
+        after, step, moved = _searched(evaluate, points, direction, fine)
+        n_iterations[active] += 1
+        usable = moved & (after.signs == points.signs).all(dim=1)
+        stuck = ~moved & memory.empty()
+        memory.forget(~usable)
+        memory.add(step, after.gradient(after.signs) - gradient, usable)
+        points = after
 
 
 def picard(
@@ -231,13 +247,11 @@ def picard(
     -------
     Solution
     """
-    coarse, exact = Derivative(whitened.float(), contrast), Derivative(whitened, contrast)
-    weights, n_iterations, _ = fixed_point(coarse, start, 0, min(FIRST_STEPS, max_iterations))
+    evaluate = _Evaluation(whitened, contrast)
+    first = min(FIRST_STEPS, max_iterations)
+    weights, n_iterations, _ = fixed_point(evaluate.coarse, start, 0, first)
     finite = weights.isfinite().all(dim=2).all(dim=1)
     # the first decorrelation of a start may leave rounding error, and steps along geodesics keep it
     weights[finite] = symmetric_decorrelation(weights[finite])
-    descent = _Descent(weights, n_iterations)
-    if tolerance < COARSE_TOLERANCE:
-        descent.run(coarse, COARSE_TOLERANCE, max_iterations)
-    descent.run(exact, tolerance, max_iterations)
-    return Solution(descent.weights, descent.n_iterations, descent.gradient, descent.gradient < tolerance)
+    gradient = _descend(evaluate, weights, n_iterations, tolerance, max_iterations)
+    return Solution(weights, n_iterations, gradient, gradient < tolerance)
