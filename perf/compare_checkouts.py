@@ -38,7 +38,7 @@ CORPORA = [f"forgetting.{corpus}.dataset.n_texts=3" for corpus in ("wiki", "news
 METHODS = ("ica", "spatial_ica", "canica", "dictionary", "pca", "random")
 INTERVENTIONS = ("scale", "inhibit", "amplify", "shift", "mean", "preserve", "none")
 PER_BLOCK = ("method.per_block=true", "method.n_components=2")
-ICASSO = ("reliability=icasso", "reliability.runs=6", "reliability.surrogates=2", "reliability.orders=[2,3]")
+ICASSO = ("reliability=icasso", "reliability.runs=6", "reliability.surrogates=19", "reliability.orders=[2,3]")
 # {out} is the folder of all jobs
 JOBS: dict[str, tuple[str, ...]] = {
     **{f"extract_{method}": ("extract.py", *TINY, f"method={method}") for method in METHODS},

@@ -5,6 +5,7 @@ from planted import chance_of_match, plant
 from scipy.stats import hypergeom
 
 from fbn_exp.core.layout import NeuronLayout, Site
+from fbn_exp.core.rows import Rows
 from fbn_exp.networks.masks import block_shares, intersection_over_union
 from fbn_exp.networks.surrogates import (
     ShuffledMasks,
@@ -102,7 +103,7 @@ def test_phase_randomisation_keeps_covariance_and_takes_the_shape_of_the_distrib
     drawn = (
         courses.sample((n_tokens, 3)).double() @ torch.tensor([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 2]]).double()
     )
-    turned = phase_randomiser(n_tokens, generator())(drawn)
+    turned = phase_randomiser(Rows((n_tokens,)), generator())(drawn)
     torch.testing.assert_close(torch.cov(turned.T), torch.cov(drawn.T))
     torch.testing.assert_close(turned.mean(dim=0), drawn.mean(dim=0))
     lagged = (drawn[:, 0] * drawn[:, 1].roll(7)).mean()
@@ -142,3 +143,36 @@ def test_shifting_breaks_what_neurons_share():
     assert torch.corrcoef(signals.T)[off].mean() > 0.9
     with shifted(signals, random_lags(signals, generator(2))):
         assert torch.corrcoef(signals.T)[off].abs().mean() < 0.15
+
+
+UNEQUAL = Rows((40, 1, 0, 25, 40, 31))
+
+
+def test_phases_turn_inside_texts_and_keep_the_mean_and_covariance_of_each():
+    courses = torch.randn(len(UNEQUAL), 4, generator=generator(), dtype=torch.float64).exp()
+    turned = phase_randomiser(UNEQUAL, generator(1))(courses)
+    for text in UNEQUAL.slices:
+        torch.testing.assert_close(turned[text].mean(dim=0), courses[text].mean(dim=0))
+        torch.testing.assert_close(turned[text].T @ turned[text], courses[text].T @ courses[text])
+    assert (turned - courses).abs().max() > 0.5
+    # what happens in one text leaves the others alone
+    other = courses.clone()
+    other[:40] += torch.randn(40, 4, generator=generator(2), dtype=torch.float64)
+    again = phase_randomiser(UNEQUAL, generator(1))(other)
+    torch.testing.assert_close(again[40:], turned[40:])
+    # texts of one length turn by different angles
+    both = phase_randomiser(Rows((40, 40)), generator(3))(courses[:40].repeat(2, 1))
+    assert (both[:40] - both[40:]).abs().max() > 0.1
+
+
+def test_shifts_inside_texts_leave_every_token_in_its_text():
+    signals = torch.arange(float(len(UNEQUAL))).repeat(7, 1).T.clone()
+    before = signals.clone()
+    lags = random_lags(signals, generator(), UNEQUAL)
+    assert lags.shape == (5, 7)
+    with shifted(signals, lags, UNEQUAL):
+        for text, own in zip(UNEQUAL.slices, lags, strict=True):
+            for neuron in range(7):
+                assert torch.equal(signals[text, neuron], before[text, neuron].roll(int(own[neuron])))
+        assert not torch.equal(signals, before)
+    assert torch.equal(signals, before)

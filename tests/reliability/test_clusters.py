@@ -4,11 +4,14 @@ import torch
 from fbn_exp.reliability.clusters import (
     average_linkage,
     centrotypes,
+    cluster,
     matched,
     quality,
     reproducibility,
     similarity,
 )
+from fbn_exp.reliability.config import Cluster
+from fbn_exp.reliability.runs import Run
 
 # two runs of two networks: estimates 0 and 2 are one network, 1 and 3 the other
 SIMILAR = torch.tensor(
@@ -66,4 +69,19 @@ def test_networks_are_matched_one_to_one_in_every_run():
     similar[0, 3] = similar[3, 0] = 0.95  # estimate 3 resembles both networks, network 1 has no other
     similar[1, 2] = similar[2, 1] = 0.0
     assert matched(similar, torch.tensor([0, 1]), 2).tolist() == [[0, 1], [2, 3]]
-    assert reproducibility(similar, torch.tensor([0, 1]), 2).tolist() == pytest.approx([0.9, 0.7])
+
+
+def test_reproducibility_leaves_out_the_run_that_a_network_comes_from():
+    # three runs of one network, which comes from the first
+    similar = torch.tensor([[1.0, 0.9, 0.8], [0.9, 1.0, 0.4], [0.8, 0.4, 1.0]], dtype=torch.float64)
+    assert reproducibility(similar, torch.tensor([0]), 3).tolist() == pytest.approx([0.4])
+    assert reproducibility(similar, torch.tensor([2]), 3).tolist() == pytest.approx([0.9])
+
+
+def test_runs_are_compared_by_their_sources_or_by_their_maps():
+    rng = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, 50, generator=rng)
+    sources = torch.randn(3, 80, 2, generator=rng, dtype=torch.float64)
+    runs = [Run(maps, courses, True) for courses in sources]
+    assert cluster(runs, Cluster.maps).iq.min() > 0.7
+    assert cluster(runs, Cluster.sources).iq.max() < 0.3

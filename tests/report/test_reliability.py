@@ -2,13 +2,13 @@
 
 import torch
 
-from fbn_exp.reliability.base import ReliabilityReport
+from fbn_exp.reliability.base import ReliabilityReport, SurrogateNull
 from fbn_exp.report.reliability import present_reliability
 
 METRICS = {
     "runs": 20.0,
     "iq_median": 0.9,
-    "networks_p_below_05": 2.0,
+    "networks_p_phase_to_05": 2.0,
     "networks_merged": 0.0,
     "networks_rare": 1.0,
     "runs_not_converged": 3.0,
@@ -17,11 +17,12 @@ METRICS = {
 
 def report(**more):
     statistics = {
-        name: torch.tensor([0.9, 0.8, 0.1]).double() for name in ("iq", "reproducibility", "p_value")
+        name: torch.tensor([0.9, 0.8, 0.1]).double() for name in ("iq", "reproducibility", "p_phase")
     }
     orders = ({"n_components": 2.0, "iq_median": 0.5, "explained_variance": float("nan")},)
     labels = torch.arange(3)
-    return ReliabilityReport(statistics, METRICS | more, torch.eye(3), labels, torch.zeros(0), "none", orders)
+    null = SurrogateNull("phase", "covariances kept", torch.rand(19, 3))
+    return ReliabilityReport(statistics, METRICS | more, "sources", torch.eye(3), labels, (null,), orders)
 
 
 def test_numbers_of_networks_and_of_all_together_have_stable_names():
@@ -34,10 +35,15 @@ def test_numbers_of_networks_and_of_all_together_have_stable_names():
 
 
 def test_a_reader_is_told_what_is_significant_and_what_is_not_sure():
-    first, *others = present_reliability(report()).lines
-    assert first == "Reliability over 20 runs: Iq 0.90 (median); 2 of 3 networks with p < .05."
+    first, null, *others = present_reliability(report()).lines
+    assert first == "Reliability over 20 runs, clusters of sources: Iq 0.90 (median)."
+    assert null == "Beyond 19 surrogates (covariances kept): 2 of 3 networks with p ≤ .05."
     assert others == [
         "1 of the networks were found in half of the runs or less.",
         "3 of 20 runs did not converge; they are counted like the others.",
     ]
-    assert "between halves" in present_reliability(report(split_half_median=0.7)).lines[0]
+    halves = {"split_half_median": 0.7, "split_half_null_median": 0.5, "networks_p_split_half_to_05": 1.0}
+    assert present_reliability(report(**halves)).lines[1] == (
+        "Halves of the texts: |r| 0.70 of maps (median; rotations of the same subspaces 0.50), p ≤ .05 for "
+        "1 of 3 networks."
+    )

@@ -15,7 +15,7 @@ from fbn_exp.networks.cache import cache_entry
 from fbn_exp.stages.build import extraction_parts
 from fbn_exp.stages.extract import run
 
-ICASSO = ("reliability=icasso", "reliability.runs=4", "reliability.surrogates=2", "method.max_iterations=20")
+ICASSO = ("reliability=icasso", "reliability.runs=4", "reliability.rotations=99", "method.max_iterations=20")
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +49,14 @@ def test_every_network_has_its_reliability_in_numbers(finished):
     folder = Path(finished.run.folder)
     metrics = metrics_of(finished)
     assert all(math.isfinite(value) for value in metrics.values())
-    names = ("iq", "iq_starts", "iq_texts", "reproducibility", "p_value", "q_value", "split_half")
+    names = ("iq", "iq_starts", "iq_texts", "reproducibility", "p_phase", "p_split_half", "split_half")
     table = pd.read_csv(folder / "tables" / "reliability.csv")
     summaries = json.loads((folder / "networks" / "networks.json").read_text())["networks"]
     for index in range(3):
         for name in (*names, "split_half_overlap", "mask_agreement", "sign_agreement", "estimates"):
             value = metrics[f"network/{index}/{name}"]
             assert summaries[index][name] == table[name][index] == pytest.approx(value)
-        assert metrics[f"network/{index}/p_value"] in [pytest.approx(rank / 7) for rank in range(1, 8)]
+        assert metrics[f"network/{index}/p_phase"] in [pytest.approx(rank / 20) for rank in range(1, 21)]
     assert metrics["reliability/iq_median"] == pytest.approx(table["iq"].median())
     assert metrics["reliability/runs"] == 4
     assert 0 <= metrics["reliability/subspace_cosine_smallest"] <= metrics["reliability/subspace_cosine_mean"]
@@ -104,9 +104,9 @@ def test_the_console_says_how_reliable_networks_are(tiny, tmp_path, capsys):
     run(tiny(tmp_path, *ICASSO, "method.max_iterations=1", "reliability.surrogate=none"))
     shown = " ".join(capsys.readouterr().err.split())
     assert "Iq" in shown
-    assert "Reliability over 4 runs: Iq 0." in shown
+    assert "Reliability over 4 runs, clusters of sources: Iq 0." in shown
     assert "4 of 4 runs did not converge" in shown
-    assert "with p < .05" not in shown
+    assert "surrogates" not in shown
 
 
 def test_settings_out_of_range_are_refused_before_a_model_is_looked_for(tiny, tmp_path):

@@ -259,13 +259,18 @@ def principal_subspace(signals: Tensor, n_components: int, generator: torch.Gene
         If the rank of the signals is below K.
     """
     subspace = leading_subspace(signals, n_components, generator)
+    require_rank(subspace, n_components, signals)
+    return subspace
+
+
+def require_rank(subspace: Subspace, n_components: int, signals: Tensor) -> None:
+    """Raise a MethodError if the rank of the signals is below the number of components."""
     if subspace.rank < n_components:
         raise MethodError(
             f"method.n_components is {n_components}, but signals of {signals.shape[0]:,} tokens × "
             f"{signals.shape[1]:,} neurons have rank {subspace.rank}: take fewer components, or more and "
             "more varied text (dataset.n_texts)"
         )
-    return subspace
 
 
 def explained_energy(components: Components) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import CHUNK_VALUES
-from fbn_exp.core.rows import Array
+from fbn_exp.core.rows import Array, Rows
 
 
 class ShuffledMasks:
@@ -78,49 +78,96 @@ def swap_p_value(observed: Array, null: Array, draws: int, rng: np.random.Genera
     return upper_p_value(difference.sum(axis=0), signs @ difference)
 
 
-def phase_randomiser(n_tokens: int, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """Make a function that randomises the phases of time courses (T, n), alike in every column.
+def phase_randomiser(rows: Rows, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """Make a function that randomises phases of time courses (T, n) inside each text, alike in every column.
 
-    Circular cross-correlations at all lags are kept, since the phases of all columns are rotated by the
-    same random angles (Prichard & Theiler 1994).
+    The phases of all columns of a text are rotated by the same random angles (Prichard & Theiler 1994), those
+    of another text by others. In every text this keeps mean, covariance and circular cross-covariances at all
+    lags, and makes the rest Gaussian; no token moves to another text. The map is linear and orthogonal over
+    tokens, and keeps constants: it commutes with any projection over neurons.
     """
-    n_frequencies = n_tokens // 2 + 1
-    angle = 2 * math.pi * torch.rand(n_frequencies, generator=generator, dtype=torch.float64)
-    factor = torch.polar(torch.ones_like(angle), angle)
-    # the mean, and the highest frequency of an even number of tokens, are real
-    factor[0] = 1
-    if n_tokens % 2 == 0:
-        factor[-1] = 1 if angle[-1] < math.pi else -1
+    batches = [
+        (where, _phase_factor(where.shape[0], where.shape[1], generator)) for where in _texts_by_length(rows)
+    ]
 
     def turn(courses: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft(courses.double(), dim=0) * factor.to(courses.device)[:, None]
-        return torch.fft.irfft(spectrum, n=n_tokens, dim=0)
+        turned = torch.empty_like(courses, dtype=torch.float64)
+        for where, factor in batches:
+            inside = where.to(courses.device)
+            spectrum = torch.fft.rfft(courses[inside].double(), dim=1)
+            spectrum *= factor.to(courses.device)[:, :, None]
+            turned[inside] = torch.fft.irfft(spectrum, n=where.shape[1], dim=1)
+        return turned
 
     return turn
 
 
-def random_lags(signals: Tensor, generator: torch.Generator) -> Tensor:
-    """Random lag for every column of signals (T, N), uniform over 0 … T − 1."""
-    return torch.randint(len(signals), (signals.shape[1],), generator=generator)
+def _texts_by_length(rows: Rows) -> list[Tensor]:
+    """Row indices (texts, length) of the texts of each length, which are transformed together."""
+    starts: dict[int, list[int]] = {}
+    for text in rows.slices:
+        starts.setdefault(text.stop - text.start, []).append(text.start)
+    return [torch.tensor(first)[:, None] + torch.arange(length)[None, :] for length, first in starts.items()]
+
+
+def _phase_factor(n_texts: int, n_tokens: int, generator: torch.Generator) -> Tensor:
+    """Unit complex numbers (texts, frequencies) with random phases."""
+    angle = 2 * math.pi * torch.rand(n_texts, n_tokens // 2 + 1, generator=generator, dtype=torch.float64)
+    factor = torch.polar(torch.ones_like(angle), angle)
+    # the mean, and the highest frequency of an even number of tokens, are real
+    if n_tokens % 2 == 0:
+        factor[:, -1] = torch.where(angle[:, -1] < math.pi, 1.0, -1.0).to(factor.dtype)
+    factor[:, 0] = 1
+    return factor
+
+
+def random_lags(signals: Tensor, generator: torch.Generator, rows: Rows | None = None) -> Tensor:
+    """Random lags of the columns of signals (T, N), uniform over the tokens of a text.
+
+    Parameters
+    ----------
+    signals : Tensor of shape (T, N)
+        Signals to shift.
+    generator : Generator
+        Source of the lags.
+    rows : Rows, optional
+        Text of each token; None takes all tokens as one text.
+
+    Returns
+    -------
+    Tensor of shape (texts, N), int64, or (N,) without ``rows``
+        A lag for every column, in every text that has tokens.
+    """
+    n_neurons = signals.shape[1]
+    if rows is None:
+        return torch.randint(len(signals), (n_neurons,), generator=generator)
+    return torch.stack(
+        [torch.randint(text.stop - text.start, (n_neurons,), generator=generator) for text in rows.slices]
+    )
 
 
 @contextmanager
-def shifted(signals: Tensor, lags: Tensor) -> Iterator[None]:
+def shifted(signals: Tensor, lags: Tensor, rows: Rows | None = None) -> Iterator[None]:
     """Shift every column of signals (T, N) circularly by its own lag, in place; undo it on exit, bit for bit.
 
-    Each neuron keeps its values and its spectrum; the dependence between neurons is destroyed.
+    Each neuron keeps its values and its spectrum; the dependence between neurons is destroyed. With ``rows``
+    each text is shifted by itself, by its own row of ``lags``: each neuron keeps its values in every text.
     """
-    _roll(signals, lags)
+    whole = Rows((len(signals),)) if rows is None else rows
+    lags = lags.reshape(len(whole.slices), -1)
+    _roll(signals, lags, whole)
     try:
         yield
     finally:
-        _roll(signals, -lags)
+        _roll(signals, -lags, whole)
 
 
-def _roll(signals: Tensor, lags: Tensor) -> None:
-    tokens, lags = torch.arange(len(signals), device=signals.device)[:, None], lags.to(signals.device)
-    for columns in column_chunks(signals):
-        signals[:, columns] = signals[:, columns].gather(0, (tokens - lags[columns]) % len(signals))
+def _roll(signals: Tensor, lags: Tensor, rows: Rows) -> None:
+    for text, own in zip(rows.slices, lags.to(signals.device), strict=True):
+        part = signals[text]
+        tokens = torch.arange(len(part), device=signals.device)[:, None]
+        for columns in column_chunks(part):
+            part[:, columns] = part[:, columns].gather(0, (tokens - own[columns]) % len(part))
 
 
 def column_chunks(signals: Tensor) -> Iterator[slice]:

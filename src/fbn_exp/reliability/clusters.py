@@ -10,7 +10,8 @@ from scipy.spatial.distance import squareform
 from torch import Tensor
 
 from fbn_exp.networks.matching import partners
-from fbn_exp.reliability.runs import Run
+from fbn_exp.reliability.config import Cluster
+from fbn_exp.reliability.runs import Run, unit_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class Clusters:
     Attributes
     ----------
     similarity : Tensor of shape (R · K, R · K), float64
-        |r| over neurons.
+        |r| of the estimates' sources over tokens, or of their maps over neurons.
     labels : Tensor of shape (R · K,), int64
         Cluster of each estimate.
     centrotypes : Tensor of shape (K,), int64
@@ -28,7 +29,7 @@ class Clusters:
     iq : Tensor of shape (K,)
         Quality index of each cluster.
     reproducibility : Tensor of shape (K,)
-        Mean |r| of each network between runs.
+        Mean |r| of each network between other runs than its own.
     """
 
     similarity: Tensor
@@ -38,11 +39,11 @@ class Clusters:
     reproducibility: Tensor
 
 
-def cluster(runs: Sequence[Run]) -> Clusters:
-    """Cluster the estimates of runs (Icasso: Himberg, Hyvärinen & Esposito 2004)."""
-    similar = similarity(torch.cat([run.directions for run in runs]))
-    n_components = len(runs[0].directions)
-    labels = average_linkage(similar, n_components)
+def cluster(runs: Sequence[Run], by: Cluster) -> Clusters:
+    """Cluster the estimates of runs (Icasso: Himberg, Hyvärinen & Esposito 2004) by sources or by maps."""
+    directions = torch.cat([unit_rows(run.maps if by is Cluster.maps else run.courses.T) for run in runs])
+    similar = similarity(directions)
+    labels = average_linkage(similar, len(runs[0].maps))
     centres = centrotypes(similar, labels)
     return Clusters(
         similar,
@@ -113,8 +114,13 @@ def reproducibility(similar: Tensor, centres: Tensor, n_runs: int) -> Tensor:
     """Mean |r| of each network over pairs of runs (RAICAR: Yang, LaConte, Weng & Hu 2008), shape (K,).
 
     Estimates are matched one to one in every run, so that a network that few runs find is not taken for
-    reproducible, as a small tight cluster would be by Iq.
+    reproducible, as a small tight cluster would be by Iq. The run that a network comes from is left out of
+    its pairs: matches were chosen for their |r| with it. The expectation thus hardly depends on the number of
+    runs, at least 3, and few runs of surrogates compare with many of the signals.
     """
     estimates = matched(similar, centres, n_runs)
     pairs = similar[estimates.T[:, :, None], estimates.T[:, None, :]]
-    return (pairs.sum(dim=(1, 2)) - n_runs) / (n_runs * (n_runs - 1))
+    own = torch.nn.functional.one_hot(centres // len(centres), n_runs).bool()
+    pairs = pairs.masked_fill(own[:, :, None] | own[:, None, :], 0)
+    others = n_runs - 1
+    return (pairs.sum(dim=(1, 2)) - others) / (others * (others - 1))

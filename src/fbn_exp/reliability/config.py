@@ -17,12 +17,25 @@ class Resample(StrEnum):
     texts = "texts"
 
 
+class Cluster(StrEnum):
+    """Side of the estimates that is clustered; with ``auto`` the one that the method makes independent."""
+
+    auto = "auto"
+    sources = "sources"
+    maps = "maps"
+
+
 class Surrogate(StrEnum):
     """Null signals that reproducibility is compared with; with ``none`` there are no p values."""
 
     phase = "phase"
     shift = "shift"
+    both = "both"
     none = "none"
+
+
+# fewer null data sets cannot give a p value of .05
+FEWEST_SURROGATES = 19
 
 
 @dataclass
@@ -46,15 +59,25 @@ class IcassoConfig(ReliabilityConfig):
     Attributes
     ----------
     runs : int
-        Number of fits, each from a single random start; at least two of each kind.
+        Number of fits, each from a single random start; at least four with ``resample=both``, else three.
     resample : Resample
-        ``starts`` fits all texts from new random starts; ``texts`` also draws texts with replacement;
-        ``both`` alternates between the two kinds of run and clusters them together.
+        ``starts`` fits all texts from new random starts; ``texts`` also draws texts with replacement, whose
+        principal subspace is computed anew; ``both`` alternates between the two kinds of run and clusters
+        them together.
+    cluster : Cluster
+        ``sources`` clusters time courses over all tokens, as Icasso does; ``maps`` clusters maps; ``auto``
+        takes sources for temporal ICA, pca and random, and maps where the method works on maps.
     surrogate : Surrogate
-        Null of the p values: ``phase`` randomises the phases of the signals, alike in all neurons; ``shift``
-        shifts every neuron by its own lag; ``none`` leaves p values out.
+        Null of the p values, drawn inside each text: ``phase`` randomises phases, alike in all neurons, which
+        keeps covariances and makes the rest Gaussian; ``shift`` shifts every neuron by its own lag, which
+        keeps each neuron's values and ends covariances (about three times as slow); ``both`` gives a p value
+        for each; ``none`` leaves p values out.
     surrogates : int or None
-        Null data sets, each of which costs as much as the runs; None takes enough for 100 null networks.
+        Null data sets of each kind, four runs each; None takes 19, the least.
+    splits : int
+        Random splits of the texts into halves.
+    rotations : int
+        Random rotations of both halves' networks, the null of their agreement; at least 99.
     orders : list of int
         Numbers of components of a model-order curve, each of which costs as much as the runs; empty is off.
 
@@ -67,22 +90,32 @@ class IcassoConfig(ReliabilityConfig):
     _target_: str = field(default="fbn_exp.reliability.icasso.Icasso", kw_only=True, repr=False)
     runs: int = 20
     resample: Resample = Resample.both
+    cluster: Cluster = Cluster.auto
     surrogate: Surrogate = Surrogate.phase
     surrogates: int | None = None
+    splits: int = 3
+    rotations: int = 999
     orders: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.resample = require_choice(Resample, "reliability.resample", self.resample)
         self.surrogate = require_choice(Surrogate, "reliability.surrogate", self.surrogate)
-        # agreement needs at least two runs of each kind
-        least = 4 if self.resample is Resample.both else 2
+        self.cluster = require_choice(Cluster, "reliability.cluster", self.cluster)
+        # two runs beside a network's own, and two of each kind
+        least = 4 if self.resample is Resample.both else 3
         rule = f"be at least {least} with reliability.resample={self.resample}"
         require(self.runs >= least, "reliability.runs", self.runs, rule)
         require_count("reliability.runs", self.runs)
         if self.surrogates is not None:
-            rule = "be at least 1; reliability.surrogate=none leaves p values out"
-            require(self.surrogates >= 1, "reliability.surrogates", self.surrogates, rule)
+            rule = (
+                f"be at least {FEWEST_SURROGATES}: fewer cannot give p = .05; reliability.surrogate=none "
+                "leaves p values out"
+            )
+            require(self.surrogates >= FEWEST_SURROGATES, "reliability.surrogates", self.surrogates, rule)
             require_count("reliability.surrogates", self.surrogates)
+        require_count("reliability.splits", self.splits)
+        require(self.rotations >= 99, "reliability.rotations", self.rotations, "be at least 99")
+        require_count("reliability.rotations", self.rotations)
         if wrong := [order for order in self.orders if not 1 <= order <= LARGEST_COUNT]:
             raise ConfigError(
                 f"reliability.orders holds {wrong[0]}, every order must be at least 1 and at most "

@@ -1,13 +1,11 @@
 """Icasso: networks that many runs agree on, each with a p value and its split-half reliability."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
 import torch
-from scipy.stats import false_discovery_control
 from torch import Tensor
 from typing_extensions import override
 
@@ -16,18 +14,14 @@ from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition, peak_signs
 from fbn_exp.networks.masks import intersection_over_union
-from fbn_exp.networks.surrogates import upper_p_value
-from fbn_exp.reliability.base import Reliability, ReliabilityReport
+from fbn_exp.reliability.base import Reliability, ReliabilityReport, SurrogateNull
 from fbn_exp.reliability.clusters import Clusters, cluster, quality
-from fbn_exp.reliability.config import IcassoConfig, Resample, Surrogate
+from fbn_exp.reliability.config import FEWEST_SURROGATES, Cluster, IcassoConfig, Resample
 from fbn_exp.reliability.model_order import fits_at, model_order_curve
-from fbn_exp.reliability.nulls import DESCRIPTIONS, fits_of, null_reproducibility
-from fbn_exp.reliability.runs import AnyFits, Fits, Run, changed
-from fbn_exp.reliability.split_half import aligned, split_half
+from fbn_exp.reliability.nulls import KINDS, surrogate_null
+from fbn_exp.reliability.runs import AnyFits, Run, changed, fits_of, makes_maps_independent
+from fbn_exp.reliability.split_half import SplitHalf, aligned, compare_halves
 from fbn_exp.thresholds.base import Threshold
-
-# null networks by default; the smallest possible p value is one over this number plus one
-NULL_NETWORKS = 100
 
 
 class Icasso(IcassoConfig, Reliability):
@@ -42,11 +36,16 @@ class Icasso(IcassoConfig, Reliability):
             return tuple(run % 2 == 1 for run in range(self.runs))
         return (self.resample is Resample.texts,) * self.runs
 
-    def n_surrogates(self, n_networks: int) -> int:
-        """Number of null data sets."""
-        if self.surrogate is Surrogate.none:
-            return 0
-        return self.surrogates or math.ceil(NULL_NETWORKS / n_networks)
+    @property
+    def n_surrogates(self) -> int:
+        """Number of null data sets of each kind."""
+        return self.surrogates or FEWEST_SURROGATES
+
+    def clustered(self, method: Decomposition) -> Cluster:
+        """Side of the estimates of a method that is clustered."""
+        if self.cluster is not Cluster.auto:
+            return self.cluster
+        return Cluster.maps if makes_maps_independent(method) else Cluster.sources
 
     @override
     def wrap(self, method: Decomposition, threshold: Threshold) -> Decomposition:
@@ -104,7 +103,7 @@ class Centrotypes(Decomposition):
         method = self.method.resolved(signals)
         if method is self.method:
             return self
-        resolved = type(self)(method, self.plan, self.threshold)
+        resolved = type(self)(method, self.plan, self.threshold, self.layout)
         resolved.orders_ = method.orders_
         return resolved
 
@@ -118,49 +117,50 @@ class Centrotypes(Decomposition):
             )
         started = time.perf_counter()
         widest = fits_of(self._widest(signals), signals, rows, generator)
-        fits = fits_at(self.n_components, self.method, widest)
-        runs = fits.runs(self.plan.resampled, generator, "Runs")
-        clusters = cluster(runs)
-        components = self._components(fits, runs, clusters)
-        metrics = {
+        fits = fits_at(self.count, self.method, widest)
+        draws = fits.draws(self.plan.resampled, generator)
+        runs = fits.runs(draws, generator, "Runs")
+        by = self.plan.clustered(self.method)
+        clusters = cluster(runs, by)
+        components = _components(fits, runs, clusters)
+        self._together = fits.explained(components.time_courses)
+        self.metrics_ = {
             "runs": float(len(runs)),
             "runs_not_converged": float(sum(not run.converged for run in runs)),
-            "seconds": time.perf_counter() - started,
+            "clusters_of_maps": float(by is Cluster.maps),
         }
-        self._together = fits.explained(components.time_courses)
-        metrics |= unusual(clusters.labels.bincount(), len(runs))
-        self.metrics_ = {name: metrics[name] for name in ("runs", "runs_not_converged")}
-        statistics = self._agreement(clusters) | self._masks(fits, runs, clusters)
-        null = self._null(len(clusters.iq), fits, signals, generator)
-        if len(null):
-            statistics |= significance(clusters.reproducibility, null)
+        metrics = {
+            **self.metrics_,
+            "seconds": time.perf_counter() - started,
+            **unusual(clusters.labels.bincount(), len(runs)),
+        }
+        nulls = self._nulls(fits, draws, by, generator)
+        statistics = self._agreement(clusters) | self._masks(runs, clusters)
+        statistics |= {f"p_{null.name}": null.p_values(clusters.reproducibility) for null in nulls}
         if n_texts > 1:
-            reported = components.maps * peak_signs(components.maps)[:, None]
-            halves = split_half(self.method, signals, rows, reported, self._members, generator)
+            halves = self._halves(fits, components.maps, generator)
             statistics |= halves.statistics()
             metrics |= halves.metrics()
         self.report_ = ReliabilityReport(
             statistics,
-            {**metrics, **summary(statistics), **null_summary(null)},
+            {**metrics, **summary(statistics), **null_summary(nulls)},
+            by.value,
             clusters.similarity,
             clusters.labels,
-            null,
-            DESCRIPTIONS[self.plan.surrogate],
-            model_order_curve(self.plan.orders, widest, self.plan.resampled, generator),
+            nulls,
+            model_order_curve(self.plan.orders, widest, self.plan.resampled, by, generator),
         )
         return components
 
+    def _halves(self, fits: AnyFits, maps: Tensor, generator: torch.Generator) -> SplitHalf:
+        plan = self.plan
+        return compare_halves(fits, maps, self._members, plan.splits, plan.rotations, generator)
+
     def _widest(self, signals: Tensor) -> Decomposition:
         """Method with the largest number of components that is asked for."""
-        largest = changed(self.method, n_components=max(self.n_components, *self.plan.orders, 1))
+        largest = changed(self.method, n_components=max([self.count, *self.plan.orders]))
         largest._check(signals)
         return largest
-
-    def _components(self, fits: Fits, runs: Sequence[Run], clusters: Clusters) -> Components:
-        chosen = clusters.centrotypes.tolist()
-        count = len(chosen)
-        of_run = [runs[estimate // count] for estimate in chosen]
-        return fits.components(of_run, [estimate % count for estimate in chosen])
 
     def _agreement(self, clusters: Clusters) -> dict[str, Tensor]:
         """Iq (also of each kind of run separately), reproducibility and size of every cluster."""
@@ -172,19 +172,19 @@ class Centrotypes(Decomposition):
         statistics["estimates"] = clusters.labels.bincount().double()
         return statistics
 
-    def _masks(self, fits: Fits, runs: Sequence[Run], clusters: Clusters) -> dict[str, Tensor]:
+    def _masks(self, runs: Sequence[Run], clusters: Clusters) -> dict[str, Tensor]:
         """Agreement of masks and of signs within each cluster, computed one cluster at a time.
 
         Estimates take the sign of the reported network before their masks are compared. ``sign_agreement``
         is the share of a cluster's estimates whose own peak gives that sign; a fit that found one of the
         others would have reported it with the opposite sign.
         """
-        weights = torch.cat([run.weights for run in runs])
+        estimates = torch.cat([run.maps for run in runs])
         masks, signs = [], []
         for label, centre in enumerate(clusters.centrotypes.tolist()):
-            reported = fits.maps(weights[centre : centre + 1])
+            reported = estimates[centre : centre + 1]
             reported = reported * peak_signs(reported)[:, None]
-            maps = aligned(fits.maps(weights[clusters.labels == label]), reported)
+            maps = aligned(estimates[clusters.labels == label], reported)
             masks.append(mean_overlap(self._members(maps)))
             signs.append(float((peak_signs(maps) > 0).double().mean()))
         statistics = {"mask_agreement": masks, "sign_agreement": signs}
@@ -193,12 +193,16 @@ class Centrotypes(Decomposition):
     def _members(self, maps: Tensor) -> Tensor:
         return self.threshold.masks(maps, self.layout)
 
-    def _null(self, n_networks: int, fits: AnyFits, signals: Tensor, generator: torch.Generator) -> Tensor:
-        n_surrogates = self.plan.n_surrogates(n_networks)
-        if n_surrogates == 0:
-            return torch.zeros(0, dtype=torch.float64)
-        return null_reproducibility(
-            self.plan.surrogate, n_surrogates, fits, signals, self.plan.resampled, generator
+    def _nulls(
+        self,
+        fits: AnyFits,
+        draws: Sequence[tuple[int, ...] | None],
+        by: Cluster,
+        generator: torch.Generator,
+    ) -> tuple[SurrogateNull, ...]:
+        return tuple(
+            surrogate_null(kind, self.plan.n_surrogates, fits, draws, by, generator)
+            for kind in KINDS[self.plan.surrogate]
         )
 
     @override
@@ -214,22 +218,25 @@ class Centrotypes(Decomposition):
         self.statistics_ = statistics
 
 
+def _components(fits: AnyFits, runs: Sequence[Run], clusters: Clusters) -> Components:
+    """Networks of the centrotypes, each with map and time course of the run that it comes from."""
+    count = len(clusters.centrotypes)
+    chosen = [divmod(estimate, count) for estimate in clusters.centrotypes.tolist()]
+    maps = torch.stack([runs[run].maps[row] for run, row in chosen])
+    courses = torch.stack([runs[run].courses[:, row] for run, row in chosen], dim=1)
+    return Components(maps, courses, fits.total_energy)
+
+
 def unusual(estimates: Tensor, n_runs: int) -> dict[str, float]:
     """Count the clusters that merge several networks of each run, and those that few runs contribute to.
 
-    Estimates are clustered by their maps: two networks of a run with similar maps but different time
-    courses end in one cluster, which leaves another cluster to a network that hardly any run finds.
+    Two networks of a run that are nearly alike on the side that is clustered end in one cluster, which leaves
+    another cluster to a network that hardly any run finds.
     """
     return {
         "networks_merged": float((estimates >= 1.5 * n_runs).sum()),
         "networks_rare": float((estimates <= 0.5 * n_runs).sum()),
     }
-
-
-def significance(observed: Tensor, null: Tensor) -> dict[str, Tensor]:
-    """``p_value`` of each network, and ``q_value`` over all of them (Benjamini & Hochberg 1995)."""
-    p = upper_p_value(observed.numpy(), null.numpy()[:, None])
-    return {"p_value": torch.from_numpy(p), "q_value": torch.from_numpy(false_discovery_control(p))}
 
 
 def mean_overlap(masks: Tensor) -> float:
@@ -252,21 +259,21 @@ def summary(statistics: Mapping[str, Tensor]) -> dict[str, float]:
         "mask_agreement",
         "sign_agreement",
         "split_half",
+        "split_half_null",
     ):
         if name in statistics:
             metrics[f"{name}_median"] = float(statistics[name].quantile(0.5))
-    if "p_value" in statistics:
-        metrics["networks_p_below_05"] = float((statistics["p_value"] < 0.05).sum())
-        metrics["networks_q_below_05"] = float((statistics["q_value"] < 0.05).sum())
+    for name in ("phase", "shift", "split_half"):
+        if f"p_{name}" in statistics:
+            metrics[f"networks_p_{name}_to_05"] = float((statistics[f"p_{name}"] <= 0.05 + 1e-12).sum())
     return metrics
 
 
-def null_summary(null: Tensor) -> dict[str, float]:
-    """Number of null networks, median and 95th percentile of their reproducibility."""
-    if not len(null):
-        return {}
-    return {
-        "null_networks": float(len(null)),
-        "null_median": float(null.quantile(0.5)),
-        "null_95": float(null.quantile(0.95)),
-    }
+def null_summary(nulls: Sequence[SurrogateNull]) -> dict[str, float]:
+    """Number of surrogates, median of their networks and 95th percentile of their largest reproducibility."""
+    metrics = {}
+    for null in nulls:
+        metrics[f"null_{null.name}_surrogates"] = float(len(null.reproducibility))
+        metrics[f"null_{null.name}_median"] = float(null.reproducibility.quantile(0.5))
+        metrics[f"null_{null.name}_largest_95"] = float(null.largest.quantile(0.95))
+    return metrics

@@ -1,33 +1,22 @@
 """Model-order curve: reliability and explained variance over the number of components."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import torch
 from tqdm import tqdm
 
 from fbn_exp.methods.base import SubspaceDecomposition
-from fbn_exp.methods.subspace import Subspace
 from fbn_exp.reliability.clusters import Clusters, cluster
+from fbn_exp.reliability.config import Cluster
 from fbn_exp.reliability.runs import AnyFits, Method, SubspaceFits, WholeFits, changed
 
 
-def truncated(subspace: Subspace, n_components: int) -> Subspace:
-    """Keep the first ``n_components`` dimensions of a subspace."""
-    return replace(
-        subspace,
-        scores=subspace.scores[:, :n_components],
-        singular_values=subspace.singular_values[:n_components],
-        loadings=subspace.loadings[:n_components],
-    )
-
-
 def fits_at(n_components: int, method: Method, fits: AnyFits) -> AnyFits:
-    """Fits with another number of components, in the same subspace, which must be at least as large."""
+    """Fits with another number of components, which must be at most that of the given fits."""
     other = changed(method, n_components=n_components)
     if isinstance(fits, SubspaceFits):
         assert isinstance(other, SubspaceDecomposition)
-        return SubspaceFits(other, truncated(fits.subspace, n_components), fits.rows)
+        return SubspaceFits(other, fits.signals, fits.rows, fits.spaces)
     return WholeFits(other, fits.signals, fits.rows)
 
 
@@ -35,6 +24,7 @@ def model_order_curve(
     orders: Sequence[int],
     fits: AnyFits,
     resampled: Sequence[bool],
+    by: Cluster,
     generator: torch.Generator,
 ) -> tuple[Mapping[str, float], ...]:
     """Cluster the runs of each number of components.
@@ -46,7 +36,9 @@ def model_order_curve(
     fits : Fits
         Fits to the signals at the largest number of components.
     resampled : sequence of bool
-        Flag per run, as in ``Fits.runs``.
+        Flag per run, true where it draws texts.
+    by : Cluster
+        Side of the estimates that is clustered.
     generator : Generator
         Source of starts and resampled texts.
 
@@ -59,17 +51,17 @@ def model_order_curve(
     rows = []
     for order in tqdm(sorted(set(orders)), desc="Model orders", unit=" order", leave=False):
         at = fits_at(order, fits.method, fits)
-        runs = at.runs(resampled, generator, f"Runs of {order}")
+        runs = at.runs(at.draws(resampled, generator), generator, f"Runs of {order}")
         stopped = sum(not run.converged for run in runs) / len(runs)
-        rows.append({"n_components": float(order), **_row(cluster(runs), at), "not_converged": stopped})
+        rows.append({"n_components": float(order), **_row(cluster(runs, by), at), "not_converged": stopped})
     return tuple(rows)
 
 
 def _row(clusters: Clusters, fits: AnyFits) -> dict[str, float]:
     explained = float("nan")
     if isinstance(fits, SubspaceFits):
-        subspace = fits.subspace
-        explained = float(subspace.singular_values.square().sum()) / subspace.total_energy
+        values = fits.spaces.all_tokens(fits.method.count).singular_values
+        explained = float(values.square().sum()) / fits.spaces.total_energy
     quartiles = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
     low, middle, high = clusters.iq.quantile(quartiles).tolist()
     return {

@@ -9,7 +9,13 @@ from fbn_exp.report.figures.reliability import reliability_figures
 from fbn_exp.report.presentation import Presentation
 
 # column of the table of networks -> its short title
-COLUMNS = {"iq": "Iq", "p_value": "p", "split_half": "split-half"}
+COLUMNS = {
+    "iq": "Iq",
+    "p_phase": "p (phase)",
+    "p_shift": "p (shift)",
+    "split_half": "split-half",
+    "p_split_half": "p (halves)",
+}
 
 
 def present_reliability(report: ReliabilityReport) -> Presentation:
@@ -40,20 +46,31 @@ def present_reliability(report: ReliabilityReport) -> Presentation:
 def _lines(report: ReliabilityReport) -> list[str]:
     """Summarise reliability in sentences."""
     metrics, runs = report.metrics, report.metrics["runs"]
-    line = f"Reliability over {runs:.0f} runs: Iq {metrics['iq_median']:.2f} (median)"
+    line = f"Reliability over {runs:.0f} runs, clusters of {report.clustered}: "
+    line += f"Iq {metrics['iq_median']:.2f} (median)"
     if "iq_texts_median" in metrics:
         line += (
             f", {metrics['iq_starts_median']:.2f} over starts, "
             f"{metrics['iq_texts_median']:.2f} over resampled texts"
         )
-    if "split_half_median" in metrics:
-        line += f"; |r| {metrics['split_half_median']:.2f} between halves of the texts"
-    if "networks_p_below_05" in metrics:
-        n_networks = len(report.statistics["p_value"])
-        line += f"; {metrics['networks_p_below_05']:.0f} of {n_networks} networks with p < .05"
+    n_networks = len(report.statistics["iq"])
     lines = [line + "."]
+    if "split_half_median" in metrics:
+        lines.append(
+            f"Halves of the texts: |r| {metrics['split_half_median']:.2f} of maps (median; rotations of the "
+            f"same subspaces {metrics['split_half_null_median']:.2f}), p ≤ .05 for "
+            f"{metrics['networks_p_split_half_to_05']:.0f} of {n_networks} networks."
+        )
+    for null in report.nulls:
+        lines.append(
+            f"Beyond {len(null.reproducibility)} surrogates ({null.description}): "
+            f"{metrics[f'networks_p_{null.name}_to_05']:.0f} of {n_networks} networks with p ≤ .05."
+        )
     if merged := metrics["networks_merged"]:
-        lines.append(f"{merged:.0f} of the networks are two or more of each run, with nearly the same map.")
+        lines.append(
+            f"{merged:.0f} of the networks are two or more of each run, with nearly the same "
+            f"{report.clustered}."
+        )
     if rare := metrics["networks_rare"]:
         lines.append(f"{rare:.0f} of the networks were found in half of the runs or less.")
     if stopped := metrics["runs_not_converged"]:

@@ -10,10 +10,9 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fbn_exp.core.files import Drawings
-from fbn_exp.reliability.base import ReliabilityReport
+from fbn_exp.reliability.base import ReliabilityReport, SurrogateNull
 from fbn_exp.report.style import ACCENT, GREY, SECOND
 
 Array = NDArray[np.floating]
@@ -28,41 +27,55 @@ def reliability_figures(report: ReliabilityReport) -> Drawings:
     """Return the figures of a reliability analysis."""
     figures = {"reliability": partial(reliability, report)}
     if len(report.similarity) <= MOST_ESTIMATES:
-        figures["reliability_clusters"] = partial(clusters, report.similarity, report.labels)
+        figures["reliability_clusters"] = partial(clusters, report)
     if report.orders:
         figures["model_order"] = partial(model_order, report.orders)
     return figures
 
 
 def reliability(report: ReliabilityReport) -> Figure:
-    """Draw the reproducibility of networks, coloured by p, beside the null; Iq and split-half as marks."""
-    count = len(report.statistics["iq"])
-    figure = Figure(figsize=(min(15, 6 + 0.2 * count), 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[5, 1], sharey=True)
-    coloured = _networks(left, {name: values.numpy() for name, values in report.statistics.items()})
-    if coloured is not None:
-        figure.colorbar(coloured, ax=right, label="p", pad=0.05)
-    left.set_xlabel("network")
-    left.xaxis.set_major_locator(MaxNLocator(min(count, NUMBERED), integer=True, min_n_ticks=1))
-    left.grid(axis="y", alpha=0.3)
-    _null(left, right, report.null.numpy())
-    left.legend(fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
-    figure.suptitle(
-        f"Reliability of networks over {int(report.metrics['runs'])} runs [null: {report.null_name}]",
-        fontsize=10,
+    """Draw the reproducibility of networks, coloured by p, beside its nulls; below, agreement of halves."""
+    statistics = {name: values.numpy() for name, values in report.statistics.items()}
+    count, halves = len(statistics["iq"]), "split_half" in statistics
+    figure = Figure(figsize=(min(15, 7 + 0.2 * count), 7.6 if halves else 4.4), layout="constrained")
+    grid = figure.subplots(
+        1 + halves,
+        1 + len(report.nulls),
+        squeeze=False,
+        sharey="row",
+        width_ratios=[5, *(1.2,) * len(report.nulls)],
     )
+    upper = grid[0, 0]
+    coloured = _networks(upper, statistics, report)
+    if coloured is not None:
+        figure.colorbar(coloured, ax=grid[0, -1], label=f"p ({report.nulls[0].name})", pad=0.05)
+    for axes, null in zip(grid[0, 1:], report.nulls, strict=True):
+        _null(axes, null)
+    if halves:
+        _halves(grid[1, 0], statistics)
+        for axes in grid[1, 1:]:
+            axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_xlabel("network")
+        axes.xaxis.set_major_locator(MaxNLocator(min(count, NUMBERED), integer=True, min_n_ticks=1))
+        axes.grid(axis="y", alpha=0.3)
+        axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    runs = int(report.metrics["runs"])
+    figure.suptitle(f"Reliability of networks over {runs} runs, clusters of {report.clustered}", fontsize=10)
     return figure
 
 
-def _networks(axes: Axes, statistics: Mapping[str, Array]) -> PathCollection | None:
+def _networks(
+    axes: Axes, statistics: Mapping[str, Array], report: ReliabilityReport
+) -> PathCollection | None:
     """Draw the marks of every network; return those coloured by p, if there are p values."""
-    place, between = np.arange(len(statistics["iq"])), "|r| between runs"
+    place, between = np.arange(len(statistics["iq"])), f"|r| of {report.clustered} between runs"
     coloured = None
-    if "p_value" in statistics:
+    if report.nulls:
         coloured = axes.scatter(
             place,
             statistics["reproducibility"],
-            c=statistics["p_value"],
+            c=statistics[f"p_{report.nulls[0].name}"],
             cmap="viridis",
             norm=BoundaryNorm(P_STEPS, 256),
             s=46,
@@ -72,33 +85,64 @@ def _networks(axes: Axes, statistics: Mapping[str, Array]) -> PathCollection | N
     else:
         axes.scatter(place, statistics["reproducibility"], color=ACCENT, s=46, label=between)
     axes.scatter(place, statistics["iq"], marker="_", color=SECOND, s=90, zorder=2, label="Iq")
-    if "split_half" in statistics:
-        halves = "|r| between halves of the texts"
-        axes.scatter(place, statistics["split_half"], marker="x", color="black", s=24, zorder=2, label=halves)
+    for null, style in zip(report.nulls, ("--", ":"), strict=False):
+        limit = float(null.largest.quantile(0.95))
+        axes.axhline(limit, color="black", lw=0.8, ls=style, label=f"95% of largest, {null.name}")
     axes.set_ylim(min(0.0, float(statistics["iq"].min())) - 0.02, 1.02)
+    axes.set_ylabel("agreement between runs")
     return coloured
 
 
-def _null(left: Axes, right: Axes, null: Array) -> None:
-    """Draw the range of the null behind the networks, and its histogram beside them."""
-    right.set_xlabel("null networks")
-    if not len(null):
-        right.set_visible(False)
-        return
-    limit = float(np.quantile(null, 0.95))
-    left.axhspan(float(null.min()), limit, color=GREY, alpha=0.25, lw=0, label="null, up to its 95%")
-    right.hist(null, bins=np.linspace(0, 1, 41).tolist(), orientation="horizontal", color=GREY)
-    right.axhline(limit, color="black", lw=0.8, ls="--")
+def _null(axes: Axes, null: SurrogateNull) -> None:
+    """Draw the reproducibility of all networks of the surrogates, and of the largest of each."""
+    steps = np.linspace(0, 1, 41).tolist()
+    everything = null.reproducibility.flatten().numpy()
+    for values, colour, label in ((everything, GREY, "all"), (null.largest.numpy(), ACCENT, "largest")):
+        weights = np.full(len(values), 100 / len(values))
+        axes.hist(
+            values,
+            bins=steps,
+            weights=weights,
+            orientation="horizontal",
+            color=colour,
+            alpha=0.7,
+            label=label,
+        )
+    axes.set_xlabel("% of null networks")
+    axes.set_title(f"{null.name}, {len(null.reproducibility)} surrogates", fontsize=8)
+    axes.legend(fontsize=7, frameon=False)
 
 
-def clusters(similarity: Tensor, labels: Tensor) -> Figure:
+def _halves(axes: Axes, statistics: Mapping[str, Array]) -> None:
+    """Draw |r| of maps between halves of the texts beside its null of random rotations."""
+    place = np.arange(len(statistics["split_half"]))
+    expected, upper = statistics["split_half_null"], statistics["split_half_null_95"]
+    axes.vlines(place, expected, upper, color=GREY, lw=7, alpha=0.5, label="rotations, mean to 95%")
+    beyond = statistics["p_split_half"] <= 0.05
+    for chosen, colour, label in ((beyond, ACCENT, "p ≤ .05"), (~beyond, "black", "p > .05")):
+        axes.scatter(
+            place[chosen],
+            statistics["split_half"][chosen],
+            marker="x",
+            color=colour,
+            s=30,
+            label=label,
+            zorder=3,
+        )
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("|r| of maps between halves")
+
+
+def clusters(report: ReliabilityReport) -> Figure:
     """Draw |r| between all estimates, ordered by cluster."""
+    similarity, labels = report.similarity, report.labels
+    over = "tokens" if report.clustered == "sources" else "neurons"
     order = labels.argsort(stable=True)
     image = similarity[order][:, order].numpy()
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     axes = figure.subplots()
     drawn = axes.imshow(image, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
-    figure.colorbar(drawn, ax=axes, label="|r| over neurons")
+    figure.colorbar(drawn, ax=axes, label=f"|r| of {report.clustered} over {over}")
     sizes = labels.bincount().numpy()
     ends = sizes.cumsum()
     for end in ends[:-1]:
@@ -113,7 +157,7 @@ def clusters(similarity: Tensor, labels: Tensor) -> Figure:
         axes.yaxis.set_major_locator(NullLocator())
     axes.set_xlabel("estimates of all runs, by network")
     axes.set_ylabel("estimates of all runs, by network")
-    axes.set_title("Similarity of estimates", fontsize=10)
+    axes.set_title(f"Similarity of estimates: clusters of {report.clustered}", fontsize=10)
     return figure
 
 
