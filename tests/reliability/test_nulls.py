@@ -5,6 +5,7 @@ from planted import plant
 from scipy.stats import kstest
 
 from fbn_exp.core.rows import Rows
+from fbn_exp.methods.config import Solver
 from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.reliability.base import SurrogateNull
@@ -60,15 +61,17 @@ def test_a_surrogate_counts_once_by_its_largest_network():
 @pytest.mark.parametrize("kind", [Surrogate.phase, Surrogate.shift])
 def test_p_of_noise_is_uniform_or_larger(kind):
     smallest = []
-    for seed in range(14):
+    for seed in range(10):
         noise = torch.randn(200, 30, generator=generator(seed))
-        fits = fits_of(ICA(3, max_iterations=10), noise, Rows((20,) * 10), generator(seed))
+        fits = fits_of(
+            ICA(3, solver=Solver.fastica, max_iterations=10), noise, Rows((20,) * 10), generator(seed)
+        )
         draws = fits.draws((False, True) * 2, generator(seed))
         by = Cluster.sources
         observed = cluster(fits.runs(draws, generator(seed + 100), ""), by).reproducibility
         null = surrogate_null(kind, 19, fits, draws, by, generator(seed + 200))
         smallest.append(float(null.p_values(observed).min()))
-    assert np.mean(np.array(smallest) <= 0.05) <= 0.15
+    assert np.mean(np.array(smallest) <= 0.05) <= 0.2
     # p below chance, of the best of the networks: the others are larger still
     assert kstest(smallest, "uniform", alternative="greater").pvalue > 0.05
 
