@@ -132,6 +132,7 @@ def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
                 for name, title in COLUMNS.items()
                 if name in table
             },
+            **_in_other_optima(table, description),
             "main block": [
                 f"{block} ({share:.0%})"
                 for block, share in zip(table["main_block"], table["share_in_main_block"], strict=True)
@@ -148,6 +149,15 @@ def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
             ],
         }
     )
+
+
+def _in_other_optima(table: pd.DataFrame, description: Description) -> dict[str, list[str]]:
+    """Column with the number of other good optima in which each network stands; none where there is one."""
+    extraction = description.extraction
+    good = extraction.method.metrics_.get("good_optima", 0)
+    if extraction.networks.blocks is not None or "other_optima" not in table or good == 0:
+        return {}
+    return {"other optima": [f"{count:.0f} of {good:.0f}" for count in table["other_optima"]]}
 
 
 def remarks(description: Description) -> list[str]:
@@ -185,7 +195,7 @@ def _starts_remarks(method: str, starts: Starts, gradient: str) -> list[str]:
     """Say how often the best optimum came back, and how far the next one is."""
     failed = starts.run - starts.converged
     stopped = f" {failed} starts did not converge." if failed else ""
-    other = "" if starts.gap is None else f" The next optimum is {max(starts.gap, 0):.2g} of it below."
+    other = "" if starts.gap is None else f" The next optimum is lower by {100 * max(starts.gap, 0):.2g}%."
     if starts.best == 1:
         said = [
             f"{method} converged{gradient}, but only one of {starts.run} starts reached the best optimum: "
