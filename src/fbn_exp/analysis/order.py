@@ -256,10 +256,12 @@ def prediction_error(maps: Tensor, mean: Tensor, signals: Tensor, neurons: Indic
     for given, hidden in (parts, parts[::-1]):
         known = exact[:, given]
         gram = torch.linalg.pinv(known @ known.T, hermitian=True, rtol=1e-10)
-        predict = known.T @ gram @ exact[:, hidden]
+        # two thin matrices: their product has half of the neurons on both sides
+        to_courses, to_neurons = (known.T @ gram).float(), exact[:, hidden].float()
         for chunk in _centred(signals, mean):
             truth = chunk[:, hidden]
-            missed += float((truth - chunk[:, given] @ predict.float()).double().square().sum())
+            predicted = (chunk[:, given] @ to_courses) @ to_neurons
+            missed += float((truth - predicted).double().square().sum())
             total += float(truth.double().square().sum())
     return missed / total
 
