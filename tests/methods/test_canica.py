@@ -85,8 +85,15 @@ def test_texts_without_enough_components_together_are_an_error():
 def test_of_several_starts_the_sparsest_is_kept(world):
     signals, rows, _ = world
     # beside five maps there is only noise to separate: starts differ
-    one, ten = (CanICA(12, max_starts=n, max_iterations=50).fit(signals, rows) for n in (1, 10))
-    assert ten.metrics_["largest_l1"] < one.metrics_["largest_l1"]
+    ratios = []
+    for seed in range(4):
+        one, ten = (
+            CanICA(12, seed=seed, max_starts=n, max_iterations=50).fit(signals, rows) for n in (1, 10)
+        )
+        ratios.append(ten.metrics_["largest_l1"] / one.metrics_["largest_l1"])
+    # the first of ten starts is the single one, which may be the sparsest
+    assert max(ratios) < 1 + 1e-6
+    assert min(ratios) < 0.999
     maps = ten.maps_.double() - ten.maps_.double().mean(dim=1, keepdim=True)
     l1 = (maps.abs().sum(dim=1) / torch.linalg.vector_norm(maps, dim=1)).max()
     assert ten.metrics_["largest_l1"] == pytest.approx(float(l1), rel=1e-5)

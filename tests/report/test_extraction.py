@@ -23,7 +23,7 @@ from fbn_exp.thresholds.z import ZThreshold
         (
             "ICA",
             Convergence(True, 30, 4e-9, starts=Starts(11, 11, 3, 0.0001, False)),
-            "The best optimum came back from 3 of 11 starts (gradient 4e-09). The next optimum is 0.0001 ",
+            "The best optimum came back from 3 of 11 starts (gradient 4e-09). The next optimum is lower",
         ),
         (
             "ICA",

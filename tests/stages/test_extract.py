@@ -244,7 +244,7 @@ def test_a_damaged_entry_of_the_cache_is_written_again_and_a_whole_one_left(tiny
     (file,) = (tmp_path / "cache" / "networks").glob("*/networks.safetensors")
     before, content = file.stat(), file.read_bytes()
     run(tiny(tmp_path / "run", cache))
-    assert file.stat() == before
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert "broken" not in caplog.text
     file.write_bytes(content[:-1])
     run(tiny(tmp_path / "run", cache))

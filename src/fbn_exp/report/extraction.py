@@ -154,10 +154,14 @@ def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
 def _in_other_optima(table: pd.DataFrame, description: Description) -> dict[str, list[str]]:
     """Column with the number of other good optima in which each network stands; none where there is one."""
     extraction = description.extraction
-    good = extraction.method.metrics_.get("good_optima", 0)
-    if extraction.networks.blocks is not None or "other_optima" not in table or good == 0:
+    if extraction.networks.blocks is not None or "other_optima" not in table:
         return {}
-    return {"other optima": [f"{count:.0f} of {good:.0f}" for count in table["other_optima"]]}
+    good = extraction.method.metrics_.get("good_optima", 0)
+    return (
+        {}
+        if good == 0
+        else {"other optima": [f"{count:.0f} of {good:.0f}" for count in table["other_optima"]]}
+    )
 
 
 def remarks(description: Description) -> list[str]:
