@@ -91,7 +91,7 @@ STEPS = (
     Step(
         "preservation",
         "evaluate.py",
-        ("experiment=paper/preservation"),
+        ("experiment=paper/preservation",),
         ("method.n_components=10,64", "benchmark.dataset.n_texts=8", "controls.repeats=1"),
     ),
     Step(
