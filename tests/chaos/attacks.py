@@ -22,7 +22,7 @@ SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an attack, and why."""
+    """Result of an attack, and the reason."""
 
     verdict: str
     why: str = ""

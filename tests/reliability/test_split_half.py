@@ -8,8 +8,9 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.config import Independence, Solver
 from fbn_exp.methods.ica import ICA
-from fbn_exp.methods.random import RandomRotation
-from fbn_exp.reliability.split_half import Turns, aligned, random_rotations, split_half
+from fbn_exp.methods.random import RandomRotation, random_rotations
+from fbn_exp.networks.matching import aligned
+from fbn_exp.reliability.split_half import Turns, split_half
 from fbn_exp.thresholds.z import ZThreshold
 
 TEXTS = Rows((100,) * 20)

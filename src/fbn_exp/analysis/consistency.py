@@ -164,7 +164,7 @@ class Consistency(ConsistencyConfig, TextAnalysis):
             halves,
             sizes=templates.masks.sum(dim=1).numpy(),
             individual_size=float(
-                np.median([size for text in individual for size in templates.members(text.maps).sum(dim=1)])
+                np.median([size for text in individual for size in templates.members_of(text).sum(dim=1)])
             ),
             n_components=self.n_components,
             converged=float(np.mean(ended)) if ended else None,

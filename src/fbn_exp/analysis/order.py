@@ -19,7 +19,7 @@ from fbn_exp.datasets.base import TextDataset
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
-from fbn_exp.networks.matching import absolute_correlation, matched, partners
+from fbn_exp.networks.matching import absolute_correlation, aligned, matched, partners
 from fbn_exp.signals.base import Signals
 from fbn_exp.thresholds.base import Threshold
 
@@ -135,9 +135,10 @@ class NetworkOrder(OrderConfig, TextAnalysis):
 
 @dataclass(frozen=True, eq=False)
 class _Half:
-    """Signals of half of the texts, and their texts."""
+    """Signals of half of the texts, their mean over tokens, and their texts."""
 
     values: Tensor
+    mean: Tensor
     texts: list[int]
 
 
@@ -153,12 +154,12 @@ class _Split:
 
 
 def _halves(signals: Signals, texts: Indices) -> tuple[_Half, _Half]:
-    parts = [sorted(part.tolist()) for part in np.array_split(texts, 2)]
-    first, second = (
-        _Half(copied_rows(signals.values, torch.from_numpy(signals.rows.of_texts(part))), part)
-        for part in parts
-    )
-    return first, second
+    halves = []
+    for part in np.array_split(texts, 2):
+        own = sorted(part.tolist())
+        values = copied_rows(signals.values, torch.from_numpy(signals.rows.of_texts(own)))
+        halves.append(_Half(values, values.mean(dim=0), own))
+    return halves[0], halves[1]
 
 
 def _compare(
@@ -173,18 +174,18 @@ def _compare(
     fits = [_fit(replace(method), half, signals) for half in halves]
     first, second = (fit.maps_ for fit in fits)
     similarity = absolute_correlation(first, second).numpy()
+    partner = partners(similarity)
     # a peak fixes the sign of a map, and may be another neuron in the other half
-    turned = second[torch.from_numpy(partners(similarity))]
-    turned = turned * centred_products(first, turned).sign()[:, None].float()
+    turned = aligned(second[torch.from_numpy(partner)], first)
     masks = [FunctionalNetworks(maps, signals.layout).masks(threshold) for maps in (first, turned)]
     ended = [convergence.converged for fit in fits for convergence in fit.convergence_]
     return _Split(
-        matched(similarity),
+        similarity[np.arange(len(first)), partner],
         rotated_agreement(first, second, draws, rng),
         intersection_over_union(*masks).diagonal().numpy(),
         (
-            prediction_error(first, halves[0].values.mean(dim=0), halves[1].values, neurons),
-            prediction_error(second, halves[1].values.mean(dim=0), halves[0].values, neurons),
+            prediction_error(first, halves[0].mean, halves[1].values, neurons),
+            prediction_error(second, halves[1].mean, halves[0].values, neurons),
         ),
         float(np.mean(ended)) if ended else 1.0,
     )
@@ -195,12 +196,6 @@ def _fit(method: Decomposition, half: _Half, signals: Signals) -> Decomposition:
         return method.fit(half.values, signals.rows.subset(half.texts))
     except MethodError as error:
         raise MethodError(f"in one half of the texts, for analysis=order: {error}") from error
-
-
-def centred_products(maps: Tensor, others: Tensor) -> Tensor:
-    """Products over neurons of pairs of centred maps (K, N), shape (K,)."""
-    centred = maps.double() - maps.double().mean(dim=1, keepdim=True)
-    return (centred * others).sum(dim=1)
 
 
 def rotated_agreement(maps: Tensor, others: Tensor, draws: int, rng: np.random.Generator) -> Array:

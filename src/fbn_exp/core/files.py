@@ -248,6 +248,17 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def changed_files(folder: Path, digests: Mapping[str, str]) -> list[str]:
+    """Name the files of a folder whose ``file_digest`` is not the given one.
+
+    Raises
+    ------
+    OSError
+        If a file is missing.
+    """
+    return [name for name, known in digests.items() if file_digest(folder / name) != known]
+
+
 def file_digest(file: Path) -> str:
     """SHA-256 of a file's content."""
     with file.open("rb") as opened:

@@ -204,10 +204,11 @@ class Decomposition(MethodConfig, ABC):
         self.time_courses_ = (components.time_courses * scale)[:, order]
         n_tokens = len(components.time_courses)
         self.explained_variance_ratio_ = energy[order] * n_tokens / components.total_energy
+        self.statistics_ = {name: values[order] for name, values in self.statistics_.items()}
         self._arrange(order)
 
     def _arrange(self, order: Tensor) -> None:
-        """Reorder fitted attributes other than maps and time courses."""
+        """Reorder fitted attributes other than maps, time courses and ``statistics_``."""
 
     def _check(self, signals: Tensor) -> None:
         self._check_shape(signals)

@@ -90,11 +90,5 @@ class CanICA(CanICAConfig, Decomposition):
         best = found.best
         self.convergence_ = (convergence_of(found),)
         self.metrics_ = {**search_metrics(found), "largest_l1": -best.score, "spatial": 1.0}
-        # a constant map, which comes last, stands in every optimum
-        missing = torch.full((self.count - len(whitened),), len(found.good), dtype=torch.float64)
-        self.statistics_ = {name: torch.cat([counts, missing]) for name, counts in found.statistics().items()}
+        self.statistics_ = found.statistics(self.count - len(whitened))
         return best.weights
-
-    @override
-    def _arrange(self, order: Tensor) -> None:
-        self.statistics_ = {name: values[order] for name, values in self.statistics_.items()}

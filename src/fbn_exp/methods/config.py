@@ -19,7 +19,7 @@ STARTS_TIMES_SOURCES = 800
 
 
 class Solver(StrEnum):
-    """How ICA's objective is optimised: quasi-Newton (Ablin, Cardoso & Gramfort 2018), or fixed point."""
+    """Optimiser of ICA's objective: quasi-Newton (Ablin, Cardoso & Gramfort 2018), or fixed point."""
 
     picard = "picard"
     fastica = "fastica"

@@ -58,21 +58,18 @@ class ICA(ICAConfig, SubspaceDecomposition):
         if self.independence is Independence.temporal:
             return subspace.mixing(self._rotation(subspace.whitened().T.contiguous(), generator))
         whitened = NeuronWhitening.of(subspace.loadings)
-        mixing = whitened.mixing(self._rotation(whitened.values, generator))
-        # a constant map, which comes last, has negentropy 0, and stands in every optimum
-        missing = self.count - len(self.negentropy_)
-        self.negentropy_ = torch.cat([self.negentropy_, self.negentropy_.new_zeros(missing)])
-        constant = torch.full((missing,), self.metrics_["good_optima"], dtype=torch.float64)
-        self.statistics_ = {name: torch.cat([counts, constant]) for name, counts in self.statistics_.items()}
-        return mixing
+        return whitened.mixing(self._rotation(whitened.values, generator))
 
     def _rotation(self, whitened: Tensor, generator: torch.Generator) -> Tensor:
         """Rotation of whitened samples (L, n) to the most independent sources, from the best start."""
         require_samples(whitened, self.count, self.independence)
         found = search(whitened, self, self.contrast, generator)
         best = found.best
-        self.negentropy_ = negentropy(best.weights @ whitened, self.contrast).cpu()
-        self.statistics_ = found.statistics()
+        # constant maps, which come last, have negentropy 0
+        constant = self.count - len(whitened)
+        negentropies = negentropy(best.weights @ whitened, self.contrast).cpu()
+        self.negentropy_ = torch.cat([negentropies, negentropies.new_zeros(constant)])
+        self.statistics_ = found.statistics(constant)
         convergence = convergence_of(found)
         self.convergence_ = (convergence,)
         self.converged_, self.n_iterations_ = convergence.converged, convergence.n_iterations
@@ -86,7 +83,6 @@ class ICA(ICAConfig, SubspaceDecomposition):
     @override
     def _arrange(self, order: Tensor) -> None:
         self.negentropy_ = self.negentropy_[order]
-        self.statistics_ = {name: values[order] for name, values in self.statistics_.items()}
 
 
 def require_samples(whitened: Tensor, n_components: int, independence: Independence) -> None:

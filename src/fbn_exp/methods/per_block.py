@@ -111,7 +111,6 @@ class PerBlock(Decomposition):
     def _arrange(self, order: Tensor) -> None:
         assert self.block_of_network_ is not None
         self.block_of_network_ = tuple(self.block_of_network_[place] for place in order.tolist())
-        self.statistics_ = {name: values[order] for name, values in self.statistics_.items()}
 
     @override
     def _check(self, signals: Tensor) -> None:

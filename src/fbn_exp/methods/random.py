@@ -22,7 +22,12 @@ class RandomRotation(RandomConfig, SubspaceDecomposition):
 
     @override
     def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
-        gaussian = torch.randn(self.count, self.count, generator=generator, dtype=torch.float64)
-        q, r = torch.linalg.qr(gaussian)
-        # without this sign the distribution is not uniform (Mezzadri 2007)
-        return subspace.mixing(q * r.diagonal().sign())
+        return subspace.mixing(random_rotations(1, self.count, generator)[0])
+
+
+def random_rotations(count: int, size: int, generator: torch.Generator) -> Tensor:
+    """Draw orthogonal matrices (count, size, size), float64, uniformly (Mezzadri 2007)."""
+    gaussian = torch.randn(count, size, size, generator=generator, dtype=torch.float64)
+    q, r = torch.linalg.qr(gaussian)
+    # without this sign the distribution is not uniform
+    return q * r.diagonal(dim1=1, dim2=2).sign()[:, None, :]

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig
 
 from fbn_exp.core.errors import FbnError, ModelError
-from fbn_exp.core.files import file_digest, in_words, new_folder, write_json
+from fbn_exp.core.files import changed_files, file_digest, in_words, new_folder, write_json
 from fbn_exp.core.locks import held
 from fbn_exp.core.package_file import NO_DEPS, package_folder
 
@@ -90,7 +90,7 @@ def _intact(folder: Path) -> bool:
     """Return True if a converted model is there, and every file of it is the one that was written."""
     try:
         digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
-        return bool(digests) and all(file_digest(folder / name) == value for name, value in digests.items())
+        return bool(digests) and not changed_files(folder, digests)
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
 

@@ -12,7 +12,7 @@ from fbn_exp.thresholds.base import Tails
 
 
 class Direction(StrEnum):
-    """Where the activity of a network's members goes, at some tokens."""
+    """Direction of the activity of a network's members, at some tokens."""
 
     up = "up"
     down = "down"
@@ -32,7 +32,7 @@ class Direction(StrEnum):
 
 
 def directions(masks: Tensor, maps: Tensor) -> list[Direction]:
-    """Where the members (K, N) of each network go if its time course rises: the signs of their weights."""
+    """Directions of the members (K, N) of each network if its time course rises: signs of their weights."""
     rise, fall = (masks & (maps > 0)).any(dim=1).tolist(), (masks & (maps < 0)).any(dim=1).tolist()
     words = {
         (True, True): Direction.both,

@@ -1,6 +1,7 @@
 """Match two sets of networks one to one (Hungarian method), and measure the similarity of their maps."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
@@ -34,3 +35,15 @@ def matched(similarity: Array) -> Array:
     partner = partners(similarity)
     values = np.take_along_axis(similarity, np.maximum(partner, 0)[:, None], axis=1)[:, 0]
     return np.where(partner >= 0, values, 0.0)
+
+
+def unit_rows(values: Tensor) -> Tensor:
+    """Rows (n, D), centred, of norm 1: their products are correlations; a constant row is 0."""
+    return torch.nn.functional.normalize(values - values.mean(dim=1, keepdim=True), dim=1)
+
+
+def aligned(maps: Tensor, reference: Tensor) -> Tensor:
+    """Maps (K, N) with the signs that correlate positively with the reference, (K, N) or (1, N)."""
+    sign = (unit_rows(maps) * unit_rows(reference)).sum(dim=1, keepdim=True).sign()
+    # a map that correlates with nothing keeps its sign
+    return maps * torch.where(sign == 0, 1.0, sign)

@@ -37,15 +37,20 @@ class ShuffledMasks:
         """IoU (K, L) of the fixed masks with one random permutation of ``sparse`` masks (L, N)."""
         order = np.concatenate([offset + rng.permutation(width) for offset, width in self._blocks])
         moved = csr_matrix((members.data, order[members.indices], members.indptr), shape=members.shape)
-        shared = (moved @ self._fixed).T
-        union = self._sizes[:, None] + np.diff(members.indptr)[None, :] - shared
-        iou: Array = shared / np.maximum(union, 1)
-        return iou
+        return sparse_overlap(self._fixed, self._sizes, moved)
 
 
 def sparse(masks: Tensor) -> csr_matrix:
     """Masks (L, N) as a sparse matrix of ones."""
     return csr_matrix(masks.numpy().astype(np.float64))
+
+
+def sparse_overlap(fixed: Array, sizes: Array, members: csr_matrix) -> Array:
+    """IoU (K, L) of masks as columns of ones (N, K), of given sizes (K,), with sparse masks (L, N)."""
+    shared = (members @ fixed).T
+    union = sizes[:, None] + np.diff(members.indptr)[None, :] - shared
+    iou: Array = shared / np.maximum(union, 1)
+    return iou
 
 
 def upper_p_value(observed: Array, null: Array) -> Array:

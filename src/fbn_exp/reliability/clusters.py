@@ -9,9 +9,9 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 from torch import Tensor
 
-from fbn_exp.networks.matching import partners
+from fbn_exp.networks.matching import partners, unit_rows
 from fbn_exp.reliability.config import Cluster
-from fbn_exp.reliability.runs import Run, unit_rows
+from fbn_exp.reliability.runs import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -207,8 +207,3 @@ def one_start(method: Method) -> Method:
 def converged(method: Decomposition) -> bool:
     """True if all iterations of a fitted method converged, or if it has none."""
     return all(fit.converged for fit in method.convergence_)
-
-
-def unit_rows(values: Tensor) -> Tensor:
-    """Rows (n, D), centred, of norm 1: their products are correlations; a constant row is 0."""
-    return torch.nn.functional.normalize(values - values.mean(dim=1, keepdim=True), dim=1)

@@ -10,10 +10,11 @@ from torch import Tensor
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Array, Indices, Rows
 from fbn_exp.methods.base import Decomposition, peak_signs
+from fbn_exp.methods.random import random_rotations
 from fbn_exp.networks.masks import intersection_over_union
-from fbn_exp.networks.matching import partners
+from fbn_exp.networks.matching import aligned, partners, unit_rows
 from fbn_exp.networks.surrogates import upper_p_value
-from fbn_exp.reliability.runs import SEEDS, AnyFits, fits_of, makes_maps_independent, unit_rows
+from fbn_exp.reliability.runs import SEEDS, AnyFits, fits_of, makes_maps_independent
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,23 +244,9 @@ class Turns:
         return values, chosen
 
 
-def random_rotations(count: int, size: int, generator: torch.Generator) -> Tensor:
-    """Orthogonal matrices (count, size, size), drawn uniformly (Mezzadri 2007), float64."""
-    gaussian = torch.randn(count, size, size, generator=generator, dtype=torch.float64)
-    q, r = torch.linalg.qr(gaussian)
-    return q * r.diagonal(dim1=1, dim2=2).sign()[:, None, :]
-
-
 def _centred(maps: Tensor) -> Tensor:
     exact = maps.double()
     return exact - exact.mean(dim=1, keepdim=True)
-
-
-def aligned(maps: Tensor, reference: Tensor) -> Tensor:
-    """Maps (K, N) with the signs that correlate positively with the reference, (K, N) or (1, N)."""
-    sign = (unit_rows(maps) * unit_rows(reference)).sum(dim=1, keepdim=True).sign()
-    # a map that correlates with nothing keeps its sign
-    return maps * torch.where(sign == 0, 1.0, sign)
 
 
 def subspace_cosines(maps: Tensor, others: Tensor) -> Tensor:

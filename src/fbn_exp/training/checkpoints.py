@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from fbn_exp.core.errors import TrainingError
-from fbn_exp.core.files import file_digest, write_json
+from fbn_exp.core.files import changed_files, file_digest, write_json
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,7 @@ def require_unchanged(folder: Path) -> None:
         log.warning("%s has no digests: nothing shows whether it was changed", folder)
     for file in written:
         try:
-            digests = json.loads(file.read_text(encoding="utf-8"))
-            changed = [name for name, known in digests.items() if file_digest(folder / name) != known]
+            changed = changed_files(folder, json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, AttributeError, RecursionError):
             changed = [file.name]
         if changed:

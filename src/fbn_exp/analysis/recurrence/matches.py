@@ -40,6 +40,16 @@ class Templates:
         """Members of other networks over the same neurons (L, N), by the same rule."""
         return self.threshold.masks(maps, self.networks.layout)
 
+    def members_of(self, text: "Individual") -> Tensor:
+        """Members of a text's networks (L, N), computed once: several measures and nulls need them."""
+        if text not in self._members:
+            self._members[text] = self.members(text.maps)
+        return self._members[text]
+
+    @cached_property
+    def _members(self) -> dict["Individual", Tensor]:
+        return {}
+
 
 @dataclass(frozen=True, eq=False)
 class Individual:
@@ -147,7 +157,7 @@ def matches(templates: Templates, texts: Sequence[Individual]) -> Matches:
     """Match each text's networks with the templates."""
     overlaps, similarities = [], []
     for text in texts:
-        overlaps.append(intersection_over_union(templates.masks, templates.members(text.maps)).numpy())
+        overlaps.append(intersection_over_union(templates.masks, templates.members_of(text)).numpy())
         similarities.append(absolute_correlation(templates.networks.maps, text.maps).numpy())
     return matches_of(overlaps, templates.minimum_iou, similarities)
 

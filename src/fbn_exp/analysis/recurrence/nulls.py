@@ -15,7 +15,7 @@ from fbn_exp.methods.base import peak_signs
 from fbn_exp.networks.curveball import Curveball
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation
-from fbn_exp.networks.surrogates import ShuffledMasks, sparse
+from fbn_exp.networks.surrogates import ShuffledMasks, sparse, sparse_overlap
 
 # share of a time course's energy in the first token, above which the network is that token
 SINK_SHARE = 0.5
@@ -33,7 +33,7 @@ def mask_null(
     In each draw the neurons of every text are permuted within their blocks, anew for every text.
     """
     shuffled = ShuffledMasks(templates.masks, templates.networks.layout)
-    members: list[csr_matrix] = [sparse(templates.members(text.maps)) for text in texts]
+    members: list[csr_matrix] = [sparse(templates.members_of(text)) for text in texts]
     return [
         matches_of([shuffled.intersection_over_union(each, rng) for each in members], templates.minimum_iou)
         for _ in tqdm(range(draws), desc="random masks", unit=" draw", leave=False)
@@ -48,17 +48,14 @@ def degree_null(
     Neurons that are loud in many texts stay members of as many networks: what matches more often than that
     shares more than its loud neurons. See ``Curveball``.
     """
-    members = [sparse(templates.members(text.maps)) for text in texts]
+    members = [sparse(templates.members_of(text)) for text in texts]
     curveball = Curveball(csr_matrix(vstack(members)), rng)
     bounds = np.cumsum([0, *(each.shape[0] for each in members)])
     fixed = np.ascontiguousarray(templates.masks.numpy().T, dtype=np.float64)
     sizes = fixed.sum(axis=0)
     found = []
     for _ in tqdm(range(draws), desc="masks of equal degrees", unit=" draw", leave=False):
-        drawn = curveball.draw()
-        shared = (drawn @ fixed).T
-        union = sizes[:, None] + np.diff(drawn.indptr)[None, :] - shared
-        overlap = shared / np.maximum(union, 1)
+        overlap = sparse_overlap(fixed, sizes, curveball.draw())
         of_texts = [overlap[:, start:stop] for start, stop in pairwise(bounds)]
         found.append(matches_of(of_texts, templates.minimum_iou))
     return found

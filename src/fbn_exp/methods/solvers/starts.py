@@ -76,7 +76,7 @@ class Found:
 
     @property
     def gap(self) -> float | None:
-        """How much lower the next converged optimum scores, as a share; None if there is none."""
+        """Difference to the score of the next converged optimum, as a share; None if there is none."""
         others = [each for each in self.optima[1:] if each.converged]
         return _below(self.best, others[0]) if others and self.best.converged else None
 
@@ -90,14 +90,19 @@ class Found:
         """Other optima of converged starts, as good as the best to within ``GOOD``."""
         return [each for each in self.optima[1:] if each.converged and _below(self.best, each) < GOOD]
 
-    def statistics(self) -> dict[str, Tensor]:
-        """Count the ``good`` optima in which each source of the best stands; empty for a single start."""
+    def statistics(self, n_constant: int = 0) -> dict[str, Tensor]:
+        """Count the ``good`` optima in which each network stands; empty for a single start.
+
+        Networks are the sources of the best optimum, and after them ``n_constant`` constant maps that were
+        set aside, which stand in every optimum.
+        """
         if len(self.solution.converged) == 1:
             return {}
         counts = self.best.weights.new_zeros(len(self.best.weights))
         for other in self.good:
             counts += (self.best.weights @ other.weights.T).abs().amax(dim=1) > STANDS
-        return {"other_optima": counts.cpu()}
+        constant = counts.new_full((n_constant,), len(self.good))
+        return {"other_optima": torch.cat([counts, constant]).cpu()}
 
 
 def _below(best: Optimum, other: Optimum) -> float:
