@@ -24,6 +24,7 @@ SCRIPTS = [
     "larger_than_memory --text",
     "sweep",
     "solver",
+    "optima",
     "decomposition",
 ]
 # kept in the repository, since a GPU is not always available

@@ -58,7 +58,7 @@ def _against(axes: Axes, counts: Array, explained: Array, reproduced: Array, cha
     axes.set_ylim(0, 1.05)
     axes.set_xlabel("variance predicted, texts and neurons held out")
     axes.set_ylabel("|r| of networks between halves, median")
-    axes.legend(fontsize=8, frameon=False, loc="lower left")
+    axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14))
 
 
 def _over(
@@ -76,4 +76,5 @@ def _over(
     axes.set_ylim(min(0.0, float(explained.min())), 1.05)
     axes.set_xlabel("number of networks")
     axes.set_ylabel("|r|, IoU, share of variance")
-    axes.legend(fontsize=8, frameon=False)
+    # below the axes: lines can run anywhere between 0 and 1
+    axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=2)
