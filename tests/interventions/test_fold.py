@@ -10,7 +10,7 @@ from zoo import TINY, ZOO
 
 from fbn_exp.core.errors import FoldError
 from fbn_exp.core.layout import Site
-from fbn_exp.interventions.edit import Edit, applied, no_edit
+from fbn_exp.interventions.edit import AffineEdit, applied, no_edit
 from fbn_exp.interventions.fold import export, folded
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.language_model import LanguageModel
@@ -65,20 +65,20 @@ def mixed_scale(layout, seed=0):
     generator = torch.Generator().manual_seed(seed)
     factors = torch.tensor([0.0, 0.3, 1.7])[torch.randint(0, 3, (layout.n_neurons,), generator=generator)]
     outside = torch.rand(layout.n_neurons, generator=generator) > 0.25
-    return Edit(factors.masked_fill(outside, 1.0), torch.zeros(layout.n_neurons))
+    return AffineEdit(factors.masked_fill(outside, 1.0), torch.zeros(layout.n_neurons))
 
 
 def preserve(layout):
     kept = torch.arange(layout.n_neurons) % 3 == 0
     kept[layout.blocks[1].columns] = False
-    return Edit(kept.float(), torch.zeros(layout.n_neurons))
+    return AffineEdit(kept.float(), torch.zeros(layout.n_neurons))
 
 
 def shifted_mean(layout):
     """Some neurons at a constant, some shifted."""
     edit = mixed_scale(layout, seed=1)
     constants = torch.randn(layout.n_neurons, generator=torch.Generator().manual_seed(2))
-    return Edit(edit.scale, constants.masked_fill(edit.scale == 1, 0.0))
+    return AffineEdit(edit.scale, constants.masked_fill(edit.scale == 1, 0.0))
 
 
 def only(layout, neuron, scale):
@@ -119,7 +119,7 @@ def test_a_shift_is_folded_where_there_is_a_bias(name, site):
     layout = resolve(model, site)
     edit = shifted_mean(layout)
     expected = hooked_logits(model, layout, edit)
-    unshifted = hooked_logits(model, layout, Edit(edit.scale, torch.zeros_like(edit.shift)))
+    unshifted = hooked_logits(model, layout, AffineEdit(edit.scale, torch.zeros_like(edit.shift)))
     assert distance(expected, unshifted) > 0.02
     assert distance(logits(folded(model, layout, edit)), expected) < 1e-4
 

@@ -10,7 +10,7 @@ from zoo import DEPTH, PLACES, ZOO
 
 from fbn_exp.core.errors import ConfigError, LayoutError
 from fbn_exp.core.layout import NeuronLayout, Site
-from fbn_exp.interventions.edit import Edit, applied, no_edit
+from fbn_exp.interventions.edit import AffineEdit, applied, no_edit
 from fbn_exp.interventions.rules import Amplify, Inhibit, Mean, NoIntervention, Preserve, Scale, Shift
 from fbn_exp.interventions.target import OUTSIDE, Target, choose_target
 from fbn_exp.models.hooks import visited
@@ -317,11 +317,11 @@ def test_inhibit_is_a_scale_of_0():
 
 
 def test_digests_tell_edits_apart():
-    same = {Edit(torch.tensor([zero, 1.0]), torch.tensor([0.0, zero])).digest for zero in (0.0, -0.0)}
+    same = {AffineEdit(torch.tensor([zero, 1.0]), torch.tensor([0.0, zero])).digest for zero in (0.0, -0.0)}
     assert len(same) == 1
     vectors = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0 + 2**-23]]
-    scaled = {Edit(torch.tensor(vector), torch.zeros(2)).digest for vector in vectors}
-    shifted = {Edit(torch.ones(2), torch.tensor(vector)).digest for vector in vectors}
+    scaled = {AffineEdit(torch.tensor(vector), torch.zeros(2)).digest for vector in vectors}
+    shifted = {AffineEdit(torch.ones(2), torch.tensor(vector)).digest for vector in vectors}
     assert len(scaled | shifted | {no_edit(2).digest, no_edit(3).digest}) == 9
 
 
@@ -395,9 +395,9 @@ def test_there_is_a_single_factor_only_where_one_scales_all():
     ("edit", "message"),
     [
         (no_edit(3), r"scale has shape \(3,\), the layout has 4 neurons"),
-        (Edit(torch.ones(4), torch.zeros(5)), r"shift has shape \(5,\)"),
-        (Edit(torch.ones(1, 4), torch.zeros(4)), r"scale has shape \(1, 4\)"),
-        (Edit(torch.ones(4), torch.tensor(0.0)), r"shift has shape \(\)"),
+        (AffineEdit(torch.ones(4), torch.zeros(5)), r"shift has shape \(5,\)"),
+        (AffineEdit(torch.ones(1, 4), torch.zeros(4)), r"scale has shape \(1, 4\)"),
+        (AffineEdit(torch.ones(4), torch.tensor(0.0)), r"shift has shape \(\)"),
     ],
 )
 def test_an_edit_of_another_shape_is_an_error_and_leaves_no_hook(edit, message):

@@ -7,7 +7,7 @@ from zoo import TINY
 
 from fbn_exp.core.errors import FoldError, ModelError
 from fbn_exp.core.layout import Site
-from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.edit import AffineEdit, applied
 from fbn_exp.interventions.fold import folded
 from fbn_exp.models.config import ModelConfig, Precision, Quantization
 from fbn_exp.models.load import load
@@ -74,7 +74,7 @@ def test_an_edit_of_an_offloaded_model_is_that_of_the_plain_one(folder, site):
     for lm in both(folder, MAPS["partly on disk"]):
         layout = lm.layout(site)
         scale = torch.rand(layout.n_neurons, generator=torch.Generator().manual_seed(0)) * 2
-        edit = Edit(scale, torch.full((layout.n_neurons,), 0.1))
+        edit = AffineEdit(scale, torch.full((layout.n_neurons,), 0.1))
         with torch.no_grad():
             logits.append(lm.model(input_ids=ids).logits)
             with applied(lm.model, layout, edit):
@@ -96,7 +96,7 @@ def test_a_model_that_accelerate_places_by_itself_is_recorded_as_the_plain_one(f
 def test_an_offloaded_model_is_not_folded(folder):
     _, offloaded = both(folder, PARTLY)
     layout = offloaded.layout(Site.mlp_output)
-    edit = Edit(torch.zeros(layout.n_neurons), torch.zeros(layout.n_neurons))
+    edit = AffineEdit(torch.zeros(layout.n_neurons), torch.zeros(layout.n_neurons))
     with pytest.raises(FoldError, match="device_map=cpu"):
         folded(offloaded.model, layout, edit)
 
@@ -137,5 +137,5 @@ def test_a_quantised_model_is_recorded_and_edited(how, device, tmp_path):
     with torch.no_grad():
         close = lm.model(input_ids=ids).logits.float()
         assert torch.corrcoef(torch.stack([close.flatten(), exact.flatten()]))[0, 1] > 0.9
-        with applied(lm.model, layout, Edit(torch.zeros(256), torch.zeros(256))):
+        with applied(lm.model, layout, AffineEdit(torch.zeros(256), torch.zeros(256))):
             assert not torch.equal(lm.model(input_ids=ids).logits.float(), close)

@@ -7,7 +7,7 @@ from planted import matched_correlation, plant
 from fbn_exp.core.layout import Site
 from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
-from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.edit import AffineEdit, applied
 from fbn_exp.methods.canica import CanICA
 from fbn_exp.methods.config import Independence
 from fbn_exp.methods.dictionary import DictionaryLearning
@@ -85,7 +85,7 @@ def test_an_edit_on_a_gpu_does_what_it_does_on_the_processor(tmp_path):
         scale = torch.ones(layout.n_neurons)
         scale[::7] = 0.5
         ids = torch.arange(20, device=lm.device)[None]
-        with applied(lm.model, layout, Edit(scale, torch.zeros_like(scale))), torch.inference_mode():
+        with applied(lm.model, layout, AffineEdit(scale, torch.zeros_like(scale))), torch.inference_mode():
             logits[device] = lm.model(input_ids=ids).logits.cpu()
     torch.testing.assert_close(logits["cuda"], logits["cpu"], atol=1e-4, rtol=1e-3)
 

@@ -23,6 +23,39 @@ LARGEST_SHARE = 0.5
 MOST_REPEATS = 10_000
 
 
+class Fill(StrEnum):
+    """Value that an edited neuron is moved to.
+
+    ``zero``; ``mean``, its mean over all tokens of the extraction texts; ``position_mean``, its mean over
+    their first tokens at first tokens, over the others elsewhere; ``resample``, its value at a token of
+    another text, first tokens from first tokens.
+    """
+
+    zero = "zero"
+    mean = "mean"
+    position_mean = "position_mean"
+    resample = "resample"
+
+
+class Place(StrEnum):
+    """Tokens of each text at which neurons are edited: ``all``, all but the first, or the first only."""
+
+    all = "all"
+    first_spared = "first_spared"
+    first_only = "first_only"
+
+
+class Members(StrEnum):
+    """Members of networks that are edited: ``all``, those that are keystones, or those that are not.
+
+    A keystone is a neuron whose removal alone breaks the model, see ``analysis=keystones``.
+    """
+
+    all = "all"
+    keystones = "keystones"
+    without_keystones = "without_keystones"
+
+
 class ControlKind(StrEnum):
     """Kind of random networks, by what they have in common with the real ones.
 

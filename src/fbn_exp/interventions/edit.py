@@ -1,54 +1,204 @@
-"""Affine edit of every neuron, applied to a running model by hooks."""
+"""Edits: what happens to the activation of every neuron, applied to a running model by hooks."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.models.hooks import marked_as_edited, visited
+from fbn_exp.models.positions import Tokens, running_tokens
+
+
+class Edit(ABC):
+    """Change of the activations of a model's neurons."""
+
+    @property
+    @abstractmethod
+    def touched(self) -> Tensor:
+        """Neurons that are changed, bool of shape (N,)."""
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 of this edit, equal for equal edits."""
+
+    @property
+    def by_position(self) -> bool:
+        """Whether the change depends on a token's position, so that ``change`` needs ``tokens``."""
+        return False
+
+    @property
+    def unfoldable(self) -> str | None:
+        """Why the edit has no equivalent in weights, in words; None for an affine change of each neuron."""
+        return "it is no affine change of single neurons"
+
+    @abstractmethod
+    def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
+        """Changed activations of a block; those given are not written to.
+
+        Parameters
+        ----------
+        block : Block
+            The block.
+        activations : Tensor of shape (…, width)
+            Its activations, batch × tokens × width or (batch · tokens) × width.
+        tokens : Tokens or None
+            Tokens of the activations; may be None unless the edit is ``by_position``.
+        """
+
+    def require_layout(self, layout: NeuronLayout) -> None:
+        """Check that the edit is of the neurons of a layout.
+
+        Raises
+        ------
+        LayoutError
+            If it is of another number of neurons.
+        """
+        require_shape("edit", self.touched, layout)
+
+    def _placed(self, key: tuple[object, ...], make: Callable[[], Tensor], like: Tensor) -> Tensor:
+        """Tensor on the device of ``like``, and in its format if it is no index, kept while applied.
+
+        Parameters
+        ----------
+        key : tuple
+            Names the tensor among those of this edit, such as its name and the block's path.
+        make : callable
+            Makes it, on the CPU.
+        like : Tensor
+            Activations.
+        """
+        kept = _placed_tensors.get(self, {})
+        full = (*key, like.device, like.dtype)
+        if full not in kept:
+            # a tensor created in inference mode could not be used in a later backward pass
+            with torch.inference_mode(False):
+                made = make()
+                kept[full] = made.to(like.device, like.dtype if made.is_floating_point() else made.dtype)
+        return kept[full]
+
+
+# tensors on devices, of the edits that are applied at the moment
+_placed_tensors: WeakKeyDictionary[Edit, dict[tuple[object, ...], Tensor]] = WeakKeyDictionary()
+
+
+def require_shape(name: str, vector: Tensor, layout: NeuronLayout) -> None:
+    """Require one entry for each neuron of a layout.
+
+    Raises
+    ------
+    LayoutError
+        If the shape is another one.
+    """
+    if vector.shape != (layout.n_neurons,):
+        raise LayoutError(
+            f"{name} has shape {tuple(vector.shape)}, the layout has {layout.n_neurons} neurons"
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Edit:
+class AffineEdit(Edit):
     """Affine change of the activation x of every neuron: scale · x + shift.
 
     Attributes
     ----------
     scale, shift : Tensor of shape (N,), float32
         Factor and constant per neuron, in the order of the layout; 1 and 0 change nothing.
+    first_scale, first_shift : Tensor of shape (N,), float32, or None
+        The same at first tokens of texts; None for the same as at all others.
     """
 
     scale: Tensor
     shift: Tensor
+    first_scale: Tensor | None = None
+    first_shift: Tensor | None = None
 
     @property
+    @override
     def touched(self) -> Tensor:
-        """Neurons that are changed, bool of shape (N,)."""
-        return (self.scale != 1) | (self.shift != 0)
+        others = (self.scale != 1) | (self.shift != 0)
+        return others | (self._at_first[0] != 1) | (self._at_first[1] != 0)
 
     @property
+    @override
+    def by_position(self) -> bool:
+        scale, shift = self._at_first
+        return not (torch.equal(scale, self.scale) and torch.equal(shift, self.shift))
+
+    @property
+    @override
+    def unfoldable(self) -> str | None:
+        if not self.by_position:
+            return None
+        return (
+            "it does not change first tokens as it does the others, and weights are the same for all tokens"
+        )
+
+    @property
+    @override
     def digest(self) -> str:
-        """SHA-256 of this edit, equal for equal edits."""
-        both = torch.stack([self.scale, self.shift]).float() + 0.0  # -0.0 is equal to 0.0
-        return hashlib.sha256(both.numpy().tobytes()).hexdigest()
+        vectors = [self.scale, self.shift, *(self._at_first if self.by_position else ())]
+        stacked = torch.stack(vectors).float() + 0.0  # -0.0 is equal to 0.0
+        return hashlib.sha256(stacked.numpy().tobytes()).hexdigest()
+
+    @override
+    def require_layout(self, layout: NeuronLayout) -> None:
+        for name in ("scale", "shift", "first_scale", "first_shift"):
+            vector = getattr(self, name)
+            if vector is not None:
+                require_shape(name, vector, layout)
+
+    @override
+    def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
+        changed = self._affine("", self.scale, self.shift, block, activations)
+        if not self._differs_in(block):
+            return changed
+        if tokens is None:
+            raise LayoutError("this edit differs at first tokens: give the tokens of the activations")
+        first = self._affine("first ", *self._at_first, block, activations)
+        return torch.where(tokens.first[..., None], first, changed)
+
+    @property
+    def _at_first(self) -> tuple[Tensor, Tensor]:
+        scale, shift = self.first_scale, self.first_shift
+        return (self.scale if scale is None else scale, self.shift if shift is None else shift)
+
+    def _differs_in(self, block: Block) -> bool:
+        if self.first_scale is None and self.first_shift is None:
+            return False
+        pairs = zip(self._at_first, (self.scale, self.shift), strict=True)
+        return any(not torch.equal(one[block.columns], other[block.columns]) for one, other in pairs)
+
+    def _affine(self, name: str, scale: Tensor, shift: Tensor, block: Block, activations: Tensor) -> Tensor:
+        factors, constants = scale[block.columns], shift[block.columns]
+        changed = activations
+        if (factors != 1).any():
+            changed = changed * self._placed((f"{name}scale", block.path), lambda: factors, activations)
+        if constants.any():
+            changed = changed + self._placed((f"{name}shift", block.path), lambda: constants, activations)
+        return changed
 
 
-def no_edit(n_neurons: int) -> Edit:
+def no_edit(n_neurons: int) -> AffineEdit:
     """Edit that changes nothing."""
-    return Edit(torch.ones(n_neurons), torch.zeros(n_neurons))
+    return AffineEdit(torch.ones(n_neurons), torch.zeros(n_neurons))
 
 
 @contextmanager
 def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.Module]:
     """Edit the neurons of a running model while the context is open; weights are not touched.
 
-    Only blocks with a changed neuron are hooked. A block's factors move to its device at the first pass
-    and stay there. Only the hooks set here are removed, also after an exception.
+    Only blocks with a changed neuron are hooked. What an edit needs moves to a block's device at the first
+    pass and stays there. The positions of tokens are followed only for an edit that depends on them. Only the
+    hooks set here are removed, also after an exception.
 
     Parameters
     ----------
@@ -57,7 +207,7 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
     layout : NeuronLayout
         Layout of the neurons.
     edit : Edit
-        Scale and shift per neuron.
+        Change of the neurons' activations.
 
     Yields
     ------
@@ -69,28 +219,31 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
     LayoutError
         If the edit and the layout differ in their number of neurons.
     """
-    for name, vector in (("scale", edit.scale), ("shift", edit.shift)):
-        if vector.shape != (layout.n_neurons,):
-            raise LayoutError(
-                f"{name} has shape {tuple(vector.shape)}, the layout has {layout.n_neurons} neurons"
-            )
+    edit.require_layout(layout)
     touched = edit.touched
     changed = tuple(block for block in layout.blocks if touched[block.columns].any())
-    on_device: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor | None]] = {}
+    edited = replace(layout, blocks=changed)
+    with ExitStack() as contexts:
+        contexts.enter_context(marked_as_edited(model))
+        contexts.enter_context(_tensors_kept(edit))
+        running = contexts.enter_context(running_tokens(model, layout)) if edit.by_position else None
 
-    def change(block: Block, activations: Tensor) -> Tensor:
-        key = (block.path, activations.device, activations.dtype)
-        if key not in on_device:
-            scale, shift = edit.scale[block.columns], edit.shift[block.columns]
-            # factors created in inference mode could not be used in a later backward pass
-            with torch.inference_mode(False):
-                on_device[key] = (
-                    scale.to(activations.device, activations.dtype),
-                    shift.to(activations.device, activations.dtype) if shift.any() else None,
-                )
-        factor, constant = on_device[key]
-        scaled = activations * factor
-        return scaled if constant is None else scaled + constant
+        def change(block: Block, activations: Tensor) -> Tensor:
+            tokens = None if running is None else running.of(activations)
+            return edit.change(block, activations, tokens)
 
-    with marked_as_edited(model), visited(model, replace(layout, blocks=changed), change):
+        contexts.enter_context(visited(model, edited, change))
         yield model
+
+
+@contextmanager
+def _tensors_kept(edit: Edit) -> Iterator[None]:
+    """Keep the edit's tensors on devices while the outermost context of this edit is open."""
+    if edit in _placed_tensors:
+        yield
+        return
+    _placed_tensors[edit] = {}
+    try:
+        yield
+    finally:
+        del _placed_tensors[edit]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fbn_exp.core.errors import FoldError, LayoutError
 from fbn_exp.core.files import new_folder
 from fbn_exp.core.layout import Block, NeuronLayout, Site
-from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.edit import AffineEdit, Edit, applied
 from fbn_exp.models.hooks import visited
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.neuron_weights import expert_projection, last_projection, outputs_first
@@ -48,10 +48,12 @@ def folded(model: nn.Module, layout: NeuronLayout, edit: Edit) -> nn.Module:
     Raises
     ------
     FoldError
-        If the edit has no equivalent in the weights: at ``block_output``, which is a sum over all earlier
-        blocks; for a shift without a bias; for an unknown kind of mixture of experts; for quantised or
-        offloaded weights.
+        If the edit has no equivalent in the weights: if it depends on the position of tokens, or is no affine
+        change of single neurons; at ``block_output``, which is a sum over all earlier blocks; for a shift
+        without a bias; for an unknown kind of mixture of experts; for quantised or offloaded weights.
     """
+    if edit.unfoldable is not None or not isinstance(edit, AffineEdit):
+        raise FoldError(f"the edit cannot be folded into weights: {edit.unfoldable}")
     if layout.site is Site.block_output:
         raise FoldError(
             "site=block_output cannot be folded: it is a sum over all earlier blocks; choose another site"
@@ -86,7 +88,7 @@ def export(lm: LanguageModel, layout: NeuronLayout, edit: Edit, folder: Path) ->
         lm.tokenizer.save_pretrained(partial)
 
 
-def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: Edit) -> None:
+def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: AffineEdit) -> None:
     scale, shift = edit.scale[block.columns], edit.shift[block.columns]
     module = model.get_submodule(block.path)
     if layout.reads_input:

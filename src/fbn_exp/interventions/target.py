@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.interventions.resample import Donors
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.thresholds.base import Threshold
 
@@ -29,6 +30,8 @@ class Target:
         Order of the neurons.
     mean, mean_absolute : Tensor of shape (N,)
         Mean of activations and of |activations| over the extraction texts.
+    donors : Donors, optional
+        Activations of other texts, which ``fill=resample`` takes values from.
     """
 
     networks: tuple[int, ...]
@@ -36,6 +39,7 @@ class Target:
     layout: NeuronLayout
     mean: Tensor
     mean_absolute: Tensor
+    donors: Donors | None = None
 
     @property
     def members(self) -> Tensor:
