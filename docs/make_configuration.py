@@ -30,6 +30,7 @@ GROUPS = (
         "reliability",
         "threshold",
         "intervention",
+        "controls",
         "benchmark",
         "analysis",
     ),
@@ -72,6 +73,8 @@ def field_table(lines: Sequence[Line], defaults: Mapping[str, Any]) -> str:
 
 def flow(value: Any) -> str:
     """A value as it is written on the command line."""
+    if isinstance(value, list):
+        value = [each.value if isinstance(each, enum.Enum) else each for each in value]
     if isinstance(value, list | dict):
         dumped = str(yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)).strip()
         return dumped if len(dumped) < LONGEST else f"{dumped[:LONGEST]}…"

@@ -8,6 +8,8 @@ PACKAGE = REPOSITORY / "src" / "fbn_exp"
 MOST_MODULES = 13
 # one package, as what it trains, how and with what in mind
 OF_TRAINING = {"task", "trainable", "forgetting"}
+# a package within interventions
+OF_INTERVENTIONS = {"controls"}
 
 
 def folders_of(place: Path) -> set[str]:
@@ -25,7 +27,9 @@ def test_every_config_group_is_named_after_a_package():
     groups = {each.name for each in (REPOSITORY / "conf").iterdir() if each.is_dir()} - {"hydra"}
     assert groups >= OF_TRAINING
     packages = folders_of(PACKAGE)
-    assert {name for name in groups - OF_TRAINING if not {name, f"{name}s"} & packages} == set()
+    assert {
+        name for name in groups - OF_TRAINING - OF_INTERVENTIONS if not {name, f"{name}s"} & packages
+    } == set()
 
 
 def test_no_folder_holds_more_modules_than_a_reader_takes_in():

@@ -20,8 +20,9 @@ from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.files import FilesDataset
-from fbn_exp.interventions.config import ControlsConfig
-from fbn_exp.interventions.controls import draw_controls
+from fbn_exp.interventions.controls.config import ControlsConfig
+from fbn_exp.interventions.controls.control import Original
+from fbn_exp.interventions.controls.draw import DrawnControls, draw_controls
 from fbn_exp.interventions.rules import NoIntervention
 from fbn_exp.interventions.target import no_target
 from fbn_exp.interventions.targeted import TargetedIntervention
@@ -270,9 +271,10 @@ def score(
         scorer = Scorer(lm, target.layout, benchmark, store)
         return Scores(evaluate(scorer, NoIntervention(), target, {}).comparisons)
     lesion.networks.require_unseen(benchmark.text_digests())
-    drawn = draw_controls(lesion.target, settings.repeats, settings.seed) if settings else {}
+    original = Original(lesion.target, lesion.intervention, lesion.networks)
+    drawn = draw_controls(original, settings) if settings else DrawnControls()
     scorer = Scorer(lm, lesion.target.layout, benchmark, store)
-    return Scores(evaluate(scorer, lesion.intervention, lesion.target, drawn).comparisons)
+    return Scores(evaluate(scorer, lesion.intervention, lesion.target, drawn.by_kind).comparisons)
 
 
 def _option(group: str, name: str) -> tuple[type, dict[str, Any]] | None:

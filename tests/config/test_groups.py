@@ -19,8 +19,15 @@ def package_of(group: str) -> str:
     """Package of a group: of its name, in the plural where it holds many."""
     if group in IN_TRAINING:
         return "training"
+    if group == "controls":
+        return "interventions/controls"
     (found,) = (name for name in (group, f"{group}s") if (SOURCE / name).is_dir())
     return found
+
+
+def module_of(group: str) -> str:
+    """Module of the options of a group."""
+    return f"fbn_exp.{package_of(group).replace('/', '.')}.config"
 
 
 def schemas_of(group: str) -> set[type]:
@@ -31,7 +38,7 @@ def schemas_of(group: str) -> set[type]:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_options_of_a_group_are_in_the_package_of_its_name(group):
-    module = f"fbn_exp.{package_of(group)}.config"
+    module = module_of(group)
     assert {schema.__module__ for schema in schemas_of(group)} <= {module}
     assert (SOURCE / package_of(group) / "config.py").is_file()
     # these two put together what other groups offer
@@ -39,5 +46,5 @@ def test_the_options_of_a_group_are_in_the_package_of_its_name(group):
 
 
 def test_every_schema_is_of_a_group():
-    packages = {f"fbn_exp.{package_of(group)}.config" for group in GROUPS} | {"fbn_exp.config.root"}
+    packages = {module_of(group) for group in GROUPS} | {"fbn_exp.config.root"}
     assert {schema.__module__ for schema in (*SCHEMAS.values(), *OWN_SCHEMAS.values())} <= packages

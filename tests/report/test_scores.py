@@ -11,7 +11,7 @@ from fbn_exp.report.scores import comparison_metrics, comparison_row
 
 BEFORE = np.array([1.0, 1.0, 0.0, 1.0])
 AFTER = np.array([0.0, 1.0, 0.0, 0.0])
-RANDOM, PER_BLOCK, ACTIVATION, _ = ControlKind
+RANDOM, PER_BLOCK, ACTIVATION = ControlKind.random, ControlKind.per_block, ControlKind.activation
 
 
 def score_of(items, chance=None):
@@ -35,7 +35,7 @@ def test_names_are_these_and_no_others():
         "delta/agreement/accuracy/ci_high": delta.ci_high,
         "delta/agreement/accuracy/p_value": 0.5,  # both signs of two items that differ
     }
-    for kind in ("random", "per_block", "activation", "share"):
+    for kind in [each.value for each in ControlKind]:
         expected[f"control/{kind}/agreement/accuracy"] = 0.75
         expected[f"control/{kind}/agreement/accuracy/low"] = 0.5
         expected[f"control/{kind}/agreement/accuracy/high"] = 1.0

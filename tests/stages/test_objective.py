@@ -37,8 +37,17 @@ def test_the_names_known_before_are_those_of_the_metrics(name, cache, tmp_path):
     known = evaluation_names(benchmark.score_names())
     metrics = run_stage("evaluate", tmp_path, *overrides)
     assert set(metrics) <= set(known)
-    # what is known, but was not measured: chance where there is none, a factor where none was chosen
-    missing = {each for each in set(known) - set(metrics) if not each.startswith("selected_factor/")}
+    # what is known, but was not measured: chance where there is none, a factor where none was chosen, the
+    # energy of controls, kinds of controls that were not drawn
+    drawn = {each.split("/")[1] for each in metrics if each.startswith("control/")}
+    missing = {
+        each
+        for each in set(known) - set(metrics)
+        if not each.startswith("selected_factor/")
+        and not (each.startswith("control/") and each.split("/")[1] not in drawn)
+        and not each.endswith("/energy_ratio")
+    }
+    assert {"random", "per_block", "activation", "share"} <= drawn
     assert {each for each in missing if "chance" not in each and "nats_per_text" not in each} == {
         "factors_tried"
     }

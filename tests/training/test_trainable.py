@@ -152,7 +152,10 @@ def test_a_control_trains_as_many_weights_of_other_neurons(control, tiny_model):
 
 def test_networks_of_more_than_half_of_the_neurons_have_no_control(tiny_model):
     target = target_of(tiny_model, Site.mlp_output, share=0.6)
-    with pytest.raises(TrainingError, match="too many for a control"):
+    with pytest.raises(
+        TrainingError,
+        match=r"the networks hold 144 of 256 neurons, which leaves 112 to draw from; choose fewer",
+    ):
         TrainInside(control="random").prepare(tiny_model.model, target)
 
 

@@ -15,7 +15,7 @@ from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.package_file import version
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.config import ControlKind
-from fbn_exp.interventions.controls import Control
+from fbn_exp.interventions.controls.control import Control
 from fbn_exp.interventions.edit import Edit, applied, no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target
@@ -126,7 +126,7 @@ class Scorer:
             return compare(baseline, baseline, {})
         scores = self.scores(intervention.edit(target))
         beside = {
-            kind: [self.scores(intervention.edit(control.target)) for control in drawn]
+            kind: [self.scores(control.edit(intervention)) for control in drawn]
             for kind, drawn in controls.items()
         }
         seconds = time.perf_counter() - started

@@ -13,12 +13,8 @@ from fbn_exp.core.files import no_folder
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.config import DatasetConfig, Split
 from fbn_exp.experiments.config import PaperTable
-from fbn_exp.interventions.config import (
-    ControlsConfig,
-    ExportConfig,
-    InterventionConfig,
-    NoInterventionConfig,
-)
+from fbn_exp.interventions.config import ExportConfig, InterventionConfig, NoInterventionConfig
+from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.launch.config import LaunchConfig
 from fbn_exp.methods.config import MethodConfig
 from fbn_exp.models.config import ModelConfig
@@ -109,7 +105,7 @@ class EvaluateConfig(ExtractConfig):
     intervention: InterventionConfig = MISSING
     benchmark: BenchmarkConfig = MISSING
     analysis: AnalysisConfig | None = None
-    controls: ControlsConfig = field(default_factory=ControlsConfig)
+    controls: ControlsConfig = MISSING
     export: ExportConfig = field(default_factory=ExportConfig)
     objective: str | None = None
     select_factor: bool = False

@@ -57,6 +57,10 @@ class BenchmarkError(FbnError):
     """A benchmark cannot be run or scored."""
 
 
+class ControlError(FbnError):
+    """No control of some kind can be drawn for an intervention."""
+
+
 class FoldError(FbnError):
     """An intervention cannot be written into a model's weights."""
 

@@ -1,4 +1,4 @@
-"""Options of the config group ``intervention``, and of controls and export."""
+"""Options of the config group ``intervention``, kinds of controls, and export."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,20 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import (
-    FLOAT32_LIMIT,
-    LARGEST_COUNT,
-    require,
-    require_at_most,
-    require_count,
-    require_seed,
-)
+from fbn_exp.core.checks import FLOAT32_LIMIT, LARGEST_COUNT
 from fbn_exp.core.errors import ConfigError
-
-# with a larger share of all neurons, too few may lie outside the networks to draw from
-LARGEST_SHARE = 0.5
-# every draw is a scoring, and a rank among so many is exact to a ten-thousandth
-MOST_REPEATS = 10_000
 
 
 class Fill(StrEnum):
@@ -57,15 +45,31 @@ class Members(StrEnum):
 
 
 class ControlKind(StrEnum):
-    """Kind of random networks, by what they have in common with the real ones.
+    """Kind of control, by what it has in common with the intervention.
 
-    ``random``, ``per_block`` and ``activation`` match the size; ``share`` is a fixed share of all neurons.
+    Kinds of chance, of which many are drawn. ``random``, ``per_block`` and ``activation`` are as many other
+    neurons: anywhere, in the same blocks, nearest in activity. ``energy``: other neurons from which as much
+    energy is removed. ``noise``: random directions of the same norm at the same tokens. ``rotation``:
+    networks of a random rotation of the maps. ``share``: a fixed share of all neurons.
+
+    References, one each, which are what one would pick without networks: ``top_energy``, as many neurons of
+    most energy, and ``attribution``, as many of largest gradient × activation.
     """
 
     random = "random"
     per_block = "per_block"
     activation = "activation"
+    energy = "energy"
+    noise = "noise"
+    rotation = "rotation"
     share = "share"
+    top_energy = "top_energy"
+    attribution = "attribution"
+
+    @property
+    def is_reference(self) -> bool:
+        """True for a selection that involves no chance; it has no place in a p value."""
+        return self in (ControlKind.top_energy, ControlKind.attribution)
 
 
 def require_selection(name: str, networks: object) -> None:
@@ -237,39 +241,6 @@ class PreserveConfig(InterventionConfig):
     """Set all neurons outside the networks to 0."""
 
     _target_: str = field(default="fbn_exp.interventions.rules.Preserve", kw_only=True, repr=False)
-
-
-@dataclass
-class ControlsConfig:
-    """Random networks to compare with.
-
-    Attributes
-    ----------
-    repeats : int
-        Number of draws of each kind, at most 10,000; the model is scored on each.
-    seed : int
-        Seed of the draws.
-    share : float or None
-        Adds a kind of another size than the networks: this share of all neurons, drawn at random (the paper's
-        control, 0.15), at most half; None leaves it out.
-
-    Raises
-    ------
-    ConfigError
-        If a number is out of range.
-    """
-
-    repeats: int = 5
-    seed: int = 0
-    share: float | None = None
-
-    def __post_init__(self) -> None:
-        require_count("controls.repeats", self.repeats)
-        require_at_most("controls.repeats", self.repeats, MOST_REPEATS)
-        require_seed("controls.seed", self.seed)
-        if self.share is not None:
-            rule = f"be above 0 and at most {LARGEST_SHARE}, or null"
-            require(0 < self.share <= LARGEST_SHARE, "controls.share", self.share, rule)
 
 
 @dataclass

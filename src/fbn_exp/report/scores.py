@@ -14,6 +14,9 @@ from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.presentation import Presentation
 
+# how controls compare with the networks, by kind
+LIKENESS = ("same_block", "activity_ratio", "energy_ratio")
+
 
 def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> Presentation:
     """Present an evaluation, with caveats about it."""
@@ -48,7 +51,7 @@ def evaluation_names(scores: Collection[str]) -> list[str]:
         *score_metric_names(scores, list(ControlKind)),
         *(f"selected_factor/{name}" for name in scores),
         *("factors_tried", "neurons"),
-        *(f"control/{kind}/{likeness}" for kind in kinds for likeness in ("same_block", "activity_ratio")),
+        *(f"control/{kind}/{likeness}" for kind in kinds for likeness in LIKENESS),
         *mask_metrics(torch.ones(1, 1, dtype=torch.bool)),
     ]
 
@@ -124,6 +127,9 @@ def _likeness(controls: Controls) -> dict[str, float]:
         likeness[f"control/{kind.value}/same_block"] = float(np.mean([each.same_block for each in drawn]))
         ratios = [each.activity_ratio for each in drawn]
         likeness[f"control/{kind.value}/activity_ratio"] = float(np.mean(ratios))
+        energies = [each.energy_ratio for each in drawn if each.energy_ratio is not None]
+        if energies:
+            likeness[f"control/{kind.value}/energy_ratio"] = float(np.mean(energies))
     return likeness
 
 
@@ -180,12 +186,8 @@ def _texts(comparisons: list[Comparison]) -> pd.DataFrame | None:
 
 
 def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
-    """Table on the console; a share of all neurons is shown if it was drawn."""
-    kinds = [
-        kind
-        for kind in ControlKind
-        if kind is not ControlKind.share or any(kind in each.controls for each in comparisons)
-    ]
+    """Table on the console, with the kinds of controls that were drawn."""
+    kinds = [kind for kind in ControlKind if any(kind in each.controls for each in comparisons)]
     return pd.DataFrame(
         {
             "task / metric": each.score.name,

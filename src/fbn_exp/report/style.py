@@ -12,7 +12,12 @@ CONTROL_COLOURS = {
     "random": "tab:gray",
     "per_block": "tab:olive",
     "activation": "tab:pink",
+    "energy": "tab:orange",
+    "noise": "tab:brown",
+    "rotation": "tab:purple",
     "share": "tab:cyan",
+    "top_energy": "tab:green",
+    "attribution": "tab:blue",
 }
 NULL_COLOURS = {
     "masks": "tab:olive",

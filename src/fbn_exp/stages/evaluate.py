@@ -8,12 +8,13 @@ from omegaconf import DictConfig
 from fbn_exp.analysis.base import Analysis
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
-from fbn_exp.benchmarks.evaluator import Controls, Evaluation, Scorer, evaluate, evaluate_selected
+from fbn_exp.benchmarks.evaluator import Evaluation, Scorer, evaluate, evaluate_selected
 from fbn_exp.core import ranks
 from fbn_exp.core.checks import typed
 from fbn_exp.datasets.config import Split
-from fbn_exp.interventions.config import ControlKind, ControlsConfig
-from fbn_exp.interventions.controls import draw_controls
+from fbn_exp.interventions.controls.config import ControlsConfig
+from fbn_exp.interventions.controls.control import Original
+from fbn_exp.interventions.controls.draw import DrawnControls, draw_controls
 from fbn_exp.interventions.edit import no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target, choose_target, no_target
@@ -94,12 +95,13 @@ def _evaluate(
         remarks = [] if networks is None else networks.require_unseen(benchmark.text_digests())
         scorer = Scorer(lm, target.layout, benchmark, ScoreCache(parts.cache / "scores"))
         _require_objective(cfg.objective, scorer)
-        drawn = _draw(intervention, target, controls, scorer)
+        original = Original(target, intervention, networks, parts.threshold)
+        drawn = _draw(original, controls, scorer)
         if cfg.select_factor:
-            evaluation = evaluate_selected(scorer, intervention, list(cfg.factors), target, drawn)
+            evaluation = evaluate_selected(scorer, intervention, list(cfg.factors), target, drawn.by_kind)
         else:
-            evaluation = evaluate(scorer, intervention, target, drawn)
-        presentation = present_evaluation(evaluation, remarks)
+            evaluation = evaluate(scorer, intervention, target, drawn.by_kind)
+        presentation = present_evaluation(evaluation, [*remarks, *drawn.remarks])
         keep(presentation, folder, parts.figures.dpi)
         if networks is not None and _is_lesion_of_one(evaluation, networks, lm):
             from fbn_exp.report.lesions import keep_lesion  # late: imports matplotlib
@@ -137,14 +139,11 @@ def _target(
     return choose_target(networks, parts.threshold, intervention.networks), networks
 
 
-def _draw(intervention: Intervention, target: Target, controls: ControlsConfig, scorer: Scorer) -> Controls:
-    if isinstance(intervention, NoIntervention):
-        return {}
-    scorings = controls.repeats * (len(ControlKind) - (controls.share is None))
-    if scorings > MANY_SCORINGS:
+def _draw(original: Original, controls: ControlsConfig, scorer: Scorer) -> DrawnControls:
+    """Draw controls of an intervention; an untouched model has none."""
+    if isinstance(original.intervention, NoIntervention):
+        return DrawnControls()
+    if controls.scorings > MANY_SCORINGS:
         # before they are drawn, which takes a while too
-        log.warning("controls.repeats=%d asks for %s", controls.repeats, scorer.cost(scorings))
-    drawn = draw_controls(target, controls.repeats, controls.seed, controls.share)
-    if not drawn:
-        log.warning("no controls: the networks hold %d of %d neurons", target.size, target.layout.n_neurons)
-    return drawn
+        log.warning("controls.repeats=%d asks for %s", controls.repeats, scorer.cost(controls.scorings))
+    return draw_controls(original, controls)

@@ -139,9 +139,9 @@ class TrainPartConfig(TrainableConfig):
         require_seed("trainable.seed", self.seed)
         if self.control is not None:
             self.control = require_choice(ControlKind, "trainable.control", self.control)
-            sizes = ", ".join(kind for kind in ControlKind if kind is not ControlKind.share)
-            rule = f"be as large as the networks: {sizes}"
-            require(self.control is not ControlKind.share, "trainable.control", self.control, rule)
+            matched = (ControlKind.random, ControlKind.per_block, ControlKind.activation)
+            rule = f"be as many neurons as the networks': {', '.join(matched)}"
+            require(self.control in matched, "trainable.control", self.control, rule)
 
 
 @dataclass

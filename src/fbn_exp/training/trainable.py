@@ -10,9 +10,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 from typing_extensions import override
 
-from fbn_exp.core.errors import TrainingError
+from fbn_exp.core.errors import ControlError, TrainingError
 from fbn_exp.core.random_state import random_state_kept
-from fbn_exp.interventions.controls import draw_controls
+from fbn_exp.interventions.controls.control import Original
+from fbn_exp.interventions.controls.draw import draw_neurons
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.neuron_weights import neuron_weights
 from fbn_exp.models.sites import decoder_blocks
@@ -86,14 +87,13 @@ class _TrainPart(TrainPartConfig, Trainable):
         assert target is not None
         if self.control is None:
             return target
-        drawn = draw_controls(target, 1, self.seed)
-        if not drawn:
+        try:
+            return draw_neurons(Original(target), self.control, self.seed).target
+        except ControlError as error:
             raise TrainingError(
-                f"trainable.control={self.control.value}: the networks hold {target.size} of "
-                f"{target.layout.n_neurons} neurons, too many for a control; choose fewer in "
-                "trainable.networks, or a stricter threshold"
-            )
-        return drawn[self.control][0].target
+                f"trainable.control={self.control.value}: {error}; choose fewer in trainable.networks, or a "
+                "stricter threshold"
+            ) from error
 
     def _described(self, name: str) -> str:
         return name if self.control is None else f"{name} {self.control.value} control"

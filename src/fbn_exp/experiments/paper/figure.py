@@ -20,7 +20,12 @@ CONTROL_LABELS = {
     ControlKind.random: "random, as many",
     ControlKind.per_block: "in the same blocks",
     ControlKind.activation: "nearest in activity",
+    ControlKind.energy: "as much energy",
+    ControlKind.noise: "noise of the same norm",
+    ControlKind.rotation: "rotated maps",
     ControlKind.share: "a share of all, at random",
+    ControlKind.top_energy: "of most energy",
+    ControlKind.attribution: "of largest attribution",
 }
 # accuracy of GPT-2 on AGNews without an intervention
 PAPER_UNTOUCHED = 0.8614

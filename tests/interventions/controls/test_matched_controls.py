@@ -7,12 +7,20 @@ from hypothesis import strategies as st
 
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import NeuronLayout, Site
-from fbn_exp.interventions.config import ControlKind, ControlsConfig
-from fbn_exp.interventions.controls import draw_controls
+from fbn_exp.interventions.config import ControlKind
+from fbn_exp.interventions.controls import draw
+from fbn_exp.interventions.controls.config import ControlsConfig
+from fbn_exp.interventions.controls.control import Original
 from fbn_exp.interventions.target import OUTSIDE, Target
 
 KINDS = [ControlKind.random, ControlKind.per_block, ControlKind.activation]
 MATCHED = [ControlKind.per_block, ControlKind.activation]
+
+
+def draw_controls(target, repeats, seed, share=None, keystones=None, kinds=KINDS):
+    """Controls of a target by kind, of the kinds that are as many neurons."""
+    original = Original(target, keystones=keystones)
+    return draw.draw_controls(original, ControlsConfig(kinds, repeats, seed, share)).by_kind
 
 
 def target_of(labels, widths, activity=None):
@@ -235,17 +243,44 @@ def test_a_share_of_all_neurons_is_drawn_anywhere_outside_whatever_the_networks_
 )
 def test_settings_out_of_range_are_refused(repeats, share, said):
     with pytest.raises(ConfigError, match=said):
-        ControlsConfig(repeats, share=share)
+        ControlsConfig(repeats=repeats, share=share)
 
 
-def test_networks_with_more_than_half_of_all_neurons_have_no_control():
+def test_networks_with_more_than_half_of_all_neurons_have_no_control(caplog):
     labels = torch.full((20,), OUTSIDE)
     labels[:10] = 0
     half = draw_controls(target_of(labels, [10, 10]), repeats=1, seed=0)
     for (control,) in half.values():
         assert control.target.members.tolist() == [False] * 10 + [True] * 10
     labels[10] = 0
-    assert draw_controls(target_of(labels, [10, 10]), repeats=1, seed=0) == {}
+    original = Original(target_of(labels, [10, 10]))
+    drawn = draw.draw_controls(original, ControlsConfig([ControlKind.random], repeats=1, share=0.15))
+    assert list(drawn.by_kind) == [ControlKind.share]
+    said = "the networks hold 11 of 20 neurons, which leaves 9 to draw from"
+    assert drawn.remarks == (f"No random controls: {said}.",)
+    assert said in caplog.text
+
+
+@settings(max_examples=50, deadline=None)
+@given(target=masks, seed=st.integers(0, 1000), barred=st.integers(0, 20))
+def test_no_control_holds_a_keystone(target, seed, barred):
+    free = (~target.members).nonzero()[:, 0]
+    keystones = torch.zeros(len(target.labels), dtype=torch.bool)
+    keystones[free[: min(barred, len(free) - target.size)]] = True
+    drawn = draw_controls(target, repeats=1, seed=seed, share=0.5, keystones=keystones)
+    kinds = [*KINDS, ControlKind.share]
+    assert [kind for kind in kinds if kind in drawn] == [
+        kind for kind in kinds if kind is not ControlKind.share or (~target.members & ~keystones).any()
+    ]
+    for (control,) in drawn.values():
+        assert not (control.target.members & (keystones | target.members)).any()
+
+
+def test_other_kinds_change_nothing():
+    target = random_target(seed=1, widths=[50] * 4, share=0.1)
+    together = drawn_labels(draw_controls(target, repeats=3, seed=0, share=0.1))
+    for kind in KINDS:
+        assert drawn_labels(draw_controls(target, 3, 0, kinds=[kind]))[kind] == together[kind]
 
 
 def test_the_target_is_left_as_it_was():
