@@ -21,11 +21,35 @@ def least_squares_courses(signals: Tensor, maps: Tensor) -> Tensor:
     Tensor of shape (T, K), float64
         Time courses with zero mean over tokens.
     """
-    exact = maps.to(signals.device).double()
-    # maps are scaled to norm 1, so that differences in scale do not worsen the conditioning
-    size = torch.linalg.vector_norm(exact, dim=1).clamp_min(1e-300)
-    unit = exact / size[:, None]
+    unit, size, inverse = _normalised(maps.to(signals.device))
     products = times(signals, unit.T.float()).double()
     products -= products.mean(dim=0)
-    inverse = torch.linalg.pinv(unit @ unit.T, hermitian=True, rtol=1e-10)
     return products @ inverse / size
+
+
+def least_squares_filters(maps: Tensor) -> Tensor:
+    """Compute filters F, so that centred signals X have the least-squares time courses X Fᵀ.
+
+    Parameters
+    ----------
+    maps : Tensor of shape (K, N)
+        As in ``least_squares_courses``.
+
+    Returns
+    -------
+    Tensor of shape (K, N), float64
+        Pseudo-inverse of the maps, transposed.
+    """
+    unit, size, inverse = _normalised(maps)
+    return inverse @ unit / size[:, None]
+
+
+def _normalised(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Maps of norm 1, their norms, and the pseudo-inverse of their Gram matrix, in float64.
+
+    Maps are scaled to norm 1, so that differences in scale do not worsen the conditioning.
+    """
+    exact = maps.double()
+    size = torch.linalg.vector_norm(exact, dim=1).clamp_min(1e-300)
+    unit = exact / size[:, None]
+    return unit, size, torch.linalg.pinv(unit @ unit.T, hermitian=True, rtol=1e-10)

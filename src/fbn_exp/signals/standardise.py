@@ -24,10 +24,9 @@ def standardise(values: Tensor, how: Standardise, neurons: NeuronStatistics) -> 
     if how is Standardise.none:
         return
     mean = neurons.mean.float().to(values.device)
-    # a constant neuron's standard deviation is rounding error of its mean, which must not be amplified
-    silent = neurons.standard_deviation <= 1e-6 * neurons.mean.abs()
+    constant = silent(neurons.mean, neurons.standard_deviation)
     scale = (
-        torch.where(silent, 0.0, 1 / neurons.standard_deviation.clamp_min(1e-30)).float().to(values.device)
+        torch.where(constant, 0.0, 1 / neurons.standard_deviation.clamp_min(1e-30)).float().to(values.device)
     )
     for chunk in row_chunks(values):
         if how is Standardise.zscore:
@@ -36,3 +35,8 @@ def standardise(values: Tensor, how: Standardise, neurons: NeuronStatistics) -> 
             # summed in float64: over a wide row float32 has an error of 1e-4
             norm = torch.linalg.vector_norm(chunk, dim=1, keepdim=True, dtype=torch.float64)
             chunk.div_(norm.clamp_min(1e-30).float())
+
+
+def silent(mean: Tensor, standard_deviation: Tensor) -> Tensor:
+    """Neurons that count as constant: their standard deviation is rounding error of their mean."""
+    return standard_deviation <= 1e-6 * mean.abs()

@@ -1,0 +1,202 @@
+"""Edits of the component itself, not of its loudest neurons: its direction is taken out of each block."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from fbn_exp.core.errors import ConfigError, LayoutError
+from fbn_exp.core.layout import Block, NeuronLayout
+from fbn_exp.interventions.block_maps import BlockMap, Removal
+from fbn_exp.interventions.config import Place
+from fbn_exp.interventions.edit import Edit
+from fbn_exp.models.positions import Tokens
+
+# share of a map's norm in a block below which its direction there is rounding error
+ROUNDING = 1e-6
+# singular value, relative to the largest, below which directions of unit length coincide
+COINCIDENT = 1e-5
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ComponentEdit(Edit):
+    """Edit along the patterns of networks, around a centre, at chosen tokens.
+
+    Attributes
+    ----------
+    patterns : Tensor of shape (k, N)
+        Maps in units of activations.
+    factors : tuple of float, of length k
+        What remains of each network: 0 nothing, 1 all.
+    centre, first_centre : Tensor of shape (N,)
+        What deviations are counted from, at first tokens and at all others.
+    place : Place
+        Tokens that are changed.
+    """
+
+    patterns: Tensor
+    factors: tuple[float, ...]
+    centre: Tensor
+    first_centre: Tensor
+    place: Place = Place.all
+
+    @property
+    @override
+    def touched(self) -> Tensor:
+        removed = torch.tensor(self.factors) != 1
+        return (self.patterns[removed] != 0).any(dim=0)
+
+    @property
+    @override
+    def digest(self) -> str:
+        described = f"{type(self).__name__} {self.factors} {self.place.value}"
+        summary = hashlib.sha256(described.encode())
+        for vectors in self._hashed():
+            summary.update((vectors.float() + 0.0).contiguous().numpy().tobytes())
+        return summary.hexdigest()
+
+    def _hashed(self) -> Sequence[Tensor]:
+        return self.patterns, self.centre, self.first_centre
+
+    @property
+    @override
+    def by_position(self) -> bool:
+        return self.place is not Place.all or not torch.equal(self.centre, self.first_centre)
+
+    def _first(self, tokens: Tokens | None) -> Tensor:
+        if tokens is None:
+            raise LayoutError("this edit differs at first tokens: give the tokens of the activations")
+        return tokens.first
+
+    def _offset(self, plain: Tensor, first: Tensor, tokens: Tokens | None) -> Tensor:
+        """Offset of the centre at each token; one for all if it does not depend on the position."""
+        if torch.equal(self.centre, self.first_centre):
+            return plain
+        return torch.where(self._first(tokens).to(plain.device)[..., None], first, plain)
+
+    def _at_chosen(self, changed: Tensor, activations: Tensor, tokens: Tokens | None) -> Tensor:
+        """Changed activations at chosen tokens, in the number format of the model, and others as they are."""
+        changed = changed.to(activations.dtype)
+        if self.place is Place.all:
+            return changed
+        first = self._first(tokens).to(activations.device)
+        chosen = first if self.place is Place.first_only else ~first
+        return torch.where(chosen[..., None], changed, activations)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Change of a block's activations x to x − ((x − centre) · inward) · outward, for r directions.
+
+    Attributes
+    ----------
+    inward, outward : Tensor of shape (r, width), float64
+        Directions whose coefficients are read, and directions that are taken out by them.
+    offset, first_offset : Tensor of shape (r,), float64
+        Coefficients of the centre, at all tokens but first ones and at first tokens.
+    """
+
+    inward: Tensor
+    outward: Tensor
+    offset: Tensor
+    first_offset: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ProjectEdit(ComponentEdit):
+    """Take the directions of networks out of each block: x − (1 − factor) Σ ((x − centre) · u) u.
+
+    u is the map of a network in units of activations, restricted to the block, of length 1. Of several
+    networks with one factor, the deviation from the centre is projected on all that they span. With a factor
+    for each, it is decomposed into their directions together (least squares), and every part takes its own.
+
+    Attributes
+    ----------
+    layout : NeuronLayout
+        Blocks of the neurons.
+    least_energy : float
+        Blocks that hold less than this share of the sum of squares of a map are left alone by it.
+
+    Raises
+    ------
+    ConfigError
+        If networks with different factors have the same direction in a block.
+    """
+
+    layout: NeuronLayout
+    least_energy: float = 0.0
+    _projections: dict[str, Projection] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        energy = self.patterns.double().square()
+        share = energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-300)
+        for block in self.layout.blocks:
+            held = share[:, block.columns].sum(dim=1)
+            kept = held > max(self.least_energy, ROUNDING**2)
+            if kept.any():
+                self._projections[block.path] = self._projection(block, kept)
+
+    @property
+    @override
+    def touched(self) -> Tensor:
+        touched = super().touched
+        for block in self.layout.blocks:
+            touched[block.columns] &= block.path in self._projections
+        return touched
+
+    @override
+    def _hashed(self) -> Sequence[Tensor]:
+        return *super()._hashed(), torch.tensor([self.least_energy])
+
+    def projection(self, block: Block) -> Projection:
+        """Directions that are taken out of a block that is touched."""
+        return self._projections[block.path]
+
+    @property
+    @override
+    def unfoldable(self) -> str | None:
+        if not self.by_position:
+            return None
+        return (
+            "first tokens have their own centre, or are spared, and weights are the same for all tokens; "
+            "take intervention.fill=zero or mean, and intervention.tokens=all"
+        )
+
+    @override
+    def in_weights(self, block: Block) -> BlockMap:
+        held = self.projection(block)
+        return Removal(held.offset @ held.outward, held.inward, held.outward)
+
+    @override
+    def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
+        exact = activations.to(torch.promote_types(activations.dtype, torch.float32))
+        held, path = self.projection(block), block.path
+        inward = self._placed(("inward", path), lambda: held.inward, exact)
+        outward = self._placed(("outward", path), lambda: held.outward, exact)
+        plain = self._placed(("offset", path), lambda: held.offset, exact)
+        first = self._placed(("first offset", path), lambda: held.first_offset, exact)
+        coefficients = exact @ inward.T - self._offset(plain, first, tokens)
+        return self._at_chosen(exact - coefficients @ outward, activations, tokens)
+
+    def _projection(self, block: Block, kept: Tensor) -> Projection:
+        part = self.patterns[kept][:, block.columns].double()
+        unit = part / torch.linalg.vector_norm(part, dim=1, keepdim=True)
+        left, strength, basis = torch.linalg.svd(unit, full_matrices=False)
+        independent = strength > COINCIDENT * strength[0]
+        left, strength, basis = left[:, independent], strength[independent], basis[independent]
+        removed = 1 - torch.tensor(self.factors, dtype=torch.float64)[kept]
+        if (removed == removed[0]).all():
+            inward, outward = basis, removed[0] * basis
+        elif len(strength) < len(unit):
+            raise ConfigError(
+                f"intervention.factor is {list(self.factors)}, but networks have the same direction in "
+                f"{block.path}: give one factor for all"
+            )
+        else:
+            # rows of the pseudo-inverse of the directions: coefficients of a joint least-squares fit
+            inward, outward = left @ (basis / strength[:, None]), removed[:, None] * unit
+        centres = (each[block.columns].double() for each in (self.centre, self.first_centre))
+        return Projection(inward, outward, *(inward @ centre for centre in centres))
