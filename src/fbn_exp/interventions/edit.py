@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import Block, NeuronLayout
+from fbn_exp.interventions.block_maps import BlockMap, Scaling
 from fbn_exp.models.hooks import marked_as_edited, visited
 from fbn_exp.models.positions import Tokens, running_tokens
 
@@ -37,8 +38,25 @@ class Edit(ABC):
 
     @property
     def unfoldable(self) -> str | None:
-        """Why the edit has no equivalent in weights, in words; None for an affine change of each neuron."""
-        return "it is no affine change of single neurons"
+        """Why the edit has no equivalent in weights, in words; None for an affine map of each block."""
+        return "it is no affine map of the activations of a block"
+
+    def in_weights(self, block: Block) -> BlockMap:
+        """Change of a block's activations as an affine map, to go into weights, unless ``unfoldable``."""
+        raise NotImplementedError(f"{type(self).__name__} is no affine map")
+
+    @contextmanager
+    def running(self, model: nn.Module, layout: NeuronLayout) -> Iterator["Edit"]:
+        """Edit to use while it is applied to a model: itself, unless it has to read the model too.
+
+        Parameters
+        ----------
+        model : nn.Module
+            The model that ``layout`` was resolved in.
+        layout : NeuronLayout
+            Layout of the neurons.
+        """
+        yield self
 
     @abstractmethod
     def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
@@ -166,6 +184,10 @@ class AffineEdit(Edit):
         first = self._affine("first ", *self._at_first, block, activations)
         return torch.where(tokens.first[..., None], first, changed)
 
+    @override
+    def in_weights(self, block: Block) -> BlockMap:
+        return Scaling(self.shift[block.columns], self.scale[block.columns])
+
     @property
     def _at_first(self) -> tuple[Tensor, Tensor]:
         scale, shift = self.first_scale, self.first_shift
@@ -227,10 +249,11 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
         contexts.enter_context(marked_as_edited(model))
         contexts.enter_context(_tensors_kept(edit))
         running = contexts.enter_context(running_tokens(model, layout)) if edit.by_position else None
+        active = contexts.enter_context(edit.running(model, layout)) if changed else edit
 
         def change(block: Block, activations: Tensor) -> Tensor:
             tokens = None if running is None else running.of(activations)
-            return edit.change(block, activations, tokens)
+            return active.change(block, activations, tokens)
 
         contexts.enter_context(visited(model, edited, change))
         yield model

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from fbn_exp.core.errors import FoldError, LayoutError
 from fbn_exp.core.files import new_folder
 from fbn_exp.core.layout import Block, NeuronLayout, Site
-from fbn_exp.interventions.edit import AffineEdit, Edit, applied
+from fbn_exp.interventions.block_maps import BlockMap
+from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.models.hooks import visited
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.neuron_weights import expert_projection, last_projection, outputs_first
@@ -26,10 +27,10 @@ FULL_PRECISION_TOLERANCE = 1e-3
 def folded(model: nn.Module, layout: NeuronLayout, edit: Edit) -> nn.Module:
     """Copy a model and fold the edit into its weights; the model itself is not changed.
 
-    The output of a block's last linear map W h + b becomes scale · (W h + b) + shift: rows of W and b are
-    scaled and b is shifted. For ``mlp_hidden``, whose neurons are the input h, columns are scaled, and
-    W · shift goes into b. Every block of the copy is run against the hooks on a few tokens before it is
-    returned.
+    An edit of a block is an affine map, x to M x + shift: M is diagonal for an edit of single neurons, and
+    takes directions out for a projection. The output W h + b of a block's last linear map becomes M W h + M b
+    + shift. For ``mlp_hidden``, whose neurons are the input h, W becomes W M, and W · shift goes into b.
+    Every block of the copy is run against the hooks on a few tokens before it is returned.
 
     Parameters
     ----------
@@ -48,11 +49,11 @@ def folded(model: nn.Module, layout: NeuronLayout, edit: Edit) -> nn.Module:
     Raises
     ------
     FoldError
-        If the edit has no equivalent in the weights: if it depends on the position of tokens, or is no affine
-        change of single neurons; at ``block_output``, which is a sum over all earlier blocks; for a shift
+        If the edit has no equivalent in the weights: if it depends on the position of tokens, or on more than
+        the activations of a block; at ``block_output``, which is a sum over all earlier blocks; for a shift
         without a bias; for an unknown kind of mixture of experts; for quantised or offloaded weights.
     """
-    if edit.unfoldable is not None or not isinstance(edit, AffineEdit):
+    if edit.unfoldable is not None:
         raise FoldError(f"the edit cannot be folded into weights: {edit.unfoldable}")
     if layout.site is Site.block_output:
         raise FoldError(
@@ -88,20 +89,20 @@ def export(lm: LanguageModel, layout: NeuronLayout, edit: Edit, folder: Path) ->
         lm.tokenizer.save_pretrained(partial)
 
 
-def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: AffineEdit) -> None:
-    scale, shift = edit.scale[block.columns], edit.shift[block.columns]
+def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: Edit) -> None:
+    change = edit.in_weights(block)
     module = model.get_submodule(block.path)
     if layout.reads_input:
-        _scale_inputs(block.path, module, scale, shift)
+        _change_inputs(block.path, module, change)
         return
     try:
         experts = expert_projection(block.path, module)
     except LayoutError as error:
         raise FoldError(f"cannot fold into {error}") from error
     if experts is not None:
-        _scale_experts(block.path, module, experts, scale, shift)
+        _change_experts(block.path, module, experts, change)
         return
-    _scale_outputs(block.path, _projection(block.path, module), scale, shift)
+    _change_outputs(block.path, _projection(block.path, module), change)
 
 
 def _projection(path: str, module: nn.Module) -> nn.Module:
@@ -123,40 +124,41 @@ def _unquantised(path: str, weight: nn.Parameter) -> nn.Parameter:
     return weight
 
 
-def _scale_outputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -> None:
+def _change_outputs(path: str, module: nn.Module, change: BlockMap) -> None:
     weight = _weight(path, module)
-    factor = scale.to(weight)
-    weight.mul_(factor[:, None] if outputs_first(module) else factor)
+    if outputs_first(module):
+        weight.copy_(change.times(weight))
+    else:
+        weight.copy_(change.times(weight.T).T)
     bias = getattr(module, "bias", None)
     if bias is not None:
-        bias.mul_(factor).add_(shift.to(bias))
-    elif shift.any():
+        bias.copy_(change.times(bias[:, None])[:, 0] + change.shift.to(bias))
+    elif change.shift.any():
         raise FoldError(f"cannot fold a shift into {path}: its last linear map has no bias")
 
 
-def _scale_inputs(path: str, module: nn.Module, scale: Tensor, shift: Tensor) -> None:
+def _change_inputs(path: str, module: nn.Module, change: BlockMap) -> None:
     weight = _weight(path, module)
-    transposed = not outputs_first(module)
-    if shift.any():
+    by_input = weight.T if outputs_first(module) else weight
+    if change.shift.any():
         bias = getattr(module, "bias", None)
         if bias is None:
             raise FoldError(f"cannot fold a shift into the input of {path}: it has no bias")
-        moved = shift.to(weight)
-        bias.add_(moved @ weight if transposed else weight @ moved)
-    factor = scale.to(weight)
-    weight.mul_(factor[:, None] if transposed else factor)
+        bias.add_(change.shift.to(weight) @ by_input)
+    by_input.copy_(change.transposed_times(by_input))
 
 
-def _scale_experts(path: str, module: nn.Module, experts: nn.Parameter, scale: Tensor, shift: Tensor) -> None:
-    """Scale a sum over experts, by scaling every expert and the shared one."""
-    if shift.any():
+def _change_experts(path: str, module: nn.Module, experts: nn.Parameter, change: BlockMap) -> None:
+    """Change a sum over experts, by changing every expert and the shared one."""
+    if change.shift.any():
         raise FoldError(f"cannot fold a shift into {path}: the experts' sum has no bias")
-    if experts.shape[1] != len(scale):
+    if experts.shape[1] != len(change.shift):
         raise FoldError(f"cannot fold into {path}: its experts' weights have shape {tuple(experts.shape)}")
-    _unquantised(path, experts).mul_(scale.to(experts)[None, :, None])
+    experts = _unquantised(path, experts)
+    experts.copy_(change.times(experts))
     shared = getattr(module, "shared_expert", None)
     if shared is not None:
-        _scale_outputs(path, _projection(path, shared), scale, shift)
+        _change_outputs(path, _projection(path, shared), change)
 
 
 def _compare(model: nn.Module, twin: nn.Module, layout: NeuronLayout, edit: Edit) -> None:
