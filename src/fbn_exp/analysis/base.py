@@ -35,6 +35,8 @@ class Recording:
         Method with which an analysis extracts networks from other texts.
     scratch : Path
         Folder for signals beyond the memory budget.
+    cache : Path
+        Folder of what later runs can use again.
     """
 
     lm: LanguageModel
@@ -42,6 +44,7 @@ class Recording:
     signals: SignalsConfig
     method: Decomposition
     scratch: Path
+    cache: Path
 
     def recorded(self, texts: Texts) -> AbstractContextManager[Signals]:
         """Signals of texts, while the context is open."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least, require_count, require_seed
+from fbn_exp.core.checks import require, require_at_least, require_count, require_positive, require_seed
 from fbn_exp.datasets.config import DatasetConfig
 from fbn_exp.networks.folder import description_in
 
@@ -163,3 +163,39 @@ class OrderConfig(AnalysisConfig):
         require_count("analysis.splits", self.splits)
         require_count("analysis.draws", self.draws)
         require_seed("analysis.seed", self.seed)
+
+
+@dataclass
+class KeystonesConfig(AnalysisConfig):
+    """Search for neurons whose removal alone breaks the model, among those of largest energy.
+
+    Attributes
+    ----------
+    dataset : DatasetConfig
+        Texts on which energy and loss are measured.
+    n_neurons : int
+        Number of neurons to remove one by one, those with the largest mean square over all tokens.
+    minimum_nats : float
+        Rise of the loss, in nats per token, above which a neuron is a keystone.
+    batch_tokens : int
+        Largest number of tokens in a batch, padding included.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.analysis.keystones.analysis.Keystones", kw_only=True, repr=False)
+    dataset: DatasetConfig
+    n_neurons: int = 200
+    minimum_nats: float = 0.5
+    batch_tokens: int = 1024
+
+    def __post_init__(self) -> None:
+        require_count("analysis.n_neurons", self.n_neurons)
+        require_positive("analysis.minimum_nats", self.minimum_nats)
+        require_count("analysis.batch_tokens", self.batch_tokens)
+        least = self.dataset.min_tokens
+        rule = "be at least 2: a text's first token is not predicted"
+        require(least >= 2, "analysis.dataset.min_tokens", least, rule)

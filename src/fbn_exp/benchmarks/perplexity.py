@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
@@ -18,7 +17,7 @@ from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
-from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.language_model import LanguageModel, nats_of
 
 NATS_TO_BITS = 1 / math.log(2)
 
@@ -95,15 +94,6 @@ class Perplexity(PerplexityConfig, Benchmark):
                 logits = lm.model(
                     input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
                 ).logits
-                nats[batch] = _nats(logits, ids.to(logits.device), mask.to(logits.device)).cpu().numpy()
+                nats[batch] = nats_of(logits, ids.to(logits.device), mask.to(logits.device)).cpu().numpy()
                 bar.update(int(mask.sum()))
         return ranks.summed(nats, "scores of perplexity")
-
-
-def _nats(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-    """Negative log-likelihood of the tokens of each row after the first, without padding, shape (B,)."""
-    losses = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
-    )
-    per_text = losses.view(ids.shape[0], -1).double()
-    return per_text.masked_fill(mask[:, 1:] == 0, 0.0).sum(dim=1)

@@ -57,6 +57,7 @@ SCHEMAS: dict[str, type] = {
     "overlap": analysis.OverlapConfig,
     "connectivity": analysis.ConnectivityConfig,
     "order": analysis.OrderConfig,
+    "keystones": analysis.KeystonesConfig,
     "train": root.TrainConfig,
     "task_classification": training.ClassificationTaskConfig,
     "task_language_modeling": training.LanguageModelingTaskConfig,

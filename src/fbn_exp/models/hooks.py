@@ -1,10 +1,12 @@
 """Forward hooks on the modules of a layout, the only access to a running model; always removed."""
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 
 from fbn_exp.core.errors import LayoutError
@@ -103,3 +105,61 @@ def _on_output(block: Block, visit: Visitor) -> Callable[[nn.Module, tuple[Any, 
         return (changed, *output[1:]) if is_tuple else changed
 
     return hook
+
+
+@contextmanager
+def kept_outputs(model: nn.Module, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield a dict that receives a copy of what the modules at ``paths`` return, by path."""
+    outputs: dict[str, Any] = {}
+    with ExitStack() as hooks:
+        for path in paths:
+
+            def keep(module: nn.Module, args: tuple[Any, ...], output: Any, path: str = path) -> None:
+                # later modules may add to it in place
+                outputs[path] = stacked(output, 1)
+
+            handle = model.get_submodule(path).register_forward_hook(keep)
+            hooks.callback(handle.remove)
+        yield outputs
+
+
+@contextmanager
+def returning(model: nn.Module, outputs: Mapping[str, Any]) -> Iterator[nn.Module]:
+    """Let modules return given values instead of running, while the context is open.
+
+    What a module would have left anywhere but in its output is missing then.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    outputs : mapping of str to object
+        Output of a module, by its path.
+    """
+    with ExitStack() as before:
+        for path, output in outputs.items():
+            module = model.get_submodule(path)
+            # an offloaded module has a forward of its own among its attributes
+            before.callback(_put_back, module, module.__dict__.get("forward"))
+            module.forward = functools.partial(_given, output)
+        yield model
+
+
+def _given(output: Any, *args: Any, **kwargs: Any) -> Any:
+    return output
+
+
+def _put_back(module: nn.Module, forward: Callable[..., Any] | None) -> None:
+    if forward is None:
+        del module.forward
+    else:
+        module.forward = forward
+
+
+def stacked(output: Any, copies: int, dim: int = 0) -> Any:
+    """Repeat the tensors in a module's output along the dimension of texts; always a copy."""
+    if isinstance(output, Tensor):
+        return torch.cat([output] * copies, dim) if output.ndim > dim else output.clone()
+    if isinstance(output, tuple):
+        return tuple(stacked(part, copies, dim) for part in output)
+    return output

@@ -157,6 +157,28 @@ class LanguageModel:
         return resolve(self.model, require_choice(Site, "site", site), self.config.paths)
 
 
+def nats_of(logits: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihood of the tokens of each row after the first, without padding, float64.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (B, L, V)
+        Output of a language model.
+    ids, mask : Tensor of shape (B, L)
+        Token ids, and 1 where there is a token; padding is on the right.
+
+    Returns
+    -------
+    Tensor of shape (B,)
+        Nats, summed over the tokens of each row.
+    """
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
+    )
+    per_text = losses.view(ids.shape[0], -1).double()
+    return per_text.masked_fill(mask[:, 1:] == 0, 0.0).sum(dim=1)
+
+
 def padding_id(tokenizer: "PreTrainedTokenizerBase") -> int:
     """Token id for padding: the tokenizer's padding token, else its end-of-text token, else 0."""
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id)

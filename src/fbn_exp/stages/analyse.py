@@ -54,7 +54,8 @@ def _prepared(
     _require_same_signals(networks, parts.signals)
     _warn_of_another_method(networks, parts.config["method"])
     # networks of a folder may come from another site than the config's
-    return networks, Recording(lm, networks.layout, parts.signals, parts.method, scratch), remarks
+    recording = Recording(lm, networks.layout, parts.signals, parts.method, scratch, parts.cache)
+    return networks, recording, remarks
 
 
 def _require_same_signals(networks: FunctionalNetworks, signals: SignalsConfig) -> None:

@@ -1,6 +1,6 @@
 """Presentations of the analyses' findings; importing this package registers all of them."""
 
-from fbn_exp.report.analyses import connectivity, consistency, order, overlap
+from fbn_exp.report.analyses import connectivity, consistency, keystones, order, overlap
 from fbn_exp.report.presentation import Presentation, present
 
-__all__ = ["Presentation", "connectivity", "consistency", "order", "overlap", "present"]
+__all__ = ["Presentation", "connectivity", "consistency", "keystones", "order", "overlap", "present"]
