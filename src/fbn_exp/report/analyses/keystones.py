@@ -148,7 +148,8 @@ def _rows(table: pd.DataFrame, findings: KeystoneFindings) -> pd.DataFrame:
 def _title(findings: KeystoneFindings) -> str:
     scan, count = findings.scan, len(findings.keystones)
     if count == 0:
-        return f"The {COSTLIEST} costliest of {len(scan.neurons)} neurons; none is a keystone"
+        listed = min(COSTLIEST, len(scan.neurons))
+        return f"The {listed} costliest of {len(scan.neurons)} neurons; none is a keystone"
     more = f", the first {ROWS} of {count}" if count > ROWS else ""
     return f"Keystones: above {findings.minimum_nats:g} nats per token alone{more}"
 
