@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from fbn_exp.core.moments import CHUNK_VALUES, moments, neuron_statistics, row_chunks, row_norms
+from fbn_exp.core.moments import (
+    CHUNK_VALUES,
+    NeuronStatistics,
+    StatisticsByToken,
+    moments,
+    neuron_statistics,
+    row_chunks,
+    row_norms,
+    statistics_by_token,
+)
 
 
 def draw(n_tokens, n_neurons, mean=0.0, spread=1.0):
@@ -69,6 +78,48 @@ def test_moments_are_those_of_numpy(values):
     np.testing.assert_allclose(found.mean, exact.mean(axis=0), atol=1e-3)
     np.testing.assert_allclose(found.standard_deviation, exact.std(axis=0), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found.mean_absolute, np.abs(exact).mean(axis=0), atol=1e-3)
+
+
+def test_statistics_by_token_by_hand():
+    values = torch.tensor([[10.0, -4], [1, 2], [3, 2], [-6, 0]])
+    found = statistics_by_token(values, torch.tensor([True, False, False, True]))
+    assert found.first.mean.tolist() == [2, -2]
+    assert found.first.mean_absolute.tolist() == [8, 2]
+    assert found.first.mean_square.tolist() == [68, 8]
+    assert found.first.largest.tolist() == [10, 4]
+    assert found.others.mean.tolist() == [2, 2]
+    assert found.others.standard_deviation.tolist() == [1, 0]
+    assert (found.first.n_tokens, found.others.n_tokens, found.all.n_tokens) == (2, 2, 4)
+    assert found.all.mean.tolist() == [2, 0]
+    assert found.all.mean_absolute.tolist() == [5, 2]
+    assert found.all.mean_square.tolist() == pytest.approx([36.5, 6])
+    assert found.all.largest.tolist() == [10, 4]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 1.0])
+def test_a_massive_first_token_takes_no_digits_from_the_others(share):
+    """Chunks with and without first tokens; a subtraction of sums would leave nothing of the others."""
+    values = draw(3000, 4096)
+    first = torch.rand(3000, generator=torch.Generator().manual_seed(1)) < share
+    values[first] *= 1e4
+    found = statistics_by_token(values, first)
+    for statistics, rows in (
+        (found.first, values[first]),
+        (found.others, values[~first]),
+        (found.all, values),
+    ):
+        assert statistics.n_tokens == len(rows)
+        if len(rows):
+            exact = rows.double()
+            torch.testing.assert_close(statistics.mean_square, exact.square().mean(dim=0), rtol=1e-5, atol=0)
+            torch.testing.assert_close(statistics.mean_absolute, exact.abs().mean(dim=0), rtol=1e-5, atol=0)
+            error = (statistics.mean - exact.mean(dim=0)).abs() / exact.std(dim=0, correction=0)
+            assert error.max() < 1e-5
+
+
+def test_statistics_that_were_not_recorded_apart_are_those_of_all_tokens():
+    one = NeuronStatistics(torch.ones(2), torch.ones(2), torch.ones(2))
+    assert StatisticsByToken(None, one).all is one
 
 
 @given(st.integers(0, 50), st.sampled_from([1, 1000, CHUNK_VALUES // 7, CHUNK_VALUES, CHUNK_VALUES + 1]))

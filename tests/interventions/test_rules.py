@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from neuron_statistics import same_everywhere
 from torch import nn
 from zoo import DEPTH, PLACES, ZOO
 
@@ -16,6 +17,7 @@ from fbn_exp.interventions.target import OUTSIDE, Target, choose_target
 from fbn_exp.models.hooks import visited
 from fbn_exp.models.sites import resolve
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.neurons import NEEDED
 from fbn_exp.thresholds.top import TopFraction
 
 IDS = torch.randint(0, 250, (2, 5), generator=torch.Generator().manual_seed(1))
@@ -43,7 +45,7 @@ def toy_target(labels=(OUTSIDE, 0, 1, OUTSIDE)):
     """By default network 0 is the second neuron of the first block, network 1 the first of the second."""
     mean = torch.tensor([9.0, -1.0, 0.5, 9.0])
     networks = tuple(range(max(labels) + 1))
-    return Target(networks, torch.tensor(labels), TOY_LAYOUT, mean, mean.abs())
+    return Target(networks, torch.tensor(labels), TOY_LAYOUT, same_everywhere(mean))
 
 
 def toy_output(intervention, target=None):
@@ -83,7 +85,7 @@ def random_target(layout, seed=0, share=0.3, n_networks=3):
     labels = torch.randint(0, n_networks, (layout.n_neurons,), generator=generator)
     labels[torch.rand(layout.n_neurons, generator=generator) > share] = OUTSIDE
     mean = torch.randn(layout.n_neurons, generator=generator)
-    return Target(tuple(range(n_networks)), labels, layout, mean, mean.abs())
+    return Target(tuple(range(n_networks)), labels, layout, same_everywhere(mean))
 
 
 @functools.cache
@@ -291,7 +293,7 @@ def test_a_backward_pass_works_after_a_first_pass_without_gradients():
 
 def test_a_neuron_of_two_networks_takes_the_factor_of_the_one_with_the_larger_z():
     maps = torch.tensor([[0.0, 5.0, 9.0, 0.0], [0.0, 9.0, 5.0, 0.0]])
-    neurons = {"mean": torch.zeros(4), "mean_absolute": torch.ones(4)}
+    neurons = {name: torch.ones(4) for name in NEEDED}
     networks = FunctionalNetworks(maps, TOY_LAYOUT, neurons=neurons)
     rule = TopFraction(0.5)
     assert networks.masks(rule).tolist() == [[False, True, True, False]] * 2

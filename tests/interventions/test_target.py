@@ -11,7 +11,11 @@ from fbn_exp.thresholds.top import TopFraction
 from fbn_exp.thresholds.z import ZThreshold
 
 LAYOUT = NeuronLayout.of(Site.mlp_output, ["blocks.0", "blocks.1"], [6, 4])
-PER_NEURON = {"mean": torch.arange(10.0) - 5, "mean_absolute": torch.arange(10.0)}
+PER_NEURON = {
+    "mean": torch.arange(10.0) - 5,
+    "mean_absolute": torch.arange(10.0),
+    "standard_deviation": torch.ones(10),
+}
 
 
 def networks_of(maps, neurons=PER_NEURON):

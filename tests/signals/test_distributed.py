@@ -24,6 +24,8 @@ def test_rows_of_all_ranks_are_put_in_order_without_staying_in_memory(skipped, m
     layout = NeuronLayout.of(Site.mlp_output, ["layers.0.mlp"], [WIDTH])
     config = SignalsConfig(first_tokens_excluded=skipped, batch_tokens=1000)
     kept = [max(0, length - skipped) for length in LENGTHS]
+    # first tokens without a row among the others have one after them
+    n_rows, apart = sum(kept), len(LENGTHS) if skipped else 0
     first_row = [sum(kept[:place]) for place in range(len(kept))]
     monkeypatch.setattr(shared_recording.ranks, "count", lambda: 3)
 
@@ -35,16 +37,18 @@ def test_rows_of_all_ranks_are_put_in_order_without_staying_in_memory(skipped, m
                 for text in share_of_texts(texts, config, rank)
                 for token in range(kept[text])
             ]
+            if skipped:
+                rows += [n_rows + text for text in share_of_texts(texts, config, rank)]
             with (folder / f"rank{rank}.f32").open("wb") as file:
                 for row in rows:
                     file.write(torch.full((WIDTH,), float(row)).numpy().tobytes())
         return [1.0, 3.0, 2.0]
 
     monkeypatch.setattr(shared_recording.ranks, "together", recorded_by_each)
-    values = map_file(tmp_path / "values.f32", (sum(kept), WIDTH))
+    values = map_file(tmp_path / "values.f32", (n_rows + apart, WIDTH))
     before = resident_kib("RssFile:")
     assert fill_together(None, values, None, texts, layout, config, tmp_path) == 3.0
     # the signals are 64 MiB, and so are the files
     assert resident_kib("RssFile:") - before < 8_000
-    assert torch.equal(values, torch.arange(float(sum(kept)))[:, None].expand(-1, WIDTH))
+    assert torch.equal(values, torch.arange(float(n_rows + apart))[:, None].expand(-1, WIDTH))
     assert [each.name for each in tmp_path.iterdir()] == ["values.f32"]

@@ -216,6 +216,60 @@ def test_statistics_are_of_the_raw_values_whatever_the_standardisation(how, tmp_
     assert found.row_norms.largest == pytest.approx(float(raw.norm(dim=1).max()), rel=1e-5)
 
 
+@pytest.mark.parametrize("architecture", ["llama", "opt", "chatglm"])
+@pytest.mark.parametrize("excluded", [0, 1, 3])
+@pytest.mark.parametrize(
+    "settings", [{}, {"storage": Storage.disk, "standardise": "zscore", "batch_tokens": 24}]
+)
+def test_statistics_of_first_tokens_and_of_the_others_are_apart(architecture, excluded, settings, tmp_path):
+    """First tokens have statistics also where the signals have no row for them."""
+    lm, texts = shared(architecture), draw_texts()
+    place = ZOO[architecture].places[Site.mlp_output]
+    texts_alone = [by_hand(lm, ids, place).double() for ids in texts.ids]
+    found = record(lm, texts, tmp_path, first_tokens_excluded=excluded, **settings)
+    assert len(found.values) == sum(max(0, length - excluded) for length in LENGTHS)
+    others = torch.cat([each[max(1, excluded) :] for each in texts_alone])
+    parts = (
+        (found.statistics.first, torch.stack([each[0] for each in texts_alone])),
+        (
+            found.statistics.others,
+            others,
+        ),
+    )
+    everything = torch.cat([part[1] for part in parts])
+    for statistics, raw in (*parts, (found.statistics.all, everything)):
+        assert statistics.n_tokens == len(raw)
+        torch.testing.assert_close(statistics.mean, raw.mean(dim=0), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(statistics.mean_absolute, raw.abs().mean(dim=0), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(statistics.mean_square, raw.square().mean(dim=0), rtol=1e-4, atol=1e-5)
+        spread = raw.std(dim=0, correction=0)
+        torch.testing.assert_close(statistics.standard_deviation, spread, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(statistics.largest, raw.abs().amax(dim=0), rtol=1e-4, atol=1e-5)
+    rows = everything if excluded == 0 else others
+    torch.testing.assert_close(found.neurons.mean, rows.mean(dim=0), rtol=1e-4, atol=1e-5)
+
+
+def test_first_tokens_of_texts_of_one_length_are_not_mixed_up(tmp_path):
+    """As many rows as the batch has tokens: those of first tokens come last, not first."""
+    lm, texts = shared("llama"), draw_texts((6, 6, 6))
+    full = record(lm, texts, tmp_path).values.reshape(3, 6, -1)
+    found = record(lm, texts, tmp_path, first_tokens_excluded=1, batch_tokens=10_000)
+    torch.testing.assert_close(found.values.reshape(3, 5, -1), full[:, 1:])
+    torch.testing.assert_close(
+        found.statistics.first.mean, full[:, 0].double().mean(dim=0), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_statistics_of_a_bfloat16_model_are_of_its_values(tmp_path):
+    lm, texts = build("llama", torch.bfloat16), draw_texts()
+    raw = record(lm, texts, tmp_path, batch_tokens=1).values
+    found = record(lm, texts, tmp_path, batch_tokens=1, first_tokens_excluded=1)
+    first = torch.tensor([sum(LENGTHS[:place]) for place in range(len(LENGTHS))])
+    torch.testing.assert_close(
+        found.statistics.first.mean.float(), raw[first].mean(dim=0), rtol=1e-5, atol=1e-6
+    )
+
+
 def test_zscore_standardises_every_neuron_over_tokens(tmp_path):
     values = record(shared("llama"), draw_texts(), tmp_path, standardise=Standardise.zscore).values
     torch.testing.assert_close(values.mean(dim=0), torch.zeros(DEPTH * WIDTH), rtol=0, atol=1e-5)

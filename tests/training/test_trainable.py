@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from neuron_statistics import same_everywhere
 from transformers import TrainerCallback
 from zoo import ZOO
 
@@ -45,7 +46,7 @@ def target_of(lm, site, share=0.2):
     layout = lm.layout(site)
     members = torch.rand(layout.n_neurons, generator=torch.Generator().manual_seed(1)) < share
     activity = torch.rand(layout.n_neurons)
-    return Target((0,), torch.where(members, 0, OUTSIDE), layout, activity, activity)
+    return Target((0,), torch.where(members, 0, OUTSIDE), layout, same_everywhere(activity))
 
 
 def language_model(name):

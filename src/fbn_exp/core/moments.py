@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,13 +21,40 @@ OUTLIER_FACTOR = 10
 class NeuronStatistics:
     """Moments and largest magnitude of every neuron over tokens, tensors of shape (N,), float64, on the CPU.
 
-    ``largest`` is empty where it was not recorded.
+    ``largest`` is empty where it was not recorded, ``n_tokens`` is the number of tokens.
     """
 
     mean: Tensor
     standard_deviation: Tensor
     mean_absolute: Tensor
     largest: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
+    n_tokens: int = 0
+
+    @property
+    def mean_square(self) -> Tensor:
+        """Energy per token: mean of the squares, shape (N,)."""
+        return self.mean.square() + self.standard_deviation.square()
+
+
+@dataclass(frozen=True, eq=False)
+class StatisticsByToken:
+    """Statistics of neurons at first tokens of texts, which can be attention sinks, and at the others.
+
+    Attributes
+    ----------
+    first : NeuronStatistics or None
+        At first tokens; None where they were not recorded apart.
+    others : NeuronStatistics
+        At the other tokens; at all tokens where first ones were not recorded apart.
+    """
+
+    first: NeuronStatistics | None
+    others: NeuronStatistics
+
+    @cached_property
+    def all(self) -> NeuronStatistics:
+        """Statistics over all tokens."""
+        return self.others if self.first is None else _pooled(self.first, self.others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,21 +111,90 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
     The first chunk's mean is subtracted before squaring, which keeps the precision for a neuron whose mean
     is far larger than its standard deviation.
     """
-    n_tokens, n_neurons = values.shape
-    shift = next(row_chunks(values)).mean(dim=0)
-    sums = torch.zeros(4, n_neurons, dtype=torch.float64, device=values.device)
-    total, squares, absolute, largest = sums
+    sums = _Sums(values)
     for chunk in row_chunks(values):
-        deviation = chunk - shift
+        sums.add(chunk)
+    return sums.statistics()
+
+
+def statistics_by_token(values: Tensor, first: Tensor) -> StatisticsByToken:
+    """Statistics of (T, N) values at first tokens and at the others, in one pass.
+
+    Parameters
+    ----------
+    values : Tensor of shape (T, N)
+        Signals; may be mapped from a file.
+    first : Tensor of shape (T,), bool
+        True at first tokens of texts, on the CPU.
+    """
+    at_first, at_others = _Sums(values), _Sums(values)
+    start = 0
+    for chunk in row_chunks(values):
+        chosen = first[start : start + len(chunk)]
+        start += len(chunk)
+        if not chosen.any():
+            at_others.add(chunk)
+            continue
+        chosen = chosen.to(chunk.device)
+        at_first.add(chunk[chosen])
+        at_others.add(chunk[~chosen])
+    return StatisticsByToken(at_first.statistics(), at_others.statistics())
+
+
+class _Sums:
+    """Sums of rows, in float64, less the mean of the first rows that are added."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.n_tokens = 0
+        self.shift = torch.zeros(values.shape[1], device=values.device)
+        self.sums = torch.zeros(4, values.shape[1], dtype=torch.float64, device=values.device)
+
+    def add(self, rows: Tensor) -> None:
+        if not len(rows):
+            return
+        if self.n_tokens == 0:
+            self.shift = rows.mean(dim=0)
+        self.n_tokens += len(rows)
+        total, squares, absolute, largest = self.sums
+        deviation = rows - self.shift
         total += deviation.sum(dim=0)
         squares += deviation.square_().sum(dim=0)
-        magnitude = chunk.abs()
+        magnitude = rows.abs()
         absolute += magnitude.sum(dim=0)
         torch.maximum(largest, magnitude.amax(dim=0).double(), out=largest)
-    mean = total / n_tokens
-    variance = (squares / n_tokens - mean.square()).clamp_min(0)
-    columns = (mean + shift, variance.sqrt(), absolute / n_tokens, largest)
-    return NeuronStatistics(*(column.cpu() for column in columns))
+
+    def statistics(self) -> NeuronStatistics:
+        total, squares, absolute, largest = self.sums
+        n_tokens = max(1, self.n_tokens)
+        mean = total / n_tokens
+        variance = (squares / n_tokens - mean.square()).clamp_min(0)
+        return NeuronStatistics(
+            (mean + self.shift).cpu(),
+            variance.sqrt().cpu(),
+            (absolute / n_tokens).cpu(),
+            largest.cpu(),
+            self.n_tokens,
+        )
+
+
+def _pooled(one: NeuronStatistics, other: NeuronStatistics) -> NeuronStatistics:
+    """Statistics of two disjoint sets of tokens together."""
+    n_tokens = one.n_tokens + other.n_tokens
+    share = one.n_tokens / max(1, n_tokens)
+    between = share * (1 - share) * (one.mean - other.mean).square()
+    within = share * one.standard_deviation.square() + (1 - share) * other.standard_deviation.square()
+    largest = (
+        torch.maximum(one.largest, other.largest)
+        if one.largest.numel() and other.largest.numel()
+        else torch.zeros(0, dtype=torch.float64)
+    )
+    return NeuronStatistics(
+        share * one.mean + (1 - share) * other.mean,
+        (within + between).sqrt(),
+        share * one.mean_absolute + (1 - share) * other.mean_absolute,
+        largest,
+        n_tokens,
+    )
 
 
 def moments(values: Tensor) -> Moments:

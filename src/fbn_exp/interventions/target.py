@@ -8,8 +8,11 @@ from torch import Tensor
 
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.moments import NeuronStatistics, StatisticsByToken
+from fbn_exp.interventions.config import Place
 from fbn_exp.interventions.resample import Donors
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.neurons import statistics_of
 from fbn_exp.thresholds.base import Threshold
 
 OUTSIDE = -1
@@ -28,8 +31,8 @@ class Target:
         neuron of several networks counts for the one in which its |z| is largest.
     layout : NeuronLayout
         Order of the neurons.
-    mean, mean_absolute : Tensor of shape (N,)
-        Mean of activations and of |activations| over the extraction texts.
+    statistics : StatisticsByToken
+        Statistics of every neuron over the extraction texts, those of first tokens apart.
     donors : Donors, optional
         Activations of other texts, which ``fill=resample`` takes values from.
     """
@@ -37,8 +40,7 @@ class Target:
     networks: tuple[int, ...]
     labels: Tensor
     layout: NeuronLayout
-    mean: Tensor
-    mean_absolute: Tensor
+    statistics: StatisticsByToken
     donors: Donors | None = None
 
     @property
@@ -51,6 +53,56 @@ class Target:
         """Number of neurons."""
         return int(self.members.sum())
 
+    @property
+    def mean(self) -> Tensor:
+        """Mean activation of every neuron over all tokens, float64 of shape (N,)."""
+        return self.statistics.all.mean
+
+    @property
+    def mean_absolute(self) -> Tensor:
+        """Mean of |activation| over all tokens, float64 of shape (N,)."""
+        return self.statistics.all.mean_absolute
+
+    def mean_square(self, place: Place = Place.all) -> Tensor:
+        """Energy per token: mean over all tokens of the squared activation at those of a place, shape (N,).
+
+        Raises
+        ------
+        NetworksError
+            If the networks do not hold statistics of first tokens apart, for a place other than all.
+        """
+        if place is Place.all:
+            return self.statistics.all.mean_square
+        first, others = self.apart("a place other than all")
+        chosen = first if place is Place.first_only else others
+        return chosen.mean_square * (chosen.n_tokens / max(1, first.n_tokens + others.n_tokens))
+
+    def apart(self, what: str) -> tuple[NeuronStatistics, NeuronStatistics]:
+        """Statistics at first tokens and at the others.
+
+        Parameters
+        ----------
+        what : str
+            What needs them, for the error.
+
+        Raises
+        ------
+        NetworksError
+            If the networks do not hold both.
+        """
+        first, others = self.statistics.first, self.statistics.others
+        if first is None:
+            raise NetworksError(
+                f"{what} needs statistics of first tokens apart, which networks of an earlier version do not "
+                "hold: extract again"
+            )
+        if not (first.n_tokens and others.n_tokens):
+            raise NetworksError(
+                f"{what} needs statistics of first tokens and of others, and the networks come from "
+                f"{first.n_tokens} first tokens and {others.n_tokens} others: take longer texts"
+            )
+        return first, others
+
     def with_labels(self, labels: Tensor) -> "Target":
         """Copy with other neurons in place of these, as for a control."""
         return replace(self, labels=labels)
@@ -58,9 +110,9 @@ class Target:
 
 def no_target(layout: NeuronLayout) -> Target:
     """Empty target, for an untouched model."""
-    nothing = torch.zeros(layout.n_neurons)
+    nothing = torch.zeros(layout.n_neurons, dtype=torch.float64)
     labels = torch.full((layout.n_neurons,), OUTSIDE)
-    return Target((), labels, layout, mean=nothing, mean_absolute=nothing)
+    return Target((), labels, layout, StatisticsByToken(None, NeuronStatistics(nothing, nothing, nothing)))
 
 
 def choose_target(
@@ -97,7 +149,5 @@ def choose_target(
             f"networks {list(chosen)} have no neuron at {threshold.describe()}: nothing to intervene on; "
             "lower the threshold or choose others"
         )
-    neurons = networks.neurons
-    if lacking := [name for name in ("mean", "mean_absolute") if name not in neurons]:
-        raise NetworksError(f"the networks hold no {' and no '.join(lacking)} of each neuron: extract again")
-    return Target(chosen, labels, networks.layout, neurons["mean"], neurons["mean_absolute"])
+    statistics = statistics_of(networks.neurons, networks.provenance)
+    return Target(chosen, labels, networks.layout, statistics)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from fbn_exp.core.layout import Site
+from fbn_exp.core.moments import StatisticsByToken
 from fbn_exp.core.package_file import version
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.methods.per_block import PerBlock
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.neurons import TOKENS, neuron_tensors, token_counts
 from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.recording import recorded
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # settings that determine the networks; the threshold is one of them only where reliability uses it
 DETERMINING = ("signals", "method", "reliability", "threshold")
+# what is kept of each neuron; networks of earlier versions in the cache have less
+STATISTICS = "first tokens apart"
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Extractor:
             "texts": texts.digest,
             **{name: self.config[name] for name in DETERMINING if name in self.config},
             "version": version(),
+            "neurons": STATISTICS,
         }
 
     @contextmanager
@@ -114,6 +119,7 @@ def networks_of(
     keep_time_courses : bool
         True to keep the time courses with the networks.
     """
+    by_token = signals.statistics or StatisticsByToken(None, signals.neurons)
     provenance = {
         **signals.model,
         "texts": signals.texts.source,
@@ -121,12 +127,8 @@ def networks_of(
         "text_digests": sorted(signals.texts.text_digests),
         "config": dict(config),
         "metrics": method.metrics_,
+        TOKENS: token_counts(by_token),
         "version": version(),
-    }
-    neurons = {
-        "mean": signals.neurons.mean.float(),
-        "standard_deviation": signals.neurons.standard_deviation.float(),
-        "mean_absolute": signals.neurons.mean_absolute.float(),
     }
     statistics = {
         "explained_variance_ratio": method.explained_variance_ratio_.tolist(),
@@ -136,7 +138,7 @@ def networks_of(
         method.maps_,
         signals.layout,
         statistics,
-        neurons,
+        neuron_tensors(by_token),
         provenance,
         method.block_of_network_,
         method.time_courses_ if keep_time_courses else None,

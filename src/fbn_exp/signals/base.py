@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from fbn_exp.core.layout import NeuronLayout
-from fbn_exp.core.moments import NeuronStatistics, RowNorms
+from fbn_exp.core.moments import NeuronStatistics, RowNorms, StatisticsByToken
 from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.base import Texts
 from fbn_exp.signals.config import SignalsConfig
@@ -30,20 +30,23 @@ class Signals:
     first_tokens_excluded : int
         Number of leading tokens of each text that have no row.
     neurons : NeuronStatistics
-        Mean, standard deviation and mean absolute value of the raw activations.
+        Mean, standard deviation and mean absolute value of the raw activations, over the rows.
     row_norms : RowNorms
         Norms of the raw rows, with the share of the energy in outlier tokens.
     tokens_per_second : float
         Throughput of the recording, padding not counted.
     model : mapping
         Name, revision, digest of the weights, and number format of the model, for provenance.
+    config : SignalsConfig
+        Settings of the recording.
+    statistics : StatisticsByToken, optional
+        Statistics of the raw activations at first tokens, also where these have no row, and at the other
+        tokens that have a row.
 
     Examples
     --------
     >>> signals = fbn.record(lm, texts, standardise="zscore", skip_first=1)
     >>> signals.values.shape
-    config : SignalsConfig
-        Settings of the recording.
     """
 
     values: Tensor
@@ -55,6 +58,7 @@ class Signals:
     tokens_per_second: float
     model: Mapping[str, Any] = field(default_factory=dict)
     config: SignalsConfig = field(default_factory=SignalsConfig)
+    statistics: StatisticsByToken | None = None
 
     def __repr__(self) -> str:
         tokens, neurons = self.values.shape

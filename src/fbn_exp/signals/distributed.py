@@ -20,6 +20,7 @@ from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.config import SignalsConfig
+from fbn_exp.signals.places import RecordedRows
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def fill_together(
         Function at the top level of a module that writes the rows of the given texts, and returns the
         seconds that the model took.
     values : Tensor of shape (T, N), float32
-        Destination of the rows; overwritten.
+        Destination of the rows of ``RecordedRows``; overwritten.
     lm, texts, layout, config
         Arguments of ``fill``.
     scratch : Path
@@ -69,7 +70,7 @@ def fill_together(
         )
         # in chunks, so that no copy is as large as the signals
         step = max(1, CHUNK_VALUES // layout.n_neurons)
-        of_all = texts.rows(config.first_tokens_excluded)
+        of_all = RecordedRows.of(texts, config)
         for rank in range(ranks.count()):
             rows = torch.from_numpy(of_all.of_texts(share_of_texts(texts, config, rank)))
             file = folder / f"rank{rank}.f32"
@@ -125,7 +126,7 @@ def record_share(
     """
     rank, _ = ranks.rank_and_size()
     part = Texts(tuple(texts.items[text] for text in share_of_texts(texts, config, rank)))
-    rows = len(part.rows(config.first_tokens_excluded))
+    rows = len(RecordedRows.of(part, config))
     seconds = 0.0
     values = _mapped(folder / f"rank{rank}.f32", (rows, layout.n_neurons), new=True)
     if rows:

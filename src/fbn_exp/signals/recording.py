@@ -13,8 +13,13 @@ from fbn_exp.core import ranks
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.core.memmap import release
-from fbn_exp.core.moments import neuron_statistics, row_norms
-from fbn_exp.core.rows import Rows
+from fbn_exp.core.moments import (
+    NeuronStatistics,
+    StatisticsByToken,
+    neuron_statistics,
+    row_norms,
+    statistics_by_token,
+)
 from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.models.hooks import visited
@@ -22,6 +27,7 @@ from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.distributed import fill_together
+from fbn_exp.signals.places import RecordedRows
 from fbn_exp.signals.standardise import standardise
 from fbn_exp.signals.storage import allocated
 
@@ -55,30 +61,50 @@ def recorded(
     SignalError
         If an activation is not finite, no token is left, or the disk is too small for the scratch file.
     """
-    n_rows = len(texts.rows(config.first_tokens_excluded))
-    if n_rows == 0:
+    rows = RecordedRows.of(texts, config)
+    if len(rows.signals) == 0:
         raise SignalError(
             f"no token is left: all {len(texts)} texts have at most {config.first_tokens_excluded} tokens "
             "and signals.first_tokens_excluded leaves that many out"
         )
-    with allocated((n_rows, layout.n_neurons), config, lm.device, scratch) as values:
+    with allocated((len(rows), layout.n_neurons), config, lm.device, scratch) as recording:
         if ranks.count() > 1:
-            seconds = fill_together(_fill, values, lm, texts, layout, config, scratch)
+            seconds = fill_together(_fill, recording, lm, texts, layout, config, scratch)
         else:
-            seconds = _fill(values, lm, texts, layout, config)
-        neurons, norms = neuron_statistics(values), row_norms(values)
+            seconds = _fill(recording, lm, texts, layout, config)
+        values = recording[: len(rows.signals)]
+        neurons, statistics = _statistics(recording, rows)
+        norms = row_norms(values)
         standardise(values, config.standardise, neurons)
-        rate = sum(texts.lengths) / seconds
         yield Signals(
-            values, layout, texts, config.first_tokens_excluded, neurons, norms, rate, lm.provenance, config
+            values=values,
+            layout=layout,
+            texts=texts,
+            first_tokens_excluded=config.first_tokens_excluded,
+            neurons=neurons,
+            row_norms=norms,
+            tokens_per_second=sum(texts.lengths) / seconds,
+            model=lm.provenance,
+            config=config,
+            statistics=statistics,
         )
+
+
+def _statistics(recording: Tensor, rows: RecordedRows) -> tuple[NeuronStatistics, StatisticsByToken]:
+    """Statistics over the rows of the signals, and those at first tokens and at the others."""
+    values, apart = recording[: len(rows.signals)], recording[len(rows.signals) :]
+    if len(rows.first):
+        others = neuron_statistics(values)
+        return others, StatisticsByToken(neuron_statistics(apart), others)
+    statistics = statistics_by_token(values, torch.from_numpy(rows.signals.position == 0))
+    return statistics.all, statistics
 
 
 def _fill(
     values: Tensor, lm: LanguageModel, texts: Texts, layout: NeuronLayout, config: SignalsConfig
 ) -> float:
     """Write every token's activations into its row, and return the seconds that the forward passes took."""
-    rows = texts.rows(config.first_tokens_excluded)
+    rows = RecordedRows.of(texts, config)
     base = lm.model.base_model
     bar = tqdm(total=sum(texts.lengths), unit=" tokens", unit_scale=True, desc="recording", mininterval=0.5)
     seconds = 0.0
@@ -104,14 +130,13 @@ class _Writer:
         values: Tensor,
         texts: Texts,
         batch: list[int],
-        rows: Rows,
+        rows: RecordedRows,
         shape: torch.Size,
     ) -> None:
         self.values, self.texts, self.batch, self.shape = values, texts, batch, shape
-        self.rows = torch.from_numpy(rows.of_texts(batch)).to(values.device)
-        batch_rows = rows.subset(batch)
+        kept_rows, order = torch.from_numpy(rows.in_batch(batch, shape[1])).sort()
+        self.rows = torch.from_numpy(rows.of_texts(batch))[order].to(values.device)
         # one copy per device: the blocks of a large model can be on several devices
-        kept_rows = torch.from_numpy(batch_rows.text * shape[1] + batch_rows.position)
         self.kept = {device: kept_rows.to(device) for device in (torch.device("cpu"), values.device)}
         self.sums: list[tuple[Block, Tensor]] = []
 

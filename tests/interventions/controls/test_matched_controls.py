@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from neuron_statistics import same_everywhere
 
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import NeuronLayout, Site
@@ -30,7 +31,7 @@ def target_of(labels, widths, activity=None):
     if activity is None:
         activity = torch.arange(1.0, len(labels) + 1)
     networks = tuple(range(int(labels.max()) + 1))
-    return Target(networks, labels, layout, torch.zeros(len(labels)), activity)
+    return Target(networks, labels, layout, same_everywhere(torch.zeros(len(labels)), activity))
 
 
 def random_target(seed, widths, share, n_networks=3):
