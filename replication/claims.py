@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from results import Results
 
-from fbn_exp.benchmarks.inference import sign_flip_p_value
+from fbn_exp.benchmarks.inference.signs import sign_flip_p_value
 from fbn_exp.core.rows import Array
 from fbn_exp.experiments.paper.rules import (
     Finding,

@@ -88,6 +88,15 @@ def test_always_the_same_answer_is_no_better_than_chance(counter, texts_of):
     assert scores["balanced_acc"].value == pytest.approx(scores["balanced_acc"].chance) == 0.5
 
 
+def test_always_the_same_answer_has_no_error_and_may_still_rank_texts(counter, texts_of):
+    texts, labels = ["a - +", "b - +", "c -", "d - -", "e -"], ["yes", "yes", "no", "no", "no"]
+    scores = scored(Classification(texts_of(texts, labels), PROMPT), counter)
+    assert (scores["balanced_acc"].value, scores["balanced_acc"].standard_error) == (0.5, 0)
+    assert scores["auroc"].value == 1
+    assert np.bincount(scores["auroc"].strata).tolist() == [3, 2]
+    assert scores["auroc"].strata is scores["balanced_acc"].strata
+
+
 def test_undecided_items_are_counted_and_are_no_wrong_answers(counter, texts_of):
     dataset = texts_of(["a +", "b ?+", "c -", "d ?-"], labels=["yes", "yes", "yes", "no"])
     benchmark = Classification(dataset, PROMPT)

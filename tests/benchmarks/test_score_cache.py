@@ -21,6 +21,7 @@ SCORES = [
     mean_score("text", "written", ITEMS[:2], higher_is_better=True, texts=("naïve\n", "")),
     Score("translation", "bleu", 31.7, 0.1 + 0.2, 2000, True),
     mean_score("broken", "nats", np.array([math.nan, math.inf, 1.0]), higher_is_better=False),
+    mean_score("tweets", "acc", ITEMS[:3], higher_is_better=True, strata=np.array([0, 1, 0])),
 ]
 
 
@@ -117,6 +118,8 @@ def valid(**changes):
         valid(n=2, items=[1.0, 2.0], value=3.0),
         valid(n=2, items=[1.0, 2.0], value=math.nan),
         valid(n=2, items=[1.0, 2.0], weights=[1.0, 3.0], value=1.5),
+        valid(n=2, strata=[1]),
+        valid(n=2, strata=["a", "b"]),
     ],
 )
 def test_broken_and_foreign_entries_are_computed_again(tmp_path, content):
@@ -265,3 +268,14 @@ def test_an_entry_whose_digest_fits_is_used_only_if_every_field_has_its_type(tmp
         assert isinstance(each.chance, float | int | None)
         assert each.items is None or each.items.shape == (each.n,)
         assert all(isinstance(text, str) for text in each.texts or ())
+
+
+def test_an_entry_of_a_version_without_strata_is_used(tmp_path):
+    _, file = filled(tmp_path)
+    entry = json.loads(file.read_text())
+    for score in entry["scores"]:
+        del score["strata"]
+    entry["sha256"] = digest({"scores": entry["scores"]})
+    file.write_text(json.dumps(entry))
+    found = ScoreCache(tmp_path).scores(KEY, must_not_compute)
+    assert all(score.strata is None for score in found)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fbn_exp.benchmarks.comparison import compare
-from fbn_exp.benchmarks.inference import difference
+from fbn_exp.benchmarks.inference.paired import difference
 from fbn_exp.benchmarks.score import mean_score
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.scores import comparison_metrics, comparison_row
@@ -42,7 +42,7 @@ def test_names_are_these_and_no_others():
         expected[f"control/{kind}/agreement/accuracy/rank"] = 0.0
     assert metrics == pytest.approx(expected)
     assert all(type(each) is float for each in metrics.values())
-    assert delta.ci_low == -1 < delta.ci_high <= 0
+    assert -1 < delta.ci_low < 0 < delta.ci_high
 
 
 def test_without_controls_and_chance_there_are_no_such_names():

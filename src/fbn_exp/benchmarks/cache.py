@@ -90,7 +90,11 @@ def _score(entry: Mapping[str, Any]) -> Score:
         for name in ("items", "weights")
     }
     texts = None if entry["texts"] is None else tuple(entry["texts"])
-    score = Score(**{each.name: entry[each.name] for each in fields(Score)} | arrays | {"texts": texts})
+    # entries of earlier versions have no strata
+    strata = None if entry.get("strata") is None else np.array(entry["strata"], dtype=np.int64)
+    given = {each.name: entry[each.name] for each in fields(Score) if each.name != "strata"}
+    score = Score(**given | arrays | {"texts": texts, "strata": strata})
+    arrays["strata"] = None if strata is None else strata.astype(np.float64)
     types = {"task": str, "metric": str, "value": float, "standard_error": float, "n": int}
     types |= {"higher_is_better": bool}
     for name, kind in types.items():

@@ -12,12 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
+from fbn_exp.benchmarks.auroc import auroc_score
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.config import ClassificationConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
 from fbn_exp.core.errors import BenchmarkError
-from fbn_exp.core.rows import Array
+from fbn_exp.core.rows import Array, Indices
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
@@ -30,7 +31,9 @@ class Classification(ClassificationConfig, Benchmark):
     """Accuracy of the most likely label word, with the rate of the most frequent label as chance.
 
     The balanced accuracy is the mean over labels of the accuracy on their texts: a model that always gives
-    the same answer reaches one over the number of labels.
+    the same answer reaches one over the number of labels. The number of texts of each label is fixed, so its
+    errors are those of texts drawn within labels. ``auroc`` tells whether the likelihoods still rank texts
+    where the answers no longer do.
 
     Every label's word is scored by its log-likelihood after the prompt, so that no output has to be
     parsed. Items whose likelihoods are not finite, as of a broken model, are counted as ``undecided``;
@@ -125,6 +128,7 @@ class Classification(ClassificationConfig, Benchmark):
             "gold": self.gold.tolist(),
             "words": self.word_ids,
             "rows": self.rows,
+            "strata": "labels",
         }
 
     @override
@@ -138,7 +142,7 @@ class Classification(ClassificationConfig, Benchmark):
     @override
     def score_names(self) -> list[str]:
         # the last one only with a classification head
-        metrics = ("acc", "balanced_acc", "undecided", "nats_per_text")
+        metrics = ("acc", "balanced_acc", "auroc", "undecided", "nats_per_text")
         return [f"classification_{self.dataset.name}/{metric}" for metric in metrics]
 
     @override
@@ -157,7 +161,15 @@ class Classification(ClassificationConfig, Benchmark):
         items, weights = right.astype(np.float64), decided.astype(np.float64)
         scores = [
             _accuracy(task, "acc", items, weights, majority),
-            _accuracy(task, "balanced_acc", items, weights / per_label[self.gold], 1 / len(self.labels_)),
+            _accuracy(
+                task,
+                "balanced_acc",
+                items,
+                weights / per_label[self.gold],
+                1 / len(self.labels_),
+                strata=self.gold,
+            ),
+            auroc_score(task, likelihood, self.gold),
             mean_score(task, "undecided", (~decided).astype(np.float64), higher_is_better=False),
         ]
         if self.head is not None:
@@ -204,9 +216,13 @@ def _head_likelihoods(logits: Tensor, outputs: Sequence[Sequence[int]]) -> Array
     return likelihoods
 
 
-def _accuracy(task: str, metric: str, right: Array, weights: Array, chance: float) -> Score:
+def _accuracy(
+    task: str, metric: str, right: Array, weights: Array, chance: float, strata: Indices | None = None
+) -> Score:
     """Score of the weighted share of correct items; undecided ones have weight 0."""
     if weights.any():
-        return mean_score(task, metric, right, higher_is_better=True, weights=weights, chance=chance)
+        return mean_score(
+            task, metric, right, higher_is_better=True, weights=weights, chance=chance, strata=strata
+        )
     nan = float("nan")
-    return Score(task, metric, nan, nan, len(right), True, right, weights, chance)
+    return Score(task, metric, nan, nan, len(right), True, right, weights, chance, strata=strata)

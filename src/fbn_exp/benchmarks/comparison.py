@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from fbn_exp.benchmarks.inference import Difference, difference
+from fbn_exp.benchmarks.inference.draws import AmongDraws, among_draws
+from fbn_exp.benchmarks.inference.paired import Difference, difference
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.rows import Array
 from fbn_exp.interventions.config import ControlKind
+
+# selections that a user would make instead: shown beside the draws, but no chance, so that they have no p
+REFERENCE_KINDS = frozenset({"top_energy", "attribution"})
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,27 @@ class Comparison:
     delta : Difference
         Score minus baseline, paired over items.
     controls : dict of ControlKind to list of Score
-        Scores with the same intervention on matched random neurons.
+        Scores with the same intervention on other neurons, one for each draw of a kind.
     """
 
     score: Score
     baseline: Score
     delta: Difference
     controls: dict[ControlKind, list[Score]]
+
+    @cached_property
+    def among(self) -> dict[ControlKind, AmongDraws]:
+        """Inference on the score among the draws of each kind of chance; references have none."""
+        return {
+            kind: among_draws(self.score, draws)
+            for kind, draws in self.controls.items()
+            if draws and kind not in REFERENCE_KINDS
+        }
+
+    @property
+    def references(self) -> dict[ControlKind, Score]:
+        """Scores of selections that are no chance, such as the neurons with the most energy."""
+        return {kind: draws[0] for kind, draws in self.controls.items() if draws and kind in REFERENCE_KINDS}
 
     def drawn(self, kind: ControlKind) -> Array:
         """Scores of the controls of a kind; empty if none were drawn."""

@@ -8,7 +8,7 @@ import torch
 
 from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.evaluator import Controls, Evaluation
-from fbn_exp.benchmarks.inference import Difference
+from fbn_exp.benchmarks.inference.paired import Difference
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.networks import mask_metrics
