@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fbn_exp.api import fit, load_model, load_networks, load_texts, record, score
     from fbn_exp.benchmarks.classification import Classification
+    from fbn_exp.benchmarks.divergence.benchmark import Divergence
     from fbn_exp.benchmarks.generation import Generation
     from fbn_exp.benchmarks.harness.tasks import Harness
     from fbn_exp.benchmarks.perplexity import Perplexity
@@ -47,6 +48,7 @@ _PUBLIC = {
     "CanICA": "methods.canica",
     "Classification": "benchmarks.classification",
     "DictionaryLearning": "methods.dictionary",
+    "Divergence": "benchmarks.divergence.benchmark",
     "FalseDiscoveryRate": "thresholds.fdr",
     "FbnError": "core.errors",
     "FunctionalNetworks": "networks.artifact",
@@ -78,6 +80,7 @@ __all__ = [
     "CanICA",
     "Classification",
     "DictionaryLearning",
+    "Divergence",
     "FalseDiscoveryRate",
     "FbnError",
     "FunctionalNetworks",

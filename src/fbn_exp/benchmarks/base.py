@@ -1,20 +1,46 @@
 """Interface of benchmarks: scores of a model, with or without an intervention."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar
+
+from tqdm import tqdm
 
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core.errors import BenchmarkError
+from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.datasets.config import Split
+from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.models.language_model import LanguageModel
+
+
+class Progress:
+    """Progress over many scorings: a bar on the rank that made it, silent on ranks that it is sent to."""
+
+    def __init__(self, bar: "tqdm[Any] | None" = None) -> None:
+        self.bar = bar
+
+    def advance(self, amount: float) -> None:
+        """Count a number of scorings, or a fraction of one."""
+        if self.bar is not None:
+            self.bar.update(amount)
+
+    def __reduce__(self) -> tuple[type["Progress"], tuple[()]]:
+        return Progress, ()
 
 
 class Benchmark(ABC):
     """Score a model as it stands, with the hooks that are on it.
 
     A benchmark is prepared once for a model (texts, prompts, token ids), and may then score it many times.
+
+    Attributes
+    ----------
+    edits_at_once : int
+        Largest number of edits that ``score_many`` is called with; more than 1 where they can share work.
     """
+
+    edits_at_once: ClassVar[int] = 1
 
     @abstractmethod
     def prepare(self, lm: LanguageModel) -> None:
@@ -27,6 +53,31 @@ class Benchmark(ABC):
     @abstractmethod
     def score(self, lm: LanguageModel) -> list[Score]:
         """Score the model as it stands."""
+
+    def score_many(
+        self, lm: LanguageModel, layout: NeuronLayout, edits: Sequence[Edit], progress: Progress
+    ) -> list[list[Score]]:
+        """Score a model under each of several edits; the model has no edit on it when this is called.
+
+        Where there are several ranks, each of them calls this, and scores its share of the items.
+
+        Parameters
+        ----------
+        lm : LanguageModel
+            The model.
+        layout : NeuronLayout
+            Layout of the neurons that the edits change.
+        edits : sequence of Edit
+            At most ``edits_at_once`` edits.
+        progress : Progress
+            To be advanced by the number of edits altogether.
+        """
+        scores = []
+        for edit in edits:
+            with applied(lm.model, layout, edit):
+                scores.append(self.score(lm))
+            progress.advance(1)
+        return scores
 
     @abstractmethod
     def key(self) -> dict[str, Any]:

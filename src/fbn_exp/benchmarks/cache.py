@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -32,25 +33,54 @@ class ScoreCache:
         self.hits = self.misses = 0
 
     def scores(self, key: Mapping[str, Any], compute: Callable[[], list[Score]]) -> list[Score]:
-        """Entry under a key, computed if it is missing or unreadable.
+        """Entry under a key, computed if it is missing or unreadable; see ``scores_of``."""
+        (scores,) = self.scores_of([key], lambda _: [compute()])
+        return scores
+
+    def scores_of(
+        self, keys: Sequence[Mapping[str, Any]], compute: Callable[[Sequence[int]], Sequence[list[Score]]]
+    ) -> list[list[Score]]:
+        """Entries under different keys; those that are missing or unreadable are computed together.
 
         Scores that the cache has no room for are not lost: that is said, and they are returned.
+
+        Parameters
+        ----------
+        keys : sequence of mapping
+            Keys of the entries.
+        compute : callable
+            Computes the entries at given positions in ``keys``; not called if all are there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / f"{digest(key)}.json"
-        with held(file):
-            found = _read(file, digest(key))
-            if found is not None:
-                self.hits += 1
-                return found
-            self.misses += 1
-            computed = compute()
-            try:
-                plain = [_plain(score) for score in computed]
-                write_json(file, {"key": dict(key), "scores": plain, "sha256": digest({"scores": plain})})
-            except DiskError as error:
-                log.error("scores are used, but not kept for later runs: %s", error)
-            return computed
+        files = [self._file(key) for key in keys]
+        with ExitStack() as locks:
+            # in one order for all jobs, so that no two wait for each other
+            for file in sorted(files):
+                locks.enter_context(held(file))
+            found = [_read(file, file.stem) for file in files]
+            missing = [place for place, scores in enumerate(found) if scores is None]
+            self.hits += len(files) - len(missing)
+            self.misses += len(missing)
+            computed = compute(missing) if missing else []
+            for place, scores in zip(missing, computed, strict=True):
+                self._keep(keys[place], scores)
+                found[place] = scores
+        return [scores for scores in found if scores is not None]
+
+    def holds(self, key: Mapping[str, Any]) -> bool:
+        """Whether there is an entry under a key, readable or not."""
+        return self._file(key).exists()
+
+    def _file(self, key: Mapping[str, Any]) -> Path:
+        return self.folder / f"{digest(key)}.json"
+
+    def _keep(self, key: Mapping[str, Any], scores: list[Score]) -> None:
+        try:
+            plain = [_plain(score) for score in scores]
+            content = {"key": dict(key), "scores": plain, "sha256": digest({"scores": plain})}
+            write_json(self._file(key), content)
+        except DiskError as error:
+            log.error("scores are used, but not kept for later runs: %s", error)
 
 
 def _plain(score: Score) -> dict[str, Any]:

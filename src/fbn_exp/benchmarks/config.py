@@ -47,9 +47,36 @@ class PerplexityConfig(BenchmarkConfig):
     batch_tokens: int = 1024
 
     def __post_init__(self) -> None:
-        least = self.dataset.min_tokens
-        rule = "be at least 2: a text's first token is not predicted"
-        require(least >= 2, "benchmark.dataset.min_tokens", least, rule)
+        _require_predicted(self.dataset)
+        require_count("benchmark.batch_tokens", self.batch_tokens)
+
+
+@dataclass
+class DivergenceConfig(BenchmarkConfig):
+    """Divergence of the edited model from the untouched one in its predictions of held-out text.
+
+    Attributes
+    ----------
+    dataset : DatasetConfig
+        Texts to predict; must not include those that networks were extracted from.
+    batch_tokens : int
+        Number of tokens of a batch, including padding. Two sets of their logits are in memory at a time: 200
+        MB for 512 tokens, a vocabulary of 49,152 and float32.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, or a text may have a single token, which is not predicted.
+    """
+
+    _target_: str = field(
+        default="fbn_exp.benchmarks.divergence.benchmark.Divergence", kw_only=True, repr=False
+    )
+    dataset: DatasetConfig
+    batch_tokens: int = 512
+
+    def __post_init__(self) -> None:
+        _require_predicted(self.dataset)
         require_count("benchmark.batch_tokens", self.batch_tokens)
 
 
@@ -227,3 +254,9 @@ class GenerationConfig(BenchmarkConfig):
             raise ConfigError("benchmark.prompts: name at least one prompt, none of them empty")
         require_count("benchmark.new_tokens", self.new_tokens, NGRAM + 1)
         require_count("benchmark.batch_size", self.batch_size)
+
+
+def _require_predicted(dataset: DatasetConfig) -> None:
+    """Require texts of at least two tokens: a text's first token is not predicted."""
+    rule = "be at least 2: a text's first token is not predicted"
+    require(dataset.min_tokens >= 2, "benchmark.dataset.min_tokens", dataset.min_tokens, rule)

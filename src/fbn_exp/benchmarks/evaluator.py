@@ -4,25 +4,32 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from fbn_exp.benchmarks.base import Benchmark
+from tqdm import tqdm
+
+from fbn_exp.benchmarks.base import Benchmark, Progress
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison, compare
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core import ranks
 from fbn_exp.core.errors import BenchmarkError
+from fbn_exp.core.files import digest
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.package_file import version
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.control import Control
-from fbn_exp.interventions.edit import Edit, applied, no_edit
+from fbn_exp.interventions.edit import Edit, no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.hooks import is_edited
 from fbn_exp.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
+
+BAR: dict[str, Any] = {"unit": " edits", "mininterval": 0.5}
 
 Controls = Mapping[ControlKind, Sequence[Control]]
 
@@ -80,7 +87,15 @@ class Scorer:
     part: Split | None = None
 
     def scores(self, edit: Edit) -> list[Score]:
-        """Score the model under an edit, or take the scores from the cache.
+        """Score the model under an edit, or take the scores from the cache; see ``scores_of``."""
+        (scores,) = self.scores_of([edit])
+        return scores
+
+    def scores_of(self, edits: Sequence[Edit]) -> list[list[Score]]:
+        """Score the model under edits, or take the scores from the cache; equal edits are scored once.
+
+        Edits are scored as many at once as the benchmark takes, and kept when these are done: a run that is
+        interrupted goes on with the others.
 
         Raises
         ------
@@ -89,8 +104,25 @@ class Scorer:
         """
         if is_edited(self.lm.model):
             raise BenchmarkError("an intervention is active on the model: leave its context before scoring")
+        names = [digest(self._key(edit)) for edit in edits]
+        different = dict(zip(names, edits, strict=True))
+        # entries that are there are read one by one; a damaged one is scored by itself
+        missing = [name for name, edit in different.items() if not self.cache.holds(self._key(edit))]
+        at_once = self.benchmark.edits_at_once
+        chunks = [[name] for name in different if name not in missing]
+        chunks += [missing[start : start + at_once] for start in range(0, len(missing), at_once)]
+        known: dict[str, list[Score]] = {}
+        with tqdm(total=len(missing), desc="scoring", leave=False, disable=len(missing) < 2, **BAR) as bar:
+            for chunk in chunks:
+                of_chunk = [different[name] for name in chunk]
+                compute = partial(self._compute, of_chunk, Progress(bar))
+                scores = self.cache.scores_of([self._key(edit) for edit in of_chunk], compute)
+                known |= zip(chunk, scores, strict=True)
+        return [known[name] for name in names]
+
+    def _key(self, edit: Edit) -> dict[str, Any]:
         touched = bool(edit.touched.any())
-        key = {
+        return {
             "weights": self.lm.weight_digest,
             "dtype": self.lm.dtype,
             "benchmark": self.benchmark.key(),
@@ -99,12 +131,13 @@ class Scorer:
             "layout": self.layout.to_dict() if touched else None,
             "version": version(),
         }
-        return self.cache.scores(key, lambda: self._compute(edit))
 
-    def _compute(self, edit: Edit) -> list[Score]:
+    def _compute(self, edits: Sequence[Edit], progress: Progress, chosen: Sequence[int]) -> list[list[Score]]:
         name = "benchmark" if self.part is None else f"benchmark/{self.part.value}"
         resources = {"lm": ranks.Own("lm", self.lm), "benchmark": ranks.Own(name, self.benchmark)}
-        return ranks.together(score_under, resources, self.layout, edit)
+        return ranks.together(
+            score_under, resources, self.layout, [edits[place] for place in chosen], progress
+        )
 
     def announce(self, runs: int) -> None:
         """Log the number of scorings, and about how long they will take."""
@@ -120,24 +153,40 @@ class Scorer:
 
     def compare(self, intervention: Intervention, target: Target, controls: Controls) -> list[Comparison]:
         """Compare scores under an intervention with the baseline, and with those of controls."""
+        (comparisons,) = self.compare_all([intervention], target, controls)
+        return comparisons
+
+    def compare_all(
+        self, interventions: Sequence[Intervention], target: Target, controls: Controls
+    ) -> list[list[Comparison]]:
+        """Compare scores under each intervention with the baseline and its controls, all scored in one go."""
         started = time.perf_counter()
-        baseline = self.scores(no_edit(self.layout.n_neurons))
-        if isinstance(intervention, NoIntervention):
-            return compare(baseline, baseline, {})
-        scores = self.scores(intervention.edit(target))
-        beside = {
-            kind: [self.scores(control.edit(intervention)) for control in drawn]
-            for kind, drawn in controls.items()
-        }
+        untouched = no_edit(self.layout.n_neurons)
+        if all(isinstance(each, NoIntervention) for each in interventions):
+            baseline = self.scores(untouched)
+            return [compare(baseline, baseline, {}) for _ in interventions]
+        edits = [
+            edit
+            for each in interventions
+            for edit in (each.edit(target), *(one.edit(each) for drawn in controls.values() for one in drawn))
+        ]
+        baseline, *scores = self.scores_of([untouched, *edits])
         seconds = time.perf_counter() - started
         log.info("%d scorings in %.1f s, %d from the cache", self.cache.misses, seconds, self.cache.hits)
-        return compare(scores, baseline, beside)
+        in_turn = iter(scores)
+        compared = []
+        for _ in interventions:
+            own = next(in_turn)
+            beside = {kind: [next(in_turn) for _ in drawn] for kind, drawn in controls.items()}
+            compared.append(compare(own, baseline, beside))
+        return compared
 
 
-def score_under(layout: NeuronLayout, edit: Edit, lm: LanguageModel, benchmark: Benchmark) -> list[Score]:
-    """Score a model under an edit; where there are several ranks, every rank scores its share of items."""
-    with applied(lm.model, layout, edit):
-        return benchmark.score(lm)
+def score_under(
+    layout: NeuronLayout, edits: Sequence[Edit], progress: Progress, lm: LanguageModel, benchmark: Benchmark
+) -> list[list[Score]]:
+    """Score a model under edits; where there are several ranks, every rank scores its share of items."""
+    return benchmark.score_many(lm, layout, edits, progress)
 
 
 def select_factors(
@@ -164,8 +213,9 @@ def select_factors(
     dev.announce(len(set(factors)))
     gentle_first = sorted(set(factors), key=lambda factor: abs(factor - 1))
     best: dict[str, tuple[float, float]] = {}
-    for factor in gentle_first:
-        for score in dev.scores(intervention.with_factor(factor).edit(target)):
+    edits = [intervention.with_factor(factor).edit(target) for factor in gentle_first]
+    for factor, scores in zip(gentle_first, dev.scores_of(edits), strict=True):
+        for score in scores:
             gain = score.value if score.higher_is_better else -score.value
             if score.name not in best or gain > best[score.name][0]:
                 best[score.name] = (gain, factor)
@@ -196,10 +246,11 @@ def evaluate_selected(
     chosen = {scorer.benchmark.name_on_test(name): factor for name, factor in best.items()}
     different = list(dict.fromkeys(chosen.values()))
     scorer.announce(1 + len(different) * (1 + sum(map(len, controls.values()))))
+    lesions = [intervention.with_factor(factor) for factor in different]
     compared = [
         comparison
-        for factor in different
-        for comparison in scorer.compare(intervention.with_factor(factor), target, controls)
+        for factor, comparisons in zip(different, scorer.compare_all(lesions, target, controls), strict=True)
+        for comparison in comparisons
         if chosen.get(comparison.score.name) == factor
     ]
     scored = {comparison.score.name: chosen[comparison.score.name] for comparison in compared}

@@ -49,6 +49,7 @@ SCHEMAS: dict[str, type] = {
     "preserve": interventions.PreserveConfig,
     "controls": controls.ControlsConfig,
     "perplexity": benchmarks.PerplexityConfig,
+    "divergence": benchmarks.DivergenceConfig,
     "probes": benchmarks.ProbesConfig,
     "lm_eval": benchmarks.HarnessConfig,
     "classification": benchmarks.ClassificationConfig,

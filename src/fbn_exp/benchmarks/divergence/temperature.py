@@ -1,0 +1,102 @@
+"""Cross-entropy as a function of the temperature, kept small enough to refit one temperature afterwards."""
+
+import numpy as np
+import torch
+from scipy.interpolate import BPoly
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from fbn_exp.core.rows import Array
+
+# inverse temperatures at which the loss and two derivatives are kept: 0 (all tokens equally likely), then
+# powers of 2, since the exponentials at one are the squares of those at the one before
+LOWEST = 2.0**-6
+INVERSE_TEMPERATURES = np.array([0.0, *(LOWEST * 2.0**power for power in range(9))])
+# logits further below the largest one than this have no weight at any of them, also where they are -inf
+DEEPEST = 1e4
+# points between two neighbours at which the loss is looked up before its minimum is refined
+POINTS = 16
+
+
+def loss_curve(logits: Tensor, targets: Tensor) -> Tensor:
+    """Sum over tokens of the loss and its derivatives at every one of ``INVERSE_TEMPERATURES``.
+
+    The loss of a token at inverse temperature b is log sum_v exp(b z_v) - b z_target.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (T, V), float32
+        Logits z; overwritten.
+    targets : Tensor of shape (T,), int64
+        Tokens that follow.
+
+    Returns
+    -------
+    Tensor of shape (10, 3), float64
+        Loss, first and second derivative by b.
+    """
+    below = logits.sub_(logits.amax(dim=1, keepdim=True)).clamp_(min=-DEEPEST)
+    target = below.gather(1, targets[:, None])[:, 0].double()
+    power, product = (below * LOWEST).exp_(), torch.empty_like(below)
+    rows = [_at_zero(below, target)]
+    for place, inverse in enumerate(INVERSE_TEMPERATURES[1:]):
+        if place:
+            power.mul_(power)
+        total = power.sum(dim=1).double()
+        mean = torch.mul(power, below, out=product).sum(dim=1).double() / total
+        square = product.mul_(below).sum(dim=1).double() / total
+        losses = (total.log() - inverse * target, mean - target, square - mean.square())
+        rows.append(torch.stack([each.sum() for each in losses]))
+    return torch.stack(rows)
+
+
+def _at_zero(below: Tensor, target: Tensor) -> Tensor:
+    """Sum over tokens of loss and derivatives at inverse temperature 0: log V, and moments of the logits."""
+    loss = torch.full_like(target, np.log(below.shape[1]))
+    spread = below.var(dim=1, correction=0).double()
+    return torch.stack([loss.sum(), (below.mean(dim=1).double() - target).sum(), spread.sum()])
+
+
+def refitted(curves: Array, losses: Array) -> tuple[float, Array]:
+    """Loss of each text at the one inverse temperature that minimises the loss over all texts.
+
+    The loss is convex in the inverse temperature. Between the points where it is known it is interpolated by
+    polynomials of degree 5 with the same value and two derivatives at both ends: the minimum is exact to
+    about 1e-6 nats per token for the logits of a language model, and to 1e-3 for any others.
+
+    Parameters
+    ----------
+    curves : array of shape (texts, 10, 3)
+        Sums of ``loss_curve`` over the tokens of each text.
+    losses : array of shape (texts,)
+        Loss of each text at inverse temperature 1.
+
+    Returns
+    -------
+    inverse_temperature : float
+        From 0 to 4; NaN if a loss is not finite.
+    losses : array of shape (texts,)
+        Their sum is never above that of the losses at inverse temperature 1, nor above T log V.
+    """
+    total = curves.sum(axis=0)
+    if not (np.isfinite(total).all() and np.isfinite(losses).all()):
+        return float("nan"), np.full(len(losses), np.nan)
+    best = _minimum(total)
+    refit = BPoly.from_derivatives(INVERSE_TEMPERATURES, np.moveaxis(curves, 0, -1))(best)
+    if refit.sum() >= losses.sum():
+        return 1.0, losses
+    return best, refit
+
+
+def _minimum(total: Array) -> float:
+    """Inverse temperature of the smallest loss; a point where the loss is known if interpolation fails."""
+    known = INVERSE_TEMPERATURES
+    curve = BPoly.from_derivatives(known, total)
+    fine = np.concatenate([np.linspace(*known[:2], POINTS), np.geomspace(known[1], known[-1], 8 * POINTS)])
+    place = int(np.argmin(curve(fine)))
+    bounds = fine[max(0, place - 1)], fine[min(len(fine) - 1, place + 1)]
+    best = float(minimize_scalar(curve, bounds=bounds, method="bounded", options={"xatol": 1e-9}).x)
+    # a convex function lies above each of its tangents
+    tangents = total[:, 0] + total[:, 1] * (best - known)
+    interpolates = curve(best) >= tangents.max() - 1e-6 * total[0, 0]
+    return float(min([*known, *((fine[place], best) if interpolates else ())], key=curve))

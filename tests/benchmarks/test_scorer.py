@@ -1,0 +1,125 @@
+"""Scores of many edits: each computed once, as many together as the benchmark takes, and kept at once."""
+
+import pytest
+import torch
+
+from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.cache import ScoreCache
+from fbn_exp.benchmarks.evaluator import Scorer
+from fbn_exp.benchmarks.score import Score
+from fbn_exp.core.layout import Site
+from fbn_exp.interventions.edit import no_edit
+
+
+class FirstNeuron(Benchmark):
+    """A benchmark whose score is the first neuron's scale; it notes the edits of every call."""
+
+    edits_at_once = 3
+
+    def __init__(self, calls_until_interrupted=None):
+        self.calls = []
+        self.calls_until_interrupted = calls_until_interrupted
+
+    def prepare(self, lm):
+        pass
+
+    def forward_tokens(self):
+        return 10
+
+    def score(self, lm):
+        raise NotImplementedError
+
+    def score_many(self, lm, layout, edits, progress):
+        if len(self.calls) == self.calls_until_interrupted:
+            raise KeyboardInterrupt
+        self.calls.append([float(edit.scale[0]) for edit in edits])
+        return [[Score("first", "scale", float(edit.scale[0]), 0.0, 1, True)] for edit in edits]
+
+    def key(self):
+        return {"benchmark": "first neuron"}
+
+
+def scaled(layout, factor):
+    edit = no_edit(layout.n_neurons)
+    edit.scale[0] = factor
+    return edit
+
+
+@pytest.fixture
+def world(tiny_model, tmp_path):
+    layout = tiny_model.layout(Site.mlp_output)
+
+    def scorer(benchmark):
+        return Scorer(tiny_model, layout, benchmark, ScoreCache(tmp_path))
+
+    return layout, scorer
+
+
+def values(scores):
+    return [score.value for (score,) in scores]
+
+
+def test_edits_are_scored_in_chunks_each_once_and_returned_in_order(world):
+    layout, scorer = world
+    benchmark = FirstNeuron()
+    factors = [1.0, 0.5, 0.0, 0.5, 2.0, 3.0]
+    found = scorer(benchmark).scores_of([scaled(layout, factor) for factor in factors])
+    assert values(found) == factors
+    assert benchmark.calls == [[1.0, 0.5, 0.0], [2.0, 3.0]]
+
+
+def test_only_edits_that_the_cache_lacks_are_scored(world):
+    layout, scorer = world
+    scorer(FirstNeuron()).scores_of([scaled(layout, factor) for factor in (0.0, 1.0)])
+    benchmark = FirstNeuron()
+    later = scorer(benchmark)
+    assert values(later.scores_of([scaled(layout, factor) for factor in (4.0, 0.0, 5.0, 1.0)])) == [
+        4,
+        0,
+        5,
+        1,
+    ]
+    assert benchmark.calls == [[4.0, 5.0]]
+    assert (later.cache.hits, later.cache.misses) == (2, 2)
+
+
+def test_a_damaged_entry_is_scored_again_and_no_other(world, tmp_path):
+    layout, scorer = world
+    edits = [scaled(layout, factor) for factor in (0.0, 2.0)]
+    scorer(FirstNeuron()).scores_of(edits)
+    for file in tmp_path.glob("*.json"):
+        if '"value": 2.0' in file.read_text():
+            file.write_text("{")
+    benchmark = FirstNeuron()
+    assert values(scorer(benchmark).scores_of(edits)) == [0.0, 2.0]
+    assert benchmark.calls == [[2.0]]
+
+
+def test_an_interrupted_run_keeps_what_was_scored(world):
+    layout, scorer = world
+    edits = [scaled(layout, factor) for factor in range(2, 9)]
+    with pytest.raises(KeyboardInterrupt):
+        scorer(FirstNeuron(calls_until_interrupted=2)).scores_of(edits)
+    benchmark = FirstNeuron()
+    assert values(scorer(benchmark).scores_of(edits)) == list(range(2, 9))
+    assert benchmark.calls == [[8.0]]
+
+
+def test_a_benchmark_scores_one_edit_after_the_other_by_default(world):
+    class ByHooks(FirstNeuron):
+        edits_at_once = Benchmark.edits_at_once
+        score_many = Benchmark.score_many
+
+        def score(self, lm):
+            with torch.no_grad():
+                logits = lm.model(input_ids=torch.tensor([[1, 2, 3]])).logits
+            self.calls.append(1)
+            return [Score("first", "logit", float(logits[0, -1, 0]), 0.0, 1, True)]
+
+    layout, scorer = world
+    benchmark = ByHooks()
+    once, changed, twice = scorer(benchmark).scores_of(
+        [no_edit(layout.n_neurons), scaled(layout, 50.0), no_edit(layout.n_neurons)]
+    )
+    assert once[0].value == twice[0].value != changed[0].value
+    assert len(benchmark.calls) == 2
