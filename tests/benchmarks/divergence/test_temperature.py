@@ -42,7 +42,7 @@ def test_the_loss_is_the_smallest_of_any_temperature(scale, agreement, seed):
     )
     tokens = len(targets)
     assert after.sum() / tokens == pytest.approx(smallest.fun / tokens, abs=1e-3)
-    assert after == pytest.approx([loss(logits[rows], targets[rows], inverse) for rows in texts], abs=5e-2)
+    assert after == pytest.approx([loss(logits[rows], targets[rows], inverse) for rows in texts], abs=2e-2)
     assert after.sum() <= before.sum()
     assert after.sum() <= tokens * math.log(logits.shape[1]) + 1e-6
 

@@ -1,5 +1,7 @@
 """Cross-entropy as a function of the temperature, kept small enough to refit one temperature afterwards."""
 
+import math
+
 import numpy as np
 import torch
 from scipy.interpolate import BPoly
@@ -8,10 +10,14 @@ from torch import Tensor
 
 from fbn_exp.core.rows import Array
 
-# inverse temperatures at which the loss and two derivatives are kept: 0 (all tokens equally likely), then
-# powers of 2, since the exponentials at one are the squares of those at the one before
+# inverse temperatures at which the loss and two derivatives are kept: 0 (all tokens equally likely), and two
+# interleaved rows of powers of 2, since the exponentials at one are the squares of those at half of it
 LOWEST = 2.0**-6
-INVERSE_TEMPERATURES = np.array([0.0, *(LOWEST * 2.0**power for power in range(9))])
+DOUBLINGS = 8
+_STARTS = (LOWEST, LOWEST * math.sqrt(2))
+INVERSE_TEMPERATURES = np.array(
+    [0.0, *sorted(start * 2**power for start in _STARTS for power in range(DOUBLINGS)), LOWEST * 2**DOUBLINGS]
+)
 # logits further below the largest one than this have no weight at any of them, also where they are -inf
 DEEPEST = 1e4
 # points between two neighbours at which the loss is looked up before its minimum is refined
@@ -32,29 +38,26 @@ def loss_curve(logits: Tensor, targets: Tensor) -> Tensor:
 
     Returns
     -------
-    Tensor of shape (10, 3), float64
+    Tensor of shape (18, 3), float64
         Loss, first and second derivative by b.
     """
     below = logits.sub_(logits.amax(dim=1, keepdim=True)).clamp_(min=-DEEPEST)
     target = below.gather(1, targets[:, None])[:, 0].double()
-    power, product = (below * LOWEST).exp_(), torch.empty_like(below)
-    rows = [_at_zero(below, target)]
-    for place, inverse in enumerate(INVERSE_TEMPERATURES[1:]):
-        if place:
-            power.mul_(power)
-        total = power.sum(dim=1).double()
-        mean = torch.mul(power, below, out=product).sum(dim=1).double() / total
-        square = product.mul_(below).sum(dim=1).double() / total
-        losses = (total.log() - inverse * target, mean - target, square - mean.square())
-        rows.append(torch.stack([each.sum() for each in losses]))
-    return torch.stack(rows)
-
-
-def _at_zero(below: Tensor, target: Tensor) -> Tensor:
-    """Sum over tokens of loss and derivatives at inverse temperature 0: log V, and moments of the logits."""
-    loss = torch.full_like(target, np.log(below.shape[1]))
-    spread = below.var(dim=1, correction=0).double()
-    return torch.stack([loss.sum(), (below.mean(dim=1).double() - target).sum(), spread.sum()])
+    # sums over the vocabulary of exp(b z), z exp(b z) and z^2 exp(b z), by inverse temperature
+    sums = {0.0: (torch.full_like(below[:, 0], below.shape[1]), below.sum(dim=1), below.square().sum(dim=1))}
+    product = torch.empty_like(below)
+    for start in _STARTS:
+        power = (below * start).exp_()
+        for doubling in range(DOUBLINGS + (start == LOWEST)):
+            if doubling:
+                power.mul_(power)
+            first = torch.mul(power, below, out=product).sum(dim=1)
+            sums[start * 2**doubling] = (power.sum(dim=1), first, product.mul_(below).sum(dim=1))
+    inverse = torch.tensor(INVERSE_TEMPERATURES, device=logits.device)[:, None]
+    in_order = torch.stack([torch.stack(sums[each]) for each in INVERSE_TEMPERATURES.tolist()]).double()
+    total, mean, square = in_order[:, 0], in_order[:, 1] / in_order[:, 0], in_order[:, 2] / in_order[:, 0]
+    curve = torch.stack([total.log() - inverse * target, mean - target, square - mean.square()], dim=1)
+    return curve.sum(dim=2)
 
 
 def refitted(curves: Array, losses: Array) -> tuple[float, Array]:
@@ -62,11 +65,11 @@ def refitted(curves: Array, losses: Array) -> tuple[float, Array]:
 
     The loss is convex in the inverse temperature. Between the points where it is known it is interpolated by
     polynomials of degree 5 with the same value and two derivatives at both ends: the minimum is exact to
-    about 1e-6 nats per token for the logits of a language model, and to 1e-3 for any others.
+    about 1e-6 nats per token for logits like those of a language model, and to 1e-3 for any others.
 
     Parameters
     ----------
-    curves : array of shape (texts, 10, 3)
+    curves : array of shape (texts, 18, 3)
         Sums of ``loss_curve`` over the tokens of each text.
     losses : array of shape (texts,)
         Loss of each text at inverse temperature 1.
@@ -92,7 +95,7 @@ def _minimum(total: Array) -> float:
     """Inverse temperature of the smallest loss; a point where the loss is known if interpolation fails."""
     known = INVERSE_TEMPERATURES
     curve = BPoly.from_derivatives(known, total)
-    fine = np.concatenate([np.linspace(*known[:2], POINTS), np.geomspace(known[1], known[-1], 8 * POINTS)])
+    fine = np.concatenate([np.linspace(0.0, known[1], POINTS), np.geomspace(known[1], known[-1], 8 * POINTS)])
     place = int(np.argmin(curve(fine)))
     bounds = fine[max(0, place - 1)], fine[min(len(fine) - 1, place + 1)]
     best = float(minimize_scalar(curve, bounds=bounds, method="bounded", options={"xatol": 1e-9}).x)
