@@ -113,7 +113,17 @@ def described(
     return describe(made.lm, extraction, threshold or ZThreshold(z), n_tokens=10, context=8)
 
 
-def content(n_networks: int, texts, layout, max_networks: int = 32, lesions=(), blocks=None, threshold=None):
+def content(
+    n_networks: int,
+    texts,
+    layout,
+    max_networks: int = 32,
+    lesions=(),
+    blocks=None,
+    threshold=None,
+    keystones=None,
+):
     """Content of a report on them."""
     found = described(n_networks, texts, layout, blocks, threshold=threshold)
-    return report_content(found, ["a remark with <i>markup</i>"], list(lesions), max_networks, context=8)
+    remarks = ["a remark with <i>markup</i>"]
+    return report_content(found, remarks, list(lesions), max_networks, context=8, keystones=keystones)

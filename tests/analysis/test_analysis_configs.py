@@ -6,6 +6,7 @@ import pytest
 from in_process import composed
 
 from fbn_exp.analysis.base import Analysis
+from fbn_exp.analysis.keystones.analysis import N_TEXTS
 from fbn_exp.core.errors import FbnError
 from fbn_exp.datasets.config import Split
 from fbn_exp.stages.build import built
@@ -33,6 +34,12 @@ def test_networks_are_looked_for_in_the_test_part_of_their_own_corpus_unless_tol
     assert own.dataset.n_texts == other.dataset.n_texts
 
 
+def test_keystones_are_looked_for_in_texts_that_neither_networks_nor_benchmarks_see():
+    own = analysis("analysis=keystones", "dataset=news", "seed=7")
+    assert (own.dataset.name, own.dataset.split, own.dataset.seed) == ("news", Split.dev, 7)
+    assert (own.dataset.n_texts, own.dataset.tokens_per_text) == (N_TEXTS, 128)
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -46,6 +53,10 @@ def test_networks_are_looked_for_in_the_test_part_of_their_own_corpus_unless_tol
         (["analysis=order", "analysis.orders=[]"], "orders is .., must name at least one number"),
         (["analysis=order", "analysis.orders=[5,0]"], r"analysis\.orders is 0"),
         (["analysis=order", "analysis.splits=0"], r"analysis\.splits is 0"),
+        (["analysis=keystones", "analysis.n_neurons=0"], r"analysis\.n_neurons is 0"),
+        (["analysis=keystones", "analysis.minimum_nats=0"], r"analysis\.minimum_nats is 0"),
+        (["analysis=keystones", "analysis.batch_tokens=0"], r"analysis\.batch_tokens is 0"),
+        (["analysis=keystones", "analysis.dataset.min_tokens=1"], r"min_tokens is 1, must be at least 2"),
         (["analysis=overlap", "analysis.other=/nowhere"], "/nowhere holds no networks"),
     ],
 )

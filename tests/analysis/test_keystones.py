@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from zoo import PLACES, ZOO
 
 from fbn_exp.analysis.base import Recording
 from fbn_exp.analysis.keystones import scan as scanning
-from fbn_exp.analysis.keystones.analysis import Keystones
+from fbn_exp.analysis.keystones.analysis import Keystones, obtain_keystones
 from fbn_exp.analysis.keystones.attention import attention_to_first
 from fbn_exp.analysis.keystones.scan import ScanFile, known_keystones, known_scans
 from fbn_exp.analysis.keystones.zeroing import Where, Zeroing, losses
@@ -293,6 +294,18 @@ def test_the_analysis_says_where_it_sits_what_it_costs_and_who_holds_it(analysis
     assert keystone.networks == (0,)
     assert keystone.attention == pytest.approx(analysis.attention_together)
     assert analysis.members.shape == (2, 8)
+
+
+def test_keystones_are_obtained_by_the_scan_of_the_command(planted, tmp_path, caplog):
+    corpus = EmbeddedDataset("wiki", tokens_per_text=30)
+    layout = planted.layout("mlp_output")
+    command = Keystones(dataset=replace(corpus, split="dev", n_texts=8))
+    command.prepare(planted)
+    expected = command.scan_file(tmp_path, planted, layout).scan(command.n_neurons, tmp_path).mask(0.5)
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        assert torch.equal(obtain_keystones(corpus, planted, layout, tmp_path, tmp_path), expected)
+    assert "losses with neurons at 0 are computed" not in caplog.text
 
 
 def test_a_model_without_attention_weights_is_measured_without_them(tmp_path):

@@ -1,5 +1,6 @@
 """Benchmarks that measure networks, through the whole stage; what Hydra adds, through the real script."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,9 @@ from scripts import TINY, finished, result_of
 from wandb_files import recorded_runs
 
 from fbn_exp.analysis.consistency import Consistency
+from fbn_exp.analysis.keystones.analysis import Keystones
 from fbn_exp.core.errors import BenchmarkError, ConfigError, LayoutError, MethodError
+from fbn_exp.report.html.page import content_of
 from fbn_exp.stages import evaluate, extract
 
 SMALL = (*TINY, "dataset.n_texts=12", "analysis.dataset.n_texts=5")
@@ -137,6 +140,38 @@ def test_connectivity_of_networks_in_a_folder(extracted, tmp_path, run):
         run("evaluate", tmp_path / "run", *overrides, "signals=stable")
 
 
+def test_keystones_are_scanned_once_and_label_the_report(extracted, tmp_path, run, caplog):
+    """Every scanned neuron whose removal costs anything counts as a keystone here."""
+    report = tmp_path / "a" / "report.html"
+    shutil.copytree(extracted / "a", tmp_path / "a")
+    overrides = (
+        *(*TINY, "analysis=keystones", "analysis.n_neurons=6", "analysis.dataset.n_texts=3"),
+        *("analysis.minimum_nats=1e-9", f"networks={tmp_path / 'a' / 'networks'}"),
+    )
+    metrics = run("evaluate", tmp_path / "run", *overrides, "objective=keystones/count")
+    table = pd.read_csv(tmp_path / "run" / "tables" / "keystones.csv")
+    assert {name.partition("/")[0] for name in metrics} <= set(Keystones.families)
+    assert metrics["keystones/scanned"] == len(table) == 6
+    assert metrics["keystones/count"] == table["keystone"].sum() == (table["nats"] > 1e-9).sum() > 0
+    assert metrics["keystones/largest_nats"] == pytest.approx(table["nats"].max())
+    assert len(pd.read_csv(tmp_path / "run" / "tables" / "keystone_attention.csv")) == 4
+    assert (tmp_path / "run" / "figures" / "keystones.png").stat().st_size > 5_000
+    # nothing here costs as much as the report's threshold of a keystone
+    assert [card["keystones"] for card in content_of(report)["networks"]] == [[]] * 4
+    caplog.clear()
+    again = run("evaluate", tmp_path / "again", *overrides)
+    assert "losses with neurons at 0 are computed" not in caplog.text
+    assert again == metrics
+
+
+def test_the_report_of_an_extraction_after_a_scan_knows_its_keystones(tmp_path, run):
+    scanned = ("analysis=keystones", "analysis.n_neurons=3", "analysis.dataset.n_texts=3")
+    run("evaluate", tmp_path / "scan", *TINY, *scanned)
+    run("extract", tmp_path / "networks", *TINY, "figures.max_networks=0", "figures.dpi=20")
+    cards = content_of(tmp_path / "networks" / "report.html")["networks"]
+    assert [card["keystones"] for card in cards] == [[]] * 4
+
+
 def test_consistency_asks_the_networks_not_the_method_whether_they_are_of_single_blocks(tmp_path, run):
     lean = ("figures.max_networks=0", "figures.dpi=20")
     for name, per_block in (("whole", "false"), ("blocks", "true")):
@@ -150,7 +185,7 @@ def test_consistency_asks_the_networks_not_the_method_whether_they_are_of_single
     )
 
 
-@pytest.mark.parametrize("analysis", ["consistency", "connectivity", "overlap", "order"])
+@pytest.mark.parametrize("analysis", ["consistency", "connectivity", "overlap", "order", "keystones"])
 def test_an_objective_of_another_family_is_refused_before_a_model_loads(analysis, tmp_path, run, caplog):
     overrides = [*TINY, f"analysis={analysis}", "objective=perplexity_wiki/nats_per_token"]
     if analysis == "overlap":

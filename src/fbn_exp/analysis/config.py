@@ -9,6 +9,9 @@ from fbn_exp.core.checks import require, require_at_least, require_count, requir
 from fbn_exp.datasets.config import DatasetConfig
 from fbn_exp.networks.folder import description_in
 
+# nats per token that the removal of a keystone costs at least
+MINIMUM_NATS = 0.5
+
 
 @dataclass
 class AnalysisConfig:
@@ -189,7 +192,7 @@ class KeystonesConfig(AnalysisConfig):
     _target_: str = field(default="fbn_exp.analysis.keystones.analysis.Keystones", kw_only=True, repr=False)
     dataset: DatasetConfig
     n_neurons: int = 200
-    minimum_nats: float = 0.5
+    minimum_nats: float = MINIMUM_NATS
     batch_tokens: int = 1024
 
     def __post_init__(self) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from fbn_exp.analysis.base import Analysis, Recording
+from fbn_exp.analysis.keystones.analysis import KeystoneFindings
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.analyses import present
 from fbn_exp.report.console import show
+from fbn_exp.report.html.keystones import refresh_keystones
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.stages.build import Parts
 from fbn_exp.stages.results import keep, objective_of, opened_run, track
@@ -31,9 +33,12 @@ def analyse(cfg: DictConfig, parts: Parts, analysis: Analysis) -> float | None:
     with opened_run(cfg, "evaluate", parts.tracker) as (folder, tracked):
         log.info("networks of the untouched model are measured: the configured intervention is not applied")
         networks, recording, remarks = _prepared(cfg, parts, analysis, folder.path)
-        measured = present(analysis.measure(networks, parts.threshold, recording))
+        findings = analysis.measure(networks, parts.threshold, recording)
+        measured = present(findings)
         presentation = replace(measured, remarks=[*remarks, *measured.remarks])
         keep(presentation, folder, parts.figures.dpi)
+        if isinstance(findings, KeystoneFindings):
+            refresh_keystones(findings.scan, networks, parts.threshold, cfg.networks)
         track(tracked, folder, networks.provenance)
     show(presentation, *(("Picture:", file) for file in folder.figures.values()))
     return objective_of(cfg.objective, folder.metrics)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.analysis.base import Recording, TextAnalysis
@@ -15,9 +16,13 @@ from fbn_exp.analysis.keystones.zeroing import Where, Zeroing
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Array
 from fbn_exp.datasets.base import TextDataset
+from fbn_exp.datasets.config import Split
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.thresholds.base import Threshold
+
+# texts of the default scan, as in conf/analysis/keystones.yaml
+N_TEXTS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,3 +137,30 @@ class Keystones(KeystonesConfig, TextAnalysis):
         )
         about = (members, self.minimum_nats, threshold.describe())
         return KeystoneFindings(scan, keystones, together, attention[0], attention[1], *about)
+
+
+def obtain_keystones(
+    dataset: TextDataset, lm: LanguageModel, layout: NeuronLayout, cache: Path, scratch: Path
+) -> Tensor:
+    """Keystones by the scan that ``analysis=keystones`` makes by default, from the cache if it is there.
+
+    Parameters
+    ----------
+    dataset : TextDataset
+        Corpus; the scan takes ``N_TEXTS`` texts of its dev part.
+    lm : LanguageModel
+        The model.
+    layout : NeuronLayout
+        Order of the neurons.
+    cache, scratch : Path
+        Folder of the cache, and one for signals beyond the memory budget.
+
+    Returns
+    -------
+    Tensor of shape (N,), bool
+        True for keystones.
+    """
+    wanted = Keystones(dataset=replace(dataset, split=Split.dev, n_texts=N_TEXTS))
+    wanted.prepare(lm)
+    scan = wanted.scan_file(cache, lm, layout).scan(wanted.n_neurons, scratch)
+    return scan.mask(wanted.minimum_nats)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fbn_exp.analysis.config import MINIMUM_NATS
 from fbn_exp.analysis.keystones.attention import attention_to_first
 from fbn_exp.analysis.keystones.firing import Energies, Neuron, largest_energies
 from fbn_exp.analysis.keystones.zeroing import Zeroing, losses
@@ -184,7 +185,7 @@ def known_scans(cache: Path, lm: LanguageModel, layout: NeuronLayout) -> list[Ke
 
 
 def known_keystones(
-    cache: Path, lm: LanguageModel, layout: NeuronLayout, minimum_nats: float = 0.5
+    cache: Path, lm: LanguageModel, layout: NeuronLayout, minimum_nats: float = MINIMUM_NATS
 ) -> Tensor | None:
     """Keystones by any scan in the cache, bool of shape (N,); None if these weights were never scanned."""
     scans = known_scans(cache, lm, layout)

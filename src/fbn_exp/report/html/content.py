@@ -26,6 +26,7 @@ def report_content(
     lesions: list[dict[str, Any]],
     max_networks: int,
     context: int,
+    keystones: Sequence[Sequence[Mapping[str, Any]]] | None = None,
 ) -> dict[str, Any]:
     """Build the content of the report: plain json without NaN.
 
@@ -39,9 +40,13 @@ def report_content(
         Result of ``known_lesions``.
     max_networks, context : int
         Arguments of ``network_cards``.
+    keystones : sequence of sequences, optional
+        Result of ``keystone_labels``.
     """
     networks = description.extraction.networks
     cards = network_cards(description, max_networks, context)
+    for card in cards:
+        card["keystones"] = None if keystones is None else keystones[card["index"]]
     iou = intersection_over_union(description.masks, description.masks).numpy()
     content = {
         "format": FORMAT,
