@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fbn_exp.benchmarks.probes.battery import Probes
     from fbn_exp.core.errors import FbnError
     from fbn_exp.core.layout import NeuronLayout, Site
+    from fbn_exp.interventions.component.project import Project
+    from fbn_exp.interventions.component.subtract import Subtract
     from fbn_exp.interventions.rules import Amplify, Inhibit, Mean, Preserve, Scale, Shift
     from fbn_exp.methods.canica import CanICA
     from fbn_exp.methods.dictionary import DictionaryLearning
@@ -64,11 +66,13 @@ _PUBLIC = {
     "Perplexity": "benchmarks.perplexity",
     "Preserve": "interventions.rules",
     "Probes": "benchmarks.probes.battery",
+    "Project": "interventions.component.project",
     "RandomRotation": "methods.random",
     "Scale": "interventions.rules",
     "Shift": "interventions.rules",
     "Signals": "signals.base",
     "Site": "core.layout",
+    "Subtract": "interventions.component.subtract",
     "TopFraction": "thresholds.top",
     "ZThreshold": "thresholds.z",
 }
@@ -94,11 +98,13 @@ __all__ = [
     "Perplexity",
     "Preserve",
     "Probes",
+    "Project",
     "RandomRotation",
     "Scale",
     "Shift",
     "Signals",
     "Site",
+    "Subtract",
     "TopFraction",
     "ZThreshold",
     "fit",

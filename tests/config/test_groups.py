@@ -25,9 +25,10 @@ def package_of(group: str) -> str:
     return found
 
 
-def module_of(group: str) -> str:
-    """Module of the options of a group."""
-    return f"fbn_exp.{package_of(group).replace('/', '.')}.config"
+def modules_of(group: str) -> set[str]:
+    """Modules of the options of a group: that of its package, and those of packages inside."""
+    files = (SOURCE / package_of(group)).rglob("config.py")
+    return {".".join(("fbn_exp", *file.relative_to(SOURCE).with_suffix("").parts)) for file in files}
 
 
 def schemas_of(group: str) -> set[type]:
@@ -38,13 +39,12 @@ def schemas_of(group: str) -> set[type]:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_options_of_a_group_are_in_the_package_of_its_name(group):
-    module = module_of(group)
-    assert {schema.__module__ for schema in schemas_of(group)} <= {module}
+    assert {schema.__module__ for schema in schemas_of(group)} <= modules_of(group)
     assert (SOURCE / package_of(group) / "config.py").is_file()
     # these two put together what other groups offer
     assert schemas_of(group) or group in ("experiment", "forgetting")
 
 
 def test_every_schema_is_of_a_group():
-    packages = {module_of(group) for group in GROUPS} | {"fbn_exp.config.root"}
-    assert {schema.__module__ for schema in (*SCHEMAS.values(), *OWN_SCHEMAS.values())} <= packages
+    modules = set().union(*map(modules_of, GROUPS)) | {"fbn_exp.config.root"}
+    assert {schema.__module__ for schema in (*SCHEMAS.values(), *OWN_SCHEMAS.values())} <= modules

@@ -36,6 +36,7 @@ MAY_BE_ZERO = {
     "figures.context_tokens",
     "figures.max_networks",
     "figures.strongest_tokens",
+    "intervention.least_energy",
     "launch.gpus_per_node",
     "launch.machine_rank",
     "launch.main_process_port",

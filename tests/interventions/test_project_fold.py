@@ -2,9 +2,8 @@
 
 import pytest
 import torch
+from component_edits import random_projection, random_subtraction
 from test_fold import distance, foldable, has_bias, hooked_logits, logits, shared
-from test_project import random_edit
-from test_subtract import random_edit as random_subtraction
 
 from fbn_exp.core.errors import FoldError
 from fbn_exp.core.layout import Site
@@ -15,7 +14,7 @@ from fbn_exp.models.sites import resolve
 
 
 def without_centre(layout, **settings):
-    return random_edit(layout, centre=torch.zeros(layout.n_neurons), first_centre=None, **settings)
+    return random_projection(layout, centre=torch.zeros(layout.n_neurons), first_centre=None, **settings)
 
 
 @pytest.mark.parametrize("factors", [(0.0, 0.0), (2.0, 0.3)])
@@ -33,7 +32,7 @@ def test_folded_weights_do_what_the_hooks_do(name, site, factors):
 def test_a_centre_needs_a_bias(name, site):
     model = shared(name)
     layout = resolve(model, site)
-    edit = random_edit(layout, first_centre=None)
+    edit = random_projection(layout, first_centre=None)
     expected = hooked_logits(model, layout, edit)
     if has_bias(name, site):
         assert distance(logits(folded(model, layout, edit)), expected) < 1e-4
@@ -45,7 +44,7 @@ def test_a_centre_needs_a_bias(name, site):
 def test_what_depends_on_the_position_or_on_other_blocks_is_refused():
     model = shared("gpt2")
     layout = resolve(model, Site.mlp_output)
-    for edit in (random_edit(layout), without_centre(layout, place=Place.first_spared)):
+    for edit in (random_projection(layout), without_centre(layout, place=Place.first_spared)):
         with pytest.raises(FoldError, match=r"weights are the same for all tokens; take .*fill=zero or mean"):
             folded(model, layout, edit)
     with pytest.raises(FoldError, match="read from an untouched pass, which weights cannot hold"):

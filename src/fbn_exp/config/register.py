@@ -8,6 +8,7 @@ from fbn_exp.benchmarks import config as benchmarks
 from fbn_exp.config import root
 from fbn_exp.datasets import config as datasets
 from fbn_exp.interventions import config as interventions
+from fbn_exp.interventions.component import config as component
 from fbn_exp.interventions.controls import config as controls
 from fbn_exp.launch import config as launch
 from fbn_exp.methods import config as methods
@@ -47,6 +48,8 @@ SCHEMAS: dict[str, type] = {
     "shift": interventions.ShiftConfig,
     "mean": interventions.MeanConfig,
     "preserve": interventions.PreserveConfig,
+    "project": component.ProjectConfig,
+    "subtract": component.SubtractConfig,
     "controls": controls.ControlsConfig,
     "perplexity": benchmarks.PerplexityConfig,
     "divergence": benchmarks.DivergenceConfig,

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +29,15 @@ from fbn_exp.thresholds.z import ZThreshold
 
 
 class Intervention(InterventionConfig, ABC):
-    """Rule that turns the neurons of chosen networks into an edit."""
+    """Rule that turns the neurons of chosen networks into an edit.
+
+    Attributes
+    ----------
+    acts_on_members : bool
+        False if it acts on all weights of the networks' maps, so that networks need no members.
+    """
+
+    acts_on_members: ClassVar[bool] = True
 
     @abstractmethod
     def edit(self, target: Target) -> Edit:
@@ -63,7 +72,9 @@ class Intervention(InterventionConfig, ABC):
         >>> fbn.Inhibit([3]).on(networks, fbn.ZThreshold(1.96))
         inhibit on networks 3: 60 neurons
         """
-        target = choose_target(networks, threshold or ZThreshold(), self.networks)
+        target = choose_target(
+            networks, threshold or ZThreshold(), self.networks, require_members=self.acts_on_members
+        )
         return TargetedIntervention(self, target, networks, same_weights)
 
     @property
@@ -74,6 +85,10 @@ class Intervention(InterventionConfig, ABC):
     def with_factor(self, factor: float) -> "Intervention":
         """Copy with another factor, for an intervention that has a field ``factor``."""
         return replace(self, factor=factor)  # type: ignore[call-arg]
+
+    def n_neurons(self, target: Target) -> int:
+        """Count the neurons that the intervention is about."""
+        return target.size
 
     @abstractmethod
     def describe(self) -> str:
@@ -100,7 +115,8 @@ def _of_members(name: str, numbers: Sequence[float], target: Target) -> Tensor:
     return by_network[target.labels[target.members]]
 
 
-def _in_words(numbers: Sequence[float]) -> str:
+def in_words(numbers: Sequence[float]) -> str:
+    """Numbers, separated by commas."""
     return ", ".join(f"{number:g}" for number in numbers)
 
 
@@ -149,7 +165,7 @@ class Scale(ScaleConfig, Intervention):
 
     @override
     def describe(self) -> str:
-        return f"scale {_in_words(self.factors)}"
+        return f"scale {in_words(self.factors)}"
 
 
 class Amplify(AmplifyConfig, Scale):
@@ -167,7 +183,7 @@ class Amplify(AmplifyConfig, Scale):
 
     @override
     def describe(self) -> str:
-        return f"amplify {_in_words(self.factors)}"
+        return f"amplify {in_words(self.factors)}"
 
 
 class Shift(ShiftConfig, Intervention):
@@ -186,7 +202,7 @@ class Shift(ShiftConfig, Intervention):
 
     @override
     def describe(self) -> str:
-        return f"shift {_in_words(self.values)}"
+        return f"shift {in_words(self.values)}"
 
 
 class Mean(MeanConfig, Intervention):

@@ -9,6 +9,7 @@ from torch import Tensor
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import NeuronStatistics, StatisticsByToken
+from fbn_exp.interventions.component.patterns import Components, components_of
 from fbn_exp.interventions.config import Place
 from fbn_exp.interventions.resample import Donors
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -35,6 +36,8 @@ class Target:
         Statistics of every neuron over the extraction texts, those of first tokens apart.
     donors : Donors, optional
         Activations of other texts, which ``fill=resample`` takes values from.
+    components : Components, optional
+        The networks as directions of the activations; None if they do not say how signals were standardised.
     """
 
     networks: tuple[int, ...]
@@ -42,6 +45,7 @@ class Target:
     layout: NeuronLayout
     statistics: StatisticsByToken
     donors: Donors | None = None
+    components: Components | None = None
 
     @property
     def members(self) -> Tensor:
@@ -103,6 +107,10 @@ class Target:
             )
         return first, others
 
+    def with_components(self, components: Components) -> "Target":
+        """Copy with other directions in place of these, as for a control."""
+        return replace(self, components=components)
+
     def with_labels(self, labels: Tensor) -> "Target":
         """Copy with other neurons in place of these, as for a control."""
         return replace(self, labels=labels)
@@ -116,9 +124,24 @@ def no_target(layout: NeuronLayout) -> Target:
 
 
 def choose_target(
-    networks: FunctionalNetworks, threshold: Threshold, selection: str | Sequence[int]
+    networks: FunctionalNetworks,
+    threshold: Threshold,
+    selection: str | Sequence[int],
+    *,
+    require_members: bool = True,
 ) -> Target:
     """Choose the neurons of ``all`` networks or of those with given indices.
+
+    Parameters
+    ----------
+    networks : FunctionalNetworks
+        Networks to choose from.
+    threshold : Threshold
+        Rule of membership.
+    selection : "all" or sequence of int
+        The chosen networks.
+    require_members : bool
+        False for an intervention on whole maps, which networks without a member have too.
 
     Raises
     ------
@@ -144,10 +167,11 @@ def choose_target(
     strength = networks.z_scores()[list(chosen)].abs().masked_fill(~members, -1.0)
     strongest, owner = strength.max(dim=0)
     labels = torch.where(strongest >= 0, owner, OUTSIDE)
-    if not (labels != OUTSIDE).any():
+    if require_members and not (labels != OUTSIDE).any():
         raise NetworksError(
             f"networks {list(chosen)} have no neuron at {threshold.describe()}: nothing to intervene on; "
             "lower the threshold or choose others"
         )
     statistics = statistics_of(networks.neurons, networks.provenance)
-    return Target(chosen, labels, networks.layout, statistics)
+    components = components_of(networks, chosen, statistics)
+    return Target(chosen, labels, networks.layout, statistics, components=components)

@@ -37,7 +37,8 @@ class TargetedIntervention:
 
     def __repr__(self) -> str:
         chosen = ", ".join(map(str, self.target.networks))
-        return f"{self.intervention.describe()} on networks {chosen}: {self.target.size:,} neurons"
+        size = self.intervention.n_neurons(self.target)
+        return f"{self.intervention.describe()} on networks {chosen}: {size:,} neurons"
 
     @property
     def edit(self) -> Edit:

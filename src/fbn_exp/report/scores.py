@@ -21,12 +21,13 @@ LIKENESS = ("same_block", "activity_ratio", "energy_ratio")
 def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> Presentation:
     """Present an evaluation, with caveats about it."""
     likeness = _likeness(evaluation.controls)
+    size = evaluation.intervention.n_neurons(evaluation.target)
     metrics = {f"selected_factor/{name}": factor for name, factor in evaluation.factors.items()}
     if evaluation.n_factors:
         metrics["factors_tried"] = float(evaluation.n_factors)
     for each in evaluation.comparisons:
         metrics |= comparison_metrics(each)
-    metrics |= {"neurons": float(evaluation.target.size), **likeness}
+    metrics |= {"neurons": float(size), **likeness}
     tables = {"scores": _scores(evaluation, likeness), "items": _items(evaluation.comparisons)}
     if (texts := _texts(evaluation.comparisons)) is not None:
         tables["texts"] = texts
@@ -36,7 +37,7 @@ def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> P
         metrics=metrics,
         tables=tables,
         title=f"{evaluation.intervention.describe()}: networks {_networks(evaluation, ', ')}, "
-        f"{evaluation.target.size:,} neurons",
+        f"{size:,} neurons",
         rows=_rows(evaluation.comparisons),
         words=("task / metric",),
         lines=[said] if drawn else [],
@@ -145,7 +146,7 @@ def _scores(evaluation: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
         "intervention": intervention.describe(),
         "factor": intervention.single_factor,
         "networks": _networks(evaluation, ","),
-        "neurons": evaluation.target.size,
+        "neurons": intervention.n_neurons(evaluation.target),
         "activity_ratio": likeness.get(f"control/{ControlKind.activation.value}/activity_ratio"),
     }
     rows = []

@@ -125,7 +125,8 @@ def _require_objective(objective: str | None, scorer: Scorer) -> None:
 def _is_lesion_of_one(evaluation: Evaluation, networks: FunctionalNetworks, lm: LanguageModel) -> bool:
     """Return True for a lesion of a single network in the same weights that it was extracted from."""
     same_weights = networks.provenance.get("weight_digest") == lm.weight_digest
-    inhibited = evaluation.intervention.single_factor == 0 and not evaluation.factors
+    of_members = evaluation.intervention.acts_on_members
+    inhibited = of_members and evaluation.intervention.single_factor == 0 and not evaluation.factors
     return same_weights and inhibited and len(evaluation.target.networks) == 1
 
 
@@ -136,7 +137,10 @@ def _target(
     if isinstance(intervention, NoIntervention):
         return no_target(lm.layout(parts.site)), None
     networks = parts.networks(cfg.networks, lm, scratch, cfg.same_weights)
-    return choose_target(networks, parts.threshold, intervention.networks), networks
+    target = choose_target(
+        networks, parts.threshold, intervention.networks, require_members=intervention.acts_on_members
+    )
+    return target, networks
 
 
 def _draw(original: Original, controls: ControlsConfig, scorer: Scorer) -> DrawnControls:

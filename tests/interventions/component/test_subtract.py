@@ -2,34 +2,30 @@
 
 import pytest
 import torch
+from component_edits import (
+    IDS,
+    MODELS,
+    PAIR,
+    generated,
+    layout_of,
+    logits,
+    n_hooks,
+    random_subtraction,
+    shared,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_project import IDS, MODELS, PAIR, generated, layout_of, logits, shared
 from transformers import DynamicCache
 from zoo import ZOO
 
 from fbn_exp.core.errors import LayoutError, ModelError
 from fbn_exp.core.layout import Site
+from fbn_exp.interventions.component.subtract import SubtractEdit
 from fbn_exp.interventions.config import Place
 from fbn_exp.interventions.edit import AffineEdit, applied
-from fbn_exp.interventions.subtract import SubtractEdit
 from fbn_exp.models.hooks import visited
 from fbn_exp.models.positions import Tokens
 from fbn_exp.models.sites import resolve
-
-
-def random_edit(layout, n_networks=2, seed=0, **changes):
-    generator = torch.Generator().manual_seed(seed)
-    maps = torch.randn(n_networks, layout.n_neurons, generator=generator)
-    centre, first = 0.05 * torch.randn(2, layout.n_neurons, generator=generator)
-    fields = {
-        "patterns": maps,
-        "filters": torch.linalg.pinv(maps).T.contiguous(),
-        "factors": (0.0,) * n_networks,
-        "centre": centre,
-        "first_centre": first,
-    }
-    return SubtractEdit(**(fields | changes))
 
 
 def untouched(model, layout, ids=IDS):
@@ -82,7 +78,7 @@ def test_a_second_pass_subtracts_what_an_untouched_pass_gives_offline(name, site
     if ZOO[name].places[site] is None:
         pytest.skip("no such place")
     model, layout = shared(name), layout_of(name, site)
-    edit, before = random_edit(layout), logits(model)
+    edit, before = random_subtraction(layout), logits(model)
     hooks = n_hooks(model)
     with applied(model, layout, edit):
         found = logits(model)
@@ -94,15 +90,11 @@ def test_a_second_pass_subtracts_what_an_untouched_pass_gives_offline(name, site
     assert n_hooks(model) == hooks
 
 
-def n_hooks(model):
-    return sum(len(each._forward_hooks) + len(each._forward_pre_hooks) for each in model.modules())
-
-
 @pytest.mark.parametrize("place", Place)
 @pytest.mark.parametrize("factors", [(0.0, 0.0), (2.0, 0.5)])
 def test_chosen_tokens_and_factors_are_those_of_the_offline_computation(place, factors):
     model, layout = shared("llama"), layout_of("llama")
-    edit = random_edit(layout, place=place, factors=factors)
+    edit = random_subtraction(layout, place=place, factors=factors)
     expected = offline(model, layout, edit)
     with applied(model, layout, edit):
         torch.testing.assert_close(logits(model), expected, rtol=1e-4, atol=1e-5)
@@ -112,7 +104,7 @@ def test_a_factor_of_1_is_bit_identical():
     for name in MODELS:
         model, layout = shared(name), layout_of(name)
         before = logits(model)
-        with applied(model, layout, random_edit(layout, factors=(1.0, 1.0))):
+        with applied(model, layout, random_subtraction(layout, factors=(1.0, 1.0))):
             assert torch.equal(logits(model), before)
 
 
@@ -123,7 +115,7 @@ def test_the_subtracted_part_is_linear_in_the_factor(factor, place, seed):
     tokens = Tokens(torch.tensor([0, 1, 2]))
 
     def changed(factor):
-        edit = random_edit(PAIR, seed=seed, factors=(factor,) * 2, place=place)
+        edit = random_subtraction(PAIR, seed=seed, factors=(factor,) * 2, place=place)
         block = PAIR.blocks[1]
         return edit.subtracted(block, x[:, block.columns], edit.courses(x, tokens), tokens)
 
@@ -136,7 +128,7 @@ def test_the_subtracted_part_is_linear_in_the_factor(factor, place, seed):
 @pytest.mark.parametrize("place", [Place.all, Place.first_spared])
 def test_generation_with_a_cache_equals_generation_without(name, place):
     model, layout = shared(name), layout_of(name)
-    with applied(model, layout, random_edit(layout, place=place)):
+    with applied(model, layout, random_subtraction(layout, place=place)):
         slow, fast = generated(model, False), generated(model, True)
     assert torch.equal(slow.sequences, fast.sequences)
     torch.testing.assert_close(torch.stack(slow.logits), torch.stack(fast.logits), rtol=1e-4, atol=1e-4)
@@ -150,7 +142,7 @@ def test_texts_padded_on_the_left_are_generated_from_as_alone(name):
     ids = torch.cat([torch.zeros(1, 3, dtype=torch.long), IDS[:1, :4]], dim=1)
     mask = torch.tensor([[0] * 3 + [1] * 4])
     both, masks = torch.cat([ids, IDS[1:]]), torch.cat([mask, torch.ones(1, 7, dtype=torch.long)])
-    with applied(model, layout, random_edit(layout)), torch.no_grad():
+    with applied(model, layout, random_subtraction(layout)), torch.no_grad():
         alone = [generated(model, True, each).sequences[0, -6:] for each in (IDS[:1, :4], IDS[1:])]
         together = model.generate(
             input_ids=both, attention_mask=masks, max_new_tokens=6, do_sample=False, eos_token_id=None,
@@ -162,7 +154,7 @@ def test_texts_padded_on_the_left_are_generated_from_as_alone(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_cache_that_the_model_makes_is_continued(name):
     model, layout = shared(name), layout_of(name)
-    with applied(model, layout, random_edit(layout)), torch.no_grad():
+    with applied(model, layout, random_subtraction(layout)), torch.no_grad():
         whole = model(input_ids=IDS, use_cache=False).logits
         start = model(input_ids=IDS[:, :4], use_cache=True)
         rest = model(input_ids=IDS[:, 4:], past_key_values=start.past_key_values).logits
@@ -171,7 +163,7 @@ def test_a_cache_that_the_model_makes_is_continued(name):
 
 def test_two_generations_side_by_side_keep_their_own_caches():
     model, layout = shared("llama"), layout_of("llama")
-    with applied(model, layout, random_edit(layout)), torch.no_grad():
+    with applied(model, layout, random_subtraction(layout)), torch.no_grad():
         caches = [DynamicCache(config=model.config) for _ in IDS]
         steps = [
             model(input_ids=IDS[row : row + 1, [place]], past_key_values=caches[row]).logits
@@ -184,7 +176,7 @@ def test_two_generations_side_by_side_keep_their_own_caches():
 
 def test_beam_search_and_other_changes_of_the_cache_are_refused():
     model, layout = shared("llama"), layout_of("llama")
-    with applied(model, layout, random_edit(layout)), torch.no_grad():
+    with applied(model, layout, random_subtraction(layout)), torch.no_grad():
         with pytest.raises(ModelError, match="beam search"):
             model.generate(input_ids=IDS, attention_mask=torch.ones_like(IDS), num_beams=3, max_new_tokens=8,
                            eos_token_id=None, pad_token_id=0)  # fmt: skip
@@ -205,7 +197,7 @@ def test_a_cache_that_was_filled_before_is_refused():
     with torch.no_grad():
         cache = model(input_ids=IDS[:, :4], use_cache=True).past_key_values
         with (
-            applied(model, layout, random_edit(layout)),
+            applied(model, layout, random_subtraction(layout)),
             pytest.raises(ModelError, match="holds 4 tokens that were computed before the intervention"),
         ):
             model(input_ids=IDS[:, 4:], past_key_values=cache)
@@ -214,9 +206,9 @@ def test_a_cache_that_was_filled_before_is_refused():
 def test_the_hooks_are_gone_and_courses_forgotten_after_an_error():
     model = ZOO["llama"].build()
     layout, before = resolve(model, Site.mlp_output), logits(model)
-    with pytest.raises(RuntimeError, match="inside"), applied(model, layout, random_edit(layout)):
+    with pytest.raises(RuntimeError, match="inside"), applied(model, layout, random_subtraction(layout)):
         raise RuntimeError("inside")
-    with applied(model, layout, random_edit(layout)):
+    with applied(model, layout, random_subtraction(layout)):
         found = logits(model)
         with pytest.raises(IndexError):
             logits(model, IDS + 10_000)
@@ -229,7 +221,7 @@ def test_the_hooks_are_gone_and_courses_forgotten_after_an_error():
 
 def test_other_edits_and_other_subtractions_can_be_active_too():
     model, layout = shared("llama"), layout_of("llama")
-    one, other = random_edit(layout, 1, seed=1), random_edit(layout, 1, seed=2)
+    one, other = random_subtraction(layout, 1, seed=1), random_subtraction(layout, 1, seed=2)
     first = torch.where(torch.arange(layout.n_neurons) % 3 == 0, 0.0, 1.0)
     halved = AffineEdit(torch.ones(layout.n_neurons), torch.zeros(layout.n_neurons), first)
     both = SubtractEdit(
@@ -239,7 +231,7 @@ def test_other_edits_and_other_subtractions_can_be_active_too():
         centre=one.centre,
         first_centre=one.first_centre,
     )
-    other = random_edit(layout, 1, seed=2, centre=one.centre, first_centre=one.first_centre)
+    other = random_subtraction(layout, 1, seed=2, centre=one.centre, first_centre=one.first_centre)
     with applied(model, layout, both):
         together = logits(model)
     for edits in ((one, other), (other, one)):
@@ -254,7 +246,7 @@ def test_other_edits_and_other_subtractions_can_be_active_too():
 
 def test_gradients_pass_through_the_second_pass():
     model, layout = ZOO["llama"].build(), layout_of("llama")
-    with applied(model, layout, random_edit(layout)):
+    with applied(model, layout, random_subtraction(layout)):
         with torch.inference_mode():
             model(input_ids=IDS)
         model(input_ids=IDS).logits.sum().backward()
@@ -262,13 +254,13 @@ def test_gradients_pass_through_the_second_pass():
 
 
 def test_digests_tell_edits_apart():
-    one = random_edit(PAIR)
+    one = random_subtraction(PAIR)
     others = [
-        random_edit(PAIR, factors=(0.0, 0.5)),
-        random_edit(PAIR, filters=2 * one.filters),
-        random_edit(PAIR, patterns=2 * one.patterns),
-        random_edit(PAIR, place=Place.first_only),
-        random_edit(PAIR, centre=one.first_centre),
+        random_subtraction(PAIR, factors=(0.0, 0.5)),
+        random_subtraction(PAIR, filters=2 * one.filters),
+        random_subtraction(PAIR, patterns=2 * one.patterns),
+        random_subtraction(PAIR, place=Place.first_only),
+        random_subtraction(PAIR, centre=one.first_centre),
     ]
     assert len({edit.digest for edit in (one, *others)}) == 6
-    assert random_edit(PAIR).digest == one.digest
+    assert random_subtraction(PAIR).digest == one.digest

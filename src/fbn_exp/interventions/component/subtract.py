@@ -1,4 +1,4 @@
-"""Edit of the component itself: its time course times its map is subtracted, in a second pass."""
+"""Subtraction: the time course of a network times its map is subtracted, in a second pass."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +10,11 @@ from typing_extensions import override
 
 from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import Block, NeuronLayout
-from fbn_exp.interventions.component import ComponentEdit
+from fbn_exp.interventions.component.base import ComponentEdit, ComponentIntervention, components_in
+from fbn_exp.interventions.component.config import SubtractConfig
+from fbn_exp.interventions.component.first_pass import body_of, first_pass, in_first_pass
 from fbn_exp.interventions.edit import Edit
-from fbn_exp.interventions.first_pass import body_of, first_pass, in_first_pass
+from fbn_exp.interventions.target import Target
 from fbn_exp.models.positions import Tokens
 
 
@@ -138,3 +140,28 @@ class _RunningSubtraction(Edit):
             )
         read = self.sums.view(*activations.shape[:-1], -1).to(activations.device)
         return self.edit.subtracted(block, activations, self.edit.centred(read, tokens), tokens)
+
+
+class Subtract(SubtractConfig, ComponentIntervention):
+    """Subtract (1 − factor) · time course · map of networks, by an untouched pass over the same tokens.
+
+    Examples
+    --------
+    >>> removed = fbn.Subtract([0]).on(networks)
+    """
+
+    @override
+    def edit_along(self, patterns: Tensor, target: Target) -> SubtractEdit:
+        centre, first_centre = self._centres(target)
+        return SubtractEdit(
+            patterns=patterns,
+            factors=self._factors(target),
+            centre=centre,
+            first_centre=first_centre,
+            place=self.tokens,
+            filters=components_in(target).filters,
+        )
+
+    @override
+    def describe(self) -> str:
+        return self._described("subtract")

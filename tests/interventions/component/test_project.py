@@ -1,64 +1,31 @@
 """The direction of a component is taken out of each block, by hand on small numbers and on models."""
 
-import functools
-
 import pytest
 import torch
+from component_edits import (
+    IDS,
+    MODELS,
+    PAIR,
+    PATTERN,
+    generated,
+    layout_of,
+    logits,
+    projection_of,
+    random_projection,
+    shared,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from zoo import ZOO
 
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import NeuronLayout, Site
-from fbn_exp.interventions.component import ProjectEdit
 from fbn_exp.interventions.config import Place
 from fbn_exp.interventions.edit import applied
 from fbn_exp.models.hooks import visited
 from fbn_exp.models.positions import Tokens
-from fbn_exp.models.sites import resolve
 
-MODELS = ("llama", "gpt2", "gemma3_text")
-IDS = torch.randint(0, 250, (2, 7), generator=torch.Generator().manual_seed(1))
-PAIR = NeuronLayout.of(Site.mlp_output, ["blocks.0", "blocks.1"], [2, 2])
 FIRST, SECOND = PAIR.blocks
-# (3, 4) and (0, 2): directions (.6, .8) in the first block, (0, 1) in the second
-PATTERN = torch.tensor([[3.0, 4, 0, 2]])
-
-
-def edit_of(patterns=PATTERN, factors=(0.0,), layout=PAIR, centre=None, first_centre=None, **settings):
-    patterns = torch.as_tensor(patterns)
-    centre = torch.zeros(patterns.shape[1]) if centre is None else torch.as_tensor(centre)
-    first = centre if first_centre is None else torch.as_tensor(first_centre)
-    return ProjectEdit(
-        patterns=patterns, factors=factors, layout=layout, centre=centre, first_centre=first, **settings
-    )
-
-
-def tokens_of(*positions):
-    return Tokens(torch.tensor(positions))
-
-
-@functools.cache
-def shared(name):
-    return ZOO[name].build()
-
-
-@functools.cache
-def layout_of(name, site=Site.mlp_output):
-    return resolve(shared(name), site)
-
-
-def logits(model, ids=IDS, **settings):
-    with torch.no_grad():
-        return model(input_ids=ids, **settings).logits
-
-
-def random_edit(layout, n_networks=2, seed=0, **settings):
-    generator = torch.Generator().manual_seed(seed)
-    patterns = torch.randn(n_networks, layout.n_neurons, generator=generator)
-    centre, first = 0.05 * torch.randn(2, layout.n_neurons, generator=generator)
-    settings = {"factors": (0.0,) * n_networks, "centre": centre, "first_centre": first} | settings
-    return edit_of(patterns, layout=layout, **settings)
 
 
 @pytest.mark.parametrize(
@@ -75,14 +42,16 @@ def random_edit(layout, n_networks=2, seed=0, **settings):
     ],
 )
 def test_numbers_are_those_computed_by_hand(factor, centre, expected):
-    found = edit_of(factors=(factor,), centre=centre).change(FIRST, torch.tensor([[5.0, 10.0]]), None)
+    found = projection_of(factors=(factor,), centre=centre).change(FIRST, torch.tensor([[5.0, 10.0]]), None)
     torch.testing.assert_close(found, torch.tensor([expected]))
 
 
 def test_the_length_and_the_sign_of_a_map_do_not_matter():
     x = torch.tensor([[5.0, 10.0]])
     for pattern in (-PATTERN, 1e-3 * PATTERN, torch.tensor([[3.0, 4, 0, -7]])):
-        torch.testing.assert_close(edit_of(pattern).change(FIRST, x, None), edit_of().change(FIRST, x, None))
+        torch.testing.assert_close(
+            projection_of(pattern).change(FIRST, x, None), projection_of().change(FIRST, x, None)
+        )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +63,7 @@ def test_the_length_and_the_sign_of_a_map_do_not_matter():
     ],
 )
 def test_first_tokens_have_their_own_centre_and_can_be_spared(place, expected):
-    edit = edit_of(centre=[0.0, 0, 0, 3], first_centre=[0.0, 0, 0, 7], place=place)
+    edit = projection_of(centre=[0.0, 0, 0, 3], first_centre=[0.0, 0, 0, 7], place=place)
     x = torch.tensor([[1.0, 10.0]]).repeat(3, 1)
     for shape in ((3,), (1, 3)):
         tokens = Tokens(torch.tensor([0, 1, 2]).view(shape))
@@ -104,11 +73,11 @@ def test_first_tokens_have_their_own_centre_and_can_be_spared(place, expected):
 
 def test_several_networks_of_one_factor_lose_all_that_they_span():
     # (1, 0) and (1, 1) span the block: nothing remains but the centre
-    edit = edit_of([[1.0, 0, 0, 0], [1, 1, 0, 0]], (0.0, 0.0), centre=[0.5, -0.5, 0, 0])
+    edit = projection_of([[1.0, 0, 0, 0], [1, 1, 0, 0]], (0.0, 0.0), centre=[0.5, -0.5, 0, 0])
     torch.testing.assert_close(
         edit.change(FIRST, torch.tensor([[5.0, 10.0]]), None), torch.tensor([[0.5, -0.5]])
     )
-    half = edit_of([[1.0, 0, 0, 0], [1, 1, 0, 0]], (0.5, 0.5))
+    half = projection_of([[1.0, 0, 0, 0], [1, 1, 0, 0]], (0.5, 0.5))
     torch.testing.assert_close(
         half.change(FIRST, torch.tensor([[5.0, 10.0]]), None), torch.tensor([[2.5, 5.0]])
     )
@@ -118,32 +87,32 @@ def test_a_factor_for_each_scales_each_part_of_the_common_fit():
     # (5, 10) = −5 (1, 0) + 10 (1, 1)
     maps = [[2.0, 0, 0, 0], [3, 3, 0, 0]]
     for factors, expected in (((0.0, 1.0), [10.0, 10]), ((1.0, 0.0), [-5.0, 0]), ((2.0, 0.5), [-5.0, 5])):
-        found = edit_of(maps, factors).change(FIRST, torch.tensor([[5.0, 10.0]]), None)
+        found = projection_of(maps, factors).change(FIRST, torch.tensor([[5.0, 10.0]]), None)
         torch.testing.assert_close(found, torch.tensor([expected]))
 
 
 def test_networks_of_one_direction_take_one_factor_only():
     same = [[1.0, 1, 0, 0], [2, 2, 0, 0]]
-    found = edit_of(same, (0.0, 0.0)).change(FIRST, torch.tensor([[5.0, 10.0]]), None)
+    found = projection_of(same, (0.0, 0.0)).change(FIRST, torch.tensor([[5.0, 10.0]]), None)
     torch.testing.assert_close(found, torch.tensor([[-2.5, 2.5]]))
     with pytest.raises(ConfigError, match=r"the same direction in blocks\.0: give one factor"):
-        edit_of(same, (0.0, 0.5))
+        projection_of(same, (0.0, 0.5))
 
 
 def test_blocks_without_weight_are_left_alone():
-    assert edit_of([[3.0, 4, 0, 0]]).touched.tolist() == [True, True, False, False]
+    assert projection_of([[3.0, 4, 0, 0]]).touched.tolist() == [True, True, False, False]
     # the second block holds 4 / 29 of the energy
-    assert edit_of(least_energy=0.13).touched.tolist() == [True, True, False, True]
-    assert edit_of(least_energy=0.14).touched.tolist() == [True, True, False, False]
+    assert projection_of(least_energy=0.13).touched.tolist() == [True, True, False, True]
+    assert projection_of(least_energy=0.14).touched.tolist() == [True, True, False, False]
     # what is left of rounding is no direction
-    assert edit_of([[3.0, 4, 1e-7, 0]]).touched.tolist() == [True, True, False, False]
+    assert projection_of([[3.0, 4, 1e-7, 0]]).touched.tolist() == [True, True, False, False]
 
 
 def test_a_factor_of_1_touches_nothing():
-    assert not edit_of(factors=(1.0,)).touched.any()
+    assert not projection_of(factors=(1.0,)).touched.any()
     model, layout = shared("llama"), layout_of("llama")
     before = logits(model)
-    with applied(model, layout, random_edit(layout, factors=(1.0, 1.0))):
+    with applied(model, layout, random_projection(layout, factors=(1.0, 1.0))):
         assert torch.equal(logits(model), before)
 
 
@@ -159,7 +128,7 @@ def test_the_change_is_linear_in_the_factor(factor, place, seed, n_networks):
     tokens = Tokens(torch.tensor([[-1, 0, 1], [0, 1, 2]]))
 
     def changed(factor):
-        edit = random_edit(layout, n_networks, seed, factors=(factor,) * n_networks, place=place)
+        edit = random_projection(layout, n_networks, seed, factors=(factor,) * n_networks, place=place)
         return edit.change(layout.blocks[0], x, tokens)
 
     torch.testing.assert_close(
@@ -171,7 +140,7 @@ def test_the_change_is_linear_in_the_factor(factor, place, seed, n_networks):
 @pytest.mark.parametrize("name", MODELS)
 def test_nothing_is_left_along_the_direction_but_the_centre(name, site):
     model, layout = shared(name), layout_of(name, site)
-    edit, seen, before = random_edit(layout), {}, logits(model)
+    edit, seen, before = random_projection(layout), {}, logits(model)
     with applied(model, layout, edit), visited(model, layout, lambda block, x: seen.update({block: x})):
         changed = logits(model)
     for block, x in seen.items():
@@ -187,7 +156,7 @@ def test_nothing_is_left_along_the_direction_but_the_centre(name, site):
 @pytest.mark.parametrize("name", MODELS)
 def test_twice_is_once(name):
     model, layout = shared(name), layout_of(name)
-    edit = random_edit(layout)
+    edit = random_projection(layout)
     with applied(model, layout, edit):
         once = logits(model)
         with applied(model, layout, edit):
@@ -196,14 +165,14 @@ def test_twice_is_once(name):
 
 def test_bfloat16_activations_are_projected_in_float32():
     model = ZOO["llama"].build().to(torch.bfloat16)
-    edit, seen = random_edit(layout_of("llama")), {}
+    edit, seen = random_projection(layout_of("llama")), {}
     with (
         applied(model, layout_of("llama"), edit),
         visited(model, layout_of("llama"), lambda block, x: seen.update({block: x})),
     ):
         assert logits(model).dtype == torch.bfloat16
     for block, x in seen.items():
-        exact = edit.change(block, x.double(), tokens_of([0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6]))
+        exact = edit.change(block, x.double(), Tokens(torch.arange(7).expand(2, 7)))
         torch.testing.assert_close(x.double(), exact, rtol=2**-8, atol=1e-4)
 
 
@@ -211,7 +180,7 @@ def test_bfloat16_activations_are_projected_in_float32():
 @pytest.mark.parametrize("place", Place)
 def test_a_text_is_changed_alike_whatever_it_is_padded_with(name, place):
     model, layout = shared(name), layout_of(name)
-    edit, text = random_edit(layout, place=place), IDS[:1]
+    edit, text = random_projection(layout, place=place), IDS[:1]
     with applied(model, layout, edit):
         alone = logits(model, text)
         padding = torch.zeros(1, 3, dtype=torch.long)
@@ -225,17 +194,10 @@ def test_a_text_is_changed_alike_whatever_it_is_padded_with(name, place):
             torch.testing.assert_close(padded[:, kept], alone, rtol=1e-4, atol=1e-4)
 
 
-def generated(model, cached, ids=IDS):
-    with torch.no_grad():
-        return model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=6,
-                              do_sample=False, use_cache=cached, eos_token_id=None, pad_token_id=0,
-                              output_logits=True, return_dict_in_generate=True)  # fmt: skip
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_generation_with_a_cache_equals_generation_without(name):
     model, layout = shared(name), layout_of(name)
-    with applied(model, layout, random_edit(layout)):
+    with applied(model, layout, random_projection(layout)):
         slow, fast = generated(model, False), generated(model, True)
     assert torch.equal(slow.sequences, fast.sequences)
     torch.testing.assert_close(torch.stack(slow.logits), torch.stack(fast.logits), rtol=1e-4, atol=1e-4)
@@ -243,9 +205,10 @@ def test_generation_with_a_cache_equals_generation_without(name):
 
 def test_digests_tell_edits_apart():
     centre = torch.ones(4)
-    edits = [
-        edit_of(), edit_of(factors=(0.5,)), edit_of(2 * PATTERN), edit_of(centre=centre),
-        edit_of(first_centre=centre), edit_of(place=Place.first_only), edit_of(least_energy=0.1),
+    settings = [
+        {}, {"factors": (0.5,)}, {"patterns": 2 * PATTERN}, {"centre": centre}, {"first_centre": centre},
+        {"place": Place.first_only}, {"least_energy": 0.1},
     ]  # fmt: skip
+    edits = [projection_of(**each) for each in settings]
     assert len({edit.digest for edit in edits}) == len(edits)
-    assert edit_of().digest == edit_of().digest
+    assert projection_of().digest == projection_of().digest

@@ -1,6 +1,5 @@
-"""Edits of the component itself, not of its loudest neurons: its direction is taken out of each block."""
+"""Projection: the direction of a network is taken out of each block."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,83 +7,18 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError, LayoutError
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.interventions.block_maps import BlockMap, Removal
-from fbn_exp.interventions.config import Place
-from fbn_exp.interventions.edit import Edit
+from fbn_exp.interventions.component.base import ComponentEdit, ComponentIntervention
+from fbn_exp.interventions.component.config import ProjectConfig
+from fbn_exp.interventions.target import Target
 from fbn_exp.models.positions import Tokens
 
 # share of a map's norm in a block below which its direction there is rounding error
 ROUNDING = 1e-6
 # singular value, relative to the largest, below which directions of unit length coincide
 COINCIDENT = 1e-5
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ComponentEdit(Edit):
-    """Edit along the patterns of networks, around a centre, at chosen tokens.
-
-    Attributes
-    ----------
-    patterns : Tensor of shape (k, N)
-        Maps in units of activations.
-    factors : tuple of float, of length k
-        What remains of each network: 0 nothing, 1 all.
-    centre, first_centre : Tensor of shape (N,)
-        What deviations are counted from, at first tokens and at all others.
-    place : Place
-        Tokens that are changed.
-    """
-
-    patterns: Tensor
-    factors: tuple[float, ...]
-    centre: Tensor
-    first_centre: Tensor
-    place: Place = Place.all
-
-    @property
-    @override
-    def touched(self) -> Tensor:
-        removed = torch.tensor(self.factors) != 1
-        return (self.patterns[removed] != 0).any(dim=0)
-
-    @property
-    @override
-    def digest(self) -> str:
-        described = f"{type(self).__name__} {self.factors} {self.place.value}"
-        summary = hashlib.sha256(described.encode())
-        for vectors in self._hashed():
-            summary.update((vectors.float() + 0.0).contiguous().numpy().tobytes())
-        return summary.hexdigest()
-
-    def _hashed(self) -> Sequence[Tensor]:
-        return self.patterns, self.centre, self.first_centre
-
-    @property
-    @override
-    def by_position(self) -> bool:
-        return self.place is not Place.all or not torch.equal(self.centre, self.first_centre)
-
-    def _first(self, tokens: Tokens | None) -> Tensor:
-        if tokens is None:
-            raise LayoutError("this edit differs at first tokens: give the tokens of the activations")
-        return tokens.first
-
-    def _offset(self, plain: Tensor, first: Tensor, tokens: Tokens | None) -> Tensor:
-        """Offset of the centre at each token; one for all if it does not depend on the position."""
-        if torch.equal(self.centre, self.first_centre):
-            return plain
-        return torch.where(self._first(tokens).to(plain.device)[..., None], first, plain)
-
-    def _at_chosen(self, changed: Tensor, activations: Tensor, tokens: Tokens | None) -> Tensor:
-        """Changed activations at chosen tokens, in the number format of the model, and others as they are."""
-        changed = changed.to(activations.dtype)
-        if self.place is Place.all:
-            return changed
-        first = self._first(tokens).to(activations.device)
-        chosen = first if self.place is Place.first_only else ~first
-        return torch.where(chosen[..., None], changed, activations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,3 +134,30 @@ class ProjectEdit(ComponentEdit):
             inward, outward = left @ (basis / strength[:, None]), removed[:, None] * unit
         centres = (each[block.columns].double() for each in (self.centre, self.first_centre))
         return Projection(inward, outward, *(inward @ centre for centre in centres))
+
+
+class Project(ProjectConfig, ComponentIntervention):
+    """Take the directions of networks out of every block: x − (1 − factor) Σ ((x − mean) · u) u.
+
+    Examples
+    --------
+    >>> removed = fbn.Project([0]).on(networks)
+    >>> halved = fbn.Project([0], factor=0.5, fill="mean").on(networks)
+    """
+
+    @override
+    def edit_along(self, patterns: Tensor, target: Target) -> ProjectEdit:
+        centre, first_centre = self._centres(target)
+        return ProjectEdit(
+            patterns=patterns,
+            factors=self._factors(target),
+            centre=centre,
+            first_centre=first_centre,
+            place=self.tokens,
+            layout=target.layout,
+            least_energy=self.least_energy,
+        )
+
+    @override
+    def describe(self) -> str:
+        return self._described("project")

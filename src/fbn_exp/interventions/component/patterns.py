@@ -1,14 +1,16 @@
 """Maps of networks in units of activations: patterns, and the filters that read their time courses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from fbn_exp.core.errors import NetworksError
+from fbn_exp.core.moments import StatisticsByToken
 from fbn_exp.methods.least_squares import least_squares_filters
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.neurons import statistics_of
 from fbn_exp.signals.config import Standardise
 from fbn_exp.signals.standardise import silent
 
@@ -27,7 +29,7 @@ class Components:
         Maps of all networks, in units of the signals.
     chosen : tuple of int
         Indices of the chosen ones.
-    deviation : Tensor of shape (N,)
+    deviation : Tensor of shape (N,), float64
         Activation of each neuron per unit of its signal: 1, or its standard deviation if signals were
         z-scored; 0 for a silent neuron.
     order : Tensor of shape (N,), optional
@@ -42,7 +44,7 @@ class Components:
     @cached_property
     def patterns(self) -> Tensor:
         """Maps of the chosen networks in units of activations, float32 of shape (k, N)."""
-        patterns = self.maps[list(self.chosen)] * self.deviation
+        patterns = (self.maps[list(self.chosen)] * self.deviation).float()
         return patterns if self.order is None else patterns[:, self.order]
 
     @cached_property
@@ -55,31 +57,37 @@ class Components:
         of the patterns leaves the filters as they are.
         """
         filters = least_squares_filters(self.maps)[list(self.chosen)]
-        inverse = torch.where(self.deviation > 0, 1 / self.deviation.double().clamp_min(1e-300), 0.0)
-        return (filters.cpu() * inverse.cpu()).float()
+        inverse = torch.where(self.deviation > 0, 1 / self.deviation.clamp_min(1e-300), 0.0)
+        return (filters * inverse).float()
 
     def permuted(self, order: Tensor) -> "Components":
         """Copy whose patterns lie at other neurons; time courses stay."""
         return replace(self, order=order)
 
 
-def components_of(networks: FunctionalNetworks, chosen: tuple[int, ...]) -> Components | None:
+def components_of(
+    networks: FunctionalNetworks, chosen: tuple[int, ...], statistics: StatisticsByToken | None = None
+) -> Components | None:
     """Components of chosen networks; None if the networks do not say how their signals were standardised.
 
-    Raises
-    ------
-    NetworksError
-        If signals were z-scored, and the networks lack mean or standard deviation of the neurons.
+    Parameters
+    ----------
+    networks : FunctionalNetworks
+        Networks with their provenance.
+    chosen : tuple of int
+        Indices of the chosen ones.
+    statistics : StatisticsByToken, optional
+        Statistics of the neurons over the extraction texts, if they are at hand already.
     """
-    signals = networks.provenance.get("config", {}).get("signals", {})
-    if "standardise" not in signals:
+    config = networks.provenance.get("config")
+    signals = config.get("signals") if isinstance(config, Mapping) else None
+    if not isinstance(signals, Mapping) or "standardise" not in signals:
         return None
-    deviation = torch.ones(networks.layout.n_neurons)
+    deviation = torch.ones(networks.layout.n_neurons, dtype=torch.float64)
     if signals["standardise"] == Standardise.zscore.value:
-        if lacking := [name for name in ("mean", "standard_deviation") if name not in networks.neurons]:
-            raise NetworksError(
-                f"the networks hold no {' and no '.join(lacking)} of each neuron: extract again"
-            )
-        mean, deviation = networks.neurons["mean"], networks.neurons["standard_deviation"]
-        deviation = deviation.masked_fill(silent(mean, deviation), 0.0)
+        if statistics is None:
+            statistics = statistics_of(networks.neurons, networks.provenance)
+        recorded = statistics.others if signals.get("first_tokens_excluded") else statistics.all
+        constant = silent(recorded.mean, recorded.standard_deviation)
+        deviation = recorded.standard_deviation.masked_fill(constant, 0.0)
     return Components(networks.maps, chosen, deviation)

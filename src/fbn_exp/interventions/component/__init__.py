@@ -1,0 +1,1 @@
+"""Interventions on the component itself: the directions of a network, not its loudest neurons."""

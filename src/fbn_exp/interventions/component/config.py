@@ -1,0 +1,85 @@
+"""Options of the interventions ``project`` and ``subtract``."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fbn_exp.core.checks import require, require_choice
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.interventions.config import Fill, InterventionConfig, Place, numbers_of
+
+
+@dataclass
+class ComponentConfig(InterventionConfig):
+    """Intervention on networks as directions, by all weights of their maps, not on their members.
+
+    Attributes
+    ----------
+    factor : float or list of float
+        What remains of each network: 0 nothing, 1 all, 2 doubles it. One factor for all, or one per chosen
+        network, in their order.
+    fill : Fill
+        What deviations are counted from, and what activations are moved to along the network: ``zero``,
+        ``mean`` or ``position_mean``.
+    tokens : Place
+        Tokens that are changed.
+
+    Raises
+    ------
+    ConfigError
+        If a factor is not a finite number, there are not as many as networks, or there is no such fill or
+        place.
+    """
+
+    factor: Any = 0.0
+    fill: Fill = Fill.position_mean
+    tokens: Place = Place.all
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_one_or_each("intervention.factor", self.factors)
+        self.fill = require_choice(Fill, "intervention.fill", self.fill)
+        self.tokens = require_choice(Place, "intervention.tokens", self.tokens)
+        if self.fill is Fill.resample:
+            raise ConfigError(
+                "intervention.fill is resample: a direction has a mean, but no donor; take zero, mean or "
+                "position_mean"
+            )
+
+    @property
+    def factors(self) -> list[float]:
+        """Factors, one for all networks or one per network."""
+        return numbers_of("intervention.factor", self.factor)
+
+
+@dataclass
+class ProjectConfig(ComponentConfig):
+    """Take the directions of networks out of every block.
+
+    Attributes
+    ----------
+    least_energy : float
+        A network leaves a block alone that holds less than this share of the sum of squares of its map, from
+        0 to below 1.
+
+    Raises
+    ------
+    ConfigError
+        If the share is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.interventions.component.project.Project", kw_only=True, repr=False)
+    least_energy: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rule = "be from 0 to below 1"
+        require(0 <= self.least_energy < 1, "intervention.least_energy", self.least_energy, rule)
+
+
+@dataclass
+class SubtractConfig(ComponentConfig):
+    """Subtract the time courses of networks times their maps, as an untouched pass gives them."""
+
+    _target_: str = field(
+        default="fbn_exp.interventions.component.subtract.Subtract", kw_only=True, repr=False
+    )
