@@ -5,7 +5,14 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_at_least, require_count, require_positive, require_seed
+from fbn_exp.core.checks import (
+    require,
+    require_at_least,
+    require_count,
+    require_draws,
+    require_positive,
+    require_seed,
+)
 from fbn_exp.datasets.config import DatasetConfig
 from fbn_exp.networks.folder import description_in
 
@@ -58,8 +65,8 @@ class ConsistencyConfig(AnalysisConfig):
         require_count("analysis.n_components", self.n_components)
         rule = "be at least 0 and below 1"
         require(0 <= self.minimum_iou < 1, "analysis.minimum_iou", self.minimum_iou, rule)
-        require_count("analysis.null_draws", self.null_draws)
-        require_count("analysis.rotations", self.rotations)
+        require_draws("analysis.null_draws", self.null_draws)
+        require_draws("analysis.rotations", self.rotations)
         require_seed("analysis.seed", self.seed)
         if self.dataset.n_texts is not None:
             require_at_least("analysis.dataset.n_texts", self.dataset.n_texts, 2)
@@ -92,7 +99,7 @@ class OverlapConfig(AnalysisConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_count("analysis.null_draws", self.null_draws)
+        require_draws("analysis.null_draws", self.null_draws)
         require_seed("analysis.seed", self.seed)
         description_in(Path(self.other).expanduser())
 
@@ -125,7 +132,7 @@ class ConnectivityConfig(AnalysisConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_count("analysis.draws", self.draws)
+        require_draws("analysis.draws", self.draws)
         require_seed("analysis.seed", self.seed)
 
 
@@ -164,7 +171,7 @@ class OrderConfig(AnalysisConfig):
         for order in self.orders:
             require_count("analysis.orders", order)
         require_count("analysis.splits", self.splits)
-        require_count("analysis.draws", self.draws)
+        require_draws("analysis.draws", self.draws)
         require_seed("analysis.seed", self.seed)
 
 

@@ -17,6 +17,8 @@ FLOAT32_LIMIT = 2.0**128
 LARGEST_COUNT = 2**31 - 1
 # one seed serves all groups, and numpy's global generator, which transformers seeds, takes no larger one
 LARGEST_SEED = 2**32 - 1
+# the smallest p of so many draws of a null is .05
+FEWEST_DRAWS = 19
 
 
 def typed(config: DictConfig, schema: type[T]) -> T:
@@ -83,6 +85,12 @@ def require(condition: bool, name: str, value: object, rule: str) -> None:
     """
     if not condition:
         raise ConfigError(f"{name} is {value}, must {rule}")
+
+
+def require_draws(name: str, value: int) -> None:
+    """Refuse a number of draws that is no count, or too small for a p value of .05."""
+    require_count(name, value)
+    require(value >= FEWEST_DRAWS, name, value, f"be at least {FEWEST_DRAWS}: fewer cannot give p = .05")
 
 
 def require_positive(name: str, value: float) -> None:

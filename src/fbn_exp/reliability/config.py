@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import LARGEST_COUNT, require, require_choice, require_count
+from fbn_exp.core.checks import FEWEST_DRAWS, LARGEST_COUNT, require, require_choice, require_count
 from fbn_exp.core.errors import ConfigError
 
 
@@ -32,10 +32,6 @@ class Surrogate(StrEnum):
     shift = "shift"
     both = "both"
     none = "none"
-
-
-# fewer null data sets cannot give a p value of .05
-FEWEST_SURROGATES = 19
 
 
 @dataclass
@@ -108,10 +104,10 @@ class IcassoConfig(ReliabilityConfig):
         require_count("reliability.runs", self.runs)
         if self.surrogates is not None:
             rule = (
-                f"be at least {FEWEST_SURROGATES}: fewer cannot give p = .05; reliability.surrogate=none "
+                f"be at least {FEWEST_DRAWS}: fewer cannot give p = .05; reliability.surrogate=none "
                 "leaves p values out"
             )
-            require(self.surrogates >= FEWEST_SURROGATES, "reliability.surrogates", self.surrogates, rule)
+            require(self.surrogates >= FEWEST_DRAWS, "reliability.surrogates", self.surrogates, rule)
             require_count("reliability.surrogates", self.surrogates)
         require_count("reliability.splits", self.splits)
         require(self.rotations >= 99, "reliability.rotations", self.rotations, "be at least 99")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from fbn_exp.core.checks import FEWEST_DRAWS
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
@@ -17,7 +18,7 @@ from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import aligned
 from fbn_exp.reliability.base import Reliability, ReliabilityReport, SurrogateNull
 from fbn_exp.reliability.clusters import Clusters, cluster, quality
-from fbn_exp.reliability.config import FEWEST_SURROGATES, Cluster, IcassoConfig, Resample
+from fbn_exp.reliability.config import Cluster, IcassoConfig, Resample
 from fbn_exp.reliability.model_order import fits_at, model_order_curve
 from fbn_exp.reliability.nulls import KINDS, surrogate_null
 from fbn_exp.reliability.runs import AnyFits, Run, changed, fits_of, makes_maps_independent
@@ -40,7 +41,7 @@ class Icasso(IcassoConfig, Reliability):
     @property
     def n_surrogates(self) -> int:
         """Number of null data sets of each kind."""
-        return self.surrogates or FEWEST_SURROGATES
+        return self.surrogates or FEWEST_DRAWS
 
     def clustered(self, method: Decomposition) -> Cluster:
         """Side of the estimates of a method that is clustered."""

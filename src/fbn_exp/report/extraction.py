@@ -82,7 +82,7 @@ def present_extraction(
         words=("driven by: members go", "strongest at"),
         lines=[
             _sentence(description),
-            *tail_lines(description.tails),
+            *tail_lines(description.tails, description.threshold),
             *number_of_networks.lines,
             *many_fits.lines,
         ],

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from fbn_exp.networks.extractor import Extraction
 from fbn_exp.networks.masks import intersection_over_union
-from fbn_exp.thresholds.base import Tails
+from fbn_exp.thresholds.base import Tails, Threshold
+from fbn_exp.thresholds.mixture import MixtureThreshold
 
 
 def mask_metrics(masks: Tensor) -> dict[str, float]:
@@ -55,12 +56,17 @@ def tail_metrics(tails: Tails | None) -> dict[str, float]:
     }
 
 
-def tail_lines(tails: Tails | None) -> list[str]:
-    """Say how many maps have tails; empty if the rule looks for none."""
+def tail_lines(tails: Tails | None, threshold: Threshold) -> list[str]:
+    """Say how many maps have tails, and what members of the others are; empty if nobody looked for tails."""
     if tails is None:
         return []
     positive, negative, without = (int(number) for number in tail_metrics(tails).values())
-    return [
+    said = (
         f"Of {len(tails.positive)} maps {positive} have a positive tail, {negative} a negative one, and "
-        f"{without} neither: their weights are those of noise in every block."
-    ]
+        f"{without} neither: their weights are those of noise in every block"
+    )
+    if without == 0:
+        said = said.split(":")[0]
+    elif not isinstance(threshold, MixtureThreshold):
+        said += f"; {threshold.describe()} cuts a continuum there, and its members are a convention"
+    return [f"{said}."]
