@@ -111,7 +111,7 @@ def main() -> None:
             "text to 64 networks", f"{statistics.median(total):.1f} s", "< 60 s", peak=f"{peak} on the device"
         ),
     ]
-    save("accelerator", rows, Path(__file__).with_suffix(".json"))
+    save("accelerator", rows)
 
 
 def lesioned(n_neurons: int) -> torch.Tensor:

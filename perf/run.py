@@ -3,7 +3,7 @@
 python perf/run.py [script …]
 
 Each script runs in a separate process, so that peak memory is measured separately. Rows that this run does
-not measure are kept from the last run, with their device and date.
+not measure are kept from the last run, in perf/rows, with their device and date.
 """
 
 import json
@@ -27,8 +27,6 @@ SCRIPTS = [
     "optima",
     "decomposition",
 ]
-# kept in the repository, since a GPU is not always available
-ACCELERATOR = HERE / "accelerator.json"
 HEAD = """# Speed
 
 Made by `make perf`. Times are wall-clock ratios, in brackets ratios of processor time: on a machine that
@@ -55,7 +53,10 @@ same definition in scikit-learn, while icalens always takes 200 iterations.
 def render() -> None:
     """Write all rows with the arguments of the scripts that measured them."""
     files = {ROWS / f"{name.replace(' --', '_')}.json": name for name in SCRIPTS}
-    files |= {ROWS / "decomposition_authors.json": "decomposition --authors 1", ACCELERATOR: "accelerator"}
+    files |= {
+        ROWS / "decomposition_authors.json": "decomposition --authors 1",
+        ROWS / "accelerator.json": "accelerator",
+    }
     parts = [HEAD]
     for file, arguments in files.items():
         if not file.is_file():

@@ -149,11 +149,11 @@ STEPS = (
         ("experiment=paper/amplification", *TUNED, "controls.repeats=2", "intervention.networks=all,[0]"),
         (*FEW, "factors=[1,1.1,1.5]", "intervention.networks=all"),
     ),
-    Step("networks", "extract.py", ("dataset=wiki",), ("dataset.n_texts=40",), sweep=False),
+    Step("networks", "extract.py", ("dataset=wiki", "signals=paper"), ("dataset.n_texts=40",), sweep=False),
     Step(
         "tuned_networks",
         "extract.py",
-        ("model.name={folder}/train/checkpoint", "dataset=wiki"),
+        ("model.name={folder}/train/checkpoint", "dataset=wiki", "signals=paper"),
         ("dataset.n_texts=40",),
         sweep=False,
     ),

@@ -48,7 +48,10 @@ def test_keystones_are_looked_for_in_texts_that_neither_networks_nor_benchmarks_
         (["analysis=consistency", "analysis.null_draws=18"], "null_draws is 18, must be at least 19"),
         (["analysis=consistency", "analysis.rotations=18"], "rotations is 18"),
         (["analysis=consistency", "analysis.dataset.n_texts=1"], r"dataset\.n_texts is 1"),
-        (["analysis=overlap", "analysis.other=x", "analysis.null_draws=18"], "null_draws is 18, must be at least 19"),
+        (
+            ["analysis=overlap", "analysis.other=x", "analysis.null_draws=18"],
+            "null_draws is 18, must be at least 19",
+        ),
         (["analysis=connectivity", "analysis.draws=0"], r"analysis\.draws is 0"),
         (["analysis=order", "analysis.draws=3"], r"analysis\.draws is 3, must be at least 19: fewer"),
         (["analysis=order", "analysis.orders=[]"], "orders is .., must name at least one number"),

@@ -70,13 +70,13 @@ def test_a_method_of_ones_own_finds_networks_in_the_subspace_of_principal_compon
 
 
 def _cached(cache: Path, *methods: str) -> list[Path]:
-    """Cache entry of the networks of each method, with raw signals and one fit."""
+    """Cache entry of the networks of each method, with the default signals and one fit."""
     found = {}
     for entry in (cache / "networks").iterdir():
         if entry.is_dir():
             config = FunctionalNetworks.load(entry).provenance["config"]
             if (
-                config["signals"]["standardise"] == "none"
+                config["signals"]["standardise"] == "zscore"
                 and "NoReliability" in config["reliability"]["_target_"]
             ):
                 found[config["method"]["_target_"].rsplit(".", 1)[-1]] = entry

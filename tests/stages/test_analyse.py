@@ -136,8 +136,10 @@ def test_connectivity_of_networks_in_a_folder(extracted, tmp_path, run):
     assert len(pd.read_csv(tmp_path / "run" / "tables" / "connectivity.csv")) == 6
     assert metrics["connectivity/texts"] == 6
     assert 0 <= metrics["network/0/connectivity"] <= 1
-    with pytest.raises(ConfigError, match=r"set signals\.first_tokens_excluded=0 signals\.standardise=none"):
-        run("evaluate", tmp_path / "run", *overrides, "signals=stable")
+    with pytest.raises(
+        ConfigError, match=r"set signals\.first_tokens_excluded=1 signals\.standardise=zscore"
+    ):
+        run("evaluate", tmp_path / "run", *overrides, "signals=paper")
 
 
 def test_keystones_are_scanned_once_and_label_the_report(extracted, tmp_path, run, caplog):

@@ -100,7 +100,7 @@ def test_metrics_agree_with_networks_and_tables(finished):
     assert networks.maps.shape == (4, 4 * 64)
     assert returned == metrics["explained_variance"]
     assert returned == pytest.approx(sum(networks.statistics["explained_variance_ratio"]))
-    assert metrics["signals/tokens"] == 9 * 40
+    assert metrics["signals/tokens"] == 9 * 39
     assert metrics["signals/texts"] == 9
     assert metrics["networks/union_size"] == int(masks.any(dim=0).sum()) > 0
     assert table["size"].tolist() == masks.sum(dim=1).tolist()
@@ -198,7 +198,7 @@ def test_networks_numbers_and_tables_survive_when_the_pictures_cannot_be_drawn(t
     assert len(FunctionalNetworks.load(tmp_path / "networks")) == 4
     result = result_of(tmp_path)
     assert result["metrics"]["explained_variance"] > 0
-    assert result["metrics"]["signals/tokens"] == 360
+    assert result["metrics"]["signals/tokens"] == 9 * 39
     assert result["artifacts"].keys() == {
         "networks",
         *(f"tables/{name}" for name in ("networks", "strongest_tokens", "drivers", "strongest_texts")),
