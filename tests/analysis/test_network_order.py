@@ -39,7 +39,7 @@ def measured(method, signals, rows, **options):
     texts = SimpleNamespace(source="planted texts")
     recorded = SimpleNamespace(values=signals, rows=rows, layout=LAYOUT)
     recording = SimpleNamespace(method=method, recorded=lambda _: nullcontext(recorded))
-    analysis = NetworkOrder(dataset=EmbeddedDataset("wiki"), draws=20, **options)
+    analysis = NetworkOrder(dataset=EmbeddedDataset("wiki"), draws=199, **options)
     analysis.texts = texts
     return analysis.measure(FunctionalNetworks(torch.randn(1, N_NEURONS), LAYOUT), ZThreshold(), recording)
 
@@ -72,12 +72,29 @@ def test_findings_have_a_point_for_each_order_and_a_presentation(findings, tmp_p
     assert presentation.metrics["order/best"] == 3
     assert presentation.metrics["order/3/split_half"] > 0.99
     assert presentation.lines[0].startswith("3 networks are nearest")
+    assert presentation.metrics["order/3/p_corrected"] == pytest.approx(5 / 200)
     presentation.figures["order"]().savefig(tmp_path / "order.png")
 
 
 def test_the_end_of_the_range_is_not_called_best_without_a_remark():
-    found = measured(PCA(), *planted(), orders=[1, 2], splits=1)
+    found = measured(PCA(), *planted(), orders=[2, 3], splits=2)
+    assert found.best == 3
     assert "end of the numbers" in present_order(found).remarks[0]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_number_of_networks_is_found_in_noise(seed):
+    signals, rows = planted(noise=0.0)
+    noise = torch.randn(signals.shape, generator=torch.Generator().manual_seed(seed))
+    found = measured(PCA(), noise, rows, orders=[1, 2, 5, 10], splits=2)
+    assert found.best == 0
+    said = present_order(found)
+    assert said.metrics["order/best"] == 0
+    assert said.lines[0].startswith("At no number of networks")
+
+
+def test_a_single_network_cannot_agree_better_than_its_rotation(findings):
+    assert findings.points[0].p_value == 1
 
 
 def test_nothing_reproduces_in_noise_beyond_random_rotations():
@@ -136,3 +153,10 @@ def test_one_text_and_networks_of_blocks_are_refused():
 def test_a_half_with_too_few_tokens_is_named():
     with pytest.raises(MethodError, match="in one half of the texts"):
         measured(PCA(), *planted(n_texts=2), orders=[100])
+
+
+def test_a_number_that_cannot_be_fitted_leaves_the_others():
+    found = measured(PCA(), *planted(n_texts=4), orders=[2, 3, 130], splits=2)
+    assert [point.n_components for point in found.points] == [2, 3]
+    (remark,) = [said for said in present_order(found).remarks if "130" in said]
+    assert remark.startswith("130 networks were left out: in one half of the texts")

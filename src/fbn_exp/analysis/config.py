@@ -149,7 +149,7 @@ class OrderConfig(AnalysisConfig):
     splits : int
         Number of random divisions of the texts into halves; every number of networks takes two fits in each.
     draws : int
-        Random rotations of both halves' networks, for the chance level.
+        Random rotations of both halves' networks, for the chance level and its p value.
     seed : int
         Seed of halves and rotations.
 
@@ -163,7 +163,7 @@ class OrderConfig(AnalysisConfig):
     dataset: DatasetConfig
     orders: list[int] = field(default_factory=lambda: [2, 5, 10, 20, 40, 64])
     splits: int = 3
-    draws: int = 100
+    draws: int = 199
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from statsmodels.stats.multitest import multipletests
 from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
@@ -23,6 +24,9 @@ from fbn_exp.networks.matching import absolute_correlation, aligned, matched, pa
 from fbn_exp.signals.base import Signals
 from fbn_exp.thresholds.base import Threshold
 
+# level of the test that a number of networks must pass to be the best
+ALPHA = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class OrderPoint:
@@ -34,9 +38,9 @@ class OrderPoint:
         Number of networks K.
     correlation : array of shape (splits, K)
         |r| over neurons of each network with its partner in the other half.
-    chance : array of shape (splits, K)
-        The same of random rotations of both halves' networks, mean over draws: what the subspaces agree on,
-        whatever is done in them.
+    chance : array of shape (draws, splits, K)
+        The same of random rotations of both halves' networks: what the subspaces agree on, whatever is done
+        in them.
     overlap : array of shape (splits, K)
         IoU of the partners' masks.
     error : array of shape (2 · splits,)
@@ -52,6 +56,15 @@ class OrderPoint:
     error: Array
     converged: float
 
+    @property
+    def p_value(self) -> float:
+        """One-sided p of the agreement against rotations, by the mean over splits of the median network."""
+        observed = np.median(self.correlation, axis=1).mean()
+        drawn = np.median(self.chance, axis=2).mean(axis=1)
+        # maps are float32; with a single network a rotation turns nothing, and differs by rounding only
+        as_good = int((drawn >= observed - 1e-6).sum())
+        return (1 + as_good) / (1 + len(drawn))
+
 
 @dataclass(frozen=True, eq=False)
 class OrderFindings:
@@ -60,7 +73,9 @@ class OrderFindings:
     Attributes
     ----------
     points : tuple of OrderPoint
-        One per number of networks, in ascending order.
+        One per number of networks that could be fitted, in ascending order.
+    refused : dict of int to str
+        Numbers of networks that a half of the texts does not give, with the reason.
     n_texts : int
         Number of texts.
     texts, threshold : str
@@ -68,17 +83,31 @@ class OrderFindings:
     """
 
     points: tuple[OrderPoint, ...]
+    refused: dict[int, str]
     n_texts: int
     texts: str
     threshold: str
 
     @property
+    def corrected(self) -> dict[int, float]:
+        """P value of each number of networks against rotations, by Holm over all numbers."""
+        p_values = [point.p_value for point in self.points]
+        corrected = multipletests(p_values, method="holm")[1]
+        return {point.n_components: float(p) for point, p in zip(self.points, corrected, strict=True)}
+
+    @property
     def best(self) -> int:
-        """Number of networks nearest to perfect reproducibility and prediction (Strother et al. 2002)."""
+        """Number of networks nearest to perfect reproducibility and prediction (Strother et al. 2002).
+
+        Only numbers whose networks agree better than rotations of their subspaces do are candidates, by a
+        corrected p below ``ALPHA``; 0 if there is none.
+        """
+        corrected = self.corrected
+        candidates = [point for point in self.points if corrected[point.n_components] < ALPHA]
         distance = [
-            float(np.hypot(1 - np.median(point.correlation), point.error.mean())) for point in self.points
+            float(np.hypot(1 - np.median(point.correlation), point.error.mean())) for point in candidates
         ]
-        return self.points[int(np.argmin(distance))].n_components
+        return candidates[int(np.argmin(distance))].n_components if candidates else 0
 
 
 class NetworkOrder(OrderConfig, TextAnalysis):
@@ -108,18 +137,19 @@ class NetworkOrder(OrderConfig, TextAnalysis):
                 "analysis=order compares networks of the whole model: set method.per_block=false"
             )
         with recording.recorded(self.texts) as signals:
-            points = self._points(signals, recording.method, threshold)
+            points, refused = self._points(signals, recording.method, threshold)
             n_texts = len(signals.rows.present)
-        return OrderFindings(points, n_texts, self.texts.source, threshold.describe())
+        return OrderFindings(points, refused, n_texts, self.texts.source, threshold.describe())
 
     def _points(
         self, signals: Signals, method: Decomposition, threshold: Threshold
-    ) -> tuple[OrderPoint, ...]:
+    ) -> tuple[tuple[OrderPoint, ...], dict[int, str]]:
         if len(signals.rows.present) < 2:
             raise MethodError("analysis=order divides the texts, there is one: take more (dataset.n_texts)")
         rng = np.random.default_rng(self.seed)
         orders = sorted(set(self.orders))
         measured: dict[int, list[_Split]] = {order: [] for order in orders}
+        refused: dict[int, str] = {}
         steps = self.splits * len(orders)
         with tqdm(total=steps, desc="Halves × orders", unit=" fit", leave=False) as bar:
             for _ in range(self.splits):
@@ -128,9 +158,16 @@ class NetworkOrder(OrderConfig, TextAnalysis):
                 seen = rng.permutation(signals.layout.n_neurons)
                 for order in orders:
                     at = replace(method, n_components=order)
-                    measured[order].append(_compare(at, halves, seen, signals, threshold, rng, self.draws))
+                    try:
+                        split = _compare(at, halves, seen, signals, threshold, rng, self.draws)
+                        measured[order].append(split)
+                    except MethodError as error:
+                        refused[order] = str(error)
                     bar.update()
-        return tuple(_point(order, splits) for order, splits in measured.items())
+        points = tuple(_point(order, splits) for order, splits in measured.items() if order not in refused)
+        if not points:
+            raise MethodError(f"no number of analysis.orders can be fitted: {next(iter(refused.values()))}")
+        return points, refused
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +181,7 @@ class _Half:
 
 @dataclass(frozen=True, eq=False)
 class _Split:
-    """Agreement of two halves: arrays of shape (K,), two errors, share of fits that converged."""
+    """Agreement of two halves: arrays of shape (K,), rotations (draws, K), two errors, share converged."""
 
     correlation: Array
     chance: Array
@@ -199,7 +236,7 @@ def _fit(method: Decomposition, half: _Half, signals: Signals) -> Decomposition:
 
 
 def rotated_agreement(maps: Tensor, others: Tensor, draws: int, rng: np.random.Generator) -> Array:
-    """Matched |r| of random rotations of two sets of maps (K, N), mean over draws, shape (K,).
+    """Matched |r| of random rotations of two sets of maps (K, N), shape (draws, K).
 
     A rotation of the time courses, which are white, rotates the maps; so these draws are what
     ``method=random`` would find in the same two subspaces.
@@ -212,15 +249,15 @@ def rotated_agreement(maps: Tensor, others: Tensor, draws: int, rng: np.random.G
     across, own, theirs = (
         product.numpy() for product in (first @ second.T, first @ first.T, second @ second.T)
     )
-    total = np.zeros(size)
-    for _ in range(draws):
+    agreement = np.empty((draws, size))
+    for draw in range(draws):
         left, right = (np.linalg.qr(rng.standard_normal((size, size)))[0] for _ in range(2))
         norms = [
             np.sqrt(np.einsum("ij,jk,ik->i", turn, gram, turn).clip(1e-300))
             for turn, gram in ((left, own), (right, theirs))
         ]
-        total += matched(np.abs(left @ across @ right.T) / np.outer(*norms))
-    return total / draws
+        agreement[draw] = matched(np.abs(left @ across @ right.T) / np.outer(*norms))
+    return agreement
 
 
 def prediction_error(maps: Tensor, mean: Tensor, signals: Tensor, neurons: Indices) -> float:
@@ -270,7 +307,7 @@ def _point(order: int, splits: list[_Split]) -> OrderPoint:
     return OrderPoint(
         order,
         np.stack([split.correlation for split in splits]),
-        np.stack([split.chance for split in splits]),
+        np.stack([split.chance for split in splits], axis=1),
         np.stack([split.overlap for split in splits]),
         np.array([error for split in splits for error in split.errors]),
         float(np.mean([split.converged for split in splits])),

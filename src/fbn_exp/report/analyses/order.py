@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from fbn_exp.analysis.order import OrderFindings, OrderPoint
+from fbn_exp.analysis.order import ALPHA, OrderFindings, OrderPoint
 from fbn_exp.report.figures.order import order_figure
 from fbn_exp.report.presentation import Presentation, present
 
@@ -18,6 +18,7 @@ def present_order(findings: OrderFindings) -> Presentation:
         for name, value in row.items()
         if name != "n_components"
     }
+    metrics |= {f"order/{order}/p_corrected": p for order, p in findings.corrected.items()}
     return Presentation(
         metrics={"order/best": float(findings.best), **metrics},
         tables={"order": table},
@@ -37,6 +38,7 @@ def _row(point: OrderPoint) -> dict[str, float]:
         "split_half_lower_quartile": low,
         "split_half_upper_quartile": high,
         "split_half_chance": float(np.median(point.chance)),
+        "p": point.p_value,
         "mask_iou": float(np.median(point.overlap)),
         "prediction_error": float(point.error.mean()),
         "prediction_error_smallest": float(point.error.min()),
@@ -51,6 +53,7 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
             "networks": [f"{count:.0f}" for count in table["n_components"]],
             "|r| of halves": [f"{value:.2f}" for value in table["split_half"]],
             "random rotations": [f"{value:.2f}" for value in table["split_half_chance"]],
+            "p": [f"{value:.3f}" for value in table["p"]],
             "IoU of masks": [f"{value:.2f}" for value in table["mask_iou"]],
             "prediction error": [f"{value:.1%}" for value in table["prediction_error"]],
         }
@@ -58,11 +61,18 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sentence(findings: OrderFindings, table: pd.DataFrame) -> str:
+    if findings.best == 0:
+        return (
+            "At no number of networks do those of the two halves agree better than random rotations of the "
+            f"same subspaces do (p > {ALPHA} after correction for {len(table)} numbers): nothing here says "
+            "that there are networks."
+        )
     row = table.loc[table["n_components"] == findings.best].iloc[0]
     return (
         f"{findings.best} networks are nearest to perfect reproducibility and prediction: |r| "
         f"{row['split_half']:.2f} between halves ({row['split_half_chance']:.2f} by random rotations of the "
-        f"same subspaces), {row['prediction_error']:.1%} of the variance held out missed."
+        f"same subspaces, p = {findings.corrected[findings.best]:.3f} after correction), "
+        f"{row['prediction_error']:.1%} of the variance held out missed."
     )
 
 
@@ -76,4 +86,5 @@ def _remarks(findings: OrderFindings) -> list[str]:
     stopped = [str(point.n_components) for point in findings.points if point.converged < 1]
     if stopped:
         said.append(f"Not all fits of {', '.join(stopped)} networks converged: raise method.max_iterations.")
+    said += [f"{order} networks were left out: {reason}" for order, reason in findings.refused.items()]
     return said
