@@ -127,15 +127,16 @@ def test_members_are_marked_where_they_are_and_pictures_show_sign_and_magnitude(
 
 def test_the_page_says_where_members_go(tmp_path):
     rule = MixtureThreshold(pole="both")
-    for threshold, tails in ((ZThreshold(1.5, pole="negative"), False), (rule, True)):
+    for threshold, both in ((ZThreshold(1.5, pole="negative"), False), (rule, True)):
         found = content(3, texts(), lay_out(2, 500), threshold=threshold)
         write_report(found, tmp_path / "report.html")
         page = (tmp_path / "report.html").read_text()
         for network in found["networks"]:
-            assert (network["tails"] is not None) == tails
+            # also a rule that does not look for tails is told of them
+            assert network["tails"] is not None
             assert f"members go {network['go']} " in page
             for each in network["tokens"]:
-                assert each["go"] == ("up and down" if tails else "down" if each["strength"] > 0 else "up")
+                assert each["go"] == ("up and down" if both else "down" if each["strength"] > 0 else "up")
             assert all(arrow in "↑↓↕" for _, arrow in network["list_tokens"])
 
 
