@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fbn_exp.interventions.component.patterns import Components
 from fbn_exp.interventions.edit import Edit
 from fbn_exp.interventions.target import OUTSIDE, Target
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -142,6 +143,33 @@ class Original:
         energy, own = self.energy_of(labels), self.energy_of(self.target.labels)
         of_energy = None if energy is None or own is None else energy / max(own, 1e-300)
         return Control(self.target.with_labels(labels), same_block, ratio, of_energy)
+
+    def along(self, components: Components, same_block: float) -> Control:
+        """Make the control of an intervention on whole maps, along other components than the target's.
+
+        Its activity is that of all neurons, weighted by the size of their weights.
+        """
+        target, own = self.target.with_components(components), self.target.components
+        assert own is not None
+        activity = self.target.mean_absolute
+        ratio = _weighted(activity, components) / max(_weighted(activity, own), 1e-300)
+        of_energy = None
+        if self.neuron_energy is not None and self.whole_energy is not None:
+            assert self.intervention is not None
+            energy = float(self.neuron_energy(self.intervention.edit(target)).sum())
+            of_energy = energy / max(self.whole_energy, 1e-300)
+        return Control(target, same_block, ratio, of_energy)
+
+    @cached_property
+    def whole_energy(self) -> float | None:
+        """Energy of the intervention's own edit, None if it is unknown."""
+        if self.neuron_energy is None or self.intervention is None:
+            return None
+        return float(self.neuron_energy(self.intervention.edit(self.target)).sum())
+
+
+def _weighted(activity: Tensor, components: Components) -> float:
+    return float((components.patterns.double().abs() @ activity.double()).sum())
 
 
 class Drawer(ABC):

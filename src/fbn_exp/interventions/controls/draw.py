@@ -13,6 +13,7 @@ from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.interventions.controls.control import Control, Drawer, Original
 from fbn_exp.interventions.controls.matched import Anywhere, InBlocks, NearestInActivity, ShareOfAll
+from fbn_exp.interventions.controls.permuted import Permuted, PermutedInBlocks
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,21 @@ DRAWERS: dict[ControlKind, Callable[[Original], Drawer]] = {
 }
 
 
+# for interventions on whole maps
+DRAWERS_OF_MAPS: dict[ControlKind, Callable[[Original], Drawer]] = {
+    ControlKind.random: Permuted,
+    ControlKind.per_block: PermutedInBlocks,
+}
+# kinds that serve interventions on members and on whole maps alike
+OF_BOTH = (ControlKind.noise, ControlKind.rotation)
+
+
 def _drawer(kind: ControlKind, original: Original, share: float | None) -> Drawer:
+    intervention = original.intervention
+    if intervention is not None and not intervention.acts_on_members and kind not in OF_BOTH:
+        if kind not in DRAWERS_OF_MAPS:
+            raise ControlError(f"they choose neurons, and {intervention.describe()} acts on whole maps")
+        return DRAWERS_OF_MAPS[kind](original)
     if kind is ControlKind.share and share is not None:
         return ShareOfAll(original, share)
     return DRAWERS[kind](original)
