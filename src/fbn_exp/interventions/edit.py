@@ -58,6 +58,18 @@ class Edit(ABC):
         """
         yield self
 
+    def on_recorded(self, activations: Tensor, tokens: Tokens) -> "Edit":
+        """Edit to use on recorded activations of the untouched model: itself, unless it has to read them all.
+
+        Parameters
+        ----------
+        activations : Tensor of shape (T, N)
+            Activations of all neurons.
+        tokens : Tokens
+            Their tokens.
+        """
+        return self
+
     @abstractmethod
     def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
         """Changed activations of a block; those given are not written to.

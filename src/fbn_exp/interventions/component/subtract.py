@@ -86,12 +86,37 @@ class SubtractEdit(ComponentEdit):
         raise LayoutError("subtract reads activations of all blocks: it is applied to a running model only")
 
     @override
+    def on_recorded(self, activations: Tensor, tokens: Tokens) -> Edit:
+        return _RecordedSubtraction(self, self.courses(activations, tokens))
+
+    @override
     @contextmanager
     def running(self, model: nn.Module, layout: NeuronLayout) -> Iterator[Edit]:
         subtraction = _RunningSubtraction(self, body_of(model, layout))
         read = replace(layout, blocks=subtraction.read_blocks(layout))
         with first_pass(model, read, subtraction.read, subtraction.forget):
             yield subtraction
+
+
+class _RecordedSubtraction(Edit):
+    """A subtraction on recorded activations, whose time courses are known."""
+
+    def __init__(self, edit: SubtractEdit, courses: Tensor) -> None:
+        self.edit, self.courses = edit, courses
+
+    @property
+    @override
+    def touched(self) -> Tensor:
+        return self.edit.touched
+
+    @property
+    @override
+    def digest(self) -> str:
+        return self.edit.digest
+
+    @override
+    def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
+        return self.edit.subtracted(block, activations, self.courses, tokens)
 
 
 class _RunningSubtraction(Edit):
