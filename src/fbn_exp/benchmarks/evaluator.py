@@ -3,16 +3,18 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from torch import nn
 from tqdm import tqdm
 
 from fbn_exp.benchmarks.base import Benchmark, Progress
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison, compare
 from fbn_exp.benchmarks.score import Score
+from fbn_exp.benchmarks.sizes import EditSizes, edit_sizes
 from fbn_exp.core import ranks
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.files import digest
@@ -23,6 +25,7 @@ from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.control import Control
 from fbn_exp.interventions.edit import Edit, no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
+from fbn_exp.interventions.sample.activations import ActivationSample
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.hooks import is_edited
 from fbn_exp.models.language_model import LanguageModel
@@ -52,6 +55,8 @@ class Evaluation:
         Factor chosen on the dev part, by ``<task>/<metric>``; empty where no factor was chosen.
     n_factors : int
         Number of factors tried on the dev part.
+    sizes : EditSizes or None
+        Energy of the edit and of its controls, if measured.
     """
 
     comparisons: list[Comparison]
@@ -60,6 +65,22 @@ class Evaluation:
     controls: Controls
     factors: dict[str, float] = field(default_factory=dict)
     n_factors: int = 0
+    sizes: EditSizes | None = None
+
+    @property
+    def single_intervention(self) -> Intervention | None:
+        """The intervention that all scores are under, None if several factors were chosen."""
+        chosen = set(self.factors.values())
+        if not chosen:
+            return self.intervention
+        return self.intervention.with_factor(chosen.pop()) if len(chosen) == 1 else None
+
+    def with_sizes(self, sample: ActivationSample, model: nn.Module) -> "Evaluation":
+        """Copy with the sizes of the edits, measured on a sample; without if several factors were chosen."""
+        intervention = self.single_intervention
+        if intervention is None or isinstance(intervention, NoIntervention):
+            return self
+        return replace(self, sizes=edit_sizes(sample, model, intervention, self.target, self.controls))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from fbn_exp.benchmarks.evaluator import Controls, Evaluation
 from fbn_exp.benchmarks.inference.paired import Difference
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.interventions.config import ControlKind
+from fbn_exp.report.edit_size import size_columns, size_in_words, size_metric_names, size_metrics
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.presentation import Presentation
 
@@ -27,7 +28,7 @@ def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> P
         metrics["factors_tried"] = float(evaluation.n_factors)
     for each in evaluation.comparisons:
         metrics |= comparison_metrics(each)
-    metrics |= {"neurons": float(size), **likeness}
+    metrics |= {"neurons": float(size), **likeness, **size_metrics(evaluation.sizes)}
     tables = {"scores": _scores(evaluation, likeness), "items": _items(evaluation.comparisons)}
     if (texts := _texts(evaluation.comparisons)) is not None:
         tables["texts"] = texts
@@ -40,7 +41,7 @@ def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> P
         f"{size:,} neurons",
         rows=_rows(evaluation.comparisons),
         words=("task / metric",),
-        lines=[said] if drawn else [],
+        lines=[*([said] if drawn else []), *size_in_words(evaluation.sizes)],
         remarks=list(remarks),
     )
 
@@ -53,6 +54,7 @@ def evaluation_names(scores: Collection[str]) -> list[str]:
         *(f"selected_factor/{name}" for name in scores),
         *("factors_tried", "neurons"),
         *(f"control/{kind}/{likeness}" for kind in kinds for likeness in LIKENESS),
+        *size_metric_names(),
         *mask_metrics(torch.ones(1, 1, dtype=torch.bool)),
     ]
 
@@ -148,6 +150,7 @@ def _scores(evaluation: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
         "networks": _networks(evaluation, ","),
         "neurons": intervention.n_neurons(evaluation.target),
         "activity_ratio": likeness.get(f"control/{ControlKind.activation.value}/activity_ratio"),
+        **size_columns(evaluation.sizes),
     }
     rows = []
     for each in evaluation.comparisons:

@@ -1,6 +1,7 @@
 """Networks + intervention + benchmark → scores, beside the baseline and matched controls."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -17,6 +18,8 @@ from fbn_exp.interventions.controls.control import Original
 from fbn_exp.interventions.controls.draw import DrawnControls, draw_controls
 from fbn_exp.interventions.edit import no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
+from fbn_exp.interventions.sample.activations import ActivationSample
+from fbn_exp.interventions.sample.recording import obtain_sample, sample_texts
 from fbn_exp.interventions.target import Target, choose_target, no_target
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import load
@@ -81,7 +84,7 @@ def _evaluate(
     """Evaluate on rank 0; the other ranks help to record and to score."""
     with opened_run(cfg, "evaluate", parts.tracker) as (folder, tracked):
         lm = load(parts.model, parts.cache)
-        target, networks = _target(cfg, intervention, parts, lm, folder.path)
+        target, networks, sample = _target(cfg, intervention, parts, lm, folder.path)
         if networks is not None:
             folder.add_metrics(mask_metrics(networks.masks(parts.threshold)))
             folder.write()
@@ -95,12 +98,20 @@ def _evaluate(
         remarks = [] if networks is None else networks.require_unseen(benchmark.text_digests())
         scorer = Scorer(lm, target.layout, benchmark, ScoreCache(parts.cache / "scores"))
         _require_objective(cfg.objective, scorer)
-        original = Original(target, intervention, networks, parts.threshold)
+        original = Original(
+            target,
+            intervention,
+            networks,
+            parts.threshold,
+            neuron_energy=None if sample is None else sample.neuron_energy,
+        )
         drawn = _draw(original, controls, scorer)
         if cfg.select_factor:
             evaluation = evaluate_selected(scorer, intervention, list(cfg.factors), target, drawn.by_kind)
         else:
             evaluation = evaluate(scorer, intervention, target, drawn.by_kind)
+        if sample is not None:
+            evaluation = evaluation.with_sizes(sample, lm.model)
         presentation = present_evaluation(evaluation, [*remarks, *drawn.remarks])
         keep(presentation, folder, parts.figures.dpi)
         if networks is not None and _is_lesion_of_one(evaluation, networks, lm):
@@ -132,15 +143,17 @@ def _is_lesion_of_one(evaluation: Evaluation, networks: FunctionalNetworks, lm: 
 
 def _target(
     cfg: DictConfig, intervention: Intervention, parts: Parts, lm: LanguageModel, scratch: Path
-) -> tuple[Target, FunctionalNetworks | None]:
-    """Return the neurons to intervene on and their networks; an untouched model has neither."""
+) -> tuple[Target, FunctionalNetworks | None, ActivationSample | None]:
+    """Return the neurons to intervene on, their networks and a sample of activations, if any."""
     if isinstance(intervention, NoIntervention):
-        return no_target(lm.layout(parts.site)), None
+        return no_target(lm.layout(parts.site)), None, None
     networks = parts.networks(cfg.networks, lm, scratch, cfg.same_weights)
     target = choose_target(
         networks, parts.threshold, intervention.networks, require_members=intervention.acts_on_members
     )
-    return target, networks
+    texts = sample_texts(parts.dataset, lm, target.layout)
+    sample = obtain_sample(lm, target.layout, texts, parts.cache)
+    return replace(target, donors=sample.donors(cfg.seed)), networks, sample
 
 
 def _draw(original: Original, controls: ControlsConfig, scorer: Scorer) -> DrawnControls:

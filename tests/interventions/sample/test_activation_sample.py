@@ -9,12 +9,12 @@ from drawn import draw_texts, shared
 from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.datasets.embedded import EmbeddedDataset
+from fbn_exp.interventions.component.subtract import SubtractEdit
 from fbn_exp.interventions.edit import AffineEdit, applied, no_edit
 from fbn_exp.interventions.resample import ResampleEdit
 from fbn_exp.interventions.sample import recording
 from fbn_exp.interventions.sample.activations import ActivationSample
 from fbn_exp.interventions.sample.recording import obtain_sample, record_sample, sample_texts
-from fbn_exp.interventions.subtract import SubtractEdit
 from fbn_exp.models.hooks import visited
 from fbn_exp.models.positions import Tokens
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ class EditSize:
     ----------
     energy : float
         Squared norm of the change, summed over blocks, mean over tokens.
+    energy_share : float
+        Energy over that of the activations themselves; above 1 for an edit that adds more than there is.
     residual_change : float or None
         Norm of what the change adds to the residual stream over the norm of the stream after that block, mean
         over tokens and edited blocks; 0 for an edit that changes nothing, None where the blocks' residual
@@ -28,6 +31,7 @@ class EditSize:
     """
 
     energy: float
+    energy_share: float
     residual_change: float | None
 
 
@@ -57,6 +61,12 @@ class ActivationSample:
     def first(self) -> Tensor:
         """First tokens of texts, bool of shape (T,)."""
         return self.positions == 0
+
+    @cached_property
+    def total_energy(self) -> float:
+        """Squared norm of the activations of all neurons, mean over tokens."""
+        blocks = (self.values[:, block.columns] for block in self.layout.blocks)
+        return float(sum(_squares(each).sum() for each in blocks)) / len(self.values)
 
     def energy(self, edit: Edit) -> float:
         """Squared norm of an edit's change of the activations, summed over blocks, mean over tokens."""
@@ -92,9 +102,9 @@ class ActivationSample:
                 continue
             added = added_to_residual(model, self.layout.site, block, activations, change)
             ratios.append((torch.linalg.vector_norm(added.double(), dim=1) / norms.clamp_min(1e-300)).mean())
-        if unknown:
-            return EditSize(energy, None)
-        return EditSize(energy, float(torch.stack(ratios).mean()) if ratios else 0.0)
+        change_of_stream = float(torch.stack(ratios).mean()) if ratios else 0.0
+        share = energy / max(self.total_energy, 1e-300)
+        return EditSize(energy, share, None if unknown else change_of_stream)
 
     def donors(self, seed: int = 0) -> Donors:
         """Tokens whose activations can replace those of other texts; views of the sample."""
