@@ -19,6 +19,7 @@ from fbn_exp.stages.build import built
 LESION = (*TINY, "intervention=inhibit", "controls.repeats=1", "controls.share=0.1")
 BENCHMARKS = {
     "perplexity": ("benchmark=perplexity", "benchmark.dataset.n_texts=3"),
+    "divergence": ("benchmark=divergence", "benchmark.dataset.n_texts=3"),
     "generation": ("benchmark=generation", "benchmark.new_tokens=4"),
     "classification": ("benchmark=classification", "benchmark.dataset.n_texts=8"),
     "probes": ("benchmark=probes", "benchmark.tasks=[grammar,recall]", "benchmark.limit=3"),
@@ -37,15 +38,17 @@ def test_the_names_known_before_are_those_of_the_metrics(name, cache, tmp_path):
     known = evaluation_names(benchmark.score_names())
     metrics = run_stage("evaluate", tmp_path, *overrides)
     assert set(metrics) <= set(known)
-    # what is known, but was not measured: chance where there is none, a factor where none was chosen, the
-    # energy of controls, kinds of controls that were not drawn
+    # what is known, but was not measured: chance where there is none, a factor where none was chosen,
+    # kinds of controls that were not drawn
     drawn = {each.split("/")[1] for each in metrics if each.startswith("control/")}
     missing = {
         each
         for each in set(known) - set(metrics)
         if not each.startswith("selected_factor/")
-        and not (each.startswith("control/") and each.split("/")[1] not in drawn)
-        and not each.endswith("/energy_ratio")
+        and not (
+            each.startswith(("control/", "edit/control/"))
+            and each.removeprefix("edit/").split("/")[1] not in drawn
+        )
     }
     assert {"random", "per_block", "activation", "share"} <= drawn
     assert {each for each in missing if "chance" not in each and "nats_per_text" not in each} == {

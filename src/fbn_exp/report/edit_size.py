@@ -35,15 +35,11 @@ def size_in_words(sizes: EditSizes | None) -> list[str]:
     if sizes is None:
         return []
     own = sizes.own
-    change = (
-        "" if own.residual_change is None else f", the residual stream by {100 * own.residual_change:.3g}%"
-    )
-    of_controls = ", ".join(f"{kind.value} {mean:.3g}" for kind, mean in _means(sizes).items())
-    beside = f"; of the controls: {of_controls}" if of_controls else ""
-    share = f"{100 * own.energy_share:.3g}% of all neurons' energy"
-    return [
-        f"The edit changes activations by an energy of {own.energy:.3g} per token, {share}{change}{beside}."
-    ]
+    words = f"Energy of the edit: {own.energy:.3g} per token, {100 * own.energy_share:.3g}% of all neurons'"
+    if own.residual_change is not None:
+        words += f"; it changes the residual stream by {100 * own.residual_change:.3g}%"
+    means = ", ".join(f"{kind.value} {mean:.3g}" for kind, mean in _means(sizes).items())
+    return [f"{words}.", *([f"Energy of the controls: {means}."] if means else [])]
 
 
 def _means(sizes: EditSizes) -> dict[ControlKind, float]:
