@@ -244,7 +244,7 @@ def test_neurons_are_told_by_the_tokens_at_which_they_fire(planted, tmp_path):
     scan = ScanFile(tmp_path, planted, layout, some, 64).scan(20, tmp_path)
     shares = scan.energies.token_shares
     assert shares["first token"] == pytest.approx(len(some) / some.n_tokens)
-    assert shares["newline"] == pytest.approx(1 / some.n_tokens)
+    assert shares["white space"] == pytest.approx(sum(map(str.isspace, "".join(TEXTS))) / some.n_tokens)
     energies = [neuron.energy for neuron in scan.neurons]
     assert energies == sorted(energies, reverse=True)
     for neuron in scan.neurons:

@@ -15,7 +15,7 @@ LAYOUT = NeuronLayout.of(Site.mlp_output, ["a", "b"], [6, 6])
 
 
 def neuron(column, energy, first):
-    shares = {"first token": first, "newline": 0.0, "punctuation": 0.1}
+    shares = {"first token": first, "white space": 0.0, "punctuation": 0.1}
     return Neuron(column, energy, shares, (FiringToken(0, 0, "[red]\n", -energy),))
 
 
@@ -25,7 +25,7 @@ def findings(**changes):
     without = np.array([[10.0, 20.5], [30.0, 60.0], [10.0, 20.0]])
     scan = KeystoneScan(
         LAYOUT,
-        Energies(neurons, 100.0, {"first token": 0.1, "newline": 0.0, "punctuation": 0.2}),
+        Energies(neurons, 100.0, {"first token": 0.1, "white space": 0.0, "punctuation": 0.2}),
         np.array([10.0, 20.0]),
         without,
         np.array([10.0, 20.0]),
@@ -81,8 +81,9 @@ def test_keystones_are_said_in_words_with_the_networks_that_hold_them():
     assert said.rows["neuron"].tolist() == ["0:3"]
     assert said.rows["strongest at"].tolist() == ["'[red]\\n'"]
     assert "1 of the 3 neurons of largest energy cost more than 0.5 nats per token alone" in said.lines[0]
-    assert "9.0% of the energy of all 12 neurons, and cost 2.00 nats; 1 of them fire" in said.lines[1]
-    assert "(z > 1.96): 1 (1); 0 are in no network" in said.lines[2]
+    assert said.rows["fires at"].tolist() == ["first token (90%)"]
+    assert "9.0% of the energy of all 12 neurons, and cost 2.00 nats. 1 cost more at first" in said.lines[1]
+    assert "(z > 1.96): 1 (1); keystones in no network: 0" in said.lines[2]
     assert "60.0%, 30.0% without all of them" in said.lines[3]
 
 
@@ -92,6 +93,12 @@ def test_without_keystones_the_costliest_neurons_are_listed():
     assert said.rows["neuron"].tolist() == ["0:3", "1:1", "1:5"]
     assert "first token only" not in said.rows
     assert said.metrics["keystones/count"] == 0
+
+
+def test_a_keystone_among_the_neurons_of_least_energy_asks_for_more_of_them():
+    assert "raise analysis.n_neurons" in present(findings()).remarks[0]
+    first = replace(findings().keystones[0], neuron=findings().scan.neurons[0])
+    assert present(findings(keystones=(first,))).remarks == []
 
 
 def test_a_model_without_attention_weights_is_remarked_on():

@@ -19,8 +19,9 @@ from fbn_exp.signals.recording import recorded
 
 # kinds of tokens, which exclude each other: a first token is nothing else
 FIRST = "first token"
-KINDS = (FIRST, "newline", "punctuation")
+KINDS = (FIRST, "white space", "punctuation")
 MANY = "many tokens"
+OTHERS = "other tokens"
 # a neuron fires at a kind of token that holds this share of its energy
 MOST = 0.5
 STRONGEST = 5
@@ -110,7 +111,7 @@ def largest_energies(
         written = [
             features.pieces[text][place] for text, place in zip(features.text, features.position, strict=True)
         ]
-    kinds = _kinds(features.numbers)
+    kinds = _kinds(features.numbers, written)
     places = list(zip(features.text.tolist(), features.position.tolist(), written, strict=True))
     neurons = tuple(
         Neuron(
@@ -125,13 +126,13 @@ def largest_energies(
     return Energies(neurons, float(energy.sum()), shares)
 
 
-def _kinds(numbers: Mapping[str, Array]) -> dict[str, Array]:
+def _kinds(numbers: Mapping[str, Array], written: Sequence[str]) -> dict[str, Array]:
     """Indicator of each of ``KINDS`` for every token."""
     first = numbers["first_token"]
-    newline = (1 - first) * numbers["newline"]
-    return dict(
-        zip(KINDS, (first, newline, (1 - first) * (1 - newline) * numbers["punctuation"]), strict=True)
-    )
+    blank = np.array([bool(piece) and not piece.strip() for piece in written])
+    space = (1 - first) * np.maximum(numbers["newline"], blank)
+    punctuation = (1 - first) * (1 - space) * numbers["punctuation"]
+    return dict(zip(KINDS, (first, space, punctuation), strict=True))
 
 
 def _shares(values: Array, kinds: Mapping[str, Array]) -> dict[str, float]:

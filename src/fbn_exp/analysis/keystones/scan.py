@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from fbn_exp.analysis.config import MINIMUM_NATS
 from fbn_exp.analysis.keystones.attention import attention_to_first
-from fbn_exp.analysis.keystones.firing import Energies, Neuron, largest_energies
-from fbn_exp.analysis.keystones.zeroing import Zeroing, losses
+from fbn_exp.analysis.keystones.firing import FIRST, OTHERS, Energies, Neuron, largest_energies
+from fbn_exp.analysis.keystones.zeroing import Where, Zeroing, losses
 from fbn_exp.core.errors import DiskError
 from fbn_exp.core.files import digest, write_json
 from fbn_exp.core.layout import NeuronLayout
@@ -47,6 +47,9 @@ class KeystoneScan:
         Number of predicted tokens of each text.
     source : str
         Source of the texts, in words.
+    halves : dict of int to (float, float)
+        Nats per token that a neuron costs where it is 0 at first tokens alone, and at the other tokens
+        alone, by its column; for neurons of which that is known.
     """
 
     layout: NeuronLayout
@@ -55,6 +58,7 @@ class KeystoneScan:
     without: Array
     predicted: Array
     source: str
+    halves: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:
@@ -80,6 +84,14 @@ class KeystoneScan:
     def cost(self, losses: Array) -> Array:
         """Nats per token by which losses of shape (edits, texts) exceed the untouched model's."""
         return (losses - self.untouched).sum(axis=1) / self.predicted.sum()
+
+    def costs_at(self, place: int) -> str:
+        """Tokens at which a neuron matters: where its removal costs more, else where it fires."""
+        neuron = self.neurons[place]
+        if neuron.column not in self.halves:
+            return neuron.fires_at
+        first, others = self.halves[neuron.column]
+        return FIRST if first > others else OTHERS
 
     def keystones(self, minimum_nats: float) -> list[int]:
         """Places of the neurons that cost more than so many nats, those that cost most first.
@@ -200,7 +212,7 @@ def scan_of(entry: Mapping[str, Any], layout: NeuronLayout, count: int) -> Keyst
     neurons = [Neuron.from_dict(each) for each in plain["neurons"][:count]]
     scanned = tuple(each for each in neurons if Zeroing((each.column,)).name in known)
     without = [known[Zeroing((each.column,)).name] for each in scanned]
-    return KeystoneScan(
+    scan = KeystoneScan(
         layout,
         Energies(scanned, plain["total"], plain["token_shares"]),
         np.array(known[UNTOUCHED.name]),
@@ -208,6 +220,17 @@ def scan_of(entry: Mapping[str, Any], layout: NeuronLayout, count: int) -> Keyst
         np.array(entry["predicted"], dtype=np.float64),
         entry["source"],
     )
+    return replace(scan, halves=_halves(scan, known))
+
+
+def _halves(scan: KeystoneScan, known: Mapping[str, Any]) -> dict[int, tuple[float, float]]:
+    halves = {}
+    for neuron in scan.neurons:
+        names = [Zeroing((neuron.column,), where).name for where in (Where.first, Where.others)]
+        if all(name in known for name in names):
+            first, others = scan.cost(np.array([known[name] for name in names])).tolist()
+            halves[neuron.column] = (first, others)
+    return halves
 
 
 def _empty(texts: Texts) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from fbn_exp.analysis.keystones.analysis import Keystone, KeystoneFindings
-from fbn_exp.analysis.keystones.firing import FIRST, KINDS, Neuron
+from fbn_exp.analysis.keystones.firing import KINDS, Neuron
 from fbn_exp.report.figures.keystones import keystones_figure
 from fbn_exp.report.presentation import ROWS, Presentation, present
 
@@ -47,7 +47,7 @@ def _metrics(findings: KeystoneFindings) -> dict[str, float]:
         "keystones/largest_nats": float(np.max(scan.nats)),
         "keystones/together_nats": findings.together,
         "keystones/untouched_nats": float(scan.untouched.sum() / scan.predicted.sum()),
-        "keystones/at_first_token": float(sum(each.neuron.fires_at == FIRST for each in held)),
+        "keystones/at_first_token": float(_at_first(findings)),
         "keystones/energy_share": sum(each.neuron.energy for each in held) / max(scan.energies.total, 1e-300),
     }
     if findings.attention is not None and findings.attention_together is not None:
@@ -65,6 +65,11 @@ def _metrics(findings: KeystoneFindings) -> dict[str, float]:
     for network in range(len(findings.members)):
         metrics[f"network/{network}/keystones"] = float(sum(network in each.networks for each in held))
     return metrics
+
+
+def _at_first(findings: KeystoneFindings) -> int:
+    """Number of keystones whose removal costs more at first tokens than at all others."""
+    return sum(each.nats_first > each.nats_others for each in findings.keystones)
 
 
 def _table(findings: KeystoneFindings) -> pd.DataFrame:
@@ -118,31 +123,37 @@ def _attention_table(findings: KeystoneFindings) -> pd.DataFrame:
 
 
 def _rows(table: pd.DataFrame, findings: KeystoneFindings) -> pd.DataFrame:
-    tokens = {neuron.column: neuron.strongest[:TOKENS] for neuron in findings.scan.neurons}
+    neurons = {neuron.column: neuron for neuron in findings.scan.neurons}
     rows = {
         "neuron": [f"{block}:{index}" for block, index in zip(table["block"], table["index"], strict=True)],
-        "nats": [
+        "alone, nats": [
             f"{nats:+.2f} ± {error:.2f}"
             for nats, error in zip(table["nats"], table["standard_error"], strict=True)
         ],
     }
     if findings.keystones:
-        rows["first token only"] = [f"{nats:+.2f}" for nats in table["nats_first"]]
-        rows["others only"] = [f"{nats:+.2f}" for nats in table["nats_others"]]
+        rows["at first tokens"] = [f"{nats:+.2f}" for nats in table["nats_first"]]
+        rows["at others"] = [f"{nats:+.2f}" for nats in table["nats_others"]]
     if findings.keystones and findings.attention is not None:
-        rows["attention"] = [f"{weight:.1%}" for weight in table["attention"]]
+        rows["attention"] = [f"{weight:.0%}" for weight in table["attention"]]
     return pd.DataFrame(
         {
             **rows,
-            "energy rank": table["energy_rank"].astype(str),
-            "at first tokens": [f"{share:.0%}" for share in table["energy_first_token"]],
-            "fires at": table["fires_at"],
+            "energy": [f"{energy:.2g}" for energy in table["energy"]],
+            "rank": table["energy_rank"].astype(str),
+            "fires at": [_fires(neurons[column]) for column in table["neuron"]],
             "strongest at": [
-                " ".join(repr(each.token) for each in tokens[column]) for column in table["neuron"]
+                " ".join(repr(each.token) for each in neurons[column].strongest[:TOKENS])
+                for column in table["neuron"]
             ],
             "networks": table["networks"].replace("", "–"),
         }
     )
+
+
+def _fires(neuron: Neuron) -> str:
+    share = neuron.shares.get(neuron.fires_at)
+    return neuron.fires_at if share is None else f"{neuron.fires_at} ({share:.0%})"
 
 
 def _title(findings: KeystoneFindings) -> str:
@@ -151,7 +162,7 @@ def _title(findings: KeystoneFindings) -> str:
         listed = min(COSTLIEST, len(scan.neurons))
         return f"The {listed} costliest of {len(scan.neurons)} neurons; none is a keystone"
     more = f", the first {ROWS} of {count}" if count > ROWS else ""
-    return f"Keystones: above {findings.minimum_nats:g} nats per token alone{more}"
+    return f"Keystones: removal costs above {findings.minimum_nats:g} nats per token{more}"
 
 
 def _lines(findings: KeystoneFindings) -> list[str]:
@@ -165,16 +176,17 @@ def _lines(findings: KeystoneFindings) -> list[str]:
         f"{untouched:.2f} nats)."
     ]
     if held:
-        first = sum(each.neuron.fires_at == FIRST for each in held)
+        first = _at_first(findings)
         lines.append(
             f"Together they hold {share:.1%} of the energy of all {scan.layout.n_neurons:,} neurons, and "
-            f"cost {findings.together:.2f} nats; {first} of them fire at first tokens."
+            f"cost {findings.together:.2f} nats. {first} cost more at first tokens than at all others, "
+            f"{len(held) - first} less."
         )
         inside = [sum(network in each.networks for each in held) for network in range(len(findings.members))]
         holding = [f"{network} ({count})" for network, count in enumerate(inside) if count]
         lines.append(
             f"Networks that hold some ({findings.threshold}): {', '.join(holding) or 'none'}; "
-            f"{sum(not each.networks for each in held)} are in no network."
+            f"keystones in no network: {sum(not each.networks for each in held)}."
         )
     if findings.attention is not None and findings.attention_together is not None and held:
         lines.append(
@@ -190,14 +202,10 @@ def _remarks(findings: KeystoneFindings) -> list[str]:
         said.append(
             "The model returns no attention weights: how attention to the first token changes is not known."
         )
-    last = [each for each in findings.keystones if _rank(findings, each) > 0.9 * len(findings.scan.neurons)]
-    if last:
+    half = len(findings.scan.neurons) // 2
+    if last := sum(findings.scan.neurons.index(each.neuron) >= half for each in findings.keystones):
         said.append(
-            f"{len(last)} of the keystones are among the tenth of least energy that was scanned: neurons of "
-            "less energy may be keystones too, raise analysis.n_neurons."
+            f"Keystones in the half of least energy that was scanned: {last}. Neurons of less energy "
+            "may be keystones too, raise analysis.n_neurons."
         )
     return said
-
-
-def _rank(findings: KeystoneFindings, keystone: Keystone) -> int:
-    return findings.scan.neurons.index(keystone.neuron)

@@ -24,10 +24,12 @@ def keystones_figure(findings: KeystoneFindings) -> Figure:
     energy = np.array([neuron.energy for neuron in scan.neurons])
     blocks = np.array([scan.layout.locate(neuron.column)[0] for neuron in scan.neurons])
     _points(panels[0], energy, findings)
+    _name_each(panels[0], energy, findings)
     panels[0].set_xscale("log")
     panels[0].set_xlabel("energy: mean square of the activation")
     panels[0].set_ylabel("cost of its removal, nats per token")
     _points(panels[1], blocks, findings)
+    _name_by_block(panels[1], findings)
     panels[1].set_xlim(-1, len(scan.layout.blocks))
     panels[1].set_xlabel("block")
     panels[0].legend(*panels[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="upper left")
@@ -55,12 +57,38 @@ def _points(axes: Axes, across: Array, findings: KeystoneFindings) -> None:
     axes.set_yscale("symlog", linthresh=LINEAR)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.margins(y=0.12)
+
+
+def _name_each(axes: Axes, energy: Array, findings: KeystoneFindings) -> None:
+    """Write block and index beside the costliest keystones."""
+    scan = findings.scan
+    right = np.sqrt(energy.min() * energy.max())
     for place in scan.keystones(findings.minimum_nats)[:NAMED]:
         block, index = scan.layout.locate(scan.neurons[place].column)
-        axes.annotate(
-            f"{block}:{index}", (across[place], nats[place]), xytext=(0, 5),
-            textcoords="offset points", fontsize=8, ha="center",
-        )  # fmt: skip
+        # away from the edge
+        side = -1 if energy[place] > right * np.sqrt(energy.max() / right) else 1
+        at = (energy[place], np.nan_to_num(scan.nats[place]))
+        _write(axes, f"{block}:{index}", at, side)
+
+
+def _name_by_block(axes: Axes, findings: KeystoneFindings) -> None:
+    """Write the indices of each block's costliest keystones beside the first of them."""
+    scan = findings.scan
+    named: dict[int, list[tuple[int, float]]] = {}
+    for place in scan.keystones(findings.minimum_nats)[:NAMED]:
+        block, index = scan.layout.locate(scan.neurons[place].column)
+        named.setdefault(block, []).append((index, float(np.nan_to_num(scan.nats[place]))))
+    for block, stones in named.items():
+        side = -1 if block > len(scan.layout.blocks) / 2 else 1
+        text = ", ".join(str(index) for index, _ in stones)
+        _write(axes, f"{block}: {text}", (block, stones[0][1]), side)
+
+
+def _write(axes: Axes, text: str, at: tuple[float, float], side: int) -> None:
+    axes.annotate(
+        text, at, xytext=(6 * side, 0), textcoords="offset points", fontsize=8, va="center",
+        ha="left" if side > 0 else "right",
+    )  # fmt: skip
 
 
 def _attention(axes: Axes, findings: KeystoneFindings) -> None:
@@ -78,5 +106,5 @@ def _attention(axes: Axes, findings: KeystoneFindings) -> None:
         )  # fmt: skip
     axes.set_ylim(0, 1)
     axes.set_xlabel("layer")
-    axes.set_ylabel("attention to the first token, mean over heads")
+    axes.set_ylabel("attention to the first token")
     axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=2)

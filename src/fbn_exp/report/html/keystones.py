@@ -41,7 +41,7 @@ def keystone_labels(
             neuron, nats = scan.neurons[place], float(scan.nats[place])
             block, index = scan.layout.locate(neuron.column)
             if neuron.column not in known or not nats <= known[neuron.column]["nats"]:
-                about = {"block": block, "index": index, "nats": nats, "fires_at": neuron.fires_at}
+                about = {"block": block, "index": index, "nats": nats, "tokens": scan.costs_at(place)}
                 known[neuron.column] = about
     costliest = sorted(known, key=lambda column: -known[column]["nats"])
     return [[known[column] for column in costliest if mask[column]] for mask in masks]

@@ -70,7 +70,7 @@
       ["Energy in the strongest 1%", percent(drivers.strongest_energy)],
       ["Members with massive activations", percent(drivers.massive_share, 1)],
       ["Most frequent of these", `“${alone(drivers.top_token)}” ${percent(drivers.top_token_share)}`],
-      ...(known(network.keystones) ? [["Keystones: cost alone, nats per token", network.keystones.map((each) => `${each.block}:${each.index} ${signed(each.nats, 2)} (${each.fires_at})`).join(", ") || "none"]] : []),
+      ...(known(network.keystones) ? [["Keystones: cost alone, nats per token", network.keystones.map((each) => `${each.block}:${each.index} ${signed(each.nats, 2)} (${each.tokens})`).join(", ") || "none"]] : []),
     ];
     return element("div", { class: "numbers" }, element("h3", {}, "In numbers"), element("dl", {}, ...lines.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)))));
   };
