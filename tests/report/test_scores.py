@@ -34,12 +34,32 @@ def test_names_are_these_and_no_others():
         "delta/agreement/accuracy/ci_low": delta.ci_low,
         "delta/agreement/accuracy/ci_high": delta.ci_high,
         "delta/agreement/accuracy/p_value": 0.5,  # both signs of two items that differ
+        "delta/agreement/accuracy/detectable": np.inf,  # five items are needed at least
+        "delta/agreement/accuracy/equivalent_within": delta.equivalent_within,
     }
     for kind in [each.value for each in ControlKind]:
         expected[f"control/{kind}/agreement/accuracy"] = 0.75
         expected[f"control/{kind}/agreement/accuracy/low"] = 0.5
         expected[f"control/{kind}/agreement/accuracy/high"] = 1.0
         expected[f"control/{kind}/agreement/accuracy/rank"] = 0.0
+        if ControlKind(kind).is_reference:
+            assert ControlKind(kind) not in found.among
+            continue
+        among = found.among[ControlKind(kind)]
+        expected |= {
+            f"control/{kind}/agreement/accuracy/{name}": value
+            for name, value in {
+                "p": 2 / 3,  # median .5: as far as one of the draws
+                "p_harm": 1 / 3,
+                "p_gain": 1.0,
+                "difference": -0.5,
+                "difference/ci_low": among.ci_low,
+                "difference/ci_high": among.ci_high,
+                "effect_size": -0.5 / np.std([0.5, 1.0], ddof=1),
+                "detectable": np.inf,
+                "equivalent_within": among.equivalent_within,
+            }.items()
+        }
     assert metrics == pytest.approx(expected)
     assert all(type(each) is float for each in metrics.values())
     assert -1 < delta.ci_low < 0 < delta.ci_high

@@ -13,9 +13,6 @@ from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.rows import Array
 from fbn_exp.interventions.config import ControlKind
 
-# selections that a user would make instead: shown beside the draws, but no chance, so that they have no p
-REFERENCE_KINDS = frozenset({"top_energy", "attribution"})
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -42,13 +39,13 @@ class Comparison:
         return {
             kind: among_draws(self.score, draws)
             for kind, draws in self.controls.items()
-            if draws and kind not in REFERENCE_KINDS
+            if draws and not kind.is_reference
         }
 
     @property
     def references(self) -> dict[ControlKind, Score]:
         """Scores of selections that are no chance, such as the neurons with the most energy."""
-        return {kind: draws[0] for kind, draws in self.controls.items() if draws and kind in REFERENCE_KINDS}
+        return {kind: draws[0] for kind, draws in self.controls.items() if draws and kind.is_reference}
 
     def drawn(self, kind: ControlKind) -> Array:
         """Scores of the controls of a kind; empty if none were drawn."""

@@ -3,16 +3,21 @@
 import os
 from pathlib import Path
 
+from rich import box
 from rich.table import Table
 
 from fbn_exp.core.console import console
 from fbn_exp.core.errors import printable
 from fbn_exp.report.presentation import Presentation
 
+# with more columns, lines between them take too much room
+CROWDED = 8
+
 
 def show(presentation: Presentation, *places: tuple[str, Path]) -> None:
     """Print the table of a presentation, its sentences and remarks, and labelled paths of files."""
-    table = Table(title=printable(presentation.title))
+    crowded = len(presentation.rows.columns) > CROWDED
+    table = Table(title=printable(presentation.title), box=box.SIMPLE_HEAD if crowded else box.HEAVY_HEAD)
     for name in presentation.rows:
         table.add_column(printable(str(name)), justify="left" if name in presentation.words else "right")
     for row in presentation.rows.astype(str).itertuples(index=False):

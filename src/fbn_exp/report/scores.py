@@ -1,6 +1,7 @@
 """Present an evaluation as numbers, tables and sentences: scores beside their baseline and controls."""
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,26 @@ from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.evaluator import Controls, Evaluation
 from fbn_exp.benchmarks.inference.paired import Difference
 from fbn_exp.benchmarks.score import Score
+from fbn_exp.core.files import Drawings
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.edit_size import size_columns, size_in_words, size_metric_names, size_metrics
+from fbn_exp.report.inference.tables import among_fields, control_table, draw_table, item_table
+from fbn_exp.report.inference.words import among_text, inference_lines, p_text
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.presentation import Presentation
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 # how controls compare with the networks, by kind
 LIKENESS = ("same_block", "activity_ratio", "energy_ratio")
+
+# short heads of columns
+KIND_HEADS = {
+    ControlKind.per_block: "block",
+    ControlKind.activation: "active",
+    ControlKind.rotation: "rotated",
+}
 
 
 def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> Presentation:
@@ -29,19 +43,22 @@ def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> P
     for each in evaluation.comparisons:
         metrics |= comparison_metrics(each)
     metrics |= {"neurons": float(size), **likeness, **size_metrics(evaluation.sizes)}
-    tables = {"scores": _scores(evaluation, likeness), "items": _items(evaluation.comparisons)}
+    tables = {"scores": _scores(evaluation, likeness), "items": item_table(evaluation.comparisons)}
     if (texts := _texts(evaluation.comparisons)) is not None:
         tables["texts"] = texts
-    drawn = any(each.controls for each in evaluation.comparisons)
-    said = "Controls: the same intervention on random neurons, lowest … highest score of their draws."
+    if any(each.controls for each in evaluation.comparisons):
+        tables |= {
+            "controls": control_table(evaluation.comparisons),
+            "draws": draw_table(evaluation.comparisons),
+        }
     return Presentation(
         metrics=metrics,
         tables=tables,
-        title=f"{evaluation.intervention.describe()}: networks {_networks(evaluation, ', ')}, "
-        f"{size:,} neurons",
+        figures=_figures(evaluation),
+        title=_title(evaluation),
         rows=_rows(evaluation.comparisons),
         words=("task / metric",),
-        lines=[*([said] if drawn else []), *size_in_words(evaluation.sizes)],
+        lines=[*inference_lines(evaluation.comparisons), *size_in_words(evaluation.sizes)],
         remarks=list(remarks),
     )
 
@@ -75,7 +92,8 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
     """Flat metrics of a comparison under stable names.
 
     ``control/<kind>/…`` is the mean over the controls of a kind; ``…/rank`` is the share of them that
-    score worse than the networks: 0 if the networks do more harm than every control.
+    score worse than the networks: 0 if the networks do more harm than every control. Kinds of chance have
+    the fields of ``AmongDraws``: ``…/p`` and so on.
     """
     name = comparison.score.name
     values = {
@@ -87,6 +105,8 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
         f"delta/{name}/ci_low": comparison.delta.ci_low,
         f"delta/{name}/ci_high": comparison.delta.ci_high,
         f"delta/{name}/p_value": comparison.delta.p_value,
+        f"delta/{name}/detectable": comparison.delta.detectable,
+        f"delta/{name}/equivalent_within": comparison.delta.equivalent_within,
     }
     if comparison.score.chance is not None:
         values[f"{name}/chance"] = comparison.score.chance
@@ -96,6 +116,8 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
         values[f"{control}/low"] = float(drawn.min())
         values[f"{control}/high"] = float(drawn.max())
         values[f"{control}/rank"] = comparison.rank(kind)
+        if (among := comparison.among.get(kind)) is not None:
+            values |= {f"{control}/{field}": number for field, number in among_fields(among).items()}
     return values
 
 
@@ -110,6 +132,8 @@ def comparison_row(comparison: Comparison) -> dict[str, float | str | bool | Non
         "ci_low": comparison.delta.ci_low,
         "ci_high": comparison.delta.ci_high,
         "p_value": comparison.delta.p_value,
+        "detectable": comparison.delta.detectable,
+        "equivalent_within": comparison.delta.equivalent_within,
         "n": comparison.score.n,
         "chance": comparison.score.chance,
         "higher_is_better": comparison.score.higher_is_better,
@@ -120,7 +144,29 @@ def comparison_row(comparison: Comparison) -> dict[str, float | str | bool | Non
         row[f"{control}_low"] = float(drawn.min()) if len(drawn) else None
         row[f"{control}_high"] = float(drawn.max()) if len(drawn) else None
         row[f"rank_{kind.value}"] = comparison.rank(kind) if len(drawn) else None
+        among = comparison.among.get(kind)
+        row[f"p_{kind.value}"] = None if among is None else among.p_value
+        row[f"p_harm_{kind.value}"] = None if among is None else among.p_harm
     return row
+
+
+def _figures(evaluation: Evaluation) -> Drawings:
+    """Picture of the draws of controls, where there are any."""
+    if not any(each.controls for each in evaluation.comparisons):
+        return {}
+
+    def draw() -> "Figure":
+        from fbn_exp.report.figures.draws import draws_figure  # late: imports matplotlib
+
+        return draws_figure(evaluation.comparisons, _title(evaluation))
+
+    return {"controls": draw}
+
+
+def _title(evaluation: Evaluation) -> str:
+    networks = _networks(evaluation, ", ")
+    size = evaluation.intervention.n_neurons(evaluation.target)
+    return f"{evaluation.intervention.describe()}: networks {networks}, {size:,} neurons"
 
 
 def _likeness(controls: Controls) -> dict[str, float]:
@@ -159,26 +205,6 @@ def _scores(evaluation: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _items(comparisons: list[Comparison]) -> pd.DataFrame:
-    """Table of the values of single items, with and without the intervention."""
-    frames = [
-        pd.DataFrame(
-            {
-                "task": each.score.task,
-                "metric": each.score.metric,
-                "item": range(each.score.n),
-                "value": each.score.items,
-                "baseline": each.baseline.items,
-            }
-        )
-        for each in comparisons
-        if each.score.items is not None
-    ]
-    return (
-        pd.concat(frames) if frames else pd.DataFrame(columns=["task", "metric", "item", "value", "baseline"])
-    )
-
-
 def _texts(comparisons: list[Comparison]) -> pd.DataFrame | None:
     """Table of generated texts: untouched, with the intervention, with one control of each kind."""
     for each in comparisons:
@@ -190,8 +216,8 @@ def _texts(comparisons: list[Comparison]) -> pd.DataFrame | None:
 
 
 def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
-    """Table on the console, with the kinds of controls that were drawn."""
-    kinds = [kind for kind in ControlKind if any(kind in each.controls for each in comparisons)]
+    """Table on the console: p of the difference from the untouched model, and among each kind of draws."""
+    kinds = [kind for kind in ControlKind if any(kind in each.among for each in comparisons)]
     return pd.DataFrame(
         {
             "task / metric": each.score.name,
@@ -199,12 +225,13 @@ def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
             "value": f"{each.score.value:.4g}",
             "difference": f"{each.delta.value:+.4g}",
             "95% interval": f"{each.delta.ci_low:+.3g} … {each.delta.ci_high:+.3g}",
-            **{f"{kind.value}\ncontrols": _drawn(each, kind) for kind in kinds},
+            "p": p_text(each.delta.p_value),
+            **{
+                f"p\n{KIND_HEADS.get(kind, kind.value)}": among_text(
+                    each.among.get(kind), each.score.higher_is_better
+                )
+                for kind in kinds
+            },
         }
         for each in comparisons
     )
-
-
-def _drawn(comparison: Comparison, kind: ControlKind) -> str:
-    drawn = comparison.drawn(kind)
-    return f"{drawn.min():.4g} … {drawn.max():.4g}" if len(drawn) else "–"

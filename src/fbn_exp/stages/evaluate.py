@@ -120,7 +120,7 @@ def _evaluate(
             about = (benchmark.key(), cfg.networks, remarks)
             keep_lesion(evaluation, networks, parts.threshold, parts.cache, *about)
         track(tracked, folder, None if networks is None else networks.provenance)
-    show(presentation)
+    show(presentation, *((f"picture of {name}:", file) for name, file in folder.figures.items()))
     return objective_of(cfg.objective, folder.metrics)
 
 

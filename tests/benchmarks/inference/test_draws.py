@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from fbn_exp.benchmarks.inference.draws import among_draws, rank_detectable, rank_p_value
+from fbn_exp.benchmarks.inference.paired import difference
 from fbn_exp.benchmarks.score import Score, mean_score
 
 
@@ -127,3 +128,12 @@ def test_p_is_uniform_for_one_more_draw_whatever_the_distribution():
         p_values = np.array([rank_p_value(each) for each in statistics])
         assert scipy.stats.kstest(p_values - rng.random(3_000) / 100, "uniform").pvalue > 0.001
         assert (p_values <= 0.05).mean() == pytest.approx(0.05, abs=0.02)
+
+
+def test_where_no_draw_differs_the_items_tell_how_much_might_have_been_missed():
+    right = np.repeat([0.0, 1.0], [10, 30])
+    found = among_draws(score_of(right), [score_of(right)] * 20)
+    alone = difference(score_of(right), score_of(right))
+    assert (found.p_value, found.difference) == (1, 0)
+    assert found.ci_low == alone.ci_low < 0 < found.ci_high == alone.ci_high
+    assert found.detectable == alone.detectable

@@ -9,6 +9,7 @@ from scipy.stats import binom, norm
 
 from fbn_exp.benchmarks.inference.bootstrap import interval_ends, resampled_among_draws
 from fbn_exp.benchmarks.inference.exact import ALPHA, POWER
+from fbn_exp.benchmarks.inference.paired import Difference, difference
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core.rows import Array
 
@@ -68,6 +69,7 @@ def among_draws(score: Score, draws: Sequence[Score], seed: int = 0) -> AmongDra
     exchangeable, and the statistic treats them alike. They are about these items. The interval is about
     other items and other draws: both are resampled together, see ``resampled_among_draws``. For a metric
     without items, it comes from a normal distribution with the spread of the draws and the score's error.
+    Where neither draws nor items differ, interval and detectable difference are those of a paired comparison.
 
     Parameters
     ----------
@@ -84,19 +86,39 @@ def among_draws(score: Score, draws: Sequence[Score], seed: int = 0) -> AmongDra
     with np.errstate(invalid="ignore"):  # inf - inf
         mean = float(values.mean())
         spread = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-        difference = score.value - mean
+        gap = score.value - mean
     low, low_90, high_90, high = _interval(score, draws, spread, seed)
+    # draws that differ by rounding alone do not differ
+    differ = spread > 1e-12 * float(np.abs(pool).max())
+    if not differ and high - low <= 1e-12:
+        return _nothing_differs(pool, harm, difference(score, draws[0], seed))
     return AmongDraws(
         n_draws=len(values),
         p_value=rank_p_value(_distances(pool)),
         p_harm=rank_p_value(harm),
         p_gain=rank_p_value(-harm),
-        difference=difference,
+        difference=gap,
         ci_low=low,
         ci_high=high,
-        effect_size=difference / spread if spread > 0 else float("nan"),
-        detectable=rank_detectable(len(values)) * spread if spread > 0 else float("nan"),
+        effect_size=gap / spread if differ else float("nan"),
+        detectable=rank_detectable(len(values)) * spread if differ else float("nan"),
         equivalent_within=max(-low_90, high_90),
+    )
+
+
+def _nothing_differs(pool: Array, harm: Array, one: Difference) -> AmongDraws:
+    """Result where neither draws nor items differ: what a single comparison can tell from these items."""
+    return AmongDraws(
+        n_draws=len(pool) - 1,
+        p_value=rank_p_value(_distances(pool)),
+        p_harm=rank_p_value(harm),
+        p_gain=rank_p_value(-harm),
+        difference=one.value,
+        ci_low=one.ci_low,
+        ci_high=one.ci_high,
+        effect_size=float("nan"),
+        detectable=one.detectable,
+        equivalent_within=one.equivalent_within,
     )
 
 

@@ -134,9 +134,11 @@ def _nothing_differs(score: Score) -> Difference:
         parts = [share * (1 - tail ** (1 / size)) for share, size in zip(shares, sizes, strict=True)]
         return span * float(sum(parts))
 
-    found = [share * mcnemar_detectable(0.0, size) * span for share, size in zip(shares, sizes, strict=True)]
+    lost = sum(share * mcnemar_detectable(0.0, size) for share, size in zip(shares, sizes, strict=True))
     half = bound(ALPHA / 2)
-    return Difference(0.0, -half, half, 1.0, float(sum(found)), bound(ALPHA))
+    # items that are all equal say nothing of how far another could move
+    detectable = float(lost * span) if span > 0 else float("inf")
+    return Difference(0.0, -half, half, 1.0, detectable, bound(ALPHA))
 
 
 def _contributions(score: Score) -> Array:

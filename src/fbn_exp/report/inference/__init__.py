@@ -1,0 +1,1 @@
+"""What tests of scores show: in words, in tables, and over a sweep."""

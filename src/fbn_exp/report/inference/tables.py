@@ -1,0 +1,88 @@
+"""Tables of the values behind tests: of items, of draws, and of each kind of control."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from fbn_exp.benchmarks.comparison import Comparison
+from fbn_exp.benchmarks.inference.draws import AmongDraws
+
+ITEM_COLUMNS = ("task", "metric", "item", "value", "baseline", "weight", "baseline_weight")
+
+
+def control_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Table with a row per task, metric and kind of control."""
+    return pd.DataFrame([row for each in comparisons for row in _control_rows(each)])
+
+
+def draw_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Table with the score of every draw."""
+    return pd.DataFrame([row for each in comparisons for row in _draw_rows(each)])
+
+
+def item_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Table of the values of single items, with and without the intervention."""
+    frames = [
+        pd.DataFrame(
+            {
+                "task": each.score.task,
+                "metric": each.score.metric,
+                "item": range(each.score.n),
+                "value": each.score.items,
+                "baseline": each.baseline.items,
+                "weight": each.score.used_weights(),
+                "baseline_weight": each.baseline.used_weights(),
+            }
+        )
+        for each in comparisons
+        if each.score.items is not None
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame(columns=list(ITEM_COLUMNS))
+
+
+def among_fields(among: AmongDraws) -> dict[str, float]:
+    """Numbers of a comparison with draws, under the names of metrics and of columns."""
+    return {
+        "p": among.p_value,
+        "p_harm": among.p_harm,
+        "p_gain": among.p_gain,
+        "difference": among.difference,
+        "difference/ci_low": among.ci_low,
+        "difference/ci_high": among.ci_high,
+        "effect_size": among.effect_size,
+        "detectable": among.detectable,
+        "equivalent_within": among.equivalent_within,
+    }
+
+
+def _control_rows(comparison: Comparison) -> Iterator[dict[str, float | str]]:
+    """Rows of the table of controls: one for each kind, references without p values."""
+    for kind in comparison.controls:
+        drawn = comparison.drawn(kind)
+        row: dict[str, float | str] = {
+            "task": comparison.score.task,
+            "metric": comparison.score.metric,
+            "kind": kind.value,
+            "draws": len(drawn),
+            "value": comparison.score.value,
+            "mean": float(drawn.mean()),
+            "low": float(drawn.min()),
+            "high": float(drawn.max()),
+            "rank": comparison.rank(kind),
+        }
+        if (among := comparison.among.get(kind)) is not None:
+            row |= {field.replace("/", "_"): number for field, number in among_fields(among).items()}
+        yield row
+
+
+def _draw_rows(comparison: Comparison) -> Iterator[dict[str, float | str]]:
+    """Rows of the table of draws: the score of every draw."""
+    for kind in comparison.controls:
+        for draw, value in enumerate(comparison.drawn(kind).tolist()):
+            yield {
+                "task": comparison.score.task,
+                "metric": comparison.score.metric,
+                "kind": kind.value,
+                "draw": draw,
+                "value": value,
+            }

@@ -1,0 +1,82 @@
+"""Say in words what tests show, and what they could have shown where they do not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fbn_exp.benchmarks.comparison import Comparison
+from fbn_exp.benchmarks.inference.draws import AmongDraws
+from fbn_exp.benchmarks.inference.paired import Difference
+from fbn_exp.report.presentation import SIGNIFICANT
+
+# results in a sentence on what could have been seen; all are in the tables
+MOST_NAMES = 6
+# draws of controls=many
+MANY_DRAWS = 99
+
+
+def p_text(p_value: float) -> str:
+    """Format a p value in two digits, without the zero before the point; ``–`` for NaN."""
+    if np.isnan(p_value):
+        return "–"
+    if p_value < 0.001:
+        return "<.001"
+    if p_value > 0.995:
+        return "1"
+    digits = 3 if p_value < 0.0095 else 2
+    return f"{p_value:.{digits}f}".removeprefix("0")
+
+
+def among_text(among: AmongDraws | None, higher_is_better: bool) -> str:
+    """Format p among draws: ``↓`` before it if the networks score worse than the draws, ``↑`` if better."""
+    if among is None:
+        return "–"
+    text = p_text(among.p_value)
+    if not among.p_value <= SIGNIFICANT:
+        return text
+    return ("↑" if (among.difference > 0) == higher_is_better else "↓") + text
+
+
+def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """Sentences on what the draws allow, and on the results that show no difference."""
+    lines = []
+    kinds = dict.fromkeys(kind for each in comparisons for kind in each.among)
+    if kinds:
+        lines.append(
+            "p under a kind of control: two-sided, the networks among its draws of the same intervention on "
+            "other neurons; ↓ worse, ↑ better than the draws. Draws and intervals: tables/controls.csv."
+        )
+    fewest = min((found.n_draws for each in comparisons for found in each.among.values()), default=None)
+    if fewest is not None and 1 / (1 + fewest) > SIGNIFICANT:
+        lines.append(
+            f"With {fewest} draws p cannot be below {p_text(1 / (1 + fewest))}: nothing can be shown beside "
+            f"controls, whatever the effect. controls=many draws {MANY_DRAWS}."
+        )
+    unshown: list[tuple[str, list[tuple[Comparison, Difference | AmongDraws]]]]
+    unshown = [("the untouched model", [(each, each.delta) for each in comparisons])]
+    for kind in kinds:
+        beside = [(each, each.among[kind]) for each in comparisons if kind in each.among]
+        unshown.append((f"{kind.value} draws", [(a, b) for a, b in beside if b.smallest_p <= SIGNIFICANT]))
+    silent = []
+    for other, results in unshown:
+        names = [
+            f"{each.score.name} ({_plus_minus(found.detectable)}; {_plus_minus(found.equivalent_within)})"
+            for each, found in results
+            if found.p_value > SIGNIFICANT
+        ]
+        if names:
+            more = f", and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+            silent.append(f"No difference from {other} is shown: {', '.join(names[:MOST_NAMES])}{more}.")
+    if silent:
+        lines.append(
+            "In brackets, the difference that 80% of experiments would have shown, and the bound within "
+            "which it lies, by its 90% interval:"
+        )
+    return [*lines, *silent]
+
+
+def _plus_minus(bound: float) -> str:
+    """Format a bound: ``none`` where so few items or draws show no difference of any size."""
+    if np.isinf(bound):
+        return "none"
+    return "unknown" if np.isnan(bound) else f"±{bound:.2g}"

@@ -1,0 +1,66 @@
+"""What is said of p values, of few draws, and of results that show nothing."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fbn_exp.benchmarks.comparison import compare
+from fbn_exp.benchmarks.score import Score, mean_score
+from fbn_exp.interventions.config import ControlKind
+from fbn_exp.report.inference.words import MOST_NAMES, among_text, inference_lines, p_text
+
+
+def score_of(value, task="agreement", higher_is_better=True):
+    return Score(task, "f1", value, 0.01, 50, higher_is_better)
+
+
+def compared(value, draws, baseline=0.9, **more):
+    drawn = {ControlKind.random: [[score_of(each, **more)] for each in draws]} if len(draws) else {}
+    return compare([score_of(value, **more)], [score_of(baseline, **more)], drawn)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "said"),
+    [(0.0001, "<.001"), (0.002, ".002"), (0.01, ".01"), (0.17, ".17"), (1.0, "1"), (math.nan, "–")],
+)
+def test_p_values_are_short(p_value, said):
+    assert p_text(p_value) == said
+
+
+def test_arrows_say_on_which_side_of_the_draws_a_score_lies_if_it_is_shown():
+    (found,) = compared(0.1, np.linspace(0.5, 0.7, 99))
+    assert among_text(found.among[ControlKind.random], True) == "↓.01"
+    assert among_text(found.among[ControlKind.random], False) == "↑.01"
+    (found,) = compared(0.6, np.linspace(0.5, 0.7, 99))
+    assert among_text(found.among[ControlKind.random], True) == "1"
+    assert among_text(None, True) == "–"
+
+
+def test_few_draws_are_said_to_show_nothing():
+    lines = inference_lines(compared(0.1, [0.5, 0.6, 0.7, 0.8, 0.9]))
+    assert any("With 5 draws p cannot be below .17" in line for line in lines)
+    assert not any("cannot be" in line for line in inference_lines(compared(0.1, np.linspace(0.5, 0.7, 19))))
+
+
+def test_where_nothing_is_shown_what_could_have_been_seen_stands_beside_it():
+    _, brackets, untouched, random = inference_lines(compared(0.895, np.linspace(0.85, 0.95, 39)))
+    assert brackets.startswith("In brackets, the difference that 80% of experiments would have shown")
+    error = math.hypot(0.01, 0.01)
+    assert untouched.startswith("No difference from the untouched model is shown")
+    assert untouched.endswith(f": agreement/f1 (±{2.8016 * error:.2g}; ±0.028).")
+    assert random.startswith("No difference from random draws is shown")
+    # of a result that differs, nothing is said
+    assert len(inference_lines(compared(0.1, np.linspace(0.85, 0.95, 39)))) == 1
+
+
+def test_four_items_could_not_have_shown_anything():
+    items = mean_score("a", "acc", np.ones(4), higher_is_better=True)
+    _, line = inference_lines(compare([items], [items], {}))
+    assert "a/acc (none; ±" in line
+
+
+def test_many_results_are_cut_short():
+    _, line = inference_lines([each for task in range(20) for each in compared(0.9, [], task=f"task{task}")])
+    assert line.count("task") == MOST_NAMES
+    assert line.endswith(f", and {20 - MOST_NAMES} more.")
