@@ -133,12 +133,12 @@ def test_many_controls_are_announced_with_their_cost(cache, tmp_path, caplog, mo
     def drawn(*_):
         raise Drawn
 
-    monkeypatch.setattr(evaluate, "draw_controls", drawn)
+    monkeypatch.setattr(evaluate, "drawn_controls", drawn)
     overrides = (*LESION, *BENCHMARKS["perplexity"], cache, *QUICK, "controls.repeats=10000")
     with pytest.raises(Drawn):
         evaluate.run(composed(*overrides, script="evaluate", folder=tmp_path))
     (said,) = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
-    assert said.startswith("controls.repeats=10000 asks for 40,000 scorings × ")
+    assert said.startswith("controls.repeats=10000 asks for 70,002 scorings × ")
     assert " s, less what is cached" in said
     with pytest.raises(ConfigError, match=r"controls\.repeats is 100000, must be at most 10000"):
         evaluate.run(composed(*overrides, "controls.repeats=100000", script="evaluate", folder=tmp_path))

@@ -259,7 +259,7 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
     edited = replace(layout, blocks=changed)
     with ExitStack() as contexts:
         contexts.enter_context(marked_as_edited(model))
-        contexts.enter_context(_tensors_kept(edit))
+        contexts.enter_context(tensors_kept(edit))
         running = contexts.enter_context(running_tokens(model, layout)) if edit.by_position else None
         active = contexts.enter_context(edit.running(model, layout)) if changed else edit
 
@@ -272,7 +272,7 @@ def applied(model: nn.Module, layout: NeuronLayout, edit: Edit) -> Iterator[nn.M
 
 
 @contextmanager
-def _tensors_kept(edit: Edit) -> Iterator[None]:
+def tensors_kept(edit: Edit) -> Iterator[None]:
     """Keep the edit's tensors on devices while the outermost context of this edit is open."""
     if edit in _placed_tensors:
         yield

@@ -14,8 +14,6 @@ from fbn_exp.core import ranks
 from fbn_exp.core.checks import typed
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.controls.config import ControlsConfig
-from fbn_exp.interventions.controls.control import Original
-from fbn_exp.interventions.controls.draw import DrawnControls, draw_controls
 from fbn_exp.interventions.edit import no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.sample.activations import ActivationSample
@@ -28,13 +26,14 @@ from fbn_exp.report.console import show
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.scores import evaluation_names, present_evaluation
 from fbn_exp.stages.build import Parts, built, extraction_parts
+from fbn_exp.stages.controls import drawn_controls
 from fbn_exp.stages.rank_resources import rank_resources
 from fbn_exp.stages.results import keep, objective_of, opened_run, require_family, require_objective, track
 
 log = logging.getLogger(__name__)
 
 # number of scorings of controls above which their cost is a warning
-MANY_SCORINGS = 300
+MANY_SCORINGS = 1_000
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -98,14 +97,11 @@ def _evaluate(
         remarks = [] if networks is None else networks.require_unseen(benchmark.text_digests())
         scorer = Scorer(lm, target.layout, benchmark, ScoreCache(parts.cache / "scores"))
         _require_objective(cfg.objective, scorer)
-        original = Original(
-            target,
-            intervention,
-            networks,
-            parts.threshold,
-            neuron_energy=None if sample is None else sample.neuron_energy,
-        )
-        drawn = _draw(original, controls, scorer)
+        if not isinstance(intervention, NoIntervention) and controls.scorings > MANY_SCORINGS:
+            # before they are drawn, which takes a while too
+            cost = scorer.cost(controls.scorings)
+            log.warning("controls.repeats=%d asks for %s", controls.repeats, cost)
+        drawn = drawn_controls(intervention, target, networks, sample, lm, parts, controls)
         if cfg.select_factor:
             evaluation = evaluate_selected(scorer, intervention, list(cfg.factors), target, drawn.by_kind)
         else:
@@ -154,13 +150,3 @@ def _target(
     texts = sample_texts(parts.dataset, lm, target.layout)
     sample = obtain_sample(lm, target.layout, texts, parts.cache)
     return replace(target, donors=sample.donors(cfg.seed)), networks, sample
-
-
-def _draw(original: Original, controls: ControlsConfig, scorer: Scorer) -> DrawnControls:
-    """Draw controls of an intervention; an untouched model has none."""
-    if isinstance(original.intervention, NoIntervention):
-        return DrawnControls()
-    if controls.scorings > MANY_SCORINGS:
-        # before they are drawn, which takes a while too
-        log.warning("controls.repeats=%d asks for %s", controls.repeats, scorer.cost(controls.scorings))
-    return draw_controls(original, controls)

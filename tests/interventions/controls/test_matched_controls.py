@@ -4,15 +4,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from neuron_statistics import same_everywhere
+from planted_targets import random_target, target_of
 
 from fbn_exp.core.errors import ConfigError
-from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls import draw
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.interventions.controls.control import Original
-from fbn_exp.interventions.target import OUTSIDE, Target
+from fbn_exp.interventions.target import OUTSIDE
 
 KINDS = [ControlKind.random, ControlKind.per_block, ControlKind.activation]
 MATCHED = [ControlKind.per_block, ControlKind.activation]
@@ -22,26 +21,6 @@ def draw_controls(target, repeats, seed, share=None, keystones=None, kinds=KINDS
     """Controls of a target by kind, of the kinds that are as many neurons."""
     original = Original(target, keystones=keystones)
     return draw.draw_controls(original, ControlsConfig(kinds, repeats, seed, share)).by_kind
-
-
-def target_of(labels, widths, activity=None):
-    """Target of hand-made labels; activity rises with the index unless given."""
-    layout = NeuronLayout.of(Site.mlp_output, [f"blocks.{i}" for i in range(len(widths))], widths)
-    labels = torch.as_tensor(labels)
-    if activity is None:
-        activity = torch.arange(1.0, len(labels) + 1)
-    networks = tuple(range(int(labels.max()) + 1))
-    return Target(networks, labels, layout, same_everywhere(torch.zeros(len(labels)), activity))
-
-
-def random_target(seed, widths, share, n_networks=3):
-    generator = torch.Generator().manual_seed(seed)
-    n_neurons = sum(widths)
-    labels = torch.full((n_neurons,), OUTSIDE)
-    members = torch.randperm(n_neurons, generator=generator)[: max(1, int(share * n_neurons))]
-    labels[members] = torch.randint(0, n_networks, (len(members),), generator=generator)
-    labels[members[0]] = n_networks - 1
-    return target_of(labels, widths, torch.randn(n_neurons, generator=generator).mul(2).exp())
 
 
 def skewed_target(n_blocks=4, width=100, members_per_block=10):

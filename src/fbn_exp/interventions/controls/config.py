@@ -13,8 +13,8 @@ MOST_REPEATS = 10_000
 
 
 def usual_kinds() -> list[ControlKind]:
-    """Kinds that are drawn by default."""
-    return [ControlKind.random, ControlKind.per_block, ControlKind.activation]
+    """Kinds that are drawn by default: all but ``share``, which needs a number."""
+    return [kind for kind in ControlKind if kind is not ControlKind.share]
 
 
 @dataclass

@@ -65,6 +65,8 @@ class Original:
         Neurons that no control may hold.
     neuron_energy : callable or None
         Function of an edit: mean over tokens of the squared change of every neuron, shape (N,).
+    first : Tensor of shape (F, N) or None
+        Activations at first tokens of some texts.
     attribution : callable or None
         Computes the attribution of every neuron, shape (N,); takes a backward pass.
     """
@@ -75,6 +77,7 @@ class Original:
     threshold: Threshold | None = None
     keystones: Tensor | None = None
     neuron_energy: Callable[[Edit], Tensor] | None = None
+    first: Tensor | None = None
     attribution: Callable[[], Tensor] | None = None
 
     @cached_property

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import torch
 from tqdm import tqdm
@@ -12,10 +13,19 @@ from fbn_exp.core.errors import ControlError
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.interventions.controls.control import Control, Drawer, Original
+from fbn_exp.interventions.controls.energy import EqualEnergy
 from fbn_exp.interventions.controls.matched import Anywhere, InBlocks, NearestInActivity, ShareOfAll
+from fbn_exp.interventions.controls.noise import Noise
 from fbn_exp.interventions.controls.permuted import Permuted, PermutedInBlocks
+from fbn_exp.interventions.controls.references import Attribution, TopEnergy
+from fbn_exp.interventions.controls.rotation import Rotation
 
 log = logging.getLogger(__name__)
+
+# kinds whose neurons are others than those of the target
+ELSEWHERE = (ControlKind.random, ControlKind.per_block, ControlKind.activation, ControlKind.energy)
+# level of a test, and the true level from which on a remark says that it is higher
+NOMINAL, LARGEST_LEVEL = 0.05, 0.08
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +58,38 @@ def draw_controls(original: Original, settings: ControlsConfig) -> DrawnControls
     by_kind, remarks = {}, []
     for kind in settings.drawn:
         try:
-            drawer = _drawer(kind, original, settings.share)
+            by_kind[kind] = _draws(kind, original, settings)
         except ControlError as error:
             remarks.append(f"No {kind.value} controls: {error}.")
             log.warning("no %s controls: %s", kind.value, error)
-            continue
-        repeats = range(1 if kind.is_reference else settings.repeats)
-        bar = tqdm(repeats, desc=f"{kind.value} controls", leave=False, mininterval=0.5)
-        by_kind[kind] = [drawer.draw(generator_of(kind, settings.seed, place)) for place in bar]
+    if any(kind in ELSEWHERE for kind in by_kind) and (said := _of_size(original)) is not None:
+        remarks.append(said)
     return DrawnControls(by_kind, tuple(remarks))
+
+
+def _of_size(original: Original) -> str | None:
+    """Remark on a target so large that draws elsewhere are no fair comparison, None for a smaller one.
+
+    Under the null hypothesis the target is a draw of n among N neurons, and so is a control, but among the
+    N − n others: the standard deviation of the difference from the mean control is larger than that of
+    controls by the factor 1 / sqrt(1 − 2 n / N).
+    """
+    share = original.target.size / original.target.layout.n_neurons
+    normal = NormalDist()
+    level = normal.cdf(normal.inv_cdf(NOMINAL) * max(0.0, 1 - 2 * share) ** 0.5)
+    if level <= LARGEST_LEVEL:
+        return None
+    return (
+        f"The networks hold {share:.0%} of all neurons, and controls lie outside them: of random targets of "
+        f"this size about {level:.0%} would have p ≤ {NOMINAL:g}."
+    )
+
+
+def _draws(kind: ControlKind, original: Original, settings: ControlsConfig) -> list[Control]:
+    drawer = _drawer(kind, original, settings.share)
+    repeats = range(1 if kind.is_reference else settings.repeats)
+    bar = tqdm(repeats, desc=f"{kind.value} controls", leave=False, delay=1)
+    return [drawer.draw(generator_of(kind, settings.seed, place)) for place in bar]
 
 
 def draw_neurons(original: Original, kind: ControlKind, seed: int) -> Control:
@@ -80,6 +113,11 @@ DRAWERS: dict[ControlKind, Callable[[Original], Drawer]] = {
     ControlKind.random: Anywhere,
     ControlKind.per_block: InBlocks,
     ControlKind.activation: NearestInActivity,
+    ControlKind.energy: EqualEnergy,
+    ControlKind.noise: Noise,
+    ControlKind.rotation: Rotation,
+    ControlKind.top_energy: TopEnergy,
+    ControlKind.attribution: Attribution,
 }
 
 

@@ -1,6 +1,7 @@
 """Other neurons in place of a target's: anywhere, in the same blocks, or nearest in activity."""
 
 import bisect
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,8 +12,11 @@ from fbn_exp.core.errors import ControlError
 from fbn_exp.core.layout import Block
 from fbn_exp.interventions.controls.control import Control, Drawer, Original
 
-# an activation-matched neuron is drawn among this many with the nearest mean |activation|
-NEAREST = 5
+# an activation-matched neuron is drawn among the nearest in mean |activation|: at most this many that are
+# within a factor, and at least so few. Of always 5, draws would have so much in common that the ranks of
+# random targets among them were not uniform (10% below .05)
+MOST, LEAST = 20, 5
+FACTOR = 1.5
 
 
 def require_free(original: Original) -> None:
@@ -125,12 +129,15 @@ class _Pool:
         return len(self.neurons)
 
     def take(self, share: float, activity: float | None) -> int:
-        """Take the neuron at a fraction in [0, 1) of the pool, or of those with the nearest activity."""
+        """Take the neuron at a fraction in [0, 1) of the pool, or of those of nearest log activity."""
         candidates: Sequence[int] = range(len(self))
         if activity is not None:
             place = bisect.bisect_left(self.activity, activity)
-            around = range(max(0, place - NEAREST), min(len(self), place + NEAREST))
-            candidates = sorted(around, key=lambda index: abs(self.activity[index] - activity))[:NEAREST]
+            around = range(max(0, place - MOST), min(len(self), place + MOST))
+            distance = {index: abs(self.activity[index] - activity) for index in around}
+            nearest = sorted(around, key=distance.__getitem__)[:MOST]
+            near = sum(distance[index] <= math.log(FACTOR) for index in nearest)
+            candidates = nearest[: max(near, LEAST)]
         chosen = candidates[int(share * len(candidates))]
         self.activity.pop(chosen)
         return self.neurons.pop(chosen)
