@@ -14,6 +14,7 @@ from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.files import Drawings, new_file, save_figures
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.write import write_paper
+from fbn_exp.report.dose import dose_metrics, harm_per_energy
 from fbn_exp.report.figures.forgetting import forgetting_figures
 from fbn_exp.report.figures.sweep import consistency_figures, score_figures
 from fbn_exp.report.figures.threshold import threshold_figures
@@ -93,6 +94,11 @@ class Sweep:
     def forgetting(self) -> pd.DataFrame:
         """Scores before and after training, with a row per job of ``train.py``, task and metric."""
         return _joined([(job.head, job.forgetting) for job in self.jobs])
+
+    @cached_property
+    def doses(self) -> pd.DataFrame:
+        """Harm per energy of what was scored at several doses; empty if nothing was."""
+        return harm_per_energy(self.scores)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -200,7 +206,12 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, A
     """
     folder = sweep.folder / "sweep"
     folder.mkdir(exist_ok=True)
-    tables = {"jobs": sweep.table, "scores": sweep.scores, "forgetting": sweep.forgetting}
+    tables = {
+        "jobs": sweep.table,
+        "scores": sweep.scores,
+        "doses": sweep.doses,
+        "forgetting": sweep.forgetting,
+    }
     tables = {name: frame for name, frame in tables.items() if name == "jobs" or not frame.empty}
     _write(tables, folder)
     figures = save_figures(sweep.figures(), folder / "figures", DPI)
@@ -210,7 +221,8 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, A
         figures |= picture
     info = RunInfo("sweep", f"{stage} sweep of {len(sweep.jobs)} jobs", folder, str(sweep.folder), config)
     with tracker.run(info) as tracked:
-        tracked.metrics({"jobs": len(sweep.jobs), "jobs/failed": len(sweep.failed)})
+        counts = {"jobs": len(sweep.jobs), "jobs/failed": len(sweep.failed)}
+        tracked.metrics({**counts, **dose_metrics(sweep.doses)})
         for name, frame in tables.items():
             tracked.table(name, frame)
         for name, file in figures.items():

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from fbn_exp.core.files import save_figures
-from fbn_exp.report.figures.sweep import consistency_figures, corpus_pairs, lesion_map
+from fbn_exp.report.figures.sweep import consistency_figures, corpus_pairs, dose_response, lesion_map
 
 PAIRS = (("wiki", "wiki", 0.08), ("wiki", "math", 0.02), ("math", "wiki", 0.03), ("math", "math", 0.09))
 
@@ -60,3 +60,61 @@ def test_harm_is_a_fall_of_accuracy_and_a_rise_of_a_loss():
     ]
     figure = lesion_map(pd.DataFrame(rows))
     assert cells(figure.axes[0]) == {(0, 0): "+0.50", (0, 1): "+3.00", (1, 0): "+0.50", (1, 1): "+3.00"}
+
+
+def dose(factor, energy, value, **more):
+    row = {"networks": "all", "factor": factor, "value": value, "baseline": 1.0, "chance": None}
+    row |= {
+        "ci_low": value - 1.5,
+        "ci_high": value - 0.5,
+        "control_random_low": 1.0,
+        "control_random_high": 2.0,
+    }
+    return row | {"energy": energy, "control_random_energy": 2 * energy} | more
+
+
+def drawn_lines(figure):
+    """Places of the points of each line with a label, and of the band of random controls."""
+    (axes,) = figure.axes
+    handles, labels = axes.get_legend_handles_labels()
+    lines = {
+        label: handle[0].get_xdata().tolist()
+        for handle, label in zip(handles, labels, strict=True)
+        if hasattr(handle, "__getitem__")
+    }
+    bands = {
+        label: sorted({point[0] for point in handle.get_paths()[0].vertices})
+        for handle, label in zip(handles, labels, strict=True)
+        if hasattr(handle, "get_paths")
+    }
+    return lines, bands, axes
+
+
+def test_doses_are_energies_and_controls_have_their_own():
+    rows = pd.DataFrame([dose(0.0, 100.0, 4.0), dose(0.5, 25.0, 2.0)])
+    lines, bands, axes = drawn_lines(dose_response(rows, "tales: nats"))
+    assert lines == {"networks": [25.0, 100.0]}
+    assert bands["random controls"] == [50.0, 200.0]
+    assert axes.get_xscale() == "log"
+
+
+def test_doses_are_factors_where_energies_are_unknown_or_ambiguous():
+    known = pd.DataFrame([dose(0.0, 100.0, 4.0), dose(0.5, 25.0, 2.0)])
+    both_sides = pd.DataFrame([dose(0.5, 25.0, 4.0), dose(1.5, 25.0, 2.0)])
+    for rows in (known.drop(columns="energy"), known.assign(energy=None), both_sides):
+        lines, bands, axes = drawn_lines(dose_response(rows, "tales: nats"))
+        assert lines == {"networks": rows["factor"].tolist()}
+        assert bands["random controls"] == rows["factor"].tolist()
+        assert axes.get_xscale() == "linear"
+
+
+def test_other_swept_settings_are_lines_of_their_own():
+    fill = "override/intervention.fill"
+    rows = [
+        dose(factor, 100 * (1 - factor) ** 2, 4.0, **{fill: name})
+        for name in ("zero", "mean")
+        for factor in (0.0, 0.5)
+    ]
+    lines, bands, _ = drawn_lines(dose_response(pd.DataFrame(rows), "tales: nats"))
+    assert lines == {"zero": [25.0, 100.0], "mean": [25.0, 100.0]}
+    assert bands == {}

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from fbn_exp.core.files import Drawings
+from fbn_exp.report.dose import other_settings
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, number_cells
 
 
@@ -33,20 +34,26 @@ def score_figures(scores: pd.DataFrame) -> Drawings:
 
 
 def dose_response(rows: pd.DataFrame, title: str) -> Figure:
-    """Draw the score over the factor, one panel per choice of networks, with the range of each control."""
-    panels = [(str(name), each.sort_values("factor")) for name, each in rows.groupby("networks", sort=False)]
+    """Draw the score over the dose, one panel per choice of networks, with the range of each control.
+
+    The dose is the energy of the edit, where it is known and the factors lie on one side of 1, else the
+    factor. Every control is drawn at its own energy. Each combination of other swept settings is a line.
+    """
+    panels = [(str(name), each) for name, each in rows.groupby("networks", sort=False)]
     columns = min(4, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(3.4 * columns + 1.2, 2.9 * lines + 0.6), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    by_energy, settings = _has_energies(rows), other_settings(rows)
     for axes, (name, panel) in zip(grid.flat, panels, strict=False):
-        _dose_panel(axes, panel)
+        _dose_panel(axes, panel, settings, by_energy)
         axes.set_title(f"networks {name}" if name == "all" else f"network {name}", fontsize=9)
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel(title)
-    figure.supxlabel("factor on the networks' neurons", fontsize=9)
+    of_energy = "energy of the edit: squared change of the activations per token"
+    figure.supxlabel(of_energy if by_energy else "factor on the networks' neurons", fontsize=9)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside upper center", ncols=2 * min(columns, 3), fontsize=8, frameon=False
@@ -54,23 +61,51 @@ def dose_response(rows: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def _dose_panel(axes: Axes, panel: pd.DataFrame) -> None:
-    factor = panel["factor"].to_numpy(dtype=float)
-    for kind, colour in CONTROL_COLOURS.items():
-        low, high = panel.get(f"control_{kind}_low"), panel.get(f"control_{kind}_high")
-        if low is not None and high is not None and low.notna().any():
-            bounds = low.to_numpy(dtype=float), high.to_numpy(dtype=float)
-            axes.fill_between(factor, *bounds, color=colour, alpha=0.3, label=f"{kind} controls")
-    value = panel["value"].to_numpy(dtype=float)
-    baseline = panel["baseline"].to_numpy(dtype=float)
-    low, high = (panel[name].to_numpy(dtype=float) + baseline for name in ("ci_low", "ci_high"))
-    errors = np.abs(np.stack([value - low, high - value]))
-    axes.errorbar(factor, value, yerr=errors, marker="o", ms=3.5, color=ACCENT, capsize=2, label="networks")
-    axes.axhline(baseline[0], color="black", lw=0.8, ls="--", label="untouched")
+def _has_energies(rows: pd.DataFrame) -> bool:
+    """Whether every edit has an energy, and each energy one factor."""
+    one_sided = (rows["factor"] <= 1).all() or (rows["factor"] >= 1).all()
+    return "energy" in rows and bool(rows["energy"].notna().all() and one_sided)
+
+
+def _dose_panel(axes: Axes, panel: pd.DataFrame, settings: list[str], by_energy: bool) -> None:
+    lines: list[tuple[str, pd.DataFrame]] = [("networks", panel)]
+    if settings:
+        groups = panel.groupby(settings, sort=False, dropna=False)
+        lines = [(", ".join(map(str, names)), each) for names, each in groups]
+    dose = "energy" if by_energy else "factor"
+    for place, (label, line) in enumerate(lines):
+        ordered = line.sort_values(dose)
+        if len(lines) == 1:
+            _control_bands(axes, ordered, by_energy)
+        value = ordered["value"].to_numpy(dtype=float)
+        baseline = ordered["baseline"].to_numpy(dtype=float)
+        low, high = (ordered[name].to_numpy(dtype=float) + baseline for name in ("ci_low", "ci_high"))
+        errors = np.abs(np.stack([value - low, high - value]))
+        colour = ACCENT if place == 0 else f"C{place}"
+        x = ordered[dose].to_numpy(dtype=float)
+        axes.errorbar(x, value, yerr=errors, marker="o", ms=3.5, color=colour, capsize=2, label=label)
+    axes.axhline(panel["baseline"].iloc[0], color="black", lw=0.8, ls="--", label="untouched")
     chance = panel["chance"].iloc[0]
     if not pd.isna(chance):
         axes.axhline(chance, color=CHANCE, lw=0.8, ls=":", label="chance")
+    if by_energy and panel["energy"].max() > 0:
+        axes.set_xscale("log")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _control_bands(axes: Axes, line: pd.DataFrame, by_energy: bool) -> None:
+    """Draw the range of the draws of each kind of controls, at their own mean energy."""
+    for kind, colour in CONTROL_COLOURS.items():
+        names = f"control_{kind}_low", f"control_{kind}_high"
+        dose = f"control_{kind}_energy" if by_energy else "factor"
+        if not {*names, dose} <= {*line.columns} or not line[names[0]].notna().any():
+            continue
+        ordered = line.sort_values(dose)
+        low, high = (ordered[name].to_numpy(dtype=float) for name in names)
+        place = ordered[dose].to_numpy(dtype=float)
+        axes.fill_between(place, low, high, color=colour, alpha=0.3, label=f"{kind} controls")
+        # the band of a single draw has no width
+        axes.plot(place, (low + high) / 2, color=colour, lw=0.8, marker="o", ms=2)
 
 
 def single_lesions(scores: pd.DataFrame) -> pd.DataFrame:
