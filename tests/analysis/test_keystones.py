@@ -16,6 +16,7 @@ from fbn_exp.analysis.keystones.analysis import Keystones, obtain_keystones
 from fbn_exp.analysis.keystones.attention import attention_to_first
 from fbn_exp.analysis.keystones.scan import ScanFile, known_keystones, known_scans
 from fbn_exp.analysis.keystones.zeroing import Where, Zeroing, losses
+from fbn_exp.core.files import digest, write_json
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.datasets.embedded import EmbeddedDataset
@@ -199,6 +200,32 @@ def test_a_longer_scan_extends_a_shorter_one_and_a_repeated_one_computes_nothing
     assert np.array_equal(scans[3].nats, scans[1].nats[:3])
     (kept,) = known_scans(tmp_path, planted, layout)
     assert np.array_equal(kept.nats, scans[1].nats)
+
+
+def test_scans_at_the_same_time_lose_nothing_of_each_other(planted, tmp_path):
+    layout, some = planted.layout("mlp_output"), texts(planted.tokenizer)
+    one, other = (ScanFile(tmp_path, planted, layout, some, 64) for _ in range(2))
+    long = one.scan(6, tmp_path)
+    other.losses([Zeroing((1,), Where.first)])
+    other.scan(2, tmp_path)
+    again = ScanFile(tmp_path, planted, layout, some, 64)
+    assert len(again.entry["energies"]["neurons"]) == 6
+    assert "first:1" in again.entry["losses"]
+    assert np.array_equal(known_scans(tmp_path, planted, layout)[0].nats, long.nats)
+
+
+def test_energies_are_kept_where_all_losses_are_known(planted, tmp_path, monkeypatch):
+    layout, some = planted.layout("mlp_output"), texts(planted.tokenizer)
+    first = ScanFile(tmp_path, planted, layout, some, 64)
+    first.scan(3, tmp_path)
+    entry = json.loads(first.file.read_text())
+    del entry["sha256"]
+    entry["energies"] = None
+    write_json(first.file, {**entry, "sha256": digest(entry)})
+    assert known_scans(tmp_path, planted, layout) == []
+    ScanFile(tmp_path, planted, layout, some, 64).scan(3, tmp_path)
+    monkeypatch.setattr(scanning, "largest_energies", None)
+    assert len(ScanFile(tmp_path, planted, layout, some, 64).scan(3, tmp_path).neurons) == 3
 
 
 def test_a_damaged_entry_is_said_and_computed_again(planted, tmp_path, caplog):

@@ -137,9 +137,10 @@ class ScanFile:
 
     def scan(self, count: int, scratch: Path) -> KeystoneScan:
         """Scan so many neurons of largest energy one by one."""
-        if self.entry["energies"] is None or len(self.entry["energies"]["neurons"]) < count:
+        if _length(self.entry["energies"]) < count:
             found = largest_energies(self.lm, self.layout, self.texts, count, self.batch_tokens, scratch)
             self.entry["energies"] = _plain_energies(found)
+            self._write()
         edits = [UNTOUCHED]
         edits += [Zeroing((entry["column"],)) for entry in self.entry["energies"]["neurons"][:count]]
         self.losses(edits)
@@ -172,9 +173,10 @@ class ScanFile:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with held(self.file):
                 # another scan may have extended it meanwhile
-                other = _read(self.file)
+                other = _read(self.file) or self.entry
                 for part in ("losses", "attention"):
-                    self.entry[part] = {**(other or self.entry)[part], **self.entry[part]}
+                    self.entry[part] = {**other[part], **self.entry[part]}
+                self.entry["energies"] = max(other["energies"], self.entry["energies"], key=_length)
                 write_json(self.file, {**self.entry, "sha256": digest(self.entry)})
         except DiskError as error:
             log.error("the scan is used, but not kept for later runs: %s", error)
@@ -190,9 +192,9 @@ def known_scans(cache: Path, lm: LanguageModel, layout: NeuronLayout) -> list[Ke
     """Scans of these weights at this site that are in the cache; damaged ones are skipped with a warning."""
     entries = [_read(file) for file in sorted(scan_folder(cache, lm, layout).glob("*.json"))]
     return [
-        scan_of(entry, layout, len(entry["energies"]["neurons"]))
+        scan_of(entry, layout, _length(entry["energies"]))
         for entry in entries
-        if entry is not None and entry["energies"] is not None
+        if entry is not None and entry["energies"] is not None and UNTOUCHED.name in entry["losses"]
     ]
 
 
@@ -231,6 +233,10 @@ def _halves(scan: KeystoneScan, known: Mapping[str, Any]) -> dict[int, tuple[flo
             first, others = scan.cost(np.array([known[name] for name in names])).tolist()
             halves[neuron.column] = (first, others)
     return halves
+
+
+def _length(energies: Mapping[str, Any] | None) -> int:
+    return 0 if energies is None else len(energies["neurons"])
 
 
 def _empty(texts: Texts) -> dict[str, Any]:
