@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from transformers import DynamicCache
 from zoo import ZOO
 
+import fbn_exp as fbn
 from fbn_exp.core.errors import LayoutError, ModelError
 from fbn_exp.core.layout import Site
 from fbn_exp.interventions.component.subtract import SubtractEdit
@@ -264,3 +265,16 @@ def test_digests_tell_edits_apart():
     ]
     assert len({edit.digest for edit in (one, *others)}) == 6
     assert random_subtraction(PAIR).digest == one.digest
+
+
+@pytest.mark.parametrize(("how", "skipped"), [("none", 0), ("zscore", 0), ("zscore", 1)])
+def test_time_courses_are_those_that_the_extraction_found(how, skipped, tmp_path):
+    lm = fbn.load_model("tiny", cache=tmp_path)
+    texts = fbn.load_texts("wiki", lm, n_texts=10, tokens_per_text=32)
+    signals = fbn.record(lm, texts, standardise=how, skip_first=skipped)
+    networks = fbn.fit(fbn.ICA(n_components=3), signals, keep_time_courses=True)
+    edit = fbn.Subtract([2, 0], fill="mean").on(networks).edit
+    courses = edit.courses(fbn.record(lm, texts, skip_first=skipped).values, None)
+    courses = courses - courses.mean(dim=0)
+    expected = networks.time_courses[:, [2, 0]].float()
+    torch.testing.assert_close(courses, expected - expected.mean(dim=0), rtol=1e-3, atol=1e-3)
