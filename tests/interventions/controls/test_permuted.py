@@ -1,5 +1,7 @@
 """Controls of interventions on whole maps: the same weights at other neurons."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -13,6 +15,9 @@ from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.interventions.controls.control import Original
 from fbn_exp.interventions.controls.draw import draw_controls
 from fbn_exp.interventions.target import OUTSIDE, Target
+from fbn_exp.models.positions import Tokens
+from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.neurons import TOKENS, neuron_tensors, token_counts
 
 LAYOUT = NeuronLayout.of(Site.mlp_output, ["blocks.0", "blocks.1"], [6, 4])
 KINDS = [ControlKind.random, ControlKind.per_block]
@@ -108,10 +113,43 @@ def test_likeness_is_that_of_the_weights_and_of_the_edits():
 def test_kinds_that_choose_neurons_are_left_out_in_words():
     found = drawn(original_of(Project()), [*KINDS, ControlKind.activation], share=0.2)
     assert list(found.by_kind) == KINDS
-    assert len(found.remarks) == 2
-    assert found.remarks[0] == (
-        "No activation controls: they choose neurons, and project 0 acts on whole maps."
+    assert found.remarks == (
+        "No activation, share controls: they choose neurons, and the intervention acts on whole maps.",
     )
+
+
+@pytest.mark.parametrize("rule", [Project, Subtract])
+def test_rotations_lie_along_rotated_maps_and_noise_is_as_long_as_the_change(rule):
+    original = original_of(rule())
+    target, maps = original.target, original.target.components.maps
+    networks = FunctionalNetworks(
+        maps,
+        LAYOUT,
+        neurons=neuron_tensors(target.statistics),
+        provenance={
+            TOKENS: token_counts(target.statistics),
+            "config": {"signals": {"standardise": "none", "first_tokens_excluded": 1}},
+        },
+    )
+    found = drawn(replace(original, networks=networks), [ControlKind.rotation, ControlKind.noise]).by_kind
+    assert list(found) == [ControlKind.rotation, ControlKind.noise]
+    for control in found[ControlKind.rotation]:
+        edit = control.edit(rule())
+        # two of three rotated maps: in the span of the maps, and along none of them
+        outside = edit.patterns - edit.patterns @ torch.linalg.pinv(maps) @ maps
+        assert outside.abs().max() < 1e-4
+        assert torch.corrcoef(torch.cat([edit.patterns, maps]))[:2, 2:].abs().max() < 0.999
+    x = torch.randn(5, 10, generator=torch.Generator().manual_seed(1))
+    tokens = Tokens(torch.tensor([0, 1, 2, 0, 1]))
+    own = rule().edit(target).on_recorded(x, tokens)
+    for control in found[ControlKind.noise]:
+        noise = control.edit(rule()).on_recorded(x, tokens)
+        for block in LAYOUT.blocks:
+            part = x[:, block.columns]
+            torch.testing.assert_close(
+                (noise.change(block, part, tokens) - part).norm(dim=1),
+                (own.change(block, part, tokens) - part).norm(dim=1),
+            )
 
 
 def test_draws_are_those_of_their_seed():

@@ -80,6 +80,11 @@ class Original:
     first: Tensor | None = None
     attribution: Callable[[], Tensor] | None = None
 
+    @property
+    def on_whole_maps(self) -> bool:
+        """Whether the intervention acts on whole maps, not on the members of networks."""
+        return self.intervention is not None and not self.intervention.acts_on_members
+
     @cached_property
     def members(self) -> Tensor:
         """Indices of the target's neurons, in their order."""

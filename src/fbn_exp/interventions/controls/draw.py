@@ -55,13 +55,16 @@ def draw_controls(original: Original, settings: ControlsConfig) -> DrawnControls
         Kinds, number of draws, and seed. Every draw has its own generator, seeded by kind, seed and place:
         more repeats extend the list, and other kinds change nothing.
     """
-    by_kind, remarks = {}, []
+    by_kind: dict[ControlKind, list[Control]] = {}
+    left_out: dict[str, list[str]] = {}
     for kind in settings.drawn:
         try:
             by_kind[kind] = _draws(kind, original, settings)
         except ControlError as error:
-            remarks.append(f"No {kind.value} controls: {error}.")
-            log.warning("no %s controls: %s", kind.value, error)
+            left_out.setdefault(str(error), []).append(kind.value)
+    remarks = [f"No {', '.join(kinds)} controls: {reason}." for reason, kinds in left_out.items()]
+    for remark in remarks:
+        log.warning("%s", remark)
     if any(kind in ELSEWHERE for kind in by_kind) and (said := _of_size(original)) is not None:
         remarks.append(said)
     return DrawnControls(by_kind, tuple(remarks))
@@ -74,6 +77,8 @@ def _of_size(original: Original) -> str | None:
     N − n others: the standard deviation of the difference from the mean control is larger than that of
     controls by the factor 1 / sqrt(1 − 2 n / N).
     """
+    if original.on_whole_maps:
+        return None
     share = original.target.size / original.target.layout.n_neurons
     normal = NormalDist()
     level = normal.cdf(normal.inv_cdf(NOMINAL) * max(0.0, 1 - 2 * share) ** 0.5)
@@ -119,8 +124,6 @@ DRAWERS: dict[ControlKind, Callable[[Original], Drawer]] = {
     ControlKind.top_energy: TopEnergy,
     ControlKind.attribution: Attribution,
 }
-
-
 # for interventions on whole maps
 DRAWERS_OF_MAPS: dict[ControlKind, Callable[[Original], Drawer]] = {
     ControlKind.random: Permuted,
@@ -131,10 +134,9 @@ OF_BOTH = (ControlKind.noise, ControlKind.rotation)
 
 
 def _drawer(kind: ControlKind, original: Original, share: float | None) -> Drawer:
-    intervention = original.intervention
-    if intervention is not None and not intervention.acts_on_members and kind not in OF_BOTH:
+    if original.on_whole_maps and kind not in OF_BOTH:
         if kind not in DRAWERS_OF_MAPS:
-            raise ControlError(f"they choose neurons, and {intervention.describe()} acts on whole maps")
+            raise ControlError("they choose neurons, and the intervention acts on whole maps")
         return DRAWERS_OF_MAPS[kind](original)
     if kind is ControlKind.share and share is not None:
         return ShareOfAll(original, share)

@@ -85,6 +85,10 @@ class NoiseEdit(Edit):
                 yield noise
 
     @override
+    def on_recorded(self, activations: Tensor, tokens: Tokens) -> Edit:
+        return replace(self, edit=self.edit.on_recorded(activations, tokens))
+
+    @override
     def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
         if tokens is None:
             raise LayoutError("noise depends on positions: give the tokens of the activations")

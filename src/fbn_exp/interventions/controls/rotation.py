@@ -7,7 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.core.errors import ControlError, NetworksError
-from fbn_exp.interventions.component.patterns import components_of
+from fbn_exp.interventions.component.patterns import Components, components_of
 from fbn_exp.interventions.controls.control import Control, Drawer, Original
 from fbn_exp.interventions.target import OUTSIDE, choose_target
 from fbn_exp.methods.base import peak_signs
@@ -117,13 +117,24 @@ class Rotation(Drawer):
         while len(networks) < wanted:
             networks = _joined(networks, self._rotated(generator))
         threshold = original.threshold or ZThreshold()
+        on_members = not original.on_whole_maps
         try:
-            target = choose_target(networks, threshold, range(wanted))
+            target = choose_target(networks, threshold, range(wanted), require_members=on_members)
         except NetworksError as error:
             raise ControlError(f"rotated maps: {error}") from error
+        if not on_members:
+            return original.along(self._beside_sinks(target.components), same_block=1.0)
         labels = target.labels.masked_fill(~original.allowed, OUTSIDE)
         same = (labels != OUTSIDE) & self._in_blocks()
         return original.described(labels, float(same.sum() / (labels != OUTSIDE).sum().clamp_min(1)))
+
+    def _beside_sinks(self, components: Components | None) -> Components:
+        """Components of rotated maps, whose time courses are fitted together with those of the sinks."""
+        original = self.original
+        assert components is not None
+        assert original.networks is not None
+        sinks = original.networks.maps[list(self.sinks)]
+        return replace(components, maps=torch.cat([components.maps, sinks]))
 
     def _in_blocks(self) -> Tensor:
         """Neurons of the blocks in which the target has members."""
