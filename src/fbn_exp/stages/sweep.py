@@ -18,6 +18,7 @@ from fbn_exp.report.dose import dose_metrics, harm_per_energy
 from fbn_exp.report.figures.forgetting import forgetting_figures
 from fbn_exp.report.figures.sweep import consistency_figures, score_figures
 from fbn_exp.report.figures.threshold import threshold_figures
+from fbn_exp.report.inference.sweep import corrected
 from fbn_exp.tracking.base import RunInfo, Tracker
 
 FAILED = "failed.txt"
@@ -42,7 +43,7 @@ class Job:
         Error of a failed job, empty otherwise.
     metrics : dict of str to float
         Flat numbers.
-    scores, forgetting : DataFrame or None
+    scores, forgetting, items, draws : DataFrame or None
         Tables of the job; None if it has none.
     """
 
@@ -53,6 +54,8 @@ class Job:
     metrics: dict[str, float]
     scores: pd.DataFrame | None
     forgetting: pd.DataFrame | None
+    items: pd.DataFrame | None = None
+    draws: pd.DataFrame | None = None
 
     @property
     def head(self) -> dict[str, str]:
@@ -87,8 +90,16 @@ class Sweep:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Table with a row per job, task and metric; empty for sweeps that score nothing."""
-        return _joined([(job.head, job.scores) for job in self.jobs])
+        """Table with a row per job, task and metric; empty for sweeps that score nothing.
+
+        P values stand in it as they were, and corrected for all of its rows.
+        """
+        scores = _joined([(job.head, job.scores) for job in self.jobs])
+        items, draws = (
+            _joined([({"job": job.name}, getattr(job, name)) for job in self.jobs])
+            for name in ("items", "draws")
+        )
+        return corrected(scores, items, draws)
 
     @cached_property
     def forgetting(self) -> pd.DataFrame:
@@ -164,6 +175,8 @@ def _read(folder: Path) -> Job:
         metrics=metrics,
         scores=None if error else _table(folder, "scores"),
         forgetting=None if error else _table(folder, "forgetting"),
+        items=None if error else _table(folder, "items"),
+        draws=None if error else _table(folder, "draws"),
     )
 
 

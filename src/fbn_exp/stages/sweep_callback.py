@@ -81,6 +81,7 @@ class SweepSummary(Callback):
     def _summarise(self, config: DictConfig) -> None:
         from fbn_exp.report.console import show
         from fbn_exp.report.dose import present_doses
+        from fbn_exp.report.inference.sweep import present_scores
         from fbn_exp.report.training import present_sweep
         from fbn_exp.stages.build import built
         from fbn_exp.stages.sweep import collect, summarise
@@ -101,6 +102,8 @@ class SweepSummary(Callback):
             show(present_sweep(sweep.forgetting))
         if not sweep.doses.empty:
             show(present_doses(sweep.doses))
+        if "p_corrected" in sweep.scores:
+            show(present_scores(sweep.scores))
         log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
         for name, file in figures.items():
             log.info("picture %s: %s", name, file)
