@@ -14,6 +14,7 @@ from fbn_exp.analysis.base import Recording
 from fbn_exp.analysis.keystones import scan as scanning
 from fbn_exp.analysis.keystones.analysis import Keystones, obtain_keystones
 from fbn_exp.analysis.keystones.attention import attention_to_first
+from fbn_exp.analysis.keystones.firing import energies_under
 from fbn_exp.analysis.keystones.scan import ScanFile, known_keystones, known_scans
 from fbn_exp.analysis.keystones.zeroing import Where, Zeroing, losses
 from fbn_exp.core.files import digest, write_json
@@ -21,6 +22,7 @@ from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import Document, Texts, TokenisedText
 from fbn_exp.datasets.embedded import EmbeddedDataset
 from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.hooks import visited
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -298,6 +300,31 @@ def test_attention_to_the_first_token_is_the_mean_over_heads_and_later_tokens(pl
     assert not np.allclose(without[BLOCK + 1 :], untouched[BLOCK + 1 :], rtol=1e-3)
 
 
+def test_energies_under_an_edit_are_those_of_a_model_without_the_neuron(planted):
+    layout, some = planted.layout("mlp_output"), texts(planted.tokenizer)
+    column = layout.blocks[BLOCK].offset + INDEX
+    asked = [2, column, layout.n_neurons - 1]
+    found = energies_under(planted, layout, some.ids, asked, [Zeroing(), Zeroing((column,))], 64)
+    without = copy.deepcopy(planted.model)
+    without.model.layers[BLOCK].mlp.down_proj.weight.data[INDEX] = 0
+    for row, model in enumerate((planted.model, without)):
+        values = []
+        for ids in some.ids:
+            kept = []
+            with (
+                torch.inference_mode(),
+                visited(model, layout, lambda block, value, kept=kept: kept.append(value)),
+            ):
+                model(input_ids=torch.tensor([ids]))
+            values.append(torch.cat(kept, dim=-1)[0])
+        expected = torch.cat(values)[:, asked].double().square().mean(dim=0)
+        assert found[row] == pytest.approx(expected.numpy(), rel=1e-5)
+    # what comes before it is as it was, it is 0 itself, and what follows differs
+    assert found[1, 0] == pytest.approx(found[0, 0], rel=1e-6)
+    assert found[1, 1] == 0
+    assert found[1, 2] != pytest.approx(found[0, 2], rel=1e-3)
+
+
 @pytest.fixture
 def analysis(planted, tmp_path):
     """What the analysis finds in the planted model, at a threshold that the planted neuron alone exceeds."""
@@ -321,6 +348,7 @@ def test_the_analysis_says_where_it_sits_what_it_costs_and_who_holds_it(analysis
     assert keystone.networks == (0,)
     assert keystone.attention == pytest.approx(analysis.attention_together)
     assert analysis.members.shape == (2, 8)
+    assert analysis.energy_left.tolist() == [[0.0]]
 
 
 def test_keystones_are_obtained_by_the_scan_of_the_command(planted, tmp_path, caplog):

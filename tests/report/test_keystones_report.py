@@ -34,12 +34,14 @@ def findings(**changes):
     attention = np.array([0.5, 0.7])
     held = Keystone(neurons[1], 2.0, 0.0, 1.9, 0.05, attention / 2, (1,))
     members = np.array([[True, False, False], [False, True, False]])
-    found = KeystoneFindings(scan, (held,), 2.0, attention, attention / 2, members, 0.5, "z > 1.96")
+    about = (attention, attention / 2, np.zeros((1, 1)), members, 0.5, "z > 1.96")
+    found = KeystoneFindings(scan, (held,), 2.0, *about)
     return replace(found, **changes)
 
 
 def without_keystones():
-    return findings(keystones=(), together=0.0, minimum_nats=3.0, attention_together=np.array([0.5, 0.7]))
+    nothing = {"keystones": (), "together": 0.0, "energy_left": np.zeros((0, 0))}
+    return findings(**nothing, minimum_nats=3.0, attention_together=np.array([0.5, 0.7]))
 
 
 def test_numbers_are_those_of_the_scan():
@@ -85,6 +87,19 @@ def test_keystones_are_said_in_words_with_the_networks_that_hold_them():
     assert "9.0% of the energy of all 12 neurons, and cost 2.00 nats. 1 cost more at first" in said.lines[1]
     assert "(z > 1.96): 1 (1); keystones in no network: 0" in said.lines[2]
     assert "60.0%, 30.0% without all of them" in said.lines[3]
+
+
+def test_a_keystone_that_loses_its_energy_without_another_one_is_named():
+    first, other = findings().keystones[0], replace(findings().keystones[0], neuron=neuron(7, 90.0, 0.2))
+    left = np.array([[0.0, 0.004], [1.1, 0.0]])
+    said = present(findings(keystones=(first, other), energy_left=left))
+    assert "Keystones that keep less than half of their energy: 1:1 without 0:3 (0.004)." in said.lines
+    assert said.tables["keystone_energy"].to_dict("list") == {
+        "without": ["0:3", "1:1"],
+        "0:3": [0.0, 1.1],
+        "1:1": [0.004, 0.0],
+    }
+    assert not any("less than half" in line for line in present(findings()).lines)
 
 
 def test_without_keystones_the_costliest_neurons_are_listed():

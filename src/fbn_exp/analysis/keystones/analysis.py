@@ -67,6 +67,9 @@ class KeystoneFindings:
     attention, attention_together : array of shape (layers,) or None
         Mean attention weight on the first token, untouched and without all keystones; None if the model
         returns no attention weights.
+    energy_left : array of shape (keystones, keystones)
+        Energy of each keystone without each other one (rows), as a share of its energy in the untouched
+        model.
     members : bool array of shape (K, n)
         Membership of the scanned neurons in the networks.
     minimum_nats : float
@@ -80,6 +83,7 @@ class KeystoneFindings:
     together: float
     attention: Array | None
     attention_together: Array | None
+    energy_left: Array
     members: NDArray[np.bool_]
     minimum_nats: float
     threshold: str
@@ -135,7 +139,8 @@ class Keystones(KeystonesConfig, TextAnalysis):
                 places, parts[: len(alone)], parts[len(alone) :], attention[2:], strict=True
             )
         )
-        about = (members, self.minimum_nats, threshold.describe())
+        left = known.energy_left([columns[place] for place in places])
+        about = (left, members, self.minimum_nats, threshold.describe())
         return KeystoneFindings(scan, keystones, together, attention[0], attention[1], *about)
 
 

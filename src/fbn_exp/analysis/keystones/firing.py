@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from tqdm import tqdm
 
+from fbn_exp.analysis.keystones.zeroing import Zeroing, zeroed
 from fbn_exp.analysis.tokens import token_features
-from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.core.moments import row_chunks
 from fbn_exp.core.rows import Array
 from fbn_exp.datasets.base import Texts
+from fbn_exp.datasets.batches import length_batches, pad
+from fbn_exp.models.hooks import visited
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.recording import recorded
@@ -148,3 +153,48 @@ def _strongest(values: Array, places: Sequence[tuple[int, int, str]]) -> tuple[F
         for row in order.tolist()
         for text, position, token in [places[row]]
     )
+
+
+def energies_under(
+    lm: LanguageModel,
+    layout: NeuronLayout,
+    ids: Sequence[Sequence[int]],
+    neurons: Sequence[int],
+    edits: Sequence[Zeroing],
+    batch_tokens: int,
+) -> Array:
+    """Mean square of neurons over all tokens under each edit, shape (edits, neurons).
+
+    Parameters
+    ----------
+    lm, layout, ids, edits, batch_tokens : object
+        As in ``losses``.
+    neurons : sequence of int
+        Columns of the layout.
+    """
+    sums = np.zeros((len(edits), len(neurons)))
+    columns = [(*layout.locate(neuron), place) for place, neuron in enumerate(neurons)]
+    inner = NeuronLayout(
+        layout.site,
+        tuple(layout.blocks[index] for index in sorted({index for index, _, _ in columns})),
+        layout.tokens_first,
+    )
+    batches = length_batches([len(text) for text in ids], batch_tokens)
+    bar = tqdm(total=len(batches) * len(edits), desc="energies", unit=" pass", leave=False)
+    with bar, torch.inference_mode():
+        for batch in batches:
+            padded, mask = (each.to(lm.device) for each in pad([ids[text] for text in batch], lm.pad_id))
+            for row, edit in enumerate(edits):
+
+                def add(block: Block, activations: Tensor, row: int = row, real: Tensor = mask) -> None:
+                    flat = activations.reshape(-1, block.width)
+                    flat = flat[real.to(flat.device).reshape(-1) > 0].double()
+                    for index, within, place in columns:
+                        if layout.blocks[index] == block:
+                            sums[row, place] += float(flat[:, within].square().sum())
+
+                # reads what the edit leaves, since its hooks come later
+                with zeroed(lm, layout, [edit], len(batch)), visited(lm.model, inner, add):
+                    lm.model.base_model(input_ids=padded, attention_mask=mask, use_cache=False)
+                bar.update()
+    return sums / sum(len(text) for text in ids)

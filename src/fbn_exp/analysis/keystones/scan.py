@@ -13,7 +13,14 @@ from torch import Tensor
 
 from fbn_exp.analysis.config import MINIMUM_NATS
 from fbn_exp.analysis.keystones.attention import attention_to_first
-from fbn_exp.analysis.keystones.firing import FIRST, OTHERS, Energies, Neuron, largest_energies
+from fbn_exp.analysis.keystones.firing import (
+    FIRST,
+    OTHERS,
+    Energies,
+    Neuron,
+    energies_under,
+    largest_energies,
+)
 from fbn_exp.analysis.keystones.zeroing import Where, Zeroing, losses
 from fbn_exp.core.errors import DiskError
 from fbn_exp.core.files import digest, write_json
@@ -27,6 +34,8 @@ from fbn_exp.models.language_model import LanguageModel
 log = logging.getLogger(__name__)
 
 UNTOUCHED = Zeroing()
+# what a file holds beside energies, by edit or by neurons
+PARTS = ("losses", "attention", "energy_left")
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +176,21 @@ class ScanFile:
             self._write()
         return np.array([known[edit.name] for edit in edits])
 
+    def energy_left(self, neurons: Sequence[int]) -> Array:
+        """Energy of each neuron without each other one, as a share of its own in the untouched model.
+
+        Row i is without neuron i; shape (n, n), 0 on the diagonal.
+        """
+        name = "+".join(map(str, neurons))
+        known = self.entry["energy_left"]
+        if name not in known:
+            edits = [UNTOUCHED, *(Zeroing((neuron,)) for neuron in neurons)]
+            about = (self.texts.ids, neurons, edits, self.batch_tokens)
+            untouched, *without = energies_under(self.lm, self.layout, *about)
+            known[name] = [(row / np.maximum(untouched, 1e-300)).tolist() for row in without]
+            self._write()
+        return np.array(known[name]).reshape(len(neurons), len(neurons))
+
     def _write(self) -> None:
         """Write the entry with its digest; a full disk is logged, since the run can go on."""
         try:
@@ -174,7 +198,7 @@ class ScanFile:
             with held(self.file):
                 # another scan may have extended it meanwhile
                 other = _read(self.file) or self.entry
-                for part in ("losses", "attention"):
+                for part in PARTS:
                     self.entry[part] = {**other[part], **self.entry[part]}
                 self.entry["energies"] = max(other["energies"], self.entry["energies"], key=_length)
                 write_json(self.file, {**self.entry, "sha256": digest(self.entry)})
@@ -241,7 +265,8 @@ def _length(energies: Mapping[str, Any] | None) -> int:
 
 def _empty(texts: Texts) -> dict[str, Any]:
     predicted = [length - 1 for length in texts.lengths]
-    return {"source": texts.source, "predicted": predicted, "energies": None, "losses": {}, "attention": {}}
+    parts: dict[str, Any] = {part: {} for part in PARTS}
+    return {"source": texts.source, "predicted": predicted, "energies": None, **parts}
 
 
 def _plain_energies(energies: Energies) -> dict[str, Any]:
@@ -256,6 +281,8 @@ def _read(file: Path) -> dict[str, Any] | None:
         entry = json.loads(file.read_text(encoding="utf-8"))
         if digest({name: value for name, value in entry.items() if name != "sha256"}) != entry["sha256"]:
             raise ValueError("its content is not what was written")
+        if missing := {"energies", *PARTS} - set(entry):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         log.warning("%s is damaged, its neurons are scanned again: %s", file, error)
         return None

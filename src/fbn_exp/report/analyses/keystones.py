@@ -11,6 +11,8 @@ from fbn_exp.report.presentation import ROWS, Presentation, present
 # neurons listed where none is a keystone
 COSTLIEST = 5
 TOKENS = 3
+# a keystone that keeps less than this share of its energy without another one depends on it
+MOST_LOST = 0.5
 
 
 @present.register
@@ -18,6 +20,8 @@ def present_keystones(findings: KeystoneFindings) -> Presentation:
     """Present keystones."""
     table = _table(findings)
     tables = {"keystones": table}
+    if findings.keystones:
+        tables["keystone_energy"] = _energy_table(findings)
     if findings.attention is not None:
         tables["keystone_attention"] = _attention_table(findings)
     shown = table[table["keystone"]] if findings.keystones else table
@@ -122,6 +126,23 @@ def _attention_table(findings: KeystoneFindings) -> pd.DataFrame:
     return table
 
 
+def _energy_table(findings: KeystoneFindings) -> pd.DataFrame:
+    """Share of its energy that each keystone (columns) keeps without each other one (rows)."""
+    names = [place_of(findings, each.neuron) for each in findings.keystones]
+    return pd.DataFrame(findings.energy_left, columns=names).assign(without=names)[["without", *names]]
+
+
+def _drivers(findings: KeystoneFindings) -> list[str]:
+    """Say which keystones lose most of their energy without another one."""
+    names = [place_of(findings, each.neuron) for each in findings.keystones]
+    return [
+        f"{other} without {name} ({findings.energy_left[row, column]:.2g})"
+        for row, name in enumerate(names)
+        for column, other in enumerate(names)
+        if row != column and findings.energy_left[row, column] < MOST_LOST
+    ]
+
+
 def _rows(table: pd.DataFrame, findings: KeystoneFindings) -> pd.DataFrame:
     neurons = {neuron.column: neuron for neuron in findings.scan.neurons}
     rows = {
@@ -188,6 +209,8 @@ def _lines(findings: KeystoneFindings) -> list[str]:
             f"Networks that hold some ({findings.threshold}): {', '.join(holding) or 'none'}; "
             f"keystones in no network: {sum(not each.networks for each in held)}."
         )
+    if driven := _drivers(findings):
+        lines.append(f"Keystones that keep less than half of their energy: {', '.join(driven)}.")
     if findings.attention is not None and findings.attention_together is not None and held:
         lines.append(
             f"Attention to the first token, mean over layers, heads and later tokens: "
