@@ -2,13 +2,18 @@
 
 import pytest
 import torch
+from neuron_statistics import same_everywhere
 
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
-from fbn_exp.benchmarks.evaluator import Scorer
+from fbn_exp.benchmarks.evaluator import Scorer, evaluate_selected
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core.layout import Site
+from fbn_exp.interventions.config import ControlKind
+from fbn_exp.interventions.controls.control import Control
 from fbn_exp.interventions.edit import no_edit
+from fbn_exp.interventions.rules import Scale
+from fbn_exp.interventions.target import OUTSIDE, Target
 
 
 class FirstNeuron(Benchmark):
@@ -123,3 +128,56 @@ def test_a_benchmark_scores_one_edit_after_the_other_by_default(world):
     )
     assert once[0].value == twice[0].value != changed[0].value
     assert len(benchmark.calls) == 2
+
+
+class Wishes(FirstNeuron):
+    """Every neuron has a factor that is best for each of two tasks; the test part adds 10."""
+
+    def __init__(self, part="test"):
+        super().__init__()
+        self.part = part
+
+    def on(self, part):
+        return Wishes(part.value)
+
+    def score_many(self, lm, layout, edits, progress):
+        shift = 10.0 if self.part == "test" else 0.0
+        scores = []
+        for edit in edits:
+            changed = (edit.scale != 1).nonzero()
+            place = int(changed[0]) if len(changed) else 0
+            factor = float(edit.scale[place])
+            wishes = {"a": 2.0 + place, "b": 3.0 if place == 0 else 0.0}
+            scores.append(
+                [
+                    Score(task, "acc", shift - abs(factor - wish), 0.0, 1, True)
+                    for task, wish in wishes.items()
+                ]
+            )
+        return scores
+
+    def key(self):
+        return {"benchmark": "wishes", "part": self.part}
+
+
+def test_networks_and_every_draw_choose_their_own_factor_on_dev(world):
+    layout, scorer = world
+
+    def of_neuron(place):
+        labels = torch.full((layout.n_neurons,), OUTSIDE)
+        labels[place] = 0
+        return Target((0,), labels, layout, same_everywhere(torch.zeros(layout.n_neurons)))
+
+    drawn = {
+        ControlKind.random: [Control(of_neuron(place), 1.0, 1.0) for place in (0, 1)],
+        ControlKind.per_block: [Control(of_neuron(2), 1.0, 1.0)],
+    }
+    found = evaluate_selected(scorer(Wishes()), Scale(), [0.0, 2.0, 3.0, 3.0], of_neuron(0), drawn)
+    assert found.factors == {"a/acc": 2.0, "b/acc": 3.0}
+    assert found.n_factors == 3
+    first, second = found.comparisons
+    assert (first.score.value, second.score.value) == (10, 10)
+    # neuron 1 gets its 3; neuron 2 would want 4
+    assert [score.value for draws in first.controls.values() for score in draws] == [10, 10, 9]
+    # neurons but the first want 0, the first 3
+    assert [score.value for draws in second.controls.values() for score in draws] == [10, 10, 10]

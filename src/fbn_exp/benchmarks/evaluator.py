@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 BAR: dict[str, Any] = {"unit": " edits", "mininterval": 0.5}
 
 Controls = Mapping[ControlKind, Sequence[Control]]
+# what an intervention acts on, networks or a control: gives the edit
+Subject = Callable[[Intervention], Edit]
 
 
 @dataclass(frozen=True)
@@ -173,34 +175,23 @@ class Scorer:
         return f"{runs:,} scorings × {tokens:,} tokens: about {seconds:,.0f} s, less what is cached"
 
     def compare(self, intervention: Intervention, target: Target, controls: Controls) -> list[Comparison]:
-        """Compare scores under an intervention with the baseline, and with those of controls."""
-        (comparisons,) = self.compare_all([intervention], target, controls)
-        return comparisons
-
-    def compare_all(
-        self, interventions: Sequence[Intervention], target: Target, controls: Controls
-    ) -> list[list[Comparison]]:
-        """Compare scores under each intervention with the baseline and its controls, all scored in one go."""
+        """Compare scores under an intervention with the baseline, and with those of controls, in one go."""
         started = time.perf_counter()
         untouched = no_edit(self.layout.n_neurons)
-        if all(isinstance(each, NoIntervention) for each in interventions):
+        if isinstance(intervention, NoIntervention):
             baseline = self.scores(untouched)
-            return [compare(baseline, baseline, {}) for _ in interventions]
-        edits = [
-            edit
-            for each in interventions
-            for edit in (each.edit(target), *(one.edit(each) for drawn in controls.values() for one in drawn))
-        ]
-        baseline, *scores = self.scores_of([untouched, *edits])
+            return compare(baseline, baseline, {})
+        beside = [one.edit(intervention) for drawn in controls.values() for one in drawn]
+        baseline, own, *others = self.scores_of([untouched, intervention.edit(target), *beside])
         seconds = time.perf_counter() - started
         log.info("%d scorings in %.1f s, %d from the cache", self.cache.misses, seconds, self.cache.hits)
-        in_turn = iter(scores)
-        compared = []
-        for _ in interventions:
-            own = next(in_turn)
-            beside = {kind: [next(in_turn) for _ in drawn] for kind, drawn in controls.items()}
-            compared.append(compare(own, baseline, beside))
-        return compared
+        return compare(own, baseline, by_kind(controls, others))
+
+
+def by_kind(controls: Controls, runs: Sequence[list[Score]]) -> dict[ControlKind, list[list[Score]]]:
+    """Sort the scores of all draws, in the order of the controls, by kind."""
+    in_turn = iter(runs)
+    return {kind: [next(in_turn) for _ in drawn] for kind, drawn in controls.items()}
 
 
 def score_under(
@@ -211,9 +202,9 @@ def score_under(
 
 
 def select_factors(
-    dev: Scorer, intervention: Intervention, factors: Sequence[float], target: Target
-) -> dict[str, float]:
-    """Select the best factor for each task and metric on the dev part of a benchmark.
+    dev: Scorer, intervention: Intervention, factors: Sequence[float], subjects: Sequence[Subject]
+) -> list[dict[str, float]]:
+    """Select the best factor for each task and metric on the dev part of a benchmark, for each subject.
 
     Parameters
     ----------
@@ -223,20 +214,27 @@ def select_factors(
         Intervention with a field ``factor``.
     factors : sequence of float
         Factors to try.
-    target : Target
-        Neurons of the networks.
+    subjects : sequence of callable
+        What is edited: each gives its edit for an intervention.
 
     Returns
     -------
-    dict of str to float
-        Factor by ``<task>/<metric>``, named as on the dev part; among equally good ones that nearest to 1.
+    list of dict of str to float
+        Factors of each subject by ``<task>/<metric>``, named as on the dev part; among equally good ones that
+        nearest to 1.
     """
-    dev.announce(len(set(factors)))
     gentle_first = sorted(set(factors), key=lambda factor: abs(factor - 1))
+    dev.announce(len(gentle_first) * len(subjects))
+    edits = [subject(intervention.with_factor(factor)) for subject in subjects for factor in gentle_first]
+    scores = iter(dev.scores_of(edits))
+    return [_best({factor: next(scores) for factor in gentle_first}) for _ in subjects]
+
+
+def _best(scores: Mapping[float, Sequence[Score]]) -> dict[str, float]:
+    """First factor with the best score, by name of the score."""
     best: dict[str, tuple[float, float]] = {}
-    edits = [intervention.with_factor(factor).edit(target) for factor in gentle_first]
-    for factor, scores in zip(gentle_first, dev.scores_of(edits), strict=True):
-        for score in scores:
+    for factor, of_factor in scores.items():
+        for score in of_factor:
             gain = score.value if score.higher_is_better else -score.value
             if score.name not in best or gain > best[score.name][0]:
                 best[score.name] = (gain, factor)
@@ -255,6 +253,9 @@ def evaluate_selected(
 ) -> Evaluation:
     """Choose a factor for each task on the dev part, and compare scores at the chosen factors only.
 
+    Every draw of controls chooses its own factors in the same way, so that the networks have no advantage
+    from the choice.
+
     Raises
     ------
     BenchmarkError
@@ -263,16 +264,28 @@ def evaluate_selected(
     on_dev = scorer.benchmark.on(Split.dev)
     on_dev.prepare(scorer.lm)
     dev = Scorer(scorer.lm, scorer.layout, on_dev, scorer.cache, Split.dev)
-    best = select_factors(dev, intervention, factors, target)
-    chosen = {scorer.benchmark.name_on_test(name): factor for name, factor in best.items()}
-    different = list(dict.fromkeys(chosen.values()))
-    scorer.announce(1 + len(different) * (1 + sum(map(len, controls.values()))))
-    lesions = [intervention.with_factor(factor) for factor in different]
-    compared = [
-        comparison
-        for factor, comparisons in zip(different, scorer.compare_all(lesions, target, controls), strict=True)
-        for comparison in comparisons
-        if chosen.get(comparison.score.name) == factor
-    ]
-    scored = {comparison.score.name: chosen[comparison.score.name] for comparison in compared}
+    drawn = [one for draws in controls.values() for one in draws]
+    subjects: list[Subject] = [lambda each: each.edit(target), *(one.edit for one in drawn)]
+    best = select_factors(dev, intervention, factors, subjects)
+    chosen = [{scorer.benchmark.name_on_test(name): at for name, at in each.items()} for each in best]
+    baseline, (own, *others) = _scores_at(scorer, intervention, subjects, chosen)
+    compared = compare(own, baseline, by_kind(controls, others))
+    scored = {comparison.score.name: chosen[0][comparison.score.name] for comparison in compared}
     return Evaluation(compared, intervention, target, controls, scored, len(set(factors)))
+
+
+def _scores_at(
+    scorer: Scorer,
+    intervention: Intervention,
+    subjects: Sequence[Subject],
+    chosen: Sequence[Mapping[str, float]],
+) -> tuple[list[Score], list[list[Score]]]:
+    """Scores of the untouched model, and of each subject with each score at its own chosen factor."""
+    wanted = [(place, at) for place, best in enumerate(chosen) for at in dict.fromkeys(best.values())]
+    scorer.announce(1 + len(wanted))
+    edits = [subjects[place](intervention.with_factor(at)) for place, at in wanted]
+    baseline, *scores = scorer.scores_of([no_edit(scorer.layout.n_neurons), *edits])
+    picked: list[list[Score]] = [[] for _ in subjects]
+    for (place, at), of_edit in zip(wanted, scores, strict=True):
+        picked[place] += [score for score in of_edit if chosen[place].get(score.name) == at]
+    return baseline, picked
