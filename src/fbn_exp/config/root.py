@@ -13,7 +13,7 @@ from fbn_exp.core.files import no_folder
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.config import DatasetConfig, Split
 from fbn_exp.experiments.config import PaperTable
-from fbn_exp.interventions.config import ExportConfig, InterventionConfig, NoInterventionConfig
+from fbn_exp.interventions.config import ExportConfig, Fill, InterventionConfig, NoInterventionConfig, Place
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.launch.config import LaunchConfig
 from fbn_exp.methods.config import MethodConfig
@@ -25,6 +25,12 @@ from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.thresholds.config import ThresholdConfig
 from fbn_exp.tracking.config import TrackingConfig
 from fbn_exp.training.config import TaskConfig, TrainableConfig, TrainerConfig, TrainPartConfig
+
+# settings of interventions that depend on the position of tokens
+BY_POSITION = {
+    "tokens": (Place.first_spared, Place.first_only),
+    "fill": (Fill.position_mean, Fill.resample),
+}
 
 
 @dataclass
@@ -122,6 +128,8 @@ class EvaluateConfig(ExtractConfig):
                 "an analysis measures networks and applies no intervention: leave out select_factor and "
                 "export.path, or take analysis=null"
             )
+        if self.export.path is not None:
+            _require_foldable(self.intervention, "export.path")
         if self.select_factor:
             # a user-defined class has only the fields that its yaml sets
             if not hasattr(self.intervention, "factor"):
@@ -130,6 +138,17 @@ class EvaluateConfig(ExtractConfig):
                 raise ConfigError(
                     f"factors is {self.factors}: select_factor needs at least two to choose from"
                 )
+
+
+def _require_foldable(intervention: InterventionConfig, asked_by: str) -> None:
+    """Refuse to write what differs from token to token into weights, which are the same for all."""
+    for name, by_position in BY_POSITION.items():
+        value = getattr(intervention, name, None)
+        if value in by_position:
+            raise ConfigError(
+                f"{asked_by} writes the intervention into weights, which are the same for all tokens, and "
+                f"intervention.{name}={value} treats first tokens or others apart: take another one"
+            )
 
 
 def _check_cache(folder: str) -> None:
@@ -201,6 +220,13 @@ class TrainConfig:
         if self.networks is None and (isinstance(self.trainable, TrainPartConfig) or lesioned):
             why = "an intervention" if lesioned else f"trainable={self.trainable._target_.rpartition('.')[2]}"
             raise ConfigError(f"{why} needs networks: networks=FOLDER, written by extract.py for this model")
+        if getattr(self.intervention, "fill", None) is Fill.resample:
+            raise ConfigError(
+                "intervention.fill=resample takes values of other texts, which training does not record: "
+                "take zero, mean or position_mean"
+            )
+        if self.fold:
+            _require_foldable(self.intervention, "fold=true")
         if self.fold and not lesioned:
             raise ConfigError(
                 "fold=true writes an intervention into the weights, but intervention is none: choose one, or "

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import FLOAT32_LIMIT, LARGEST_COUNT
+from fbn_exp.core.checks import FLOAT32_LIMIT, LARGEST_COUNT, require_choice
 from fbn_exp.core.errors import ConfigError
 
 
@@ -145,15 +145,53 @@ class NoInterventionConfig(InterventionConfig):
 
 
 @dataclass
-class InhibitConfig(InterventionConfig):
-    """Set members to 0: the paper's lesion."""
+class EditConfig(InterventionConfig):
+    """Intervention that edits members at some tokens.
+
+    Attributes
+    ----------
+    tokens : Place
+        Tokens of each text at which neurons are edited: ``all``, ``first_spared``, or ``first_only``.
+    members : Members
+        Members that are edited: ``all``, ``keystones``, or those ``without_keystones``.
+    """
+
+    tokens: Place = field(default=Place.all, kw_only=True)
+    members: Members = field(default=Members.all, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.tokens = require_choice(Place, "intervention.tokens", self.tokens)
+        self.members = require_choice(Members, "intervention.members", self.members)
+
+
+@dataclass
+class FilledConfig(EditConfig):
+    """Intervention that moves members to another value: factor · x + (1 − factor) · fill.
+
+    Attributes
+    ----------
+    fill : Fill
+        Value that neurons are moved to: ``zero``, ``mean``, ``position_mean``, or ``resample``.
+    """
+
+    fill: Fill = field(default=Fill.zero, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fill = require_choice(Fill, "intervention.fill", self.fill)
+
+
+@dataclass
+class InhibitConfig(FilledConfig):
+    """Set members to 0, the paper's lesion, or to another fill."""
 
     _target_: str = field(default="fbn_exp.interventions.rules.Inhibit", kw_only=True, repr=False)
 
 
 @dataclass
-class ScaleConfig(InterventionConfig):
-    """Multiply members by a factor.
+class ScaleConfig(FilledConfig):
+    """Multiply members by a factor, or move them towards another fill than 0.
 
     Attributes
     ----------
@@ -202,7 +240,7 @@ class AmplifyConfig(ScaleConfig):
 
 
 @dataclass
-class ShiftConfig(InterventionConfig):
+class ShiftConfig(EditConfig):
     """Add a constant to members: the additive variant of the paper's public code.
 
     Attributes
@@ -230,15 +268,16 @@ class ShiftConfig(InterventionConfig):
 
 
 @dataclass
-class MeanConfig(InterventionConfig):
-    """Replace members by their mean over the extraction texts."""
+class MeanConfig(InhibitConfig):
+    """Replace members by their mean over the extraction texts: ``inhibit`` with ``fill=mean``."""
 
     _target_: str = field(default="fbn_exp.interventions.rules.Mean", kw_only=True, repr=False)
+    fill: Fill = field(default=Fill.mean, kw_only=True)
 
 
 @dataclass
-class PreserveConfig(InterventionConfig):
-    """Set all neurons outside the networks to 0."""
+class PreserveConfig(FilledConfig):
+    """Set all neurons outside the networks to 0, or to another fill."""
 
     _target_: str = field(default="fbn_exp.interventions.rules.Preserve", kw_only=True, repr=False)
 

@@ -155,12 +155,12 @@ class AffineEdit(Edit):
     @override
     def touched(self) -> Tensor:
         others = (self.scale != 1) | (self.shift != 0)
-        return others | (self._at_first[0] != 1) | (self._at_first[1] != 0)
+        return others | (self.at_first[0] != 1) | (self.at_first[1] != 0)
 
     @property
     @override
     def by_position(self) -> bool:
-        scale, shift = self._at_first
+        scale, shift = self.at_first
         return not (torch.equal(scale, self.scale) and torch.equal(shift, self.shift))
 
     @property
@@ -175,7 +175,7 @@ class AffineEdit(Edit):
     @property
     @override
     def digest(self) -> str:
-        vectors = [self.scale, self.shift, *(self._at_first if self.by_position else ())]
+        vectors = [self.scale, self.shift, *(self.at_first if self.by_position else ())]
         stacked = torch.stack(vectors).float() + 0.0  # -0.0 is equal to 0.0
         return hashlib.sha256(stacked.numpy().tobytes()).hexdigest()
 
@@ -193,7 +193,7 @@ class AffineEdit(Edit):
             return changed
         if tokens is None:
             raise LayoutError("this edit differs at first tokens: give the tokens of the activations")
-        first = self._affine("first ", *self._at_first, block, activations)
+        first = self._affine("first ", *self.at_first, block, activations)
         return torch.where(tokens.first[..., None], first, changed)
 
     @override
@@ -201,14 +201,15 @@ class AffineEdit(Edit):
         return Scaling(self.shift[block.columns], self.scale[block.columns])
 
     @property
-    def _at_first(self) -> tuple[Tensor, Tensor]:
+    def at_first(self) -> tuple[Tensor, Tensor]:
+        """Factor and constant of every neuron at first tokens."""
         scale, shift = self.first_scale, self.first_shift
         return (self.scale if scale is None else scale, self.shift if shift is None else shift)
 
     def _differs_in(self, block: Block) -> bool:
         if self.first_scale is None and self.first_shift is None:
             return False
-        pairs = zip(self._at_first, (self.scale, self.shift), strict=True)
+        pairs = zip(self.at_first, (self.scale, self.shift), strict=True)
         return any(not torch.equal(one[block.columns], other[block.columns]) for one, other in pairs)
 
     def _affine(self, name: str, scale: Tensor, shift: Tensor, block: Block, activations: Tensor) -> Tensor:

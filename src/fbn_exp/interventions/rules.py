@@ -1,18 +1,16 @@
 """Interventions: rules that turn the neurons of networks into an edit."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from fbn_exp.interventions.base import Editing, Filling, Intervention
 from fbn_exp.interventions.config import (
     AmplifyConfig,
+    Fill,
     InhibitConfig,
-    InterventionConfig,
     MeanConfig,
     NoInterventionConfig,
     PreserveConfig,
@@ -21,78 +19,10 @@ from fbn_exp.interventions.config import (
     require_one_or_each,
 )
 from fbn_exp.interventions.edit import Edit, no_edit
-from fbn_exp.interventions.target import OUTSIDE, Target, choose_target
-from fbn_exp.interventions.targeted import TargetedIntervention
-from fbn_exp.networks.artifact import FunctionalNetworks
-from fbn_exp.thresholds.base import Threshold
-from fbn_exp.thresholds.z import ZThreshold
+from fbn_exp.interventions.fill import at
+from fbn_exp.interventions.target import OUTSIDE, Target
 
-
-class Intervention(InterventionConfig, ABC):
-    """Rule that turns the neurons of chosen networks into an edit.
-
-    Attributes
-    ----------
-    acts_on_members : bool
-        False if it acts on all weights of the networks' maps, so that networks need no members.
-    """
-
-    acts_on_members: ClassVar[bool] = True
-
-    @abstractmethod
-    def edit(self, target: Target) -> Edit:
-        """Make the edit for a target; it has an entry for every neuron, also outside the target."""
-
-    def on(
-        self,
-        networks: FunctionalNetworks,
-        threshold: Threshold | None = None,
-        *,
-        same_weights: bool = True,
-    ) -> TargetedIntervention:
-        """Choose the neurons of networks to intervene on.
-
-        Parameters
-        ----------
-        networks : FunctionalNetworks
-            Networks to choose from; the field ``networks`` of the intervention gives indices, or all.
-        threshold : Threshold, optional
-            Rule of membership; ``ZThreshold()``, z > 1.96, by default.
-        same_weights : bool
-            Whether a model must have the very weights that the networks were extracted from; False lesions
-            networks of a model in what it was trained to.
-
-        Raises
-        ------
-        NetworksError
-            If an index does not exist, or the chosen networks have no neurons.
-
-        Examples
-        --------
-        >>> fbn.Inhibit([3]).on(networks, fbn.ZThreshold(1.96))
-        inhibit on networks 3: 60 neurons
-        """
-        target = choose_target(
-            networks, threshold or ZThreshold(), self.networks, require_members=self.acts_on_members
-        )
-        return TargetedIntervention(self, target, networks, same_weights)
-
-    @property
-    def single_factor(self) -> float | None:
-        """Factor that is common to all networks, None if there is none."""
-        return None
-
-    def with_factor(self, factor: float) -> "Intervention":
-        """Copy with another factor, for an intervention that has a field ``factor``."""
-        return replace(self, factor=factor)  # type: ignore[call-arg]
-
-    def n_neurons(self, target: Target) -> int:
-        """Count the neurons that the intervention is about."""
-        return target.size
-
-    @abstractmethod
-    def describe(self) -> str:
-        """Describe the intervention in a few words, for captions."""
+__all__ = ["Amplify", "Inhibit", "Intervention", "Mean", "NoIntervention", "Preserve", "Scale", "Shift"]
 
 
 class NoIntervention(NoInterventionConfig, Intervention):
@@ -120,12 +50,13 @@ def in_words(numbers: Sequence[float]) -> str:
     return ", ".join(f"{number:g}" for number in numbers)
 
 
-class Inhibit(InhibitConfig, Intervention):
-    """Set members' activations to 0: the paper's lesion.
+class Inhibit(InhibitConfig, Filling):
+    """Set members' activations to 0, the paper's lesion, or to another fill.
 
     Examples
     --------
     >>> lesion = fbn.Inhibit([0]).on(networks)
+    >>> gentle = fbn.Inhibit([0], fill="position_mean").on(networks)
     """
 
     @property
@@ -135,17 +66,15 @@ class Inhibit(InhibitConfig, Intervention):
 
     @override
     def edit(self, target: Target) -> Edit:
-        edit = no_edit(target.layout.n_neurons)
-        edit.scale[target.members] = 0.0
-        return edit
+        return self.moved((~target.members).float(), target)
 
     @override
     def describe(self) -> str:
-        return "inhibit"
+        return self.with_options("inhibit", fill=self.fill)
 
 
-class Scale(ScaleConfig, Intervention):
-    """Multiply members' activations by a factor.
+class Scale(ScaleConfig, Filling):
+    """Multiply members' activations by a factor, or move them towards another fill than 0.
 
     Examples
     --------
@@ -159,13 +88,13 @@ class Scale(ScaleConfig, Intervention):
 
     @override
     def edit(self, target: Target) -> Edit:
-        edit = no_edit(target.layout.n_neurons)
-        edit.scale[target.members] = _of_members("intervention.factor", self.factors, target)
-        return edit
+        factor = torch.ones(target.layout.n_neurons)
+        factor[target.members] = _of_members("intervention.factor", self.factors, target)
+        return self.moved(factor, target)
 
     @override
     def describe(self) -> str:
-        return f"scale {in_words(self.factors)}"
+        return self.with_options(f"scale {in_words(self.factors)}", fill=self.fill)
 
 
 class Amplify(AmplifyConfig, Scale):
@@ -179,14 +108,14 @@ class Amplify(AmplifyConfig, Scale):
     @override
     def with_factor(self, factor: float) -> Scale:
         # factors tried on dev may be 1 or less
-        return Scale(self.networks, factor)
+        return Scale(self.networks, factor, fill=self.fill, tokens=self.tokens, members=self.members)
 
     @override
     def describe(self) -> str:
-        return f"amplify {in_words(self.factors)}"
+        return self.with_options(f"amplify {in_words(self.factors)}", fill=self.fill)
 
 
-class Shift(ShiftConfig, Intervention):
+class Shift(ShiftConfig, Editing):
     """Add a constant to members' activations: the additive variant of the paper's public code.
 
     Examples
@@ -198,18 +127,19 @@ class Shift(ShiftConfig, Intervention):
     def edit(self, target: Target) -> Edit:
         edit = no_edit(target.layout.n_neurons)
         edit.shift[target.members] = _of_members("intervention.value", self.values, target)
-        return edit
+        return at(self.tokens, edit)
 
     @override
     def describe(self) -> str:
-        return f"shift {in_words(self.values)}"
+        return self.with_options(f"shift {in_words(self.values)}")
 
 
-class Mean(MeanConfig, Intervention):
+class Mean(MeanConfig, Inhibit):
     """Replace members' activations by the mean of the neuron over the extraction texts.
 
-    The usual alternative to zero ablation: it removes what a neuron encodes about the token, and keeps the
-    constant that later blocks are adapted to.
+    It removes what a neuron encodes about the token, and keeps the constant that later blocks are adapted to.
+    Where first tokens are attention sinks, this constant fits neither them nor the others:
+    ``fill=position_mean`` has one for each.
 
     Examples
     --------
@@ -217,19 +147,12 @@ class Mean(MeanConfig, Intervention):
     """
 
     @override
-    def edit(self, target: Target) -> Edit:
-        edit = no_edit(target.layout.n_neurons)
-        edit.scale[target.members] = 0.0
-        edit.shift[target.members] = target.mean[target.members].float()
-        return edit
-
-    @override
     def describe(self) -> str:
-        return "mean ablation"
+        return self.with_options("mean ablation") if self.fill is Fill.mean else super().describe()
 
 
-class Preserve(PreserveConfig, Intervention):
-    """Set all neurons outside to 0, in every block of the layout, also in blocks without members.
+class Preserve(PreserveConfig, Filling):
+    """Set all neurons outside to 0, or another fill, in every block of the layout, also without members.
 
     Examples
     --------
@@ -238,10 +161,8 @@ class Preserve(PreserveConfig, Intervention):
 
     @override
     def edit(self, target: Target) -> Edit:
-        edit = no_edit(target.layout.n_neurons)
-        edit.scale[target.labels == OUTSIDE] = 0.0
-        return edit
+        return self.moved((target.labels != OUTSIDE).float(), target)
 
     @override
     def describe(self) -> str:
-        return "preserve"
+        return self.with_options("preserve", fill=self.fill)

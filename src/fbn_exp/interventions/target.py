@@ -10,7 +10,7 @@ from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.moments import NeuronStatistics, StatisticsByToken
 from fbn_exp.interventions.component.patterns import Components, components_of
-from fbn_exp.interventions.config import Place
+from fbn_exp.interventions.config import Members, Place
 from fbn_exp.interventions.resample import Donors
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.neurons import statistics_of
@@ -128,6 +128,9 @@ def choose_target(
     threshold: Threshold,
     selection: str | Sequence[int],
     *,
+    members: Members = Members.all,
+    keystones: Tensor | None = None,
+    donors: Donors | None = None,
     require_members: bool = True,
 ) -> Target:
     """Choose the neurons of ``all`` networks or of those with given indices.
@@ -139,15 +142,21 @@ def choose_target(
     threshold : Threshold
         Rule of membership.
     selection : "all" or sequence of int
-        The chosen networks.
+        Networks to choose.
+    members : Members
+        Members to keep: all, keystones, or those that are none.
+    keystones : Tensor of shape (N,), bool, optional
+        Keystones of the model; needed unless all members are kept.
+    donors : Donors, optional
+        Activations of other texts, for ``fill=resample``.
     require_members : bool
         False for an intervention on whole maps, which networks without a member have too.
 
     Raises
     ------
     NetworksError
-        If an index does not exist, no network is chosen, the chosen networks have no neurons, or the networks
-        lack the mean activations of neurons.
+        If an index does not exist, no network is chosen, no neuron is left, keystones are not known where
+        they are needed, or the networks lack the statistics of neurons.
     """
     if isinstance(selection, str):
         if selection != "all":
@@ -163,8 +172,8 @@ def choose_target(
         )
     if not chosen:
         raise NetworksError("intervention.networks is empty: name at least one network, or all")
-    members = networks.masks(threshold)[list(chosen)]
-    strength = networks.z_scores()[list(chosen)].abs().masked_fill(~members, -1.0)
+    masks = networks.masks(threshold)[list(chosen)]
+    strength = networks.z_scores()[list(chosen)].abs().masked_fill(~masks, -1.0)
     strongest, owner = strength.max(dim=0)
     labels = torch.where(strongest >= 0, owner, OUTSIDE)
     if require_members and not (labels != OUTSIDE).any():
@@ -172,6 +181,31 @@ def choose_target(
             f"networks {list(chosen)} have no neuron at {threshold.describe()}: nothing to intervene on; "
             "lower the threshold or choose others"
         )
+    labels = _kept(labels, members, keystones, chosen)
     statistics = statistics_of(networks.neurons, networks.provenance)
     components = components_of(networks, chosen, statistics)
-    return Target(chosen, labels, networks.layout, statistics, components=components)
+    return Target(chosen, labels, networks.layout, statistics, donors, components)
+
+
+def _kept(labels: Tensor, members: Members, keystones: Tensor | None, chosen: Sequence[int]) -> Tensor:
+    """Labels of the members that are kept."""
+    if members is Members.all:
+        return labels
+    if keystones is None:
+        raise NetworksError(
+            f"intervention.members={members.value} needs the keystones of the model, and they are not known: "
+            "scan them with analysis=keystones, or take intervention.members=all"
+        )
+    if keystones.shape != labels.shape:
+        raise NetworksError(
+            f"keystones have shape {tuple(keystones.shape)}, the layout {len(labels)} neurons"
+        )
+    kept = keystones if members is Members.keystones else ~keystones
+    labels = torch.where(kept, labels, OUTSIDE)
+    if not (labels != OUTSIDE).any():
+        which = "a keystone" if members is Members.keystones else "anything but keystones"
+        raise NetworksError(
+            f"no member of networks {list(chosen)} is {which}: take other networks, "
+            "or intervention.members=all"
+        )
+    return labels

@@ -11,7 +11,7 @@ from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 
 if TYPE_CHECKING:
-    from fbn_exp.interventions.rules import Intervention
+    from fbn_exp.interventions.base import Intervention
 
 
 @dataclass(frozen=True, eq=False, repr=False)

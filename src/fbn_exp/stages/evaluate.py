@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fbn_exp.analysis.base import Analysis
+from fbn_exp.analysis.keystones.scan import known_keystones
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.evaluator import Evaluation, Scorer, evaluate, evaluate_selected
@@ -18,7 +19,7 @@ from fbn_exp.interventions.edit import no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
 from fbn_exp.interventions.sample.activations import ActivationSample
 from fbn_exp.interventions.sample.recording import obtain_sample, sample_texts
-from fbn_exp.interventions.target import Target, choose_target, no_target
+from fbn_exp.interventions.target import Target, no_target
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -132,8 +133,7 @@ def _require_objective(objective: str | None, scorer: Scorer) -> None:
 def _is_lesion_of_one(evaluation: Evaluation, networks: FunctionalNetworks, lm: LanguageModel) -> bool:
     """Return True for a lesion of a single network in the same weights that it was extracted from."""
     same_weights = networks.provenance.get("weight_digest") == lm.weight_digest
-    of_members = evaluation.intervention.acts_on_members
-    inhibited = of_members and evaluation.intervention.single_factor == 0 and not evaluation.factors
+    inhibited = evaluation.intervention.is_plain_lesion and not evaluation.factors
     return same_weights and inhibited and len(evaluation.target.networks) == 1
 
 
@@ -144,9 +144,9 @@ def _target(
     if isinstance(intervention, NoIntervention):
         return no_target(lm.layout(parts.site)), None, None
     networks = parts.networks(cfg.networks, lm, scratch, cfg.same_weights)
-    target = choose_target(
-        networks, parts.threshold, intervention.networks, require_members=intervention.acts_on_members
-    )
+    needed = intervention.needs_keystones
+    keystones = known_keystones(parts.cache, lm, networks.layout) if needed else None
+    target = intervention.target(networks, parts.threshold, keystones)
     texts = sample_texts(parts.dataset, lm, target.layout)
     sample = obtain_sample(lm, target.layout, texts, parts.cache)
     return replace(target, donors=sample.donors(cfg.seed)), networks, sample

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
+from fbn_exp.analysis.keystones.scan import known_keystones
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core import ranks
 from fbn_exp.core.files import new_folder
@@ -122,7 +123,7 @@ def _plan(parts: TrainingParts) -> _Plan:
     others_before = scores_before(parts.forgetting, lm, site, parts.cache)
     prepared = parts.task.prepare(lm, parts.dataset)
     require_unseen(parts.forgetting, prepared.texts)
-    return _Plan(lm, networks, others_before, prepared, _edit(parts, networks))
+    return _Plan(lm, networks, others_before, prepared, _edit(parts, networks, lm))
 
 
 def _scores_before(plan: _Plan) -> tuple[list[Score], list[Score]]:
@@ -162,11 +163,13 @@ def _networks(parts: TrainingParts, lm: LanguageModel) -> FunctionalNetworks | N
     return networks
 
 
-def _edit(parts: TrainingParts, networks: FunctionalNetworks | None) -> Edit | None:
+def _edit(parts: TrainingParts, networks: FunctionalNetworks | None, lm: LanguageModel) -> Edit | None:
     """Return the edit of the neurons during training, None without an intervention."""
     if networks is None or isinstance(parts.intervention, NoIntervention):
         return None
-    return parts.intervention.edit(choose_target(networks, parts.threshold, parts.intervention.networks))
+    needed = parts.intervention.needs_keystones
+    keystones = known_keystones(parts.cache, lm, networks.layout) if needed else None
+    return parts.intervention.edit(parts.intervention.target(networks, parts.threshold, keystones))
 
 
 def _train(
