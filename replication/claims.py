@@ -1,20 +1,23 @@
 """Judge the paper's claims one by one, by rules that the document states."""
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from dissociation import functions
 from results import Results
 
-from fbn_exp.benchmarks.inference.signs import sign_flip_p_value
-from fbn_exp.core.rows import Array
+from fbn_exp.benchmarks.inference.families import holm
 from fbn_exp.experiments.paper.rules import (
     Finding,
+    against_untouched,
+    beside_controls,
     best_control,
+    draws_in_words,
     harms_most,
-    holm,
+    not_reproduced,
     one_metric_per_task,
+    place,
     sign,
     task_in_words,
     verdict,
@@ -41,7 +44,7 @@ def recurrence(table: pd.DataFrame, model: str) -> Finding:
     return Finding(
         f"The same networks recur in other texts ({model}).",
         "more matches (IoU > .2) than under every null of analysis=consistency, p < .05, on each corpus",
-        verdict(int(above.sum()), len(table)),
+        verdict(int(above.sum()), len(table), f"{model}, {', '.join(table['corpus'])}"),
         numbers,
     )
 
@@ -67,27 +70,28 @@ def lesions(table: pd.DataFrame, model: str) -> list[Finding]:
     worst = np.where(worse > 0, rows["control_share_low"], rows["control_share_high"])
     mild = rows["harms"] & (worse * (rows["untouched"] - worst) < 0.5 * cost)
     activity = f"{rows['activity_ratio'].iloc[0]:.0%}"
+    where = place(model, rows)
     return [
         Finding(
             f"Setting all networks to 0 impairs the model ({model}).",
             "the 95% interval of the paired difference excludes 0, on each task",
-            verdict(harm, tasks),
+            verdict(harm, tasks, where, against_untouched(rows)),
             f"{size}; {by_task}",
         ),
         Finding(
             f"… more than other neurons do ({model}).",
-            "harm as above, and worse than every draw of each control of the same size: random, in the same "
-            "blocks, nearest in activity",
-            verdict(int(harms_most(rows).sum()), tasks),
-            f"beyond random neurons on {counts['random']} of {tasks} tasks, beyond some in the same blocks "
-            f"on {counts['per_block']}, beyond the nearest in activity on {counts['activation']}; the latter "
-            f"have {activity} of the networks' activity",
+            "harm as above, and worse than the draws of each kind of control, p = (1 + b) / (1 + R) ≤ .05 "
+            "one-sided",
+            verdict(int(harms_most(rows).sum()), tasks, where, beside_controls(rows)),
+            f"{draws_in_words(rows)}; worse than every draw of random neurons on {counts['random']} of "
+            f"{tasks} tasks, of some in the same blocks on {counts['per_block']}, of the nearest in activity on "
+            f"{counts['activation']}; the latter have {activity} of the networks' activity",
         ),
         Finding(
             f"… while 15% of all neurons at random do little ({model}).",
             "harm as above, and the worst draw of 15% at random, none of them of the networks, costs less "
             "than half as much, on each task",
-            verdict(int(mild.sum()), tasks),
+            verdict(int(mild.sum()), tasks, where, against_untouched(rows)),
             "untouched, 15% at random (lowest … highest of the draws), networks: "
             + ", ".join(
                 f"{task_in_words(row.task)} {row.untouched:.3g}, {row.control_share_low:.3g} … "
@@ -96,47 +100,6 @@ def lesions(table: pd.DataFrame, model: str) -> list[Finding]:
             ),
         ),
     ]
-
-
-def functions(table: pd.DataFrame, items: pd.DataFrame, model: str) -> Finding:
-    """Judge functions by double dissociation: two networks, each more harmful than the other on some task."""
-    rows = one_metric_per_task(table)
-    beyond = rows.assign(beyond=harms_most(rows)).pivot(index="networks", columns="task", values="beyond")
-    p_values = _more_harm(rows, items, beyond)
-    corrected = holm(p_values.ravel()).reshape(p_values.shape)
-
-    def pairs(p: Array) -> int:
-        """Count pairs of networks that each do more harm than the other, and than controls, on some task."""
-        more = (beyond.to_numpy(dtype=bool)[:, None, :] & (p < SIGNIFICANT)).any(axis=2)
-        return int(np.triu(more & more.T, 1).sum())
-
-    n_networks, n_tasks = beyond.shape
-    n_pairs = n_networks * (n_networks - 1) // 2
-    return Finding(
-        f"Single networks serve functions of their own ({model}).",
-        "double dissociation: of two networks, each harms some task beyond every control and more than the "
-        "other does (paired over items by sign flips, p < .05 after Holm over all pairs and tasks)",
-        "holds" if pairs(corrected) else "not shown",
-        f"{pairs(corrected)} of {n_pairs} pairs, {pairs(p_values)} without the correction; of "
-        f"{n_networks * n_tasks} lesions ({n_networks} networks × {n_tasks} tasks) "
-        f"{int(rows['harms'].sum())} harm, {int(beyond.to_numpy().sum())} of them beyond every control",
-    )
-
-
-def _more_harm(rows: pd.DataFrame, items: pd.DataFrame, beyond: pd.DataFrame) -> Array:
-    """P value that network i does only as much harm as j, NaN if it does less; (i, j, task)."""
-    signs = dict(zip(rows["metric"], sign(rows), strict=True))
-    known = items.merge(rows[["job", "task", "metric", "networks"]], on=["job", "task", "metric"])
-    p_values = np.full((len(beyond), len(beyond), beyond.shape[1]), np.nan)
-    for place, task in enumerate(beyond.columns):
-        scored = known[known["task"] == task]
-        table = scored.pivot(index="networks", columns="item", values="value").loc[beyond.index]
-        harm = -signs[scored["metric"].iloc[0]] * table.to_numpy()
-        for one, other in itertools.combinations(range(len(beyond)), 2):
-            difference = harm[one] - harm[other]
-            worse, better = (one, other) if difference.sum() > 0 else (other, one)
-            p_values[worse, better, place] = sign_flip_p_value(difference)
-    return p_values
 
 
 def single(table: pd.DataFrame, model: str) -> Finding:
@@ -148,9 +111,11 @@ def single(table: pd.DataFrame, model: str) -> Finding:
     )
     return Finding(
         f"Single networks of few neurons impair the model ({model}).",
-        f"at least one harms (p < .05 after Holm over the {len(rows)}), beyond every draw of its controls",
-        "holds" if clear.any() else "not shown",
-        f"{int(clear.sum())} of {len(rows)} networks; untouched {rows['untouched'].iloc[0]:.3g}; {numbers}",
+        f"at least one harms (p < .05 after Holm over the {len(rows)}), and more than draws of each kind of "
+        "control (p ≤ .05)",
+        "holds" if clear.any() else not_reproduced(place(model, rows), beside_controls(rows)),
+        f"{int(clear.sum())} of {len(rows)} networks; {draws_in_words(rows)}; untouched "
+        f"{rows['untouched'].iloc[0]:.3g}; {numbers}",
     )
 
 
@@ -177,9 +142,11 @@ def preservation(table: pd.DataFrame, n_neurons: int, model: str) -> Finding:
     )
     return Finding(
         f"Fewer than 10% of the neurons, those of the networks, preserve the model ({model}).",
-        rule + ", with fewer than 10% of the neurons kept, and more than with every control",
-        "holds" if (met & few["above_controls"]).any() else "does not hold",
-        f"untouched {rows['untouched'].iloc[0]:.3g}; {numbers}",
+        rule + ", with fewer than 10% of the neurons kept, and more than with draws of each control, p ≤ .05",
+        "holds"
+        if (met & few["above_controls"]).any()
+        else not_reproduced(place(model, rows), against_untouched(few)),
+        f"untouched {rows['untouched'].iloc[0]:.3g}; {draws_in_words(rows)}; {numbers}",
     )
 
 
@@ -202,18 +169,21 @@ def amplification(table: pd.DataFrame, model: str) -> list[Finding]:
     gain = sign(together) * (together["value"] - together["untouched"])
     half = np.sqrt((((together["high"] - together["low"]) / 2) ** 2).sum()) / len(together)
     mean = float(gain.mean())
+    # 1.96 standard errors to exclude 0, and .84 more for a power of 80%
+    seen = half * 2.80 / 1.96 if half > 0 else float("nan")
     return [
         Finding(
             f"Amplifying all networks enhances overall performance ({model}).",
             "the mean gain over tasks, at factors chosen on dev items, is above 0 with its 95% interval "
             "(from those of the tasks)",
-            "holds" if mean > half else "not shown",
+            "holds" if mean > half else not_reproduced(place(model, together), [seen]),
             f"{mean:+.3f} ({mean - half:+.3f} … {mean + half:+.3f}); {said(together)}",
         ),
         Finding(
             f"Amplifying some networks enhances some task ({model}).",
-            f"at least one gain beyond every control, p < .05 after Holm over the {len(rows)} tried",
-            "holds" if len(clear) else "not shown",
+            "at least one gain beyond draws of each kind of control (p ≤ .05), p < .05 after Holm over the "
+            f"{len(rows)} tried",
+            "holds" if len(clear) else not_reproduced(place(model, rows), against_untouched(rows)),
             f"{len(clear)} gains; {len(gains)} with an interval above 0, not corrected"
             + (f": {said(gains)}" if len(gains) else ""),
         ),
@@ -230,7 +200,7 @@ def texts(table: pd.DataFrame) -> Finding:
         "Texts fall apart with a network at 0, and not with 15% of all neurons at random (base model).",
         "more of the text repeats itself than untouched (p < .05 by sign flips), and than with 15% at "
         "random, for each network",
-        verdict(int(beyond.sum()), len(rows)) if beyond.any() else "not shown",
+        verdict(int(beyond.sum()), len(rows), "base model, written texts", against_untouched(rows)),
         f"share of repeated trigrams: untouched {rows['untouched'].iloc[0]:.2f}, 15% at random "
         f"{rows['control_share_low'].min():.2f} … {rows['control_share_high'].max():.2f}, networks {values}; "
         f"{int(clear.sum())} of {len(rows)} differ from untouched, {int(rows['harms'].sum())} by the "

@@ -147,6 +147,8 @@ def comparison_row(comparison: Comparison) -> dict[str, float | str | bool | Non
         among = comparison.among.get(kind)
         row[f"p_{kind.value}"] = None if among is None else among.p_value
         row[f"p_harm_{kind.value}"] = None if among is None else among.p_harm
+        row[f"p_gain_{kind.value}"] = None if among is None else among.p_gain
+        row[f"detectable_{kind.value}"] = None if among is None else among.detectable
         row[f"draws_{kind.value}"] = len(drawn) or None
     return row
 

@@ -1,23 +1,73 @@
+"""What a verdict says, and what could have been seen where it says no."""
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from fbn_exp.experiments.paper.rules import holm, verdict
+from fbn_exp.experiments.paper.rules import (
+    dissociation_power,
+    draws_in_words,
+    floored,
+    not_reproduced,
+    place,
+    verdict,
+)
 
 
-def test_a_rule_for_many_cases_holds_in_all_in_part_or_not():
-    assert [verdict(3, 3), verdict(1, 3), verdict(0, 3)] == [
+def test_a_rule_for_many_cases_holds_in_all_in_part_or_is_not_reproduced():
+    assert [verdict(each, 3, "a model, some tasks", [0.2]) for each in (3, 1, 0)] == [
         "holds",
         "holds in part (1 of 3)",
-        "does not hold",
+        "not reproduced on a model, some tasks, which could have seen an effect of 0.2",
     ]
 
 
-def test_many_p_values_are_corrected_as_holm_does():
-    # the example of R's p.adjust(c(.01, .02, .03, .04), "holm")
-    assert holm(np.array([0.04, 0.01, np.nan, 0.03, 0.02])) == pytest.approx(
-        [0.06, 0.04, np.nan, 0.06, 0.06], nan_ok=True
+@pytest.mark.parametrize(
+    ("effects", "said"),
+    [
+        ([], "not reproduced on m"),
+        ([np.nan], "not reproduced on m"),
+        ([0.25, 0.1], "not reproduced on m, which could have seen an effect of 0.1 to 0.25"),
+        ([0.1, np.inf], "not reproduced on m, which could have seen an effect of 0.1, in 1 of 2 cases none"),
+        ([np.inf, np.inf], "not shown on m, which could not have seen an effect of any size"),
+    ],
+)
+def test_what_could_have_been_seen_is_part_of_the_verdict(effects, said):
+    assert not_reproduced("m", effects) == said
+    assert "false" not in said
+
+
+def test_a_place_names_the_model_and_few_tasks():
+    def rows(*tasks):
+        return pd.DataFrame({"task": tasks})
+
+    assert place("base model", rows("fbn_grammar", "fbn_grammar")) == "base model, grammar"
+    assert place("base model", rows("a", "b", "c")) == "base model, 3 tasks"
+
+
+def test_few_items_cannot_show_a_double_dissociation_and_four_hundred_can():
+    low, middle, high = (dissociation_power(0.2, 0.2, n, 315) for n in (40, 100, 400))
+    assert low < 0.01
+    assert 0.01 < middle < 0.6
+    assert high > 0.99
+
+
+def test_a_network_that_leaves_no_task_above_chance_is_floored():
+    rows = pd.DataFrame(
+        {
+            "networks": ["0", "0", "1", "1"],
+            "value": [0.5, 0.52, 0.5, 0.8],
+            "chance": 0.5,
+            "n": 400,
+        }
     )
+    assert floored(rows) == {"0"}
+    # .52 of 10,000 items is above chance
+    assert floored(rows.assign(n=10_000)) == set()
+    # where chance is unknown, nothing is at its floor
+    assert floored(rows.assign(chance=np.nan)) == set()
 
 
-def test_without_a_known_p_value_nothing_is_corrected():
-    assert np.isnan(holm(np.array([np.nan, np.nan]))).all()
+def test_draws_are_said_with_the_smallest_p_that_they_allow():
+    assert draws_in_words(pd.DataFrame({"draws": [5.0, 19.0]})) == "5 draws of each kind (p ≥ 0.17)"
+    assert draws_in_words(pd.DataFrame({"draws": [np.nan]})) == "draws unknown"

@@ -16,7 +16,7 @@ KINDS = ("random", "per_block", "activation")
 
 
 def score(task="grammar", metric="acc", delta=-0.3, half=0.1, controls=0.8, baseline=0.9, rank=0.0, **more):
-    """One line as a sweep's table of scores has it; controls of one kind can differ by ``more``."""
+    """One line as a sweep's table of scores has it, of 19 draws; ``more`` changes cells."""
     row = {
         "job": 0,
         "intervention": "inhibit",
@@ -31,6 +31,7 @@ def score(task="grammar", metric="acc", delta=-0.3, half=0.1, controls=0.8, base
         "ci_low": delta - half,
         "ci_high": delta + half,
         "p_value": 0.01,
+        "detectable": 0.15,
         "activity_ratio": 0.8,
         "n": 100,
         "chance": 0.5,
@@ -38,7 +39,8 @@ def score(task="grammar", metric="acc", delta=-0.3, half=0.1, controls=0.8, base
     }
     for kind in KINDS:
         row |= {f"control_{kind}{side}": controls for side in ("", "_low", "_high")}
-        row[f"rank_{kind}"] = rank
+        row |= {f"rank_{kind}": rank, f"draws_{kind}": 19, f"detectable_{kind}": 0.2}
+        row |= {f"p_harm_{kind}": (1 + 19 * rank) / 20, f"p_gain_{kind}": (1 + 19 * (1 - rank)) / 20}
     return row | more
 
 
@@ -72,11 +74,28 @@ def test_an_interval_that_holds_zero_or_cannot_be_told_is_neither_harm_nor_gain(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_control_that_does_as_much_harm_is_enough_not_to_be_beyond_controls(kind):
-    assert not found(score(**{f"rank_{kind}": 0.2}))["below_controls"].any()
+    assert not found(score(**{f"p_harm_{kind}": 0.1}))["below_controls"].any()
+    assert not found(score(**{f"p_harm_{kind}": np.nan}))["below_controls"].any()
+
+
+def test_few_draws_show_nothing_and_the_table_says_so():
+    few = {f"{name}_{kind}": value for kind in KINDS for name, value in (("draws", 5), ("p_harm", 1 / 6))}
+    table = found(score(**few))
+    assert not table["below_controls"].any()
+    assert readable_table(PaperTable.lesion, table)["harm beyond controls"].tolist() == ["too few draws"]
+    assert readable_table(PaperTable.lesion, found(score()))["harm beyond controls"].tolist() == ["yes"]
+
+
+def test_the_largest_p_of_all_kinds_counts_and_so_does_what_could_have_been_told_from_all():
+    table = found(score(p_harm_random=0.3, p_gain_activation=0.8, detectable_random=0.4, draws_random=9))
+    assert table[["p_worse", "p_better", "detectable_beside", "draws"]].iloc[0].tolist() == [0.3, 1, 0.4, 9]
 
 
 def test_without_controls_nothing_is_beyond_them():
-    table = found(score(rank=float("nan"), controls=float("nan")))
+    missing = {
+        f"{name}_{kind}": None for kind in KINDS for name in ("p_harm", "p_gain", "draws", "detectable")
+    }
+    table = found(score(rank=float("nan"), controls=float("nan"), **missing))
     assert not table[["below_controls", "above_controls"]].to_numpy().any()
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claims import amplification, functions, lesions, preservation, recurrence, single, texts
+from claims import amplification, lesions, preservation, recurrence, single, texts
+from dissociation import functions
 
 
 def row(
@@ -33,6 +34,10 @@ def row(
         "low": value - half,
         "high": value + half,
         "p_value": 0.001 if abs(delta) > half else 0.2,
+        "n": 400,
+        "draws": 19.0,
+        "detectable": 0.14,
+        "detectable_beside": 0.06,
         "activity_ratio": 0.8,
         "control_share": share,
         "control_share_low": share,
@@ -51,17 +56,24 @@ def verdicts(findings):
     return [each.verdict for each in findings]
 
 
+NOT_BESIDE = "not reproduced on model, a, which could have seen an effect of 0.06"
+NOT_AT_ALL = "not reproduced on model, a, which could have seen an effect of 0.14"
+
+
 def test_a_lesion_that_does_what_the_paper_says():
     assert verdicts(lesions(pd.DataFrame([row(), row("b")]), "model")) == ["holds"] * 3
 
 
 def test_a_lesion_that_equally_active_neurons_do_as_well_is_no_more_than_theirs():
     harm, more, share = lesions(pd.DataFrame([row(control=0.45)]), "model")
-    assert (harm.verdict, more.verdict, share.verdict) == ("holds", "does not hold", "holds")
+    assert (harm.verdict, more.verdict, share.verdict) == ("holds", NOT_BESIDE, "holds")
+    assert more.numbers.startswith(
+        "19 draws of each kind (p ≥ 0.05); worse than every draw of random neurons"
+    )
     one_kind = row(control_activation_low=0.45, below_controls=False)
     _, more, _ = lesions(pd.DataFrame([one_kind]), "model")
-    assert more.verdict == "does not hold"
-    assert "beyond random neurons on 1 of 1" in more.numbers
+    assert more.verdict == NOT_BESIDE
+    assert "worse than every draw of random neurons on 1 of 1" in more.numbers
     assert "nearest in activity on 0; the latter have 80% of the networks" in more.numbers
 
 
@@ -70,14 +82,19 @@ def test_random_neurons_that_cost_more_than_half_contradict_the_paper():
     assert share.verdict == "holds in part (1 of 2)"
     # nor does it count that random neurons cost little where the networks cost nothing
     _, _, share = lesions(pd.DataFrame([row(value=0.95)]), "model")
-    assert share.verdict == "does not hold"
+    assert share.verdict == NOT_AT_ALL
 
 
 def test_what_may_be_no_harm_is_not_more_harm_than_that_of_others():
-    assert (
-        verdicts(lesions(pd.DataFrame([row(value=0.85, control=0.88, share=0.89)]), "model"))
-        == ["does not hold"] * 3
+    found = lesions(pd.DataFrame([row(value=0.85, control=0.88, share=0.89)]), "model")
+    assert verdicts(found) == [NOT_AT_ALL, NOT_BESIDE, NOT_AT_ALL]
+
+
+def test_so_few_draws_that_nothing_can_be_shown_are_no_evidence_against():
+    _, more, _ = lesions(
+        pd.DataFrame([row(draws=5.0, detectable_beside=np.inf, below_controls=False)]), "model"
     )
+    assert more.verdict == "not shown on model, a, which could not have seen an effect of any size"
 
 
 def test_a_loss_that_rises_is_harm():
@@ -85,12 +102,12 @@ def test_a_loss_that_rises_is_harm():
     assert verdicts(lesions(pd.DataFrame(rows), "model")) == ["holds"] * 3
 
 
-def crossed(values, n_items=40):
+def crossed(values, n_items=400):
     """Four lesions, networks 0 and 1, tasks a and b; and the items, the first of which are right."""
     names = [(network, task) for network in "01" for task in "ab"]
     rows, items = [], []
     for (network, task), value in zip(names, values, strict=True):
-        rows.append(row(task, value=value, networks=network, job=int(network)))
+        rows.append(row(task, value=value, networks=network, job=int(network), n=n_items, chance=0.2))
         right = np.arange(n_items) < round(value * n_items)
         one = {"job": int(network), "task": task, "metric": "acc", "item": range(n_items)}
         items.append(pd.DataFrame({**one, "value": right.astype(float), "baseline": 1.0}))
@@ -101,10 +118,18 @@ def test_two_networks_that_each_harm_another_task_are_a_double_dissociation():
     found = functions(*crossed([0.4, 0.9, 0.9, 0.4]), "model")
     assert found.verdict == "holds"
     assert found.numbers.startswith("1 of 1 pairs, 1 without the correction")
-    # six items of fifteen: p = .5 ** 5, twice that for two comparisons
-    few = functions(*crossed([0.5, 0.9, 0.9, 0.5], n_items=15), "model")
-    assert few.verdict == "not shown"
-    assert few.numbers.startswith("0 of 1 pairs, 1 without the correction")
+    assert "power 1 for an effect of 0.2 against 0.2 with 400 items" in found.numbers
+
+
+def test_few_items_are_not_judged_and_the_power_is_said():
+    few = functions(*crossed([0.4, 0.9, 0.9, 0.4], n_items=40), "model")
+    assert few.verdict.startswith("not shown on model, a, b: 40 items of a task are too few, power 0.")
+    assert few.numbers.startswith("1 of 1 pairs")
+
+
+def test_networks_that_leave_nothing_above_chance_are_left_out():
+    found = functions(*crossed([0.2, 0.2, 0.9, 0.4]), "model")
+    assert found.verdict == "not shown on model, a, b: 1 of 2 networks leave no task above chance"
 
 
 @pytest.mark.parametrize(
@@ -112,27 +137,28 @@ def test_two_networks_that_each_harm_another_task_are_a_double_dissociation():
     [
         [0.4, 0.4, 0.4, 0.4],  # both harm everything alike
         [0.4, 0.9, 0.9, 0.9],  # only one harms anything
-        [0.4, 0.9, 0.45, 0.4],  # a harms more on one task, by two items
+        [0.4, 0.9, 0.405, 0.4],  # a harms more on one task, by two items
         [0.4, 0.3, 0.9, 0.9],  # one harms more on both
     ],
 )
 def test_what_is_less_than_a_crossing_is_no_dissociation(values):
-    assert functions(*crossed(values), "model").verdict == "not shown"
+    found = functions(*crossed(values), "model").verdict
+    assert found.startswith("not reproduced on model, a, b, which could have seen an effect of 0.06; power")
 
 
 def test_single_networks_need_one_that_is_beyond_its_controls():
     rows = [row(networks="0"), row(networks="1", value=0.88)]
     assert single(pd.DataFrame(rows), "model").verdict == "holds"
-    assert single(pd.DataFrame([row(networks="0", control=0.4)]), "model").verdict == "not shown"
+    assert single(pd.DataFrame([row(networks="0", control=0.4)]), "model").verdict == NOT_BESIDE
     # of ten tries, one with p = .01 is none
     tried = [row(networks=str(each), p_value=0.01 if each == 0 else 0.5) for each in range(10)]
-    assert single(pd.DataFrame(tried), "model").verdict == "not shown"
+    assert single(pd.DataFrame(tried), "model").verdict == NOT_BESIDE
 
 
 def test_balanced_accuracy_stands_in_for_accuracy_where_there_is_one():
     rows = [row(metric="acc", value=0.2), row(metric="balanced_acc", value=0.88)]
     harm, *_ = lesions(pd.DataFrame(rows), "model")
-    assert harm.verdict == "does not hold"
+    assert harm.verdict == NOT_AT_ALL
 
 
 def test_preservation_asks_for_few_neurons_and_nearly_the_whole_score_above_chance():
@@ -140,12 +166,12 @@ def test_preservation_asks_for_few_neurons_and_nearly_the_whole_score_above_chan
     many = row(value=0.89, neurons=200, factor=np.nan)
     lost = row(value=0.87, neurons=90, factor=np.nan)  # .925
     assert preservation(pd.DataFrame([kept]), 1_000, "model").verdict == "holds"
-    assert preservation(pd.DataFrame([many, lost]), 1_000, "model").verdict == "does not hold"
+    assert preservation(pd.DataFrame([many, lost]), 1_000, "model").verdict == NOT_AT_ALL
     idle = row(value=0.5, untouched=0.5, neurons=90, factor=np.nan)
-    assert preservation(pd.DataFrame([idle]), 1_000, "model").verdict == "does not hold"
+    assert preservation(pd.DataFrame([idle]), 1_000, "model").verdict == NOT_AT_ALL
     loss = {"metric": "nats_per_token", "chance": np.nan, "untouched": 3.0, "control": 9.0, "factor": np.nan}
     assert preservation(pd.DataFrame([row(value=3.1, **loss)]), 1_000, "model").verdict == "holds"
-    assert preservation(pd.DataFrame([row(value=9.0, **loss)]), 1_000, "model").verdict == "does not hold"
+    assert preservation(pd.DataFrame([row(value=9.0, **loss)]), 1_000, "model").verdict == NOT_AT_ALL
 
 
 def test_an_overall_gain_is_that_of_the_mean_and_a_specific_one_is_beyond_every_control():
@@ -158,13 +184,15 @@ def test_an_overall_gain_is_that_of_the_mean_and_a_specific_one_is_beyond_every_
     assert overall.numbers.startswith("+0.075 (+0.019 … +0.131)")
     assert specific.numbers.startswith("1 gains; 2 with an interval above 0")
     overall, specific = amplification(pd.DataFrame([none, alone]), "model")
-    assert (overall.verdict, specific.verdict) == ("not shown", "not shown")
+    # half the interval of the mean is .056: the effect is 2.8 / 1.96 of it
+    assert overall.verdict == "not reproduced on model, b, which could have seen an effect of 0.071"
+    assert specific.verdict == "not reproduced on model, b, which could have seen an effect of 0.14"
     loss = row("c", value=0.7, half=0.1, factor=1.5)
-    assert amplification(pd.DataFrame([gain, none, loss]), "model")[0].verdict == "not shown"
+    assert amplification(pd.DataFrame([gain, none, loss]), "model")[0].verdict.startswith("not reproduced on")
     # an interval above 0 is not enough where many were tried
     lucky = gain | {"p_value": 0.03}
     _, specific = amplification(pd.DataFrame([lucky, none, alone | {"p_value": 0.2}]), "model")
-    assert specific.verdict == "not shown"
+    assert specific.verdict.startswith("not reproduced on")
     assert "1.05 (0.95 … 1.15; p = 0.03, corrected 0.09)" in specific.numbers
 
 
@@ -192,8 +220,9 @@ def test_texts_have_to_repeat_themselves_more_than_with_random_neurons_at_zero()
 
     assert texts(pd.DataFrame([written(0.15), written(0.2)])).verdict == "holds"
     assert texts(pd.DataFrame([written(0.15), written(0.7)])).verdict == "holds in part (1 of 2)"
-    assert texts(pd.DataFrame([written(0.05, value=0.15)])).verdict == "not shown"
+    unseen = "not reproduced on base model, written texts, which could have seen an effect of 0.14"
+    assert texts(pd.DataFrame([written(0.05, value=0.15)])).verdict == unseen
     unclear = texts(pd.DataFrame([written(0.05, p_value=0.06)]))
-    assert unclear.verdict == "not shown"
+    assert unclear.verdict == unseen
     assert "0 of 1 differ from untouched, 1 by the interval alone" in unclear.numbers
     assert "p cannot be below 0.0078 with 8" in unclear.numbers

@@ -1,13 +1,20 @@
-"""Rules of the verdicts on the paper's claims: rows that are judged, harm, and corrected p values."""
+"""Rules of the verdicts on the paper's claims: rows that are judged, harm, and what could have been seen."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fbn_exp.core.rows import Array
+from fbn_exp.benchmarks.inference.exact import mcnemar_power
 from fbn_exp.experiments.paper.tables import SAME_SIZE, short_name
+from fbn_exp.report.presentation import SIGNIFICANT
+
+# tasks that a verdict names; of more, their number
+FEW_TASKS = 2
+# items of a task below which no double dissociation is judged: fewer have no power after Holm's correction
+DISSOCIATION_ITEMS = 400
 
 
 @dataclass(frozen=True)
@@ -21,8 +28,8 @@ class Finding:
     rule : str
         Criterion by which it counts as replicated.
     verdict : str
-        ``holds``, ``holds in part`` and in how many cases, ``does not hold``; ``not shown`` where more items
-        might have shown it.
+        ``holds``, ``holds in part`` and in how many cases, ``not reproduced on`` a model and tasks, with the
+        effect that could have been seen; ``not shown`` where no effect could have been. Never "false".
     numbers : str
         Numbers that the verdict rests on.
     """
@@ -33,11 +40,79 @@ class Finding:
     numbers: str
 
 
-def verdict(holding: int, all_: int) -> str:
-    """Verdict in words, from the number of cases that meet a rule, of all."""
+def verdict(holding: int, all_: int, where: str, detectable: Iterable[float] = ()) -> str:
+    """Verdict in words, from the number of cases that meet a rule, of all; see ``not_reproduced``."""
     if holding == all_:
         return "holds"
-    return f"holds in part ({holding} of {all_})" if holding else "does not hold"
+    return f"holds in part ({holding} of {all_})" if holding else not_reproduced(where, detectable)
+
+
+def not_reproduced(where: str, detectable: Iterable[float] = ()) -> str:
+    """Verdict on a claim for which nothing was found: where, and what could have been found.
+
+    Parameters
+    ----------
+    where : str
+        Model and tasks.
+    detectable : iterable of float
+        Minimum detectable effect of each case; infinite where nothing could have been found, NaN where that
+        is unknown.
+    """
+    effects = [effect for effect in detectable if not np.isnan(effect)]
+    seen = sorted(effect for effect in effects if np.isfinite(effect))
+    if not effects:
+        return f"not reproduced on {where}"
+    if not seen:
+        return f"not shown on {where}, which could not have seen an effect of any size"
+    ends = [f"{end:.2g}" for end in (seen[0], seen[-1])]
+    size = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    blind = (
+        f", in {len(effects) - len(seen)} of {len(effects)} cases none" if len(seen) < len(effects) else ""
+    )
+    return f"not reproduced on {where}, which could have seen an effect of {size}{blind}"
+
+
+def place(model: str, rows: pd.DataFrame) -> str:
+    """Model and tasks of a claim, in words."""
+    tasks = list(dict.fromkeys(map(task_in_words, rows["task"])))
+    return f"{model}, {', '.join(tasks) if len(tasks) <= FEW_TASKS else f'{len(tasks)} tasks'}"
+
+
+def beside_controls(rows: pd.DataFrame) -> list[float]:
+    """Effect that could have been told from every kind of control, for each row; NaN if unknown."""
+    return [float(effect) for effect in rows.get("detectable_beside", pd.Series(np.nan, index=rows.index))]
+
+
+def against_untouched(rows: pd.DataFrame) -> list[float]:
+    """Difference from the untouched model that could have been seen, for each row; NaN if unknown."""
+    return [float(effect) for effect in rows.get("detectable", pd.Series(np.nan, index=rows.index))]
+
+
+def dissociation_power(effect: float, churn: float, n: int, n_tests: int) -> float:
+    """Power to find a double dissociation of right and wrong items: two effects, each in one task.
+
+    Parameters
+    ----------
+    effect : float
+        By how much each network harms its task more than the other network does.
+    churn : float
+        Share of items that differ both ways besides.
+    n : int
+        Number of items of each task.
+    n_tests : int
+        Number of comparisons that Holm corrects for; the first step is the hardest.
+    """
+    return mcnemar_power(effect, churn, n, SIGNIFICANT / n_tests) ** 2
+
+
+def floored(rows: pd.DataFrame) -> set[str]:
+    """Networks whose lesion leaves no task above chance: of them nothing can be told apart.
+
+    A task is at its floor if the score is not above chance by 1.64 binomial standard errors.
+    """
+    error = np.sqrt(rows["chance"] * (1 - rows["chance"]) / rows["n"])
+    at_floor = (rows["value"] <= rows["chance"] + 1.645 * error).groupby(rows["networks"]).all()
+    return set(at_floor.index[at_floor])
 
 
 def one_metric_per_task(scores: pd.DataFrame) -> pd.DataFrame:
@@ -49,19 +124,8 @@ def one_metric_per_task(scores: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(same, sort=False, dropna=False).head(1).reset_index(drop=True)
 
 
-def holm(p_values: Array) -> Array:
-    """Correct p values for multiple testing (Holm 1979); NaN stays NaN and does not count as a test."""
-    # takes seconds to import
-    from statsmodels.stats.multitest import multipletests
-
-    corrected, known = np.full(len(p_values), np.nan), np.isfinite(p_values)
-    if known.any():
-        corrected[known] = multipletests(p_values[known], method="holm")[1]
-    return corrected
-
-
 def harms_most(rows: pd.DataFrame) -> pd.Series:
-    """Mark lesions that harm, and more than every control of their size does."""
+    """Mark lesions that harm, and more than draws of every kind of control do, p ≤ .05 for each kind."""
     return rows["harms"] & rows["below_controls"]
 
 
@@ -80,3 +144,11 @@ def best_control(row: Any) -> str:
 def task_in_words(task: object) -> str:
     """Name of a task, or of the quantity measured without a task, for reading."""
     return short_name(task).replace("perplexity_wiki", "nats per token")
+
+
+def draws_in_words(rows: pd.DataFrame) -> str:
+    """Number of draws of each kind of control, and the smallest p that they allow."""
+    if "draws" not in rows or rows["draws"].isna().all():
+        return "draws unknown"
+    draws = int(rows["draws"].min())
+    return f"{draws} draws of each kind (p ≥ {1 / (1 + draws):.2g})"

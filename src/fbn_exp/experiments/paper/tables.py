@@ -8,9 +8,12 @@ import pandas as pd
 
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.interventions.config import ControlKind
+from fbn_exp.report.presentation import SIGNIFICANT
 
 # the benchmarks' metrics that the tables show
 SHOWN = ("acc", "balanced_acc", "f1", "exact_match", "nats_per_token", "distinct_2", "repetition")
+# kinds of chance that a result has to exceed, if they were drawn: all but a share of another size
+BESIDE = tuple(kind for kind in ControlKind if not kind.is_reference and kind is not ControlKind.share)
 SAME_SIZE = (ControlKind.random, ControlKind.per_block, ControlKind.activation)
 COMPONENTS = "override/method.n_components"
 CORPUS = "override/dataset"
@@ -62,15 +65,27 @@ def _scored(scores: pd.DataFrame) -> pd.DataFrame:
         for side in ("", "_low", "_high"):
             name = f"control_{control.value}{side}"
             table[name] = rows.get(name, np.nan)
-    ranks = np.stack([rows[f"rank_{control.value}"].to_numpy(dtype=float) for control in SAME_SIZE])
+    for name in ("detectable", "equivalent_within", "p_corrected"):
+        table[name] = rows.get(name, np.nan)
+    table["draws"] = _over_kinds(rows, "draws").min(axis=1)
+    table["detectable_beside"] = _over_kinds(rows, "detectable").max(axis=1)
+    # to differ from every kind, the largest p has to be small: an intersection-union test needs no correction
+    table["p_worse"] = _over_kinds(rows, "p_harm").max(axis=1, skipna=False)
+    table["p_better"] = _over_kinds(rows, "p_gain").max(axis=1, skipna=False)
     better, worse = sign * rows["delta"] > 0, sign * rows["delta"] < 0
     clear = np.sign(rows["ci_low"]) * np.sign(rows["ci_high"]) > 0
     # NaN counts as neither harm nor help
     table["harms"] = worse & clear
     table["helps"] = better & clear
-    table["below_controls"] = (ranks == 0).all(axis=0)
-    table["above_controls"] = (ranks == 1).all(axis=0)
+    table["below_controls"] = table["p_worse"] <= SIGNIFICANT
+    table["above_controls"] = table["p_better"] <= SIGNIFICANT
     return table
+
+
+def _over_kinds(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Values of a column of each kind of control that was drawn in any row; NaN where they are unknown."""
+    drawn = [kind for kind in BESIDE if f"draws_{kind}" in rows and rows[f"draws_{kind}"].notna().any()]
+    return rows[[f"{name}_{kind}" for kind in drawn]].astype(float)
 
 
 def _consistency(jobs: pd.DataFrame, templates: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -111,10 +126,10 @@ def readable_table(kind: PaperTable, results: pd.DataFrame) -> pd.DataFrame:
 
 def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, object]:
     verdicts = {
-        PaperTable.preservation: "beyond every control" if row["above_controls"] else "no",
+        PaperTable.preservation: _beside(row, bool(row["above_controls"])),
         PaperTable.amplification: _gain(row),
     }
-    harmed = "yes" if row["harms"] and row["below_controls"] else "no"
+    harmed = _beside(row, bool(row["harms"] and row["below_controls"]))
     cells: dict[str, object] = {"task": row["task"], "metric": row["metric"]}
     if kind is PaperTable.preservation and "components" in row:
         cells["components"] = row["components"]
@@ -136,14 +151,25 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
         cells[name] = value_range(row[f"control_{control}_low"], row[f"control_{control}_high"])
     cells["their activity"] = "–" if np.isnan(row["activity_ratio"]) else f"{row['activity_ratio']:.0%}"
     cells["p"] = p_value(row["p_value"])
-    verdict = {PaperTable.preservation: "keeps more than every control", PaperTable.amplification: "gain"}
-    cells[verdict.get(kind, "harm beyond every control")] = verdicts.get(kind, harmed)
+    cells["could see"] = "none" if np.isinf(row["detectable"]) else number(row["detectable"])
+    gain = kind in (PaperTable.preservation, PaperTable.amplification)
+    cells["p, controls"] = p_value(row["p_better" if gain else "p_worse"])
+    verdict = {PaperTable.preservation: "keeps more than controls", PaperTable.amplification: "gain"}
+    cells[verdict.get(kind, "harm beyond controls")] = verdicts.get(kind, harmed)
     return cells
+
+
+def _beside(row: Mapping[Hashable, Any], shown: bool) -> str:
+    """Whether a result differs from controls: yes, no, or that so few draws cannot tell."""
+    if shown:
+        return "yes"
+    return "too few draws" if 1 / (1 + row["draws"]) > SIGNIFICANT else "no"
 
 
 def _gain(row: Mapping[Hashable, Any]) -> str:
     if row["helps"]:
-        return "yes, beyond every control" if row["above_controls"] else "yes, as controls do"
+        beside = _beside(row, bool(row["above_controls"]))
+        return {"yes": "yes, beyond controls", "no": "yes, as controls do"}.get(beside, f"yes; {beside}")
     return "harm" if row["harms"] else "no"
 
 
