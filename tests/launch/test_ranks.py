@@ -19,6 +19,7 @@ SMALL = (*TINY, "dataset.n_texts=9", "signals.batch_tokens=96", "signals.first_t
 TEXTS = ("benchmark.dataset.n_texts=7", "benchmark.batch_tokens=96")
 SCORED = {
     "perplexity": TEXTS,
+    "divergence": TEXTS,
     "classification": TEXTS,
     "generation": (
         "benchmark.prompts=[One,Two of,Three of us]",

@@ -88,3 +88,11 @@ def test_the_error_of_a_constructor_arrives_without_hydras_wrapping():
     with pytest.raises(ConfigError, match=r"^threshold\.rate is 2\.0") as caught:
         built(composed("threshold=fdr", "threshold.rate=2").threshold, Threshold)
     assert caught.value.__suppress_context__
+
+
+def test_divergence_is_no_measure_of_forgetting():
+    cfg = composed(
+        "dataset=math", "task=language_modeling", "+benchmark@forgetting.far=divergence", script="train"
+    )
+    with pytest.raises(ConfigError, match=r"forgetting\.far is divergence.* take perplexity"):
+        typed(cfg, object)

@@ -69,20 +69,11 @@ class Evaluation:
     n_factors: int = 0
     sizes: EditSizes | None = None
 
-    @property
-    def single_intervention(self) -> Intervention | None:
-        """The intervention that all scores are under, None if several factors were chosen."""
-        chosen = set(self.factors.values())
-        if not chosen:
-            return self.intervention
-        return self.intervention.with_factor(chosen.pop()) if len(chosen) == 1 else None
-
     def with_sizes(self, sample: ActivationSample, model: nn.Module) -> "Evaluation":
-        """Copy with the sizes of the edits, measured on a sample; without if several factors were chosen."""
-        intervention = self.single_intervention
-        if intervention is None or isinstance(intervention, NoIntervention):
+        """Copy with the sizes of the edits, measured on a sample; without where factors were chosen."""
+        if self.factors or isinstance(self.intervention, NoIntervention):
             return self
-        return replace(self, sizes=edit_sizes(sample, model, intervention, self.target, self.controls))
+        return replace(self, sizes=edit_sizes(sample, model, self.intervention, self.target, self.controls))
 
 
 @dataclass(frozen=True)
@@ -115,10 +106,20 @@ class Scorer:
         return scores
 
     def scores_of(self, edits: Sequence[Edit]) -> list[list[Score]]:
+        """Score the model under edits, or take the scores from the cache; see ``scores_under``."""
+        return self.scores_under([partial(_itself, edit) for edit in edits])
+
+    def scores_under(self, edits: Sequence[Callable[[], Edit]]) -> list[list[Score]]:
         """Score the model under edits, or take the scores from the cache; equal edits are scored once.
 
         Edits are scored as many at once as the benchmark takes, and kept when these are done: a run that is
         interrupted goes on with the others.
+
+        Parameters
+        ----------
+        edits : sequence of callable
+            Functions that make an edit, the same at every call: hundreds of edits of a large model are not in
+            memory at once.
 
         Raises
         ------
@@ -127,20 +128,20 @@ class Scorer:
         """
         if is_edited(self.lm.model):
             raise BenchmarkError("an intervention is active on the model: leave its context before scoring")
-        names = [digest(self._key(edit)) for edit in edits]
-        different = dict(zip(names, edits, strict=True))
+        keys = [self._key(make()) for make in edits]
+        names = [digest(key) for key in keys]
+        different = {name: place for place, name in enumerate(names)}
         # entries that are there are read one by one; a damaged one is scored by itself
-        missing = [name for name, edit in different.items() if not self.cache.holds(self._key(edit))]
+        missing = [place for place in different.values() if not self.cache.holds(keys[place])]
         at_once = self.benchmark.edits_at_once
-        chunks = [[name] for name in different if name not in missing]
+        chunks = [[place] for place in different.values() if place not in missing]
         chunks += [missing[start : start + at_once] for start in range(0, len(missing), at_once)]
         known: dict[str, list[Score]] = {}
         with tqdm(total=len(missing), desc="scoring", leave=False, disable=len(missing) < 2, **BAR) as bar:
             for chunk in chunks:
-                of_chunk = [different[name] for name in chunk]
-                compute = partial(self._compute, of_chunk, Progress(bar))
-                scores = self.cache.scores_of([self._key(edit) for edit in of_chunk], compute)
-                known |= zip(chunk, scores, strict=True)
+                compute = partial(self._compute, [edits[place] for place in chunk], Progress(bar))
+                scores = self.cache.scores_of([keys[place] for place in chunk], compute)
+                known |= zip((names[place] for place in chunk), scores, strict=True)
         return [known[name] for name in names]
 
     def _key(self, edit: Edit) -> dict[str, Any]:
@@ -155,12 +156,13 @@ class Scorer:
             "version": version(),
         }
 
-    def _compute(self, edits: Sequence[Edit], progress: Progress, chosen: Sequence[int]) -> list[list[Score]]:
+    def _compute(
+        self, edits: Sequence[Callable[[], Edit]], progress: Progress, chosen: Sequence[int]
+    ) -> list[list[Score]]:
         name = "benchmark" if self.part is None else f"benchmark/{self.part.value}"
         resources = {"lm": ranks.Own("lm", self.lm), "benchmark": ranks.Own(name, self.benchmark)}
-        return ranks.together(
-            score_under, resources, self.layout, [edits[place] for place in chosen], progress
-        )
+        made = [edits[place]() for place in chosen]
+        return ranks.together(score_under, resources, self.layout, made, progress)
 
     def announce(self, runs: int) -> None:
         """Log the number of scorings, and about how long they will take."""
@@ -177,12 +179,13 @@ class Scorer:
     def compare(self, intervention: Intervention, target: Target, controls: Controls) -> list[Comparison]:
         """Compare scores under an intervention with the baseline, and with those of controls, in one go."""
         started = time.perf_counter()
-        untouched = no_edit(self.layout.n_neurons)
+        untouched = partial(no_edit, self.layout.n_neurons)
         if isinstance(intervention, NoIntervention):
-            baseline = self.scores(untouched)
+            baseline = self.scores(untouched())
             return compare(baseline, baseline, {})
-        beside = [one.edit(intervention) for drawn in controls.values() for one in drawn]
-        baseline, own, *others = self.scores_of([untouched, intervention.edit(target), *beside])
+        edits: list[Callable[[], Edit]] = [untouched, partial(intervention.edit, target)]
+        edits += [partial(one.edit, intervention) for drawn in controls.values() for one in drawn]
+        baseline, own, *others = self.scores_under(edits)
         seconds = time.perf_counter() - started
         log.info("%d scorings in %.1f s, %d from the cache", self.cache.misses, seconds, self.cache.hits)
         return compare(own, baseline, by_kind(controls, others))
@@ -192,6 +195,10 @@ def by_kind(controls: Controls, runs: Sequence[list[Score]]) -> dict[ControlKind
     """Sort the scores of all draws, in the order of the controls, by kind."""
     in_turn = iter(runs)
     return {kind: [next(in_turn) for _ in drawn] for kind, drawn in controls.items()}
+
+
+def _itself(edit: Edit) -> Edit:
+    return edit
 
 
 def score_under(
@@ -225,8 +232,8 @@ def select_factors(
     """
     gentle_first = sorted(set(factors), key=lambda factor: abs(factor - 1))
     dev.announce(len(gentle_first) * len(subjects))
-    edits = [subject(intervention.with_factor(factor)) for subject in subjects for factor in gentle_first]
-    scores = iter(dev.scores_of(edits))
+    lesions = [intervention.with_factor(factor) for factor in gentle_first]
+    scores = iter(dev.scores_under([partial(one, each) for one in subjects for each in lesions]))
     return [_best({factor: next(scores) for factor in gentle_first}) for _ in subjects]
 
 
@@ -283,8 +290,8 @@ def _scores_at(
     """Scores of the untouched model, and of each subject with each score at its own chosen factor."""
     wanted = [(place, at) for place, best in enumerate(chosen) for at in dict.fromkeys(best.values())]
     scorer.announce(1 + len(wanted))
-    edits = [subjects[place](intervention.with_factor(at)) for place, at in wanted]
-    baseline, *scores = scorer.scores_of([no_edit(scorer.layout.n_neurons), *edits])
+    edits = [partial(subjects[place], intervention.with_factor(at)) for place, at in wanted]
+    baseline, *scores = scorer.scores_under([partial(no_edit, scorer.layout.n_neurons), *edits])
     picked: list[list[Score]] = [[] for _ in subjects]
     for (place, at), of_edit in zip(wanted, scores, strict=True):
         picked[place] += [score for score in of_edit if chosen[place].get(score.name) == at]

@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from fbn_exp.analysis.config import AnalysisConfig
-from fbn_exp.benchmarks.config import BenchmarkConfig
+from fbn_exp.benchmarks.config import BenchmarkConfig, DivergenceConfig
 from fbn_exp.core.checks import require_finite, require_seed
 from fbn_exp.core.errors import ConfigError, NetworksError
 from fbn_exp.core.files import no_folder
@@ -216,6 +216,12 @@ class TrainConfig:
                 f"dataset.split is {self.dataset.split}: training takes the train part, and dev and test "
                 "for scores, whatever is set here; leave it out"
             )
+        for name, benchmark in self.forgetting.items():
+            if isinstance(benchmark, DivergenceConfig):
+                raise ConfigError(
+                    f"forgetting.{name} is divergence, which compares an edit with the same weights "
+                    "untouched: take perplexity, which is compared before and after training"
+                )
         lesioned = not isinstance(self.intervention, NoInterventionConfig)
         if self.networks is None and (isinstance(self.trainable, TrainPartConfig) or lesioned):
             why = "an intervention" if lesioned else f"trainable={self.trainable._target_.rpartition('.')[2]}"

@@ -47,6 +47,26 @@ def test_energy_is_the_sum_of_squared_changes_per_token():
     )
 
 
+def test_affine_edits_have_the_energy_of_their_changes_token_by_token():
+    lm, texts = shared("llama"), draw_texts()
+    layout = lm.layout(Site.mlp_output)
+    sample = record_sample(lm, layout, texts)
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(4, layout.n_neurons, generator=generator)
+    tokens = Tokens(sample.positions)
+    for edit in (
+        AffineEdit(*vectors[:2]),
+        AffineEdit(*vectors),
+        AffineEdit(*vectors[:2], first_scale=vectors[2]),
+    ):
+        changed = torch.cat(
+            [edit.change(block, sample.values[:, block.columns], tokens) for block in layout.blocks], dim=1
+        )
+        expected = (changed - sample.values).double().square().mean(dim=0)
+        torch.testing.assert_close(sample.neuron_energy(edit), expected, rtol=1e-5, atol=1e-12)
+        assert sample.size(edit, lm.model).energy == pytest.approx(float(expected.sum()), rel=1e-5)
+
+
 def test_an_edit_of_first_tokens_has_their_energy_alone():
     sample = small_sample()
     ones, zeros = torch.ones(3), torch.zeros(3)

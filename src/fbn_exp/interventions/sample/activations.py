@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fbn_exp.core.layout import Block, NeuronLayout
-from fbn_exp.interventions.edit import Edit
+from fbn_exp.interventions.edit import AffineEdit, Edit
 from fbn_exp.interventions.resample import Donors
 from fbn_exp.interventions.sample.residual import added_to_residual
 from fbn_exp.models.positions import Tokens
@@ -65,19 +65,48 @@ class ActivationSample:
     @cached_property
     def total_energy(self) -> float:
         """Squared norm of the activations of all neurons, mean over tokens."""
-        blocks = (self.values[:, block.columns] for block in self.layout.blocks)
-        return float(sum(_squares(each).sum() for each in blocks)) / len(self.values)
+        return float(sum(squares.sum() for _, _, squares in self._sums)) / len(self.values)
 
     def energy(self, edit: Edit) -> float:
         """Squared norm of an edit's change of the activations, summed over blocks, mean over tokens."""
-        return float(sum(_squares(change).sum() for _, _, change in self._changes(edit))) / len(self.values)
+        return float(self.neuron_energy(edit).sum())
 
     def neuron_energy(self, edit: Edit) -> Tensor:
         """Mean over tokens of the squared change of every neuron, float64 of shape (N,)."""
+        if isinstance(edit, AffineEdit):
+            return self._affine_energy(edit)
         energy = torch.zeros(self.layout.n_neurons, dtype=torch.float64)
         for index, _, change in self._changes(edit):
             energy[self.layout.blocks[index].columns] = _squares(change) / len(self.values)
         return energy
+
+    def _affine_energy(self, edit: AffineEdit) -> Tensor:
+        """Energy from sums over tokens alone: controls by the hundred need no look at each activation."""
+        edit.require_layout(self.layout)
+        at_first = (
+            edit.scale if edit.first_scale is None else edit.first_scale,
+            edit.shift if edit.first_shift is None else edit.first_shift,
+        )
+        energy = torch.zeros(self.layout.n_neurons, dtype=torch.float64)
+        for (count, total, squares), (scale, shift) in zip(
+            self._sums, (at_first, (edit.scale, edit.shift)), strict=True
+        ):
+            slope, constant = scale.double() - 1, shift.double()
+            energy += slope.square() * squares + 2 * slope * constant * total + count * constant.square()
+        return energy.clamp_min(0) / len(self.values)
+
+    @cached_property
+    def _sums(self) -> tuple[tuple[int, Tensor, Tensor], ...]:
+        """Number, sum and sum of squares over first tokens, and over the others, of every neuron."""
+        donors = self.donors()
+        return tuple(
+            (
+                len(rows),
+                torch.cat([rows[:, block.columns].double().sum(dim=0) for block in self.layout.blocks]),
+                torch.cat([_squares(rows[:, block.columns]) for block in self.layout.blocks]),
+            )
+            for rows in (donors.first, donors.others)
+        )
 
     def residual_change(self, edit: Edit, model: nn.Module) -> float | None:
         """Relative change of the residual stream; see ``EditSize``."""
