@@ -83,9 +83,9 @@ def lesions(table: pd.DataFrame, model: str) -> list[Finding]:
             "harm as above, and worse than the draws of each kind of control, p = (1 + b) / (1 + R) ≤ .05 "
             "one-sided",
             verdict(int(harms_most(rows).sum()), tasks, where, beside_controls(rows)),
-            f"{draws_in_words(rows)}; worse than every draw of random neurons on {counts['random']} of "
-            f"{tasks} tasks, of some in the same blocks on {counts['per_block']}, of the nearest in activity on "
-            f"{counts['activation']}; the latter have {activity} of the networks' activity",
+            f"{draws_in_words(rows)}; worse than every draw of random neurons on {counts['random']} "
+            f"of {tasks} tasks, of some in the same blocks on {counts['per_block']}, of the nearest in "
+            f"activity on {counts['activation']}; the latter have {activity} of the networks' activity",
         ),
         Finding(
             f"… while 15% of all neurons at random do little ({model}).",
