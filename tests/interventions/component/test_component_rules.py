@@ -117,8 +117,8 @@ def test_as_many_factors_as_networks_are_needed(rule):
 
 def test_they_describe_themselves_and_have_a_factor_as_dose():
     assert Project().describe() == "project 0"
-    assert Project(factor=[0, 2], fill="mean").describe() == "project 0, 2, around mean"
-    assert Subtract(factor=0.5, tokens="first_only").describe() == "subtract 0.5, first only"
+    assert Project(factor=[0, 2], fill="mean").describe() == "project 0, 2 (fill=mean)"
+    assert Subtract(factor=0.5, tokens="first_only").describe() == "subtract 0.5 (tokens=first_only)"
     assert Subtract(factor=0.5).single_factor == 0.5
     assert Project(factor=[1, 2]).single_factor is None
     assert Project().with_factor(2.0).factors == [2.0]

@@ -11,11 +11,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.core.errors import LayoutError, NetworksError
+from fbn_exp.interventions.base import Intervention
 from fbn_exp.interventions.component.config import ComponentConfig
 from fbn_exp.interventions.component.patterns import Components
 from fbn_exp.interventions.config import Fill, Place, require_one_or_each
 from fbn_exp.interventions.edit import Edit
-from fbn_exp.interventions.rules import Intervention, in_words
+from fbn_exp.interventions.rules import in_words
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.positions import Tokens
 
@@ -131,9 +132,11 @@ class ComponentIntervention(ComponentConfig, Intervention):
         return centre, centre
 
     def _described(self, verb: str) -> str:
-        around = "" if self.fill is Fill.position_mean else f", around {self.fill.value}"
-        where = "" if self.tokens is Place.all else f", {self.tokens.value.replace('_', ' ')}"
-        return f"{verb} {in_words(self.factors)}{around}{where}"
+        """Name factors, and options that are not their defaults."""
+        options = {"fill": (self.fill, Fill.position_mean), "tokens": (self.tokens, Place.all)}
+        said = [f"{name}={value}" for name, (value, usual) in options.items() if value is not usual]
+        words = f"{verb} {in_words(self.factors)}"
+        return f"{words} ({', '.join(said)})" if said else words
 
 
 def components_in(target: Target) -> Components:
