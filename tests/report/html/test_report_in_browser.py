@@ -56,6 +56,8 @@ def files(tmp_path_factory):
         # something to filter by that does not depend on a draw
         for network in found["networks"]:
             network["label"] = "position" if network["index"] % 5 == 2 else "none of these"
+            stone = {"block": 1, "index": 7, "nats": 2.5, "tokens": "first token"}
+            network["keystones"] = [stone] if network["index"] == 3 else []
         write_report({**found, "labels": ["none of these", "position"]}, folder / f"{n_networks}.html")
     return folder
 
@@ -109,6 +111,13 @@ def test_markup_in_a_text_shows_as_text(browser, files):
         assert EVIL in page.locator("#network-3 .lesions").inner_text()
         assert page.locator("script").count() == 2
         assert page.locator("img[onerror]").count() == 0
+
+
+def test_the_keystones_of_a_network_stand_in_its_card(browser, files):
+    with opened(browser, files / "10.html") as page:
+        assert "contains keystone 1:7 (first token)" in page.locator("#network-3 summary").inner_text()
+        assert "1:7 +2.50 (first token)" in page.locator("#network-3 .numbers").inner_text()
+        assert "none" in page.locator("#network-4 .numbers").inner_text()
 
 
 def test_a_column_sorts_both_ways_and_takes_the_cards_along(browser, files):
