@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fbn_exp.analysis.base import Analysis
-from fbn_exp.analysis.keystones.scan import known_keystones
+from fbn_exp.analysis.keystones.analysis import obtain_keystones
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.evaluator import Evaluation, Scorer, evaluate, evaluate_selected
@@ -144,8 +144,9 @@ def _target(
     if isinstance(intervention, NoIntervention):
         return no_target(lm.layout(parts.site)), None, None
     networks = parts.networks(cfg.networks, lm, scratch, cfg.same_weights)
-    needed = intervention.needs_keystones
-    keystones = known_keystones(parts.cache, lm, networks.layout) if needed else None
+    keystones = None
+    if intervention.needs_keystones:
+        keystones = obtain_keystones(parts.dataset, lm, networks.layout, parts.cache, scratch)
     target = intervention.target(networks, parts.threshold, keystones)
     texts = sample_texts(parts.dataset, lm, target.layout)
     sample = obtain_sample(lm, target.layout, texts, parts.cache)

@@ -100,6 +100,11 @@ class Keystones(KeystonesConfig, TextAnalysis):
     families = ("keystones", "network")
 
     @override
+    def prepare(self, lm: LanguageModel) -> None:
+        lm.require_language_head("a scan for keystones")
+        super().prepare(lm)
+
+    @override
     def text_digests(self) -> frozenset[str]:
         # nothing is fitted, and no network is judged: texts of the networks leak nothing
         return frozenset()
