@@ -95,6 +95,12 @@ def test_doses_are_energies_and_controls_have_their_own():
     lines, bands, axes = drawn_lines(dose_response(rows, "tales: nats"))
     assert lines == {"networks": [25.0, 100.0]}
     assert bands["random controls"] == [50.0, 200.0]
+    assert (axes.get_xscale(), axes.get_xlim()[0]) == ("linear", 0)
+
+
+def test_energies_that_differ_tenfold_have_a_logarithmic_axis():
+    rows = pd.DataFrame([dose(0.0, 100.0, 4.0), dose(0.9, 1.0, 2.0)])
+    _, _, axes = drawn_lines(dose_response(rows, "tales: nats"))
     assert axes.get_xscale() == "log"
 
 

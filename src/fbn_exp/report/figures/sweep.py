@@ -88,9 +88,20 @@ def _dose_panel(axes: Axes, panel: pd.DataFrame, settings: list[str], by_energy:
     chance = panel["chance"].iloc[0]
     if not pd.isna(chance):
         axes.axhline(chance, color=CHANCE, lw=0.8, ls=":", label="chance")
-    if by_energy and panel["energy"].max() > 0:
-        axes.set_xscale("log")
+    if by_energy:
+        _scale(axes, panel)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _scale(axes: Axes, panel: pd.DataFrame) -> None:
+    """Scale the axis of energies: logarithmic where they differ tenfold, else from 0."""
+    names = ["energy", *(f"control_{kind}_energy" for kind in CONTROL_COLOURS)]
+    energies = panel[[name for name in names if name in panel]].to_numpy(dtype=float)
+    known = energies[energies > 0]
+    if len(known) and known.max() > 10 * known.min():
+        axes.set_xscale("log")
+    else:
+        axes.set_xlim(left=0)
 
 
 def _control_bands(axes: Axes, line: pd.DataFrame, by_energy: bool) -> None:
