@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 import torch
+from neuron_statistics import stated
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.models.llama.modeling_llama import LlamaMLP
@@ -10,8 +11,12 @@ from zoo import TINY, ZOO
 
 from fbn_exp.core.errors import FoldError
 from fbn_exp.core.layout import Site
+from fbn_exp.core.moments import StatisticsByToken
 from fbn_exp.interventions.edit import AffineEdit, applied, no_edit
 from fbn_exp.interventions.fold import export, folded
+from fbn_exp.interventions.resample import Donors
+from fbn_exp.interventions.rules import Inhibit, Scale
+from fbn_exp.interventions.target import OUTSIDE, Target
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer, random_model
@@ -132,6 +137,52 @@ def test_a_shift_without_a_bias_is_an_error_that_names_the_module(name, site):
     edit.shift[layout.blocks[1].offset] = 1.0
     with pytest.raises(FoldError, match=r"cannot fold a shift into .*\.1\..* has no bias"):
         folded(model, layout, edit)
+
+
+def targeted(layout):
+    """A target with different statistics at first tokens, and donors."""
+    generator = torch.Generator().manual_seed(3)
+    draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
+    labels = torch.where(torch.rand(layout.n_neurons, generator=generator) < 0.2, 0, OUTSIDE)
+    first, others = stated(draw(layout.n_neurons), n_tokens=2), stated(draw(layout.n_neurons), n_tokens=8)
+    rows = draw(3, layout.n_neurons)
+    return Target((0,), labels, layout, StatisticsByToken(first, others), Donors(rows, rows))
+
+
+@pytest.mark.parametrize("options", [{"fill": "zero"}, {"fill": "mean"}, {"fill": "mean", "members": "all"}])
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.5])
+def test_doses_towards_one_value_are_folded_where_there_is_a_bias(options, factor):
+    model = shared("gpt2")
+    layout = resolve(model, Site.mlp_output)
+    edit = Scale(factor=factor, **options).edit(targeted(layout))
+    expected = hooked_logits(model, layout, edit)
+    assert distance(expected, logits(model)) > 0.02
+    assert distance(logits(folded(model, layout, edit)), expected) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"fill": "position_mean"}, "does not change first tokens as it does the others"),
+        ({"tokens": "first_spared"}, "does not change first tokens as it does the others"),
+        ({"tokens": "first_only", "fill": "mean"}, "does not change first tokens as it does the others"),
+        ({"fill": "resample"}, "resampled values differ from token to token"),
+    ],
+)
+def test_what_differs_from_token_to_token_cannot_be_folded(options, reason, tmp_path):
+    model = shared("gpt2")
+    layout = resolve(model, Site.mlp_output)
+    edit = Inhibit(**options).edit(targeted(layout))
+    with pytest.raises(FoldError, match=f"{reason}.*, and weights are the same for all tokens"):
+        export(language_model(model), layout, edit, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mean_without_a_bias_cannot_be_folded():
+    model = shared("llama")
+    layout = resolve(model, Site.mlp_output)
+    with pytest.raises(FoldError, match=r"cannot fold a shift into .* no bias"):
+        folded(model, layout, Inhibit(fill="mean").edit(targeted(layout)))
 
 
 @pytest.mark.parametrize("name", ZOO)

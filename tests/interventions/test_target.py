@@ -1,9 +1,13 @@
 import pytest
 import torch
+from neuron_statistics import stated
 
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.layout import NeuronLayout, Site
-from fbn_exp.interventions.target import OUTSIDE, choose_target
+from fbn_exp.core.moments import StatisticsByToken
+from fbn_exp.interventions.config import Members, Place
+from fbn_exp.interventions.rules import Inhibit
+from fbn_exp.interventions.target import OUTSIDE, Target, choose_target
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.thresholds.base import z_scores
 from fbn_exp.thresholds.fdr import FalseDiscoveryRate
@@ -132,3 +136,49 @@ def test_other_labels_leave_the_target_as_it_was():
     other = target.with_labels(torch.full((10,), OUTSIDE))
     assert other.size == 0
     assert target.size == 2
+
+
+KEYSTONES = torch.zeros(10, dtype=torch.bool).index_fill(0, torch.tensor([1, 3, 7]), True)
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [("all", [0, 1, 7, 9]), ("keystones", [1, 7]), ("without_keystones", [0, 9])],
+)
+def test_members_are_kept_by_whether_they_are_keystones(members, expected):
+    target = choose_target(THREE, RULE, "all", members=Members(members), keystones=KEYSTONES)
+    assert target.members.nonzero()[:, 0].tolist() == expected
+    whole = choose_target(THREE, RULE, "all")
+    assert torch.equal(target.labels[target.members], whole.labels[target.members])
+    assert Inhibit(members=members).target(THREE, RULE, KEYSTONES).labels.equal(target.labels)
+
+
+def test_keystones_are_asked_for_in_words_where_they_are_needed():
+    for members in (Members.keystones, Members.without_keystones):
+        with pytest.raises(NetworksError, match=f"members={members.value} needs .*analysis=keystones"):
+            choose_target(THREE, RULE, "all", members=members)
+        assert Inhibit(members=members).needs_keystones
+    assert not Inhibit().needs_keystones
+    assert choose_target(THREE, RULE, "all").size == 4
+
+
+def test_no_member_left_is_an_error():
+    kept = {"members": Members.keystones, "keystones": torch.zeros(10, dtype=torch.bool)}
+    with pytest.raises(
+        NetworksError, match=r"no member of networks \[0\] is a keystone: take other networks"
+    ):
+        choose_target(THREE, RULE, [0], **kept)
+    kept = {"members": Members.without_keystones, "keystones": torch.ones(10, dtype=torch.bool)}
+    with pytest.raises(NetworksError, match="is anything but keystones"):
+        choose_target(THREE, RULE, [0], **kept)
+    with pytest.raises(NetworksError, match=r"keystones have shape \(3,\), the layout 10 neurons"):
+        choose_target(THREE, RULE, [0], members=Members.keystones, keystones=torch.ones(3, dtype=torch.bool))
+
+
+def test_energy_is_that_at_the_tokens_of_a_place():
+    """One first token and three others: a square of 100 at it, of 4 and 9 elsewhere."""
+    first, others = stated([10.0, 10], n_tokens=1), stated([2.0, 3], n_tokens=3)
+    target = Target((0,), torch.zeros(2), LAYOUT, StatisticsByToken(first, others))
+    assert target.mean_square().tolist() == pytest.approx([(100 + 3 * 4) / 4, (100 + 3 * 9) / 4])
+    assert target.mean_square(Place.first_only).tolist() == [25, 25]
+    assert target.mean_square(Place.first_spared).tolist() == [3, 6.75]

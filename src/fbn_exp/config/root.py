@@ -129,7 +129,7 @@ class EvaluateConfig(ExtractConfig):
                 "export.path, or take analysis=null"
             )
         if self.export.path is not None:
-            _require_foldable(self.intervention, "export.path")
+            require_foldable(self.intervention, "export.path")
         if self.select_factor:
             # a user-defined class has only the fields that its yaml sets
             if not hasattr(self.intervention, "factor"):
@@ -140,7 +140,7 @@ class EvaluateConfig(ExtractConfig):
                 )
 
 
-def _require_foldable(intervention: InterventionConfig, asked_by: str) -> None:
+def require_foldable(intervention: InterventionConfig, asked_by: str) -> None:
     """Refuse to write what differs from token to token into weights, which are the same for all."""
     for name, by_position in BY_POSITION.items():
         value = getattr(intervention, name, None)
@@ -232,7 +232,7 @@ class TrainConfig:
                 "take zero, mean or position_mean"
             )
         if self.fold:
-            _require_foldable(self.intervention, "fold=true")
+            require_foldable(self.intervention, "fold=true")
         if self.fold and not lesioned:
             raise ConfigError(
                 "fold=true writes an intervention into the weights, but intervention is none: choose one, or "
