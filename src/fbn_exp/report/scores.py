@@ -49,7 +49,7 @@ def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> P
     if any(each.controls for each in evaluation.comparisons):
         tables |= {
             "controls": control_table(evaluation.comparisons),
-            "draws": draw_table(evaluation.comparisons),
+            "draws": draw_table(evaluation.comparisons, evaluation.control_factors),
         }
     return Presentation(
         metrics=metrics,

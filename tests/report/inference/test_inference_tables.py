@@ -25,9 +25,17 @@ def test_every_draw_and_every_kind_has_a_row():
     assert draws["kind"].tolist() == ["random", "random", "per_block"]
     assert draws["draw"].tolist() == [0, 1, 0]
     assert draws["value"].tolist() == [0.5, 1.0, 0.0]
+    assert "factor" not in draws
     kinds = control_table(found()).set_index("kind")
     assert kinds["draws"].tolist() == [2, 1]
     assert kinds.loc["random", ["mean", "p_harm", "difference"]].tolist() == [0.75, 1 / 3, -0.75]
+
+
+def test_the_factor_of_every_draw_stands_beside_its_score():
+    (comparison,) = found()
+    name = comparison.score.name
+    factors = {ControlKind.random: [{name: 1.5}, {name: 2.0}], ControlKind.per_block: [{name: 1.0}]}
+    assert draw_table([comparison], factors)["factor"].tolist() == [1.5, 2.0, 1.0]
 
 
 def test_items_stand_with_their_weights():

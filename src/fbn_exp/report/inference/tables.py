@@ -1,11 +1,15 @@
 """Tables of the values behind tests: of items, of draws, and of each kind of control."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.inference.draws import AmongDraws
+from fbn_exp.interventions.config import ControlKind
+
+ControlFactors = Mapping[ControlKind, Sequence[Mapping[str, float]]]
+"""Factor that was chosen for each draw, by the name of the score."""
 
 ITEM_COLUMNS = ("task", "metric", "item", "value", "baseline", "weight", "baseline_weight")
 
@@ -15,9 +19,9 @@ def control_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     return pd.DataFrame([row for each in comparisons for row in _control_rows(each)])
 
 
-def draw_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Table with the score of every draw."""
-    return pd.DataFrame([row for each in comparisons for row in _draw_rows(each)])
+def draw_table(comparisons: Sequence[Comparison], factors: ControlFactors | None = None) -> pd.DataFrame:
+    """Table with the score of every draw, and the factor that was chosen for it."""
+    return pd.DataFrame([row for each in comparisons for row in _draw_rows(each, factors or {})])
 
 
 def item_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
@@ -75,14 +79,17 @@ def _control_rows(comparison: Comparison) -> Iterator[dict[str, float | str]]:
         yield row
 
 
-def _draw_rows(comparison: Comparison) -> Iterator[dict[str, float | str]]:
+def _draw_rows(comparison: Comparison, factors: ControlFactors) -> Iterator[dict[str, float | str]]:
     """Rows of the table of draws: the score of every draw."""
     for kind in comparison.controls:
         for draw, value in enumerate(comparison.drawn(kind).tolist()):
-            yield {
+            row: dict[str, float | str] = {
                 "task": comparison.score.task,
                 "metric": comparison.score.metric,
                 "kind": kind.value,
                 "draw": draw,
                 "value": value,
             }
+            if kind in factors:
+                row["factor"] = factors[kind][draw][comparison.score.name]
+            yield row
