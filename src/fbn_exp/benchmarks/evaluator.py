@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 from tqdm import tqdm
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 BAR: dict[str, Any] = {"unit": " edits", "mininterval": 0.5}
 
+V = TypeVar("V")
 Controls = Mapping[ControlKind, Sequence[Control]]
 # what an intervention acts on, networks or a control: gives the edit
 Subject = Callable[[Intervention], Edit]
@@ -57,6 +58,8 @@ class Evaluation:
         Factor chosen on the dev part, by ``<task>/<metric>``; empty where no factor was chosen.
     n_factors : int
         Number of factors tried on the dev part.
+    control_factors : mapping of ControlKind to sequence of mapping of str to float
+        Factors that each draw of controls chose in the same way.
     sizes : EditSizes or None
         Energy of the edit and of its controls, if measured.
     """
@@ -67,6 +70,7 @@ class Evaluation:
     controls: Controls
     factors: dict[str, float] = field(default_factory=dict)
     n_factors: int = 0
+    control_factors: Mapping[ControlKind, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     sizes: EditSizes | None = None
 
     def with_sizes(self, sample: ActivationSample, model: nn.Module) -> "Evaluation":
@@ -191,9 +195,9 @@ class Scorer:
         return compare(own, baseline, by_kind(controls, others))
 
 
-def by_kind(controls: Controls, runs: Sequence[list[Score]]) -> dict[ControlKind, list[list[Score]]]:
-    """Sort the scores of all draws, in the order of the controls, by kind."""
-    in_turn = iter(runs)
+def by_kind(controls: Controls, values: Iterable[V]) -> dict[ControlKind, list[V]]:
+    """Sort values of all draws, in the order of the controls, by kind."""
+    in_turn = iter(values)
     return {kind: [next(in_turn) for _ in drawn] for kind, drawn in controls.items()}
 
 
@@ -278,7 +282,8 @@ def evaluate_selected(
     baseline, (own, *others) = _scores_at(scorer, intervention, subjects, chosen)
     compared = compare(own, baseline, by_kind(controls, others))
     scored = {comparison.score.name: chosen[0][comparison.score.name] for comparison in compared}
-    return Evaluation(compared, intervention, target, controls, scored, len(set(factors)))
+    of_controls = by_kind(controls, chosen[1:])
+    return Evaluation(compared, intervention, target, controls, scored, len(set(factors)), of_controls)
 
 
 def _scores_at(
