@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 from hydra.utils import get_class
 
+from fbn_exp.analysis.keystones.scan import known_keystones
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison
@@ -20,9 +21,8 @@ from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.files import FilesDataset
-from fbn_exp.interventions.controls.config import ControlsConfig
-from fbn_exp.interventions.controls.control import Original
-from fbn_exp.interventions.controls.draw import DrawnControls, draw_controls
+from fbn_exp.interventions.controls.config import ControlsConfig, usual_kinds, without_texts
+from fbn_exp.interventions.controls.draw import draw_for
 from fbn_exp.interventions.rules import NoIntervention
 from fbn_exp.interventions.target import no_target
 from fbn_exp.interventions.targeted import TargetedIntervention
@@ -231,9 +231,10 @@ def score(
     *,
     controls: int = 5,
     seed: int = 0,
+    texts: Texts | None = None,
     cache: str | Path = CACHE,
 ) -> Scores:
-    """Score a model under an intervention, and compare it with the intact model and matched controls.
+    """Score a model under an intervention, and compare it with the intact model and controls.
 
     Parameters
     ----------
@@ -244,9 +245,13 @@ def score(
     lesion : TargetedIntervention or None
         Intervention such as ``Inhibit([3]).on(networks)``; None scores the intact model.
     controls : int
-        Number of draws of each kind of control; 0 for no controls.
+        Number of draws of each kind of control, see ``ControlKind``; 0 for no controls. A kind that cannot be
+        drawn is left out with a warning. Keystones of an earlier scan in the cache are kept out.
     seed : int
         Seed of the draws.
+    texts : Texts, optional
+        Texts for the backward pass of the reference ``attribution``, other than those of the extraction and
+        of the benchmark; without them it is left out.
     cache : path
         Folder in which scores are cached.
 
@@ -259,7 +264,8 @@ def score(
     --------
     >>> fbn.score(lm, fbn.Perplexity("wiki"), lesion, controls=20).to_frame()
     """
-    settings = ControlsConfig(repeats=controls, seed=seed) if controls else None
+    kinds = usual_kinds() if texts is not None else without_texts()
+    settings = ControlsConfig(kinds, controls, seed) if controls else None
     if lesion is not None:
         if not isinstance(lesion, TargetedIntervention):
             raise ConfigError(f"lesion is {lesion!r}: choose its neurons first, lesion.on(networks)")
@@ -271,10 +277,11 @@ def score(
         scorer = Scorer(lm, target.layout, benchmark, store)
         return Scores(evaluate(scorer, NoIntervention(), target, {}).comparisons)
     lesion.networks.require_unseen(benchmark.text_digests())
-    original = Original(lesion.target, lesion.intervention, lesion.networks)
-    drawn = draw_controls(original, settings) if settings else DrawnControls()
-    scorer = Scorer(lm, lesion.target.layout, benchmark, store)
-    return Scores(evaluate(scorer, lesion.intervention, lesion.target, drawn.by_kind).comparisons)
+    layout = lesion.target.layout
+    keystones = known_keystones(Path(cache), lm, layout)
+    drawn = draw_for(lesion, lm, settings, keystones, texts, Path(cache)).by_kind if settings else {}
+    scorer = Scorer(lm, layout, benchmark, store)
+    return Scores(evaluate(scorer, lesion.intervention, lesion.target, drawn).comparisons)
 
 
 def _option(group: str, name: str) -> tuple[type, dict[str, Any]] | None:

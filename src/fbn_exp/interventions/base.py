@@ -69,8 +69,9 @@ class Intervention(InterventionConfig, ABC):
         >>> fbn.Inhibit([3]).on(networks, fbn.ZThreshold(1.96))
         inhibit on networks 3: 60 neurons
         """
-        target = self.target(networks, threshold or ZThreshold(), keystones, donors)
-        return TargetedIntervention(self, target, networks, same_weights)
+        rule = threshold or ZThreshold()
+        target = self.target(networks, rule, keystones, donors)
+        return TargetedIntervention(self, target, networks, same_weights, rule)
 
     def target(
         self,

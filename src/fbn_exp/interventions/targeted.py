@@ -9,6 +9,7 @@ from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.thresholds.base import Threshold
 
 if TYPE_CHECKING:
     from fbn_exp.interventions.base import Intervention
@@ -28,12 +29,15 @@ class TargetedIntervention:
         Networks that the neurons belong to.
     same_weights : bool
         Whether a model must have the very weights that the networks were extracted from.
+    threshold : Threshold or None
+        Rule of membership that the neurons were chosen by.
     """
 
     intervention: "Intervention"
     target: Target
     networks: FunctionalNetworks
     same_weights: bool = True
+    threshold: Threshold | None = None
 
     def __repr__(self) -> str:
         chosen = ", ".join(map(str, self.target.networks))

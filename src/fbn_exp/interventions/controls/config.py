@@ -17,6 +17,11 @@ def usual_kinds() -> list[ControlKind]:
     return [kind for kind in ControlKind if kind is not ControlKind.share]
 
 
+def without_texts() -> list[ControlKind]:
+    """Kinds that are drawn by default where there are no texts for a backward pass."""
+    return [kind for kind in usual_kinds() if kind is not ControlKind.attribution]
+
+
 @dataclass
 class ControlsConfig:
     """Controls to compare an intervention with.

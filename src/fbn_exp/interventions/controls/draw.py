@@ -4,21 +4,29 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from statistics import NormalDist
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from fbn_exp.core.errors import ControlError
+from fbn_exp.datasets.base import Texts
 from fbn_exp.interventions.config import ControlKind
+from fbn_exp.interventions.controls.attribution import cached_attribution
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.interventions.controls.control import Control, Drawer, Original
 from fbn_exp.interventions.controls.energy import EqualEnergy
+from fbn_exp.interventions.controls.expected import expected_energy
 from fbn_exp.interventions.controls.matched import Anywhere, InBlocks, NearestInActivity, ShareOfAll
 from fbn_exp.interventions.controls.noise import Noise
 from fbn_exp.interventions.controls.permuted import Permuted, PermutedInBlocks
 from fbn_exp.interventions.controls.references import Attribution, TopEnergy
 from fbn_exp.interventions.controls.rotation import Rotation
+from fbn_exp.interventions.targeted import TargetedIntervention
+from fbn_exp.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +76,44 @@ def draw_controls(original: Original, settings: ControlsConfig) -> DrawnControls
     if any(kind in ELSEWHERE for kind in by_kind) and (said := _of_size(original)) is not None:
         remarks.append(said)
     return DrawnControls(by_kind, tuple(remarks))
+
+
+def draw_for(
+    lesion: TargetedIntervention,
+    lm: LanguageModel,
+    settings: ControlsConfig,
+    keystones: Tensor | None,
+    texts: Texts | None,
+    cache: Path,
+) -> DrawnControls:
+    """Draw controls of an intervention without a sample of activations.
+
+    Parameters
+    ----------
+    lesion : TargetedIntervention
+        What they stand in for; energies come from the statistics of its networks.
+    lm : LanguageModel
+        The model.
+    settings : ControlsConfig
+        Kinds, number of draws, and seed.
+    keystones : Tensor of shape (N,), bool, or None
+        Neurons that no control may hold.
+    texts : Texts or None
+        Texts for attribution.
+    cache : Path
+        Folder in which attribution is kept.
+    """
+    layout = lesion.target.layout
+    original = Original(
+        lesion.target,
+        lesion.intervention,
+        lesion.networks,
+        lesion.threshold,
+        keystones,
+        expected_energy(lesion.intervention, lesion.target),
+        attribution=None if texts is None else partial(cached_attribution, lm, layout, texts, cache),
+    )
+    return draw_controls(original, settings)
 
 
 def _of_size(original: Original) -> str | None:
