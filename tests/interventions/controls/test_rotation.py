@@ -12,6 +12,7 @@ from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.interventions.controls.control import Original
 from fbn_exp.interventions.controls.draw import draw_controls
 from fbn_exp.interventions.controls.rotation import Rotation, rotated_maps, sink_shares
+from fbn_exp.interventions.rules import Inhibit
 from fbn_exp.interventions.target import choose_target
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.neurons import TOKENS, neuron_tensors, token_counts
@@ -159,6 +160,14 @@ def test_what_is_not_known_leaves_the_kind_out():
         Original(choose_target(alone, ZThreshold(), [1]), networks=alone), settings
     ).remarks
     assert "1 of 2 networks are no attention sinks, and a rotation needs two" in said
+
+
+def test_keystones_alone_have_no_counterpart():
+    networks, *_ = planted()
+    found, _ = rotations_of(networks, intervention=Inhibit(members="keystones"))
+    assert found.remarks == (
+        "No rotation controls: rotated maps have no counterpart of the keystones alone.",
+    )
 
 
 def test_draws_extend_and_differ():

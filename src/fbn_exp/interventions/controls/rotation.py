@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from fbn_exp.core.errors import ControlError, NetworksError
 from fbn_exp.interventions.component.patterns import Components, components_of
+from fbn_exp.interventions.config import Members
 from fbn_exp.interventions.controls.control import Control, Drawer, Original
 from fbn_exp.interventions.target import OUTSIDE, choose_target
 from fbn_exp.methods.base import peak_signs
@@ -89,6 +90,8 @@ class Rotation(Drawer):
         super().__init__(original)
         if original.networks is None:
             raise ControlError("rotation needs the networks that the neurons come from")
+        if getattr(original.intervention, "members", None) == Members.keystones:
+            raise ControlError("rotated maps have no counterpart of the keystones alone")
         try:
             shares = sink_shares(original.networks, original.first)
         except NetworksError as error:
