@@ -6,8 +6,9 @@ from neuron_statistics import same_everywhere
 
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
-from fbn_exp.benchmarks.evaluator import Scorer, evaluate_selected
+from fbn_exp.benchmarks.evaluator import Scorer
 from fbn_exp.benchmarks.score import Score
+from fbn_exp.benchmarks.selection import evaluate_selected
 from fbn_exp.core.layout import Site
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.control import Control

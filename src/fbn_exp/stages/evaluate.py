@@ -10,7 +10,8 @@ from fbn_exp.analysis.base import Analysis
 from fbn_exp.analysis.keystones.analysis import obtain_keystones
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
-from fbn_exp.benchmarks.evaluator import Evaluation, Scorer, evaluate, evaluate_selected
+from fbn_exp.benchmarks.evaluator import Evaluation, Scorer, evaluate
+from fbn_exp.benchmarks.selection import evaluate_selected
 from fbn_exp.core import ranks
 from fbn_exp.core.checks import typed
 from fbn_exp.datasets.config import Split
