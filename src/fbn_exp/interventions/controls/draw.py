@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # kinds whose neurons are others than those of the target
 ELSEWHERE = (ControlKind.random, ControlKind.per_block, ControlKind.activation, ControlKind.energy)
+# as many neurons as the target's, from which on a remark says how many a draw of equal energy takes
+MANY_TIMES = 10
 # level of a test, and the true level from which on a remark says that it is higher
 NOMINAL, LARGEST_LEVEL = 0.05, 0.08
 
@@ -73,6 +75,13 @@ def draw_controls(original: Original, settings: ControlsConfig) -> DrawnControls
     remarks = [f"No {', '.join(kinds)} controls: {reason}." for reason, kinds in left_out.items()]
     for remark in remarks:
         log.warning("%s", remark)
+    if (drawn := by_kind.get(ControlKind.energy)) is not None:
+        neurons = sum(each.target.size for each in drawn) / len(drawn)
+        if neurons > MANY_TIMES * original.target.size:
+            remarks.append(
+                f"Controls of equal energy take {neurons:,.0f} neurons on average, where the networks have "
+                f"{original.target.size:,}."
+            )
     if any(kind in ELSEWHERE for kind in by_kind) and (said := _of_size(original)) is not None:
         remarks.append(said)
     return DrawnControls(by_kind, tuple(remarks))
