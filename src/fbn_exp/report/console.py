@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from fbn_exp.core.console import console
@@ -17,9 +19,11 @@ CROWDED = 8
 def show(presentation: Presentation, *places: tuple[str, Path]) -> None:
     """Print the table of a presentation, its sentences and remarks, and labelled paths of files."""
     crowded = len(presentation.rows.columns) > CROWDED
-    table = Table(title=printable(presentation.title), box=box.SIMPLE_HEAD if crowded else box.HEAVY_HEAD)
+    lines: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)} if crowded else {}
+    table = Table(title=printable(presentation.title), **lines)
     for name in presentation.rows:
-        table.add_column(printable(str(name)), justify="left" if name in presentation.words else "right")
+        side: JustifyMethod = "left" if name in presentation.words else "right"
+        table.add_column(printable(str(name)), justify=side, overflow="fold")
     for row in presentation.rows.astype(str).itertuples(index=False):
         table.add_row(*map(printable, row))
     console.print(table)

@@ -227,7 +227,7 @@ def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
             "baseline": f"{each.baseline.value:.4g}",
             "value": f"{each.score.value:.4g}",
             "difference": f"{each.delta.value:+.4g}",
-            "95% interval": f"{each.delta.ci_low:+.3g} … {each.delta.ci_high:+.3g}",
+            "95% interval": f"{each.delta.ci_low:+z.2g} … {each.delta.ci_high:+z.2g}",
             "p": p_text(each.delta.p_value),
             **{
                 f"p\n{KIND_HEADS.get(kind, kind.value)}": among_text(

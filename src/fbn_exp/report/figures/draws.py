@@ -40,7 +40,7 @@ def draws_figure(comparisons: Sequence[Comparison], title: str) -> Figure:
     At most ``MOST_PANELS`` results are drawn; the tables hold all of them.
     """
     shown = [each for each in comparisons if each.controls][:MOST_PANELS]
-    columns = min(COLUMNS, len(shown))
+    columns = 2 if len(shown) == 4 else min(COLUMNS, len(shown))
     lines = -(-len(shown) // columns)
     n_kinds = max(len(each.controls) for each in shown)
     figure = Figure(
