@@ -25,6 +25,7 @@ def test_what_was_added_is_on_disk_at_the_end_of_a_phase(tmp_path):
     folder.write()
     assert read(folder.path) == {
         "stage": "extract",
+        "finished": False,
         "metrics": {"network/0/size": 3.0, "network/0/share": 0.5},
         "remarks": [],
         "artifacts": {},
@@ -33,6 +34,9 @@ def test_what_was_added_is_on_disk_at_the_end_of_a_phase(tmp_path):
     assert "nothing" not in read(folder.path)["metrics"]
     folder.write()
     assert math.isnan(read(folder.path)["metrics"]["nothing"])
+    assert not read(folder.path)["finished"]
+    folder.finish()
+    assert read(folder.path)["finished"]
     assert [file.name for file in folder.path.iterdir()] == ["result.json"]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
@@ -9,17 +10,17 @@ import yaml
 
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.stages.sweep import collect, summarise
-from fbn_exp.tracking.base import NoTracker
+from fbn_exp.tracking.base import NoTracker, TrackedRun
 
 
-def leave(folder, overrides, metrics=None, scores=None, error=None, **choices):
+def leave(folder, overrides, metrics=None, scores=None, error=None, result=None, **choices):
     """Write what a job leaves."""
     hydra = folder / ".hydra"
     hydra.mkdir(parents=True)
     (hydra / "overrides.yaml").write_text(yaml.safe_dump(overrides))
     (hydra / "hydra.yaml").write_text(yaml.safe_dump({"hydra": {"runtime": {"choices": choices}}}))
     if metrics is not None:
-        (folder / "result.json").write_text(json.dumps({"metrics": metrics}))
+        (folder / "result.json").write_text(json.dumps({"metrics": metrics, **(result or {})}))
     if scores is not None:
         (folder / "tables").mkdir()
         frame = pd.DataFrame(scores)
@@ -85,6 +86,41 @@ def test_a_sweep_leaves_tables_and_pictures(sweep):
         *(f"{name}.{kind}" for name in ("jobs", "scores") for kind in ("csv", "parquet")),
     }
     assert pd.read_parquet(folder / "scores.parquet")["higher_is_better"].dtype == bool
+
+
+def test_a_job_killed_between_its_phases_has_failed(sweep):
+    rows = [score("acc", 3.0, higher_is_better=True)]
+    leave(sweep / "5", ["intervention.factor=3"], {"networks": 10.0}, rows, result={"finished": False})
+    leave(sweep / "6", ["intervention.factor=4"], {"networks": 10.0}, rows, result={"finished": True})
+    found = collect(sweep)
+    assert found.failed.keys() == {"3", "4", "5"}
+    assert found.failed["5"] == "ended before it had finished: its numbers are not complete"
+    assert set(found.scores["job"]) == {"2", "6", "10"}
+
+
+def test_each_remark_is_said_once_with_the_jobs_that_it_belongs_to(tmp_path):
+    remarks = (["of two", "of all", "of two"], ["of all", "of one"], ["of two", "of all"])
+    for job, said in enumerate(remarks):
+        leave(tmp_path / str(job), [f"seed={job}"], {"networks": 10.0}, result={"remarks": said})
+    leave(tmp_path / "3", ["seed=3"], {"networks": 10.0}, error="failed", result={"remarks": ["of none"]})
+    found = collect(tmp_path)
+    assert found.remark_lines == ["jobs 0, 2: of two", "all jobs: of all", "job 1: of one"]
+    said: list[str] = []
+
+    class Kept(TrackedRun):
+        def remarks(self, lines):
+            said.extend(lines)
+
+    class Keeps(NoTracker):
+        @contextmanager
+        def run(self, info):
+            yield Kept()
+
+    summarise(found, Keeps(), "extract", {"paper": None})
+    assert said == found.remark_lines
+    table = pd.read_csv(tmp_path / "sweep" / "remarks.csv", dtype=str)
+    assert table["jobs"].tolist() == ["0, 2", "0, 1, 2", "1"]
+    assert table["remark"].tolist() == ["of two", "of all", "of one"]
 
 
 def test_a_folder_without_jobs_is_no_sweep(tmp_path):

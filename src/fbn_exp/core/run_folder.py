@@ -33,6 +33,8 @@ class RunFolder:
         Image files by name.
     remarks : list of str
         Caveats in sentences.
+    finished : bool
+        True once the run has ended; until then ``result.json`` holds what the phases so far have left.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class RunFolder:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: dict[str, Path] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    finished: bool = False
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
         """Add metrics, converted to float."""
@@ -71,8 +74,14 @@ class RunFolder:
             self.path / "result.json",
             {
                 "stage": self.stage,
+                "finished": self.finished,
                 "metrics": self.metrics,
                 "remarks": self.remarks,
                 "artifacts": artifacts,
             },
         )
+
+    def finish(self) -> None:
+        """Write ``result.json`` as that of a run that has ended."""
+        self.finished = True
+        self.write()

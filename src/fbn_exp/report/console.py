@@ -1,6 +1,7 @@
 """Print results on the console."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ def show(presentation: Presentation, *places: tuple[str, Path]) -> None:
     console.print(table)
     for line in presentation.lines:
         console.print(printable(line))
-    for line in presentation.remarks:
-        console.print(printable(line), style="yellow")
+    show_remarks(presentation.remarks)
     for label, path in places:
         console.print(f"{label} {printable(os.path.relpath(path))}", soft_wrap=True, highlight=False)
+
+
+def show_remarks(lines: Iterable[str]) -> None:
+    """Print caveats, so that they stand out."""
+    for line in lines:
+        console.print(printable(line), style="yellow")

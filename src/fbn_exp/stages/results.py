@@ -17,10 +17,14 @@ from fbn_exp.tracking.base import RunInfo, TrackedRun, Tracker
 
 @contextmanager
 def opened_run(cfg: DictConfig, stage: str, tracker: Tracker) -> Iterator[tuple[RunFolder, TrackedRun]]:
-    """Yield the folder of a run and its tracked run, which is closed as failed after an exception."""
+    """Yield the folder of a run and its tracked run, which is closed as failed after an exception.
+
+    ``result.json`` says that the run has finished only when the body has ended.
+    """
     folder = RunFolder(Path(cfg.run.folder), stage)
     with tracker.run(RunInfo(stage, cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))) as tracked:
         yield folder, tracked
+        folder.finish()
 
 
 def keep(presentation: Presentation, folder: RunFolder, dpi: int) -> None:

@@ -45,6 +45,8 @@ class Job:
         Flat numbers.
     scores, forgetting, items, draws : DataFrame or None
         Tables of the job; None if it has none.
+    remarks : tuple of str
+        Caveats about its results.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Job:
     forgetting: pd.DataFrame | None
     items: pd.DataFrame | None = None
     draws: pd.DataFrame | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def head(self) -> dict[str, str]:
@@ -111,6 +114,25 @@ class Sweep:
         """Harm per energy of what was scored at several doses; empty if nothing was."""
         return harm_per_energy(self.scores)
 
+    @cached_property
+    def remarks(self) -> pd.DataFrame:
+        """Every distinct remark of finished jobs once, with the names of the jobs that it belongs to."""
+        jobs: dict[str, list[str]] = {}
+        for job in self.jobs:
+            for remark in () if job.error else dict.fromkeys(job.remarks):
+                jobs.setdefault(remark, []).append(job.name)
+        return pd.DataFrame([{"jobs": ", ".join(names), "remark": remark} for remark, names in jobs.items()])
+
+    @property
+    def remark_lines(self) -> list[str]:
+        """Every distinct remark after the jobs that it belongs to, such as ``jobs 0, 2: …``."""
+        everywhere = ", ".join(job.name for job in self.jobs if not job.error)
+        lines = []
+        for jobs, remark in self.remarks.itertuples(index=False):
+            whose = "all jobs" if jobs == everywhere else f"jobs {jobs}" if "," in jobs else f"job {jobs}"
+            lines.append(f"{whose}: {remark}")
+        return lines
+
     @property
     def failed(self) -> dict[str, str]:
         """Error of every failed job, by job."""
@@ -144,7 +166,8 @@ def _joined(tables: list[tuple[dict[str, str], pd.DataFrame | None]]) -> pd.Data
 def collect(folder: Path) -> Sweep:
     """Read the results of the jobs of a sweep, in the order of their numbers.
 
-    A job without a result counts as failed, also if it was killed and left no error.
+    A job without a result, or with one that is not finished, counts as failed, also if it was killed and left
+    no error.
 
     Raises
     ------
@@ -163,10 +186,14 @@ def _number(name: str) -> tuple[int, str]:
 
 def _read(folder: Path) -> Job:
     overrides = (str(each).lstrip("+~").partition("=") for each in _yaml(folder / ".hydra/overrides.yaml"))
-    metrics = _metrics(folder)
+    result = _result(folder)
+    metrics = dict(result.get("metrics", {}))
     error = (folder / FAILED).read_text(encoding="utf-8") if (folder / FAILED).is_file() else ""
     if not metrics and not error:
         error = "ended without a result"
+    # results of an earlier version do not say so
+    if not error and not result.get("finished", True):
+        error = "ended before it had finished: its numbers are not complete"
     return Job(
         name=folder.name,
         settings={name: value for name, _, value in overrides},
@@ -177,6 +204,7 @@ def _read(folder: Path) -> Job:
         forgetting=None if error else _table(folder, "forgetting"),
         items=None if error else _table(folder, "items"),
         draws=None if error else _table(folder, "draws"),
+        remarks=tuple(map(str, result.get("remarks", ()))),
     )
 
 
@@ -185,12 +213,13 @@ def _yaml(file: Path) -> Any:
     return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
-def _metrics(folder: Path) -> dict[str, float]:
+def _result(folder: Path) -> dict[str, Any]:
+    """Content of the job's ``result.json``; empty if there is none, or none that can be read."""
     try:
-        metrics = json.loads((folder / "result.json").read_text(encoding="utf-8"))["metrics"]
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
         return {}
-    return dict(metrics)
+    return result if isinstance(result, dict) else {}
 
 
 def _table(folder: Path, name: str) -> pd.DataFrame | None:
@@ -224,6 +253,7 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, A
         "scores": sweep.scores,
         "doses": sweep.doses,
         "forgetting": sweep.forgetting,
+        "remarks": sweep.remarks,
     }
     tables = {name: frame for name, frame in tables.items() if name == "jobs" or not frame.empty}
     _write(tables, folder)
@@ -236,6 +266,7 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, A
     with tracker.run(info) as tracked:
         counts = {"jobs": len(sweep.jobs), "jobs/failed": len(sweep.failed)}
         tracked.metrics({**counts, **dose_metrics(sweep.doses)})
+        tracked.remarks(sweep.remark_lines)
         for name, frame in tables.items():
             tracked.table(name, frame)
         for name, file in figures.items():

@@ -79,7 +79,7 @@ class SweepSummary(Callback):
                 print_exception(type(error), error, error.__traceback__)
 
     def _summarise(self, config: DictConfig) -> None:
-        from fbn_exp.report.console import show
+        from fbn_exp.report.console import show, show_remarks
         from fbn_exp.report.dose import present_doses
         from fbn_exp.report.inference.sweep import present_scores
         from fbn_exp.report.training import present_sweep
@@ -104,6 +104,7 @@ class SweepSummary(Callback):
             show(present_doses(sweep.doses))
         if "p_corrected" in sweep.scores:
             show(present_scores(sweep.scores))
+        show_remarks(sweep.remark_lines)
         log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
         for name, file in figures.items():
             log.info("picture %s: %s", name, file)
