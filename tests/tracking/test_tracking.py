@@ -162,6 +162,15 @@ def test_a_folder_for_data_that_cannot_be_written_to_is_named_at_once(tmp_path, 
         pytest.fail("the run was opened")
 
 
+def test_so_is_the_usual_folder_for_data(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.delenv("WANDB_DATA_DIR")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    message = r"wandb's folder for data, .*file/wandb, cannot be written to .*: set WANDB_DATA_DIR"
+    with pytest.raises(TrackingError, match=message), tracker().run(info(tmp_path / "run")):
+        pytest.fail("the run was opened")
+
+
 @pytest.mark.parametrize("wrong", [{"project": "a/b"}, {"tags": ["t" * 80]}])
 def test_what_wandb_refuses_is_a_tracking_error(tmp_path, wrong):
     with pytest.raises(TrackingError, match="tracking=none"), tracker(**wrong).run(info(tmp_path)):

@@ -91,15 +91,20 @@ class WandbTracker(WandbConfig, Tracker):
 
 def _require_writable_data() -> None:
     """Refuse a folder for wandb's data that nothing can be written to, before anything is computed."""
-    if folder := os.environ.get(DATA_VARIABLE):
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise TrackingError(
-                f"{DATA_VARIABLE}={folder} cannot be written to ({error.strerror}): set it to another "
-                "folder, or take tracking=none"
-            ) from error
+    from wandb.env import get_data_dir
+
+    # tables and networks pass through this folder below the user's data folder, or that of the variable
+    folder = Path(get_data_dir()) / "artifacts" / "staging"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        named = os.environ.get(DATA_VARIABLE)
+        where = f"{DATA_VARIABLE}={named}" if named else f"wandb's folder for data, {get_data_dir()},"
+        raise TrackingError(
+            f"{where} cannot be written to ({error.strerror}): set {DATA_VARIABLE} to another folder, or "
+            "take tracking=none"
+        ) from error
 
 
 def more_private(asked: WandbMode, environment: str | None) -> WandbMode:
