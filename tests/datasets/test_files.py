@@ -194,6 +194,7 @@ def test_a_value_that_is_not_text_is_named_with_its_place(tmp_path):
     ("name", "content", "message"),
     [
         ("my.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is not JSON: Expecting value at column 9"),
+        ("my.jsonl", '{"text": "a\n', "line 1 is not JSON: Unterminated string starting at column 10"),
         ("my.jsonl", '["a"]\n', "line 1 holds a JSON list"),
         ("my.csv", 'text,label\n"a,1\n', "is not csv"),
         ("my.csv", "text,label\na,1\nb\n", "row 2 (line 3) does not have the 2 columns"),
@@ -270,7 +271,8 @@ def test_one_path_may_be_given_by_itself(tmp_path):
         ),
         ("[" * 100_000 + "]" * 100_000, "is nested too deeply"),
         ('{"text": ' + "[" * 100_000 + "]" * 100_000 + "}", "is nested too deeply"),
-        ('{"text": "a", "label": ' + "1" * 5_000 + "}", "holds a number that is too long: Exceeds the limit"),
+        ('{"text": "a", "label": ' + "1" * 5_000 + "}", "holds a number that is too long (Exceeds the limit"),
+        ('{"text": "a", "label": ' + "1" * 5_000 + "}", "5000 digits): write it as a string, in quotes"),
     ],
 )
 def test_json_that_python_or_a_tokenizer_cannot_take_is_named_with_the_place(tmp_path, line, message):
@@ -278,6 +280,7 @@ def test_json_that_python_or_a_tokenizer_cannot_take_is_named_with_the_place(tmp
     with raises(f"{path} line 2") as caught:
         labelled(path)
     assert message in str(caught.value)
+    assert "sys." not in str(caught.value)
     assert len(str(caught.value)) < 300
 
 

@@ -113,11 +113,17 @@ def _json_object(line: str, origin: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
-        raise DatasetError(f"{origin} is not JSON: {error.msg} at column {error.colno}") from error
+        # some of Python's messages end in "at", for a position to follow
+        problem = error.msg.removesuffix(" at")
+        raise DatasetError(f"{origin} is not JSON: {problem} at column {error.colno}") from error
     except RecursionError as error:
         raise DatasetError(f"{origin} is nested too deeply to be read") from error
     except ValueError as error:
-        raise DatasetError(f"{origin} holds a number that is too long: {error}") from error
+        # Python's advice is for programmers: a limit that no option here changes
+        reason = str(error).partition(";")[0]
+        raise DatasetError(
+            f"{origin} holds a number that is too long ({reason}): write it as a string, in quotes"
+        ) from error
     if not isinstance(record, dict):
         raise DatasetError(f"{origin} holds a JSON {type(record).__name__}, not an object with fields")
     return record
