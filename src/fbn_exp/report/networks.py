@@ -8,6 +8,11 @@ from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.thresholds.base import Tails, Threshold
 from fbn_exp.thresholds.mixture import MixtureThreshold
 
+# metrics of masks that pictures of a sweep draw
+UNION_SIZE = "networks/union_size"
+SIZES = {name: f"networks/{name}_size" for name in ("largest", "mean", "smallest")}
+OVERLAPS = {name: f"networks/{name}_iou" for name in ("largest", "mean")}
+
 
 def mask_metrics(masks: Tensor) -> dict[str, float]:
     """Metrics of size and overlap of networks with masks (K, N), named alike in every stage."""
@@ -16,13 +21,13 @@ def mask_metrics(masks: Tensor) -> dict[str, float]:
     pairs = intersection_over_union(masks, masks)[first, second]
     return {
         "networks": float(len(masks)),
-        "networks/union_size": float(masks.any(dim=0).sum()),
+        UNION_SIZE: float(masks.any(dim=0).sum()),
         "networks/empty": float((sizes == 0).sum()),
-        "networks/smallest_size": float(sizes.min()),
-        "networks/mean_size": float(sizes.double().mean()),
-        "networks/largest_size": float(sizes.max()),
-        "networks/largest_iou": float(pairs.max()) if len(pairs) else 0.0,
-        "networks/mean_iou": float(pairs.mean()) if len(pairs) else 0.0,
+        SIZES["smallest"]: float(sizes.min()),
+        SIZES["mean"]: float(sizes.double().mean()),
+        SIZES["largest"]: float(sizes.max()),
+        OVERLAPS["largest"]: float(pairs.max()) if len(pairs) else 0.0,
+        OVERLAPS["mean"]: float(pairs.mean()) if len(pairs) else 0.0,
     }
 
 

@@ -15,6 +15,8 @@ from fbn_exp.report.style import NULLS
 
 # order of the nulls, from the weakest to the strongest
 ORDER = ("masks", "shift", "degrees", "rotations")
+# metrics that the picture of a sweep draws
+COUNT_RATE, COUNT_RATE_CHANCE = "consistency/count_rate", "consistency/count_rate/chance"
 NAMES = {
     "count": "count",
     "iou": "matched_iou",
@@ -86,8 +88,8 @@ def _metrics(findings: Findings, table: pd.DataFrame) -> dict[str, float]:
         "consistency/recurring": found.recurring.sum(),
         "consistency/recurring/chance_shift": findings.shifted.recurring.sum(),
         "consistency/count_total/p_value": findings.p_value[-1],
-        "consistency/count_rate": totals[-1] / (findings.individual * len(findings.sizes)),
-        "consistency/count_rate/chance": findings.chance[-1] / (findings.individual * len(findings.sizes)),
+        COUNT_RATE: totals[-1] / (findings.individual * len(findings.sizes)),
+        COUNT_RATE_CHANCE: findings.chance[-1] / (findings.individual * len(findings.sizes)),
         "consistency/count_largest": totals[:-1].max(),
         "consistency/above_chance": float((findings.p_value[:-1] < SIGNIFICANT).sum()),
     }
@@ -212,7 +214,7 @@ def _remarks(findings: Findings) -> list[str]:
     if findings.asked is not None and n_texts < findings.asked:
         remarks.append(
             f"Only {n_texts} of the {findings.asked} texts asked for are in {findings.texts}: compare rates "
-            "(consistency/count_rate), not counts, with other corpora."
+            f"({COUNT_RATE}), not counts, with other corpora."
         )
     empty = int((findings.sizes == 0).sum())
     if empty:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from fbn_exp.core.files import Drawings
+from fbn_exp.report.analyses.consistency import COUNT_RATE, COUNT_RATE_CHANCE
 from fbn_exp.report.dose import other_settings
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, number_cells
 
@@ -164,9 +165,9 @@ def consistency_figures(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.
     corpora : DataFrame
         ``templates`` and ``texts``, the corpora of the networks and of single texts, in the same rows.
     """
-    if "consistency/count_rate" not in jobs:
+    if COUNT_RATE not in jobs:
         return {}
-    finished = jobs["consistency/count_rate"].notna()
+    finished = jobs[COUNT_RATE].notna()
     if finished.sum() < 2 or (corpora[finished].nunique() < 2).all():
         return {}
     return {"consistency": partial(corpus_pairs, jobs[finished], settings[finished], corpora[finished])}
@@ -177,9 +178,7 @@ def corpus_pairs(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.DataFra
 
     Each combination of the other swept settings has a panel; see ``consistency_figures``.
     """
-    frame = corpora.assign(
-        rate=100 * jobs["consistency/count_rate"], chance=100 * jobs["consistency/count_rate/chance"]
-    )
+    frame = corpora.assign(rate=100 * jobs[COUNT_RATE], chance=100 * jobs[COUNT_RATE_CHANCE])
     swept = [name for name in settings if settings[name].nunique(dropna=False) > 1]
     panels: list[tuple[tuple[Hashable, ...], pd.DataFrame]] = [((), frame)]
     if swept:

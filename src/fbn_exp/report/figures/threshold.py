@@ -8,10 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fbn_exp.core.files import Drawings
+from fbn_exp.report.networks import OVERLAPS, SIZES, UNION_SIZE
 from fbn_exp.report.style import ACCENT, CONTROL_COLOURS
 
 THRESHOLDS = ("threshold.value", "threshold.fraction", "threshold.rate", "threshold.posterior")
-SIZES = {"largest": "largest network", "mean": "mean of the networks", "smallest": "smallest network"}
+SIZE_LABELS = {"largest": "largest network", "mean": "mean of the networks", "smallest": "smallest network"}
+OVERLAP_LABELS = {"largest": "most alike pair", "mean": "mean over pairs"}
 # largest number of curves of lesions that can be told apart
 MOST_CURVES = 4
 
@@ -29,10 +31,10 @@ def threshold_figures(jobs: pd.DataFrame, settings: pd.DataFrame, scores: pd.Dat
         Scores, with a row per job, task and metric; may be empty.
     """
     swept = next((name for name in THRESHOLDS if name in settings and settings[name].nunique() > 1), None)
-    if swept is None or "networks/mean_size" not in jobs:
+    if swept is None or SIZES["mean"] not in jobs:
         return {}
     thresholds = pd.Series(pd.to_numeric(settings[swept]).to_numpy(), index=jobs["job"])
-    finished = jobs[jobs["networks/mean_size"].notna()]
+    finished = jobs[jobs[SIZES["mean"]].notna()]
     if thresholds[finished["job"]].nunique() < 2:
         return {}
     sizes, scored = (
@@ -51,17 +53,15 @@ def threshold_effect(jobs: pd.DataFrame, scores: pd.DataFrame, swept: str) -> Fi
     figure = Figure(figsize=(4.1 * n_panels, 3.6), layout="constrained")
     panels = figure.subplots(1, n_panels)
     curves = jobs.groupby("threshold").mean(numeric_only=True)
-    for name, label in SIZES.items():
-        panels[0].plot(curves.index, curves[f"networks/{name}_size"], marker="o", ms=3.5, label=label)
-    panels[0].plot(
-        curves.index, curves["networks/union_size"], marker="s", ms=3.5, color="black", label="all together"
-    )
+    for name, label in SIZE_LABELS.items():
+        panels[0].plot(curves.index, curves[SIZES[name]], marker="o", ms=3.5, label=label)
+    panels[0].plot(curves.index, curves[UNION_SIZE], marker="s", ms=3.5, color="black", label="all together")
     panels[0].set_yscale("symlog", linthresh=1)
-    panels[0].set_ylim(0, 12 * max(1.0, float(curves["networks/union_size"].max())))  # room for the legend
+    panels[0].set_ylim(0, 12 * max(1.0, float(curves[UNION_SIZE].max())))  # room for the legend
     panels[0].set_title("neurons", fontsize=10)
     panels[0].legend(fontsize=7, frameon=False, loc="upper right", ncols=2)
-    for name, label in (("largest", "most alike pair"), ("mean", "mean over pairs")):
-        panels[1].plot(curves.index, curves[f"networks/{name}_iou"], marker="o", ms=3.5, label=label)
+    for name, label in OVERLAP_LABELS.items():
+        panels[1].plot(curves.index, curves[OVERLAPS[name]], marker="o", ms=3.5, label=label)
     panels[1].set_ylim(bottom=0)
     panels[1].set_title("overlap, intersection over union", fontsize=10)
     panels[1].legend(fontsize=7, frameon=False)
