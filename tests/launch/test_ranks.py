@@ -74,9 +74,9 @@ def test_two_ranks_score_as_one_process_does(benchmark, local_task, tmp_path):
     first, second = (items_of(tmp_path / each) for each in ("one", "two"))
     assert first["value"].nunique() > 1
     pd.testing.assert_frame_equal(first, second, rtol=1e-6)
-    # each has scored its part: with these batches about a half
-    first, second = (int((run / f"passes{rank}").read_text()) for rank in (0, 1))
-    assert 0 < second <= first <= 2 * second
+    # each has scored its part: with these batches about a half, and packed rows differ in length
+    fewer, more = sorted(int((run / f"passes{rank}").read_text()) for rank in (0, 1))
+    assert 0 < fewer <= more <= 2 * fewer
 
 
 def items_of(run):

@@ -87,6 +87,10 @@ class Benchmark(ABC):
         """Names ``<task>/<metric>`` that scores can have; None if only scoring tells."""
         return None
 
+    def remarks(self) -> list[str]:
+        """What a reader of the scores should know; after scoring."""
+        return []
+
     def on(self, part: Split) -> "Benchmark":
         """Copy of the benchmark for another part of its items, not yet prepared.
 

@@ -94,6 +94,9 @@ class ProbesConfig(BenchmarkConfig):
         Items per task; None takes all.
     batch_size : int or str
         Batch size of lm-eval, a number or ``auto``.
+    packed : bool
+        Let choices share one row with their context: lm-eval's log-likelihoods to rounding, in less time.
+        False scores each choice in a row of its own, as lm-eval does.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class ProbesConfig(BenchmarkConfig):
     part: str = "test"
     limit: int | None = 100
     batch_size: Any = 32
+    packed: bool = True
 
     def __post_init__(self) -> None:
         if unknown := [task for task in self.tasks if task not in SHORT_NAMES]:
@@ -138,6 +142,9 @@ class HarnessConfig(BenchmarkConfig):
         Batch size of lm-eval, a number or ``auto``.
     apply_chat_template : bool
         Wrap prompts in the chat template of the tokenizer.
+    packed : bool
+        Let choices share one row with their context: lm-eval's log-likelihoods to rounding, in less time.
+        False scores each choice in a row of its own, as lm-eval does.
 
     Raises
     ------
@@ -154,6 +161,7 @@ class HarnessConfig(BenchmarkConfig):
     limit: int | None = None
     batch_size: Any = 16
     apply_chat_template: bool = False
+    packed: bool = True
 
     def __post_init__(self) -> None:
         if not self.tasks:

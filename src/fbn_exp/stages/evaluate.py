@@ -110,7 +110,7 @@ def _evaluate(
             evaluation = evaluate(scorer, intervention, target, drawn.by_kind)
         if sample is not None:
             evaluation = evaluation.with_sizes(sample, lm.model)
-        presentation = present_evaluation(evaluation, [*remarks, *drawn.remarks])
+        presentation = present_evaluation(evaluation, [*remarks, *drawn.remarks, *benchmark.remarks()])
         keep(presentation, folder, parts.figures.dpi)
         if networks is not None and _is_lesion_of_one(evaluation, networks, lm):
             from fbn_exp.report.lesions import keep_lesion  # late: imports matplotlib

@@ -1,10 +1,12 @@
-"""Adapter of the loaded model to lm-evaluation-harness: split over ranks, every text tokenised once."""
+"""Adapter of the loaded model to lm-evaluation-harness: split over ranks, tokenised once, packed."""
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from fbn_exp.benchmarks.harness.choices import Encoded, SharedContexts
 from fbn_exp.core import ranks
 from fbn_exp.models.language_model import LanguageModel
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from lm_eval.models.huggingface import HFLM
 
 
-def harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
+def harness_model(lm: LanguageModel, batch_size: int | str, packed: bool) -> "HFLM":
     """Wrap the loaded model for lm-eval.
 
     Parameters
@@ -21,11 +23,14 @@ def harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
         Model, scored with the interventions that are active at the time.
     batch_size : int or str
         Batch size of lm-eval, a number or ``auto``.
+    packed : bool
+        Whether choices share a row with their context; otherwise they are scored in lm-eval's own rows.
 
     Returns
     -------
     HFLM
-        Model that splits requests over ranks and tokenises every text once.
+        Model that splits requests over ranks and tokenises every text once; ``remarks`` say where choices
+        could not be packed.
     """
     from lm_eval.models.huggingface import HFLM
 
@@ -37,6 +42,11 @@ def harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
             # lm-eval gives the tokenizer a padding token if it has none
             tokenizer = copy.deepcopy(lm.tokenizer)
             super().__init__(pretrained=lm.model, tokenizer=tokenizer, batch_size=batch_size)
+            self._shared = SharedContexts(self) if packed else None
+
+        @property
+        def remarks(self) -> list[str]:
+            return [] if self._shared is None else list(self._shared.remarks)
 
         # lm-eval treats a model that it has not loaded itself as rank 0 of 1
 
@@ -63,5 +73,21 @@ def harness_model(lm: LanguageModel, batch_size: int | str) -> "HFLM":
             if key not in self._encoded:
                 self._encoded[key] = super().tok_encode(string, *args, **kwargs)
             return list(self._encoded[key])
+
+        def _loglikelihood_tokens(
+            self, requests: list[Any], disable_tqdm: bool = False, override_bs: int | None = None
+        ) -> list[tuple[float, bool]]:
+            plain = super()._loglikelihood_tokens
+            # windows of a running text come with their own batch size
+            if self._shared is None or override_bs is not None or not requests:
+                answers: list[tuple[float, bool]] = plain(requests, disable_tqdm, override_bs)
+                return answers
+
+            def in_own_rows(some: Sequence[Encoded], aside: bool) -> list[tuple[float, bool]]:
+                size = len(some) if aside else None
+                answers: list[tuple[float, bool]] = plain(list(some), disable_tqdm or aside, size)
+                return answers
+
+            return self._shared.answers(requests, in_own_rows, disable_tqdm)
 
     return LoadedModel()

@@ -2,10 +2,7 @@
 
 import functools
 import hashlib
-import importlib
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +13,12 @@ from typing_extensions import override
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.config import HarnessConfig
 from fbn_exp.benchmarks.harness.model import harness_model
+from fbn_exp.benchmarks.harness.surroundings import (
+    installed_evaluate,
+    no_environment_report,
+    requests_kept,
+    warnings_only,
+)
 from fbn_exp.benchmarks.harness.trust import confined_templates, log_code
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core.errors import BenchmarkError, FbnError
@@ -28,38 +31,6 @@ if TYPE_CHECKING:
 
 # lm-eval's name for the answers as they are
 NO_FILTER = "none"
-
-
-@contextmanager
-def installed_evaluate() -> Iterator[None]:
-    """Let ``import evaluate`` find the installed package, not a script of that name.
-
-    lm-eval imports the package ``evaluate``; the entry script ``evaluate.py`` lies in a folder that Python
-    searches first when it runs a script.
-    """
-    shadowing = [folder for folder in sys.path if (Path(folder or ".") / "evaluate.py").is_file()]
-    kept = list(sys.path)
-    sys.path[:] = [folder for folder in sys.path if folder not in shadowing]
-    if not hasattr(sys.modules.get("evaluate"), "load"):
-        sys.modules.pop("evaluate", None)
-    try:
-        importlib.import_module("evaluate")
-        yield
-    finally:
-        sys.path[:] = kept
-
-
-@contextmanager
-def no_environment_report() -> Iterator[None]:
-    """Skip lm-eval's report of installed packages and devices, which takes seconds and is not used."""
-    from lm_eval import evaluator
-
-    kept = evaluator.add_env_info
-    evaluator.add_env_info = lambda storage: None
-    try:
-        yield
-    finally:
-        evaluator.add_env_info = kept
 
 
 class Harness(HarnessConfig, Benchmark):
@@ -80,10 +51,16 @@ class Harness(HarnessConfig, Benchmark):
         lm.require_language_head("benchmark=lm_eval")
         if self.include_path is not None and self.trust_task_code:
             log_code(self.include_path, _folder_digest(self.include_path))
-        with installed_evaluate(), random_state_kept(), confined_templates(self._confined):
+        with (
+            installed_evaluate(),
+            random_state_kept(),
+            confined_templates(self._confined),
+            warnings_only(),
+        ):
             self._manager = self._task_manager()
             self._loaded = _load(self._manager, self.names)
-            self._harness_model = harness_model(lm, self.batch_size)
+            self._harness_model = harness_model(lm, self.batch_size, self.packed)
+        self._requests: dict[Any, list[Any]] = {}
 
     @property
     def _confined(self) -> bool:
@@ -118,6 +95,8 @@ class Harness(HarnessConfig, Benchmark):
             no_environment_report(),
             random_state_kept(),
             confined_templates(self._confined),
+            warnings_only(),
+            requests_kept(self._requests),
         ):
             from lm_eval import simple_evaluate
 
@@ -192,7 +171,13 @@ class Harness(HarnessConfig, Benchmark):
             "num_fewshot": self.num_fewshot,
             "limit": self.limit,
             "apply_chat_template": self.apply_chat_template,
+            # equal to rounding only: scores of lm-eval's own rows, also of earlier versions, stay apart
+            **({"packed": True} if self.packed else {}),
         }
+
+    @override
+    def remarks(self) -> list[str]:
+        return list(self._harness_model.remarks)
 
 
 def _label(metric: str, filter_name: str) -> str:
