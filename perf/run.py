@@ -23,6 +23,7 @@ SCRIPTS = [
     "larger_than_memory",
     "larger_than_memory --text",
     "sweep",
+    "packed",
     "solver",
     "optima",
     "decomposition",

@@ -1,0 +1,100 @@
+"""Multiple choice packed, in items per second, beside lm-eval's own rows on the same model.
+
+python perf/packed.py [rounds [items]]
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+from measure import Cost, Row, median, ratio, save, smollm2, texts, timed
+
+from fbn_exp.benchmarks import probes
+from fbn_exp.benchmarks.harness.model import harness_model
+from fbn_exp.benchmarks.harness.tasks import Harness
+from fbn_exp.datasets.config import Split
+from fbn_exp.models.language_model import LanguageModel
+
+BATCH = 32
+CONTEXT, ENDING, ENDINGS = 80, 20, 4
+
+
+def requests_of(lm: LanguageModel, tasks: list[str], items: int, shots: int = 0) -> list[Any]:
+    """Return what lm-eval asks the model in these tasks, tokenised, after some examples."""
+    asked: list[Any] = []
+    benchmark = Harness(
+        tasks,
+        include_path=str(probes.folder()),
+        trust_task_code=True,
+        limit=items,
+        batch_size=BATCH,
+        packed=False,
+    )
+    benchmark.prepare(lm)
+    for task in benchmark._loaded:
+        task.set_config(key="num_fewshot", value=shots)
+
+    def listened(requests: list[Any], *args: Any, **others: Any) -> Any:
+        asked.extend(requests)
+        return [(0.0, False)] * len(requests)
+
+    benchmark._harness_model._loglikelihood_tokens = listened
+    benchmark.score(lm)
+    return asked
+
+
+def endings_of(lm: LanguageModel, items: int) -> list[Any]:
+    """Return contexts from text, each with its own ending and those of three others."""
+    length = CONTEXT + ENDING
+    long = [ids[:length] for ids in texts(lm, None, Split.test).ids if len(ids) >= length][:items]
+    endings = [ids[CONTEXT:] for ids in long]
+    return [
+        (("", ""), ids[:CONTEXT], endings[(place + step) % len(long)])
+        for place, ids in enumerate(long)
+        for step in range(ENDINGS)
+    ]
+
+
+def compared(lm: LanguageModel, what: str, requests: list[Any], target: str, rounds: int) -> Row:
+    """Measure both sides in turn on the same requests."""
+    sides = {packed: harness_model(lm, BATCH, packed) for packed in (True, False)}
+    costs: dict[bool, list[Cost]] = {True: [], False: []}
+    answers: dict[bool, list[Any]] = {}
+    for _ in range(rounds):
+        for packed, model in sides.items():
+            with timed(costs[packed]):
+                answers[packed] = model._loglikelihood_tokens(requests, disable_tqdm=True)
+    items = len({tuple(context) for _, context, _ in requests})
+    rates = {packed: items / median(costs[packed]).wall for packed in costs}
+    values = np.array([[value for value, _ in answers[packed]] for packed in (True, False)])
+    same = sum(one[1] == other[1] for one, other in zip(answers[True], answers[False], strict=True))
+    shared = sides[True]._shared
+    tokens = sum(len(request.tokens) for request in shared._requests)
+    packed_tokens = sum(map(len, shared._plans[shared.way]))
+    found = f"{ratio(costs[False], costs[True])}; {rates[True]:.3g} over {rates[False]:.3g} items/s"
+    quality = (
+        f"log-likelihoods within {np.abs(values[0] - values[1]).max():.1g} nats, {same} of {len(requests)} "
+        f"alike in whether they are the likeliest; {tokens / packed_tokens:.3g} × fewer tokens than "
+        f"a row each"
+    )
+    return Row(what, found, target, quality)
+
+
+def main() -> None:
+    given = [int(each) for each in sys.argv[1:]]
+    rounds, items = [*given, *(3, 100)[len(given) :]]
+    lm = smollm2()
+    measured = [
+        ("probe battery", requests_of(lm, list(probes.BATTERY), items), "≥ 1.8"),
+        ("arithmetic, 4-shot", requests_of(lm, ["fbn_arithmetic"], items, shots=4), "≥ 3"),
+        ("code", requests_of(lm, ["fbn_code"], items), "≥ 3"),
+        (f"{ENDINGS} endings of {ENDING} tokens after {CONTEXT}", endings_of(lm, items), "≥ 2.3"),
+    ]
+    rows = []
+    for name, requests, target in measured:
+        rows.append(compared(lm, f"{name}: lm-eval's rows over packed", requests, target, rounds))
+        save("packed", rows)
+
+
+if __name__ == "__main__":
+    main()
