@@ -77,9 +77,32 @@ def test_an_untouched_model_is_no_test_and_sweeps_without_scores_stay_empty():
 
 def test_the_console_has_a_line_per_result_and_says_how_many_are_left_out():
     shown = present_scores(corrected(*sweep(*[0.0] * 3, n_draws=5)))
-    assert shown.title == "Sweep: p corrected for all 3 results"
-    assert list(shown.rows) == ["job", "networks", "task / metric", "value", "difference", "p", "p\nrandom"]
+    assert shown.title == "Sweep on tales: p corrected for all 3 results"
+    assert list(shown.rows) == ["job", "networks", "metric", "value", "difference", "p", "p\nrandom"]
+    assert shown.rows["metric"].tolist() == ["nats"] * 3
     assert shown.lines[-1] == "With so few draws of random, p cannot be below .17 after correction."
     many = present_scores(corrected(*sweep(*[0.0] * 25, n_draws=2)))
     assert len(many.rows) == 20
     assert many.lines[0] == "… and 5 more results in sweep/scores.csv."
+
+
+def test_rows_of_several_tasks_name_the_task():
+    rng = np.random.default_rng(0)
+    parts = [job("0", 0.0, rng, n_draws=2), job("1", 0.0, rng, n_draws=2, task="other")]
+    shown = present_scores(
+        corrected(*(pd.concat(each, ignore_index=True) for each in zip(*parts, strict=True)))
+    )
+    assert shown.title == "Sweep: p corrected for all 2 results"
+    assert shown.rows["task / metric"].tolist() == ["tales/nats", "other/nats"]
+
+
+def test_kinds_with_equally_few_draws_share_a_sentence():
+    scores, items, draws = sweep(2.0, 0.0, n_draws=2)
+    for kind, n_draws in (("energy", 2), ("rotation", 5)):
+        scores = scores.assign(**{f"p_{kind}": scores["p_random"], f"draws_{kind}": n_draws})
+    # Holm for kinds without their draws: 1 / 3 and 1 / 6 times two results
+    lines = present_scores(corrected(scores, items, draws)).lines
+    assert lines[1:] == [
+        "With so few draws of random, rotation, p cannot be below .33 after correction.",
+        "With so few draws of energy, p cannot be below .67 after correction.",
+    ]

@@ -8,7 +8,7 @@ import pandas as pd
 from fbn_exp.benchmarks.inference.families import FLIPS, can_pass, holm, max_t_over_draws, max_t_over_items
 from fbn_exp.core.rows import Array
 from fbn_exp.interventions.config import ControlKind
-from fbn_exp.report.inference.words import p_text
+from fbn_exp.report.inference.words import p_head, p_text
 from fbn_exp.report.presentation import ROWS, SIGNIFICANT, Presentation
 
 RESULT = ["job", "task", "metric"]
@@ -108,6 +108,8 @@ def present_scores(scores: pd.DataFrame) -> Presentation:
         if str(name).startswith("override/") and scores[name].nunique(dropna=False) > 1
     ]
     shown = scores.head(ROWS)
+    tasks = scores["task"].unique()
+    only_task = str(tasks[0]) if len(tasks) == 1 else None
     rows = pd.DataFrame(
         {
             "job": shown["job"].astype(str),
@@ -115,17 +117,22 @@ def present_scores(scores: pd.DataFrame) -> Presentation:
                 str(name).rpartition(".")[2].removeprefix("override/"): shown[name].astype(str)
                 for name in swept
             },
-            "task / metric": shown["task"] + "/" + shown["metric"],
+            **(
+                {"metric": shown["metric"]}
+                if only_task is not None
+                else {"task / metric": shown["task"] + "/" + shown["metric"]}
+            ),
             "value": shown["value"].map("{:.4g}".format),
             "difference": shown["delta"].map("{:+.4g}".format),
             "p": shown["p_corrected"].map(p_text),
-            **{f"p\n{kind}": shown[f"p_corrected_{kind}"].map(p_text) for kind in kinds},
+            **{p_head(ControlKind(kind)): shown[f"p_corrected_{kind}"].map(p_text) for kind in kinds},
         }
     )
     left_out = [f"… and {len(scores) - ROWS} more results in sweep/scores.csv."] if len(scores) > ROWS else []
     words = tuple(rows.columns[: 2 + len(swept)])
+    of_task = "" if only_task is None else f" on {only_task}"
     return Presentation(
-        title=f"Sweep: p corrected for all {int(scores['p_corrected'].notna().sum()):,} results",
+        title=f"Sweep{of_task}: p corrected for all {int(scores['p_corrected'].notna().sum()):,} results",
         rows=rows,
         words=words,
         lines=[*left_out, *_procedures(scores, kinds)],
@@ -140,9 +147,11 @@ def _procedures(scores: pd.DataFrame, kinds: list[str]) -> Iterator[str]:
     yield "p is corrected by max-T over all results" + (
         f"; by Holm for {by_holm}, whose items or draws are not at hand for all." if by_holm else "."
     )
+    too_few: dict[float, list[str]] = {}
     for kind in kinds:
         smallest = 1 / (1 + float(scores[f"draws_{kind}"].min()))
         n_tests = 1 if used[kind] == MAX_T else int(scores[f"p_{kind}"].notna().sum())
         if not can_pass(smallest, n_tests, SIGNIFICANT):
-            bound = p_text(min(1.0, smallest * n_tests))
-            yield f"With so few draws of {kind}, p cannot be below {bound} after correction."
+            too_few.setdefault(min(1.0, smallest * n_tests), []).append(kind)
+    for bound, names in too_few.items():
+        yield f"With so few draws of {', '.join(names)}, p cannot be below {p_text(bound)} after correction."

@@ -7,12 +7,24 @@ import numpy as np
 from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.inference.draws import AmongDraws
 from fbn_exp.benchmarks.inference.paired import Difference
+from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.presentation import SIGNIFICANT
 
 # results in a sentence on what could have been seen; all are in the tables
 MOST_NAMES = 6
 # draws of controls=many
 MANY_DRAWS = 99
+# short heads of columns
+KIND_HEADS = {
+    ControlKind.per_block: "block",
+    ControlKind.activation: "active",
+    ControlKind.rotation: "rotated",
+}
+
+
+def p_head(kind: ControlKind) -> str:
+    """Head of the column of p values among the draws of a kind."""
+    return f"p\n{KIND_HEADS.get(kind, kind.value)}"
 
 
 def p_text(p_value: float) -> str:
