@@ -15,7 +15,7 @@ from fbn_exp.core.files import Drawings
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.edit_size import size_columns, size_in_words, size_metric_names, size_metrics
 from fbn_exp.report.inference.tables import among_fields, control_table, draw_table, item_table
-from fbn_exp.report.inference.words import among_text, inference_lines, p_head, p_text
+from fbn_exp.report.inference.words import among_text, inference_lines, interval_text, p_head, p_text
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.presentation import Presentation
 
@@ -220,7 +220,7 @@ def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
             "baseline": f"{each.baseline.value:.4g}",
             "value": f"{each.score.value:.4g}",
             "difference": f"{each.delta.value:+.4g}",
-            "95% interval": f"{each.delta.ci_low:+z.2g} … {each.delta.ci_high:+z.2g}",
+            "95% interval": interval_text(each.delta),
             "p": p_text(each.delta.p_value),
             **{p_head(kind): among_text(each.among.get(kind), each.score.higher_is_better) for kind in kinds},
         }

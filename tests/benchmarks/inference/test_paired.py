@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fbn_exp.benchmarks.inference.paired import difference
+from fbn_exp.benchmarks.inference.paired import difference, right_or_wrong
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core.errors import BenchmarkError
 
@@ -44,9 +44,11 @@ def test_the_difference_is_that_of_the_values_and_its_interval_lies_between_the_
     delta = difference(score_of(after, weights), score_of(before, weights))
     assert delta.value == pytest.approx(np.average(gain, weights=weights), abs=1e-9)
     gains = after - before
-    if (gains != 0).any():
+    if right_or_wrong(score_of(after, weights), score_of(before, weights)):
+        assert delta.ci_low <= delta.value <= delta.ci_high
+    elif (gains != 0).any():
         assert gains.min() - 1e-9 <= delta.ci_low <= delta.ci_high <= gains.max() + 1e-9
-    else:
+    elif np.ptp(before) > 0:
         assert delta.ci_low <= 0 <= delta.ci_high
 
 
@@ -88,6 +90,25 @@ def test_of_right_and_wrong_items_the_p_value_is_mcnemars(gained, lost):
     found = difference(score_of(after), score_of(before)).p_value
     expected = scipy.stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
     assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_five_items_cannot_show_a_difference_of_any_size():
+    rng = np.random.default_rng(0)
+    gains = rng.uniform(1, 2, size=6)
+    five, six = (difference(score_of(gains[:n]), score_of(np.zeros(n))) for n in (5, 6))
+    assert five.p_value == 2 / 2**5
+    assert math.isinf(five.detectable)
+    assert six.p_value == 2 / 2**6
+    assert 0 < six.detectable < six.value
+
+
+def test_items_that_are_all_equal_say_nothing_of_others():
+    same = score_of([1.5] * 30)
+    delta = difference(same, same)
+    assert (delta.value, delta.p_value, delta.detectable) == (0, 1, math.inf)
+    assert math.isnan(delta.ci_low)
+    assert math.isnan(delta.ci_high)
+    assert math.isnan(delta.equivalent_within)
 
 
 def test_the_same_seed_gives_the_same_interval():

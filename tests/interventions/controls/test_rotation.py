@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.moments import statistics_by_token
+from fbn_exp.interventions.component.project import Project
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.interventions.controls.control import Original
@@ -168,6 +169,18 @@ def test_keystones_alone_have_no_counterpart():
     assert found.remarks == (
         "No rotation controls: rotated maps have no counterpart of the keystones alone.",
     )
+
+
+def test_all_whole_maps_have_no_rotation_that_is_another_edit():
+    networks, *_ = planted()
+    found, _ = rotations_of(networks, [1, 2, 3, 4], intervention=Project())
+    assert not found.by_kind
+    assert found.remarks == (
+        "No rotation controls: 4 networks are taken out whole, and any rotation of the 4 maps that are no "
+        "attention sinks spans the same: choose fewer with intervention.networks.",
+    )
+    fewer, _ = rotations_of(networks, [1, 2, 3], intervention=Project())
+    assert len(fewer.by_kind[ControlKind.rotation]) == 3
 
 
 def test_draws_extend_and_differ():

@@ -89,7 +89,8 @@ def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
     p_value = sign_flip_p_value(_contributions(score) - _contributions(baseline), seed)
     error = standard_error(score.influence() - baseline.influence(), score.groups)
     quantiles = t.ppf([1 - ALPHA / 2, POWER], score.n - len(score.groups))
-    detectable = float(quantiles.sum() * error)
+    # n signs give no p below 2 / 2^n
+    detectable = float(quantiles.sum() * error) if 2.0 ** (1 - score.n) <= ALPHA else float("inf")
     return Difference(value, low, high, p_value, detectable, max(-low_90, high_90))
 
 
@@ -134,11 +135,13 @@ def _nothing_differs(score: Score) -> Difference:
         parts = [share * (1 - tail ** (1 / size)) for share, size in zip(shares, sizes, strict=True)]
         return span * float(sum(parts))
 
+    if span == 0:
+        # items that are all equal say nothing of how far another could move
+        unknown = float("nan")
+        return Difference(0.0, unknown, unknown, 1.0, float("inf"), unknown)
     lost = sum(share * mcnemar_detectable(0.0, size) for share, size in zip(shares, sizes, strict=True))
     half = bound(ALPHA / 2)
-    # items that are all equal say nothing of how far another could move
-    detectable = float(lost * span) if span > 0 else float("inf")
-    return Difference(0.0, -half, half, 1.0, detectable, bound(ALPHA))
+    return Difference(0.0, -half, half, 1.0, float(lost * span), bound(ALPHA))
 
 
 def _contributions(score: Score) -> Array:

@@ -83,7 +83,8 @@ class Rotation(Drawer):
     Raises
     ------
     ControlError
-        If the networks are not known, it is not known which of them are sinks, or fewer than two remain.
+        If the networks are not known, it is not known which of them are sinks, or fewer than two remain; or
+        if the intervention acts on whole maps and takes all that remain: any rotation of them is the same.
     """
 
     def __init__(self, original: Original) -> None:
@@ -103,6 +104,12 @@ class Rotation(Drawer):
             raise ControlError(
                 f"{len(remaining)} of {len(original.networks)} networks are no attention sinks, and a "
                 "rotation needs two" + ("" if original.networks.blocks is None else " in one block")
+            )
+        taken, turned = len(original.target.networks), sum(map(len, self._groups()))
+        if original.on_whole_maps and taken >= turned:
+            raise ControlError(
+                f"{taken} networks are taken out whole, and any rotation of the {turned} maps that are no "
+                "attention sinks spans the same: choose fewer with intervention.networks"
             )
 
     @override

@@ -39,6 +39,13 @@ def p_text(p_value: float) -> str:
     return f"{p_value:.{digits}f}".removeprefix("0")
 
 
+def interval_text(delta: Difference) -> str:
+    """Format a 95% interval; ``–`` where it is not known."""
+    if np.isnan([delta.ci_low, delta.ci_high]).any():
+        return "–"
+    return f"{delta.ci_low:+z.2g} … {delta.ci_high:+z.2g}"
+
+
 def among_text(among: AmongDraws | None, higher_is_better: bool) -> str:
     """Format p among draws: ``↓`` before it if the networks score worse than the draws, ``↑`` if better."""
     if among is None:
