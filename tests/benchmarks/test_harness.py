@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from zoo import TINY
+from zoo import TINY, ZOO
 
 from fbn_exp.benchmarks.harness.tasks import Harness
 from fbn_exp.core.errors import BenchmarkError, ConfigError
@@ -246,6 +246,19 @@ def test_every_item_is_the_same_packed_or_not(lm, tasks_folder, num_fewshot, app
     packed, plain = packed_and_not(talking, tasks_folder, **settings)
     assert packed.keys() == plain.keys()
     assert all(np.array_equal(packed[name], plain[name]) for name in packed)
+
+
+def test_a_model_that_cannot_be_packed_is_scored_as_well_and_says_so(lm, tasks_folder):
+    bloom = replace(lm, model=ZOO["bloom"].build())
+    settings = {"include_path": str(tasks_folder), "trust_task_code": True, "limit": 5}
+    benchmark, plain = (Harness([CHOICE_TASK], packed=packed, **settings) for packed in (True, False))
+    for each in (benchmark, plain):
+        each.prepare(bloom)
+    pairs = zip(benchmark.score(bloom), plain.score(bloom), strict=True)
+    assert all(np.array_equal(one.items, other.items) for one, other in pairs)
+    (remark,) = benchmark.remarks()
+    assert "no packed rows (BloomForCausalLM takes no positions)" in remark
+    assert plain.remarks() == []
 
 
 def test_scoring_does_not_say_each_step_and_builds_requests_once(lm, tasks_folder, monkeypatch, caplog):
