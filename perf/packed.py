@@ -69,13 +69,13 @@ def compared(lm: LanguageModel, what: str, requests: list[Any], target: str, rou
     values = np.array([[value for value, _ in answers[packed]] for packed in (True, False)])
     same = sum(one[1] == other[1] for one, other in zip(answers[True], answers[False], strict=True))
     shared = sides[True]._shared
-    tokens = sum(len(request.tokens) for request in shared._requests)
+    # lm-eval has one row for choices that differ in their last token only
+    tokens = sum(map(len, {request.tokens for request in shared._requests}))
     packed_tokens = sum(map(len, shared._plans[shared.way]))
     found = f"{ratio(costs[False], costs[True])}; {rates[True]:.3g} over {rates[False]:.3g} items/s"
     quality = (
         f"log-likelihoods within {np.abs(values[0] - values[1]).max():.1g} nats, {same} of {len(requests)} "
-        f"alike in whether they are the likeliest; {tokens / packed_tokens:.3g} × fewer tokens than "
-        f"a row each"
+        f"alike in whether they are the likeliest; {tokens / packed_tokens:.3g} × fewer tokens"
     )
     return Row(what, found, target, quality)
 
