@@ -67,10 +67,13 @@ def test_the_likelier_word_is_compared_with_the_label(counter, texts_of):
 
 def test_chance_is_the_rate_of_the_most_frequent_label_and_is_logged(counter, texts_of, caplog):
     dataset = texts_of(["a +", "b +", "c -", "d -", "e -"], labels=["yes", "no", "no", "no", "no"])
+    benchmark = Classification(dataset, PROMPT)
     with caplog.at_level(logging.INFO, logger="fbn_exp"):
-        scores = scored(Classification(dataset, PROMPT), counter)
+        scores = scored(benchmark, counter)
+        benchmark.score(counter)
     assert scores["acc"].chance == 0.8
-    assert "majority class no: 0.8000 of 5 texts" in caplog.text
+    # once, however many edits are scored
+    assert caplog.text.count("majority class no: 0.8000 of 5 texts") == 1
 
 
 def test_the_balanced_accuracy_is_the_mean_over_labels(counter, texts_of):

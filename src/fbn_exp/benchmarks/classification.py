@@ -73,7 +73,15 @@ class Classification(ClassificationConfig, Benchmark):
         gold = [str(document.label) for document in self.texts.documents]
         if self.head is not None:
             self._prepare_head(self.head, gold)
-            return
+        else:
+            self._prepare_words(lm, gold)
+        # here, not for each of hundreds of edits
+        counts = np.bincount(self.gold, minlength=len(self.labels_))
+        most, share = self.labels_[int(counts.argmax())], counts.max() / counts.sum()
+        log.info("majority class %s: %.4f of %d texts", most, share, len(gold))
+
+    def _prepare_words(self, lm: LanguageModel, gold: Sequence[str]) -> None:
+        """Score by the probabilities of one word for each label after a prompt."""
         self.labels_ = sorted(set(self.chosen or gold))
         if len(self.labels_) < 2:
             raise BenchmarkError(f"all texts of {self.dataset.describe()} are labelled {self.labels_[0]}")
@@ -153,9 +161,6 @@ class Classification(ClassificationConfig, Benchmark):
         counts = np.bincount(self.gold, minlength=len(self.labels_))
         majority = float(counts.max() / counts.sum())
         task = f"classification_{self.dataset.name}"
-        log.info(
-            "majority class %s: %.4f of %d texts", self.labels_[int(counts.argmax())], majority, len(right)
-        )
         # every label has the same weight, however many of its texts are decided
         per_label = np.bincount(self.gold[decided], minlength=len(self.labels_)).clip(min=1)
         items, weights = right.astype(np.float64), decided.astype(np.float64)
