@@ -11,6 +11,7 @@ from fbn_exp.interventions.target import OUTSIDE, Target, choose_target
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.thresholds.base import z_scores
 from fbn_exp.thresholds.fdr import FalseDiscoveryRate
+from fbn_exp.thresholds.mixture import MixtureThreshold
 from fbn_exp.thresholds.top import TopFraction
 from fbn_exp.thresholds.z import ZThreshold
 
@@ -113,8 +114,22 @@ def test_a_wrong_selection_is_an_error_that_says_what_there_is(selection, messag
 @pytest.mark.parametrize("rule", [ZThreshold(50.0), FalseDiscoveryRate(1e-6)])
 def test_networks_without_a_neuron_are_an_error_that_names_the_threshold(rule):
     bell = torch.special.ndtri((torch.arange(10) + 0.5) / 10).repeat(2, 1)
-    with pytest.raises(NetworksError, match=r"\[0, 1\] have no neuron at .* lower the threshold"):
+    with pytest.raises(NetworksError, match=r"\[0, 1\] have no neuron at .* take another threshold"):
         choose_target(networks_of(bell), rule, "all")
+
+
+def test_a_network_without_tails_is_an_error_that_names_the_networks_that_have_some():
+    noise, loud = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0))
+    loud[:40] += 12.0
+    layout = NeuronLayout.of(Site.mlp_output, ["blocks.0"], [4000])
+    nothing = torch.zeros(4000)
+    neurons = dict.fromkeys(("mean", "mean_absolute", "standard_deviation"), nothing)
+    networks = FunctionalNetworks(torch.stack([noise, loud]), layout, neurons=neurons)
+    with pytest.raises(NetworksError, match=r"\[0\] have no neuron at mixture.* choose among networks \[1\]"):
+        choose_target(networks, MixtureThreshold(), [0])
+    assert choose_target(networks, MixtureThreshold(), "all").members.nonzero()[:, 0].tolist() == list(
+        range(40)
+    )
 
 
 def test_one_empty_network_among_others_is_no_error():

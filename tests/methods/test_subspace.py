@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.fft import idct
 
+from fbn_exp.core.errors import MethodError
 from fbn_exp.methods.subspace import EXACT_BELOW, KrylovSpace, leading_subspace
 
 SMALL, LARGE = (EXACT_BELOW - 12, EXACT_BELOW + 88)
@@ -131,6 +132,14 @@ def test_rank_is_that_of_the_centred_signals_whatever_their_mean(mean, n_tokens)
 @pytest.mark.parametrize("constant", [0.0, 0.1])
 def test_signals_that_never_change_have_rank_0(n_tokens, constant):
     assert find(torch.full((n_tokens, 700), constant), 3).rank == 0
+
+
+@pytest.mark.parametrize("shape", [(600, 40), (700, 600)], ids=["exact", "Krylov"])
+@pytest.mark.parametrize(("scale", "message"), [(1e19, "too large: their squares"), (1e-22, "too small")])
+def test_signals_whose_squares_leave_float32_are_an_error_in_words(shape, scale, message):
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(MethodError, match=message):
+        leading_subspace(torch.randn(shape, generator=generator) * scale, 2, generator)
 
 
 def test_a_large_mean_and_massive_neurons_leave_the_others_digits():

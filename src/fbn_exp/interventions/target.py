@@ -172,19 +172,30 @@ def choose_target(
         )
     if not chosen:
         raise NetworksError("intervention.networks is empty: name at least one network, or all")
-    masks = networks.masks(threshold)[list(chosen)]
+    every_mask = networks.masks(threshold)
+    masks = every_mask[list(chosen)]
     strength = networks.z_scores()[list(chosen)].abs().masked_fill(~masks, -1.0)
     strongest, owner = strength.max(dim=0)
     labels = torch.where(strongest >= 0, owner, OUTSIDE)
     if require_members and not (labels != OUTSIDE).any():
-        raise NetworksError(
-            f"networks {list(chosen)} have no neuron at {threshold.describe()}: nothing to intervene on; "
-            "lower the threshold or choose others"
-        )
+        raise NetworksError(_empty(chosen, every_mask, threshold))
     labels = _kept(labels, members, keystones, chosen)
     statistics = statistics_of(networks.neurons, networks.provenance)
     components = components_of(networks, chosen, statistics)
     return Target(chosen, labels, networks.layout, statistics, donors, components)
+
+
+def _empty(chosen: Sequence[int], masks: Tensor, threshold: Threshold) -> str:
+    """Message for networks without a member, which names those that have some."""
+    others = masks.any(dim=1).nonzero()[:, 0].tolist()
+    choice = (
+        f"choose among networks {others}, which have some, or take another threshold"
+        if others
+        else "no network has any, take another threshold (threshold=z, or a lower one)"
+    )
+    return (
+        f"networks {list(chosen)} have no neuron at {threshold.describe()}: nothing to intervene on; {choice}"
+    )
 
 
 def _kept(labels: Tensor, members: Members, keystones: Tensor | None, chosen: Sequence[int]) -> Tensor:

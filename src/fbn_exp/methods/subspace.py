@@ -128,7 +128,7 @@ def leading_subspace(
     Raises
     ------
     MethodError
-        If a value is not finite.
+        If a value is not finite, or all are too large or too small for float32.
     """
     statistics = moments(signals)
     if not math.isfinite(statistics.energy):
@@ -147,9 +147,10 @@ def leading_subspace(
 def _refuse(signals: Tensor) -> NoReturn:
     """Raise an error that names the first neuron whose energy is not finite."""
     spread = neuron_statistics(signals).standard_deviation
-    if torch.isfinite(spread).all():
+    suspects = (~torch.isfinite(spread)).nonzero()[:, 0].tolist()
+    bad = next((neuron for neuron in suspects if not signals[:, neuron].isfinite().all()), None)
+    if bad is None:
         raise MethodError("signals are too large: their squares overflow float32, scale them down")
-    bad = int((~torch.isfinite(spread)).nonzero()[0])
     raise MethodError(f"signals hold a value that is not finite, in the column of neuron {bad}")
 
 
@@ -271,6 +272,8 @@ def _subspace(
     centre: bool,
 ) -> Subspace:
     raw_energy = statistics.energy + scores.shape[0] * float(statistics.mean.square().sum())
+    if values.any() and raw_energy < scores.shape[0] * loadings.shape[1] * torch.finfo(torch.float32).tiny:
+        raise MethodError("signals are too small: their squares vanish in float32, scale them up")
     rank = int((values > RANK_TOLERANCE * raw_energy**0.5).sum())
     energy = statistics.energy if centre else raw_energy
     return Subspace(scores, values[:n_components], loadings, energy, rank)
