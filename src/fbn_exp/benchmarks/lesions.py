@@ -55,7 +55,8 @@ def keep_lesions(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for comparison in comparisons:
-        controls = [score.value for scores in comparison.controls.values() for score in scores]
+        drawn = [scores for kind, scores in comparison.controls.items() if not kind.is_reference]
+        controls = [score.value for scores in drawn for score in scores]
         record = {
             "network": network,
             "threshold": threshold,
