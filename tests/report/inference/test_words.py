@@ -64,3 +64,13 @@ def test_many_results_are_cut_short():
     _, line = inference_lines([each for task in range(20) for each in compared(0.9, [], task=f"task{task}")])
     assert line.count("task") == MOST_NAMES
     assert line.endswith(f", and {20 - MOST_NAMES} more.")
+
+
+def test_noise_is_said_to_be_no_other_choice_of_neurons():
+    draws = [[score_of(each)] for each in np.linspace(0.5, 0.7, 99)]
+    said = {
+        kind: " ".join(inference_lines(compare([score_of(0.1)], [score_of(0.9)], {kind: draws})))
+        for kind in (ControlKind.noise, ControlKind.random)
+    }
+    assert "Noise is no other choice of neurons" in said[ControlKind.noise]
+    assert "Noise" not in said[ControlKind.random]

@@ -65,6 +65,11 @@ def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
             "p under a kind of control: two-sided, the networks among its draws of the same intervention on "
             "other neurons; ↓ worse, ↑ better than the draws. Draws and intervals: tables/controls.csv."
         )
+    if ControlKind.noise in kinds:
+        lines.append(
+            "Noise is no other choice of neurons: random neurons mostly differ from it too, so a small p "
+            "under noise alone says nothing of these networks."
+        )
     fewest = min((found.n_draws for each in comparisons for found in each.among.values()), default=None)
     if fewest is not None and 1 / (1 + fewest) > SIGNIFICANT:
         lines.append(
