@@ -35,11 +35,11 @@ class Comparison:
 
     @cached_property
     def among(self) -> dict[ControlKind, AmongDraws]:
-        """Inference on the score among the draws of each kind of chance; references have none."""
+        """Inference on the score among the draws of each kind of chance; noise and references have none."""
         return {
             kind: among_draws(self.score, draws)
             for kind, draws in self.controls.items()
-            if draws and not kind.is_reference
+            if draws and kind.is_chance
         }
 
     @property

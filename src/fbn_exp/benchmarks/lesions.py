@@ -55,7 +55,7 @@ def keep_lesions(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for comparison in comparisons:
-        drawn = [scores for kind, scores in comparison.controls.items() if not kind.is_reference]
+        drawn = [scores for kind, scores in comparison.controls.items() if kind.is_chance]
         controls = [score.value for scores in drawn for score in scores]
         record = {
             "network": network,

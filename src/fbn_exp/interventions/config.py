@@ -49,8 +49,11 @@ class ControlKind(StrEnum):
 
     Kinds of chance, of which many are drawn. ``random``, ``per_block`` and ``activation`` are as many other
     neurons: anywhere, in the same blocks, nearest in activity. ``energy``: other neurons from which as much
-    energy is removed. ``noise``: random directions of the same norm at the same tokens. ``rotation``:
-    networks of a random rotation of the maps. ``share``: a fixed share of all neurons.
+    energy is removed. ``rotation``: networks of a random rotation of the maps. ``share``: a fixed share of
+    all neurons.
+
+    ``noise``, random directions of the same norm at the same tokens, is drawn too, but no choice of neurons
+    is a draw of it: random neurons differ from noise in most cases, so that it anchors the dose and has no p.
 
     References, one each, which are what one would pick without networks: ``top_energy``, as many neurons of
     most energy, and ``attribution``, as many of largest gradient × activation.
@@ -68,8 +71,13 @@ class ControlKind(StrEnum):
 
     @property
     def is_reference(self) -> bool:
-        """True for a selection that involves no chance; it has no place in a p value."""
+        """True for a selection that involves no chance, of which there is one."""
         return self in (ControlKind.top_energy, ControlKind.attribution)
+
+    @property
+    def is_chance(self) -> bool:
+        """True for kinds whose draws are other choices of neurons or maps, the only ones with a p value."""
+        return not self.is_reference and self is not ControlKind.noise
 
 
 def require_selection(name: str, networks: object) -> None:

@@ -13,7 +13,7 @@ from fbn_exp.report.presentation import SIGNIFICANT
 # the benchmarks' metrics that the tables show
 SHOWN = ("acc", "balanced_acc", "f1", "exact_match", "nats_per_token", "distinct_2", "repetition")
 # kinds of chance that a result has to exceed, if they were drawn: all but a share of another size
-BESIDE = tuple(kind for kind in ControlKind if not kind.is_reference and kind is not ControlKind.share)
+BESIDE = tuple(kind for kind in ControlKind if kind.is_chance and kind is not ControlKind.share)
 SAME_SIZE = (ControlKind.random, ControlKind.per_block, ControlKind.activation)
 COMPONENTS = "override/method.n_components"
 CORPUS = "override/dataset"

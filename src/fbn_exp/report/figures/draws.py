@@ -88,7 +88,8 @@ def _panel(axes: Axes, comparison: Comparison, labelled: bool) -> None:
             axes.plot(drawn, [place] * len(drawn), "D", ms=6.5, color=colour, mec="white", mew=0.8, zorder=4)
         else:
             _strip(axes, drawn[np.isfinite(drawn)], place, colour)
-            _beside(axes, among_text(comparison.among.get(kind), comparison.score.higher_is_better), place)
+            if kind in comparison.among:
+                _beside(axes, among_text(comparison.among[kind], comparison.score.higher_is_better), place)
     _beside(axes, "p", -0.9)
     axes.set_yticks(
         range(len(kinds)), [KIND_LABELS.get(kind.value, kind.value) for kind in kinds], fontsize=9

@@ -53,7 +53,7 @@ def corrected(scores: pd.DataFrame, items: pd.DataFrame, draws: pd.DataFrame) ->
 
 def _kinds(scores: pd.DataFrame) -> list[str]:
     """Kinds of chance that were drawn in any job."""
-    names = [kind.value for kind in ControlKind if not kind.is_reference]
+    names = [kind.value for kind in ControlKind if kind.is_chance]
     return [name for name in names if f"p_{name}" in scores and scores[f"p_{name}"].notna().any()]
 
 

@@ -12,6 +12,8 @@ from fbn_exp.report.presentation import SIGNIFICANT
 
 # results in a sentence on what could have been seen; all are in the tables
 MOST_NAMES = 6
+# results whose value under noise is said
+MOST_VALUES = 4
 # draws of controls=many
 MANY_DRAWS = 99
 # short heads of columns
@@ -56,6 +58,20 @@ def among_text(among: AmongDraws | None, higher_is_better: bool) -> str:
     return ("↑" if (among.difference > 0) == higher_is_better else "↓") + text
 
 
+def _noise_line(comparisons: Sequence[Comparison]) -> str:
+    """Say where noise of the same norm stands, which is an anchor of the dose and has no p."""
+    values = [
+        f"{each.score.name} {float(np.mean(each.drawn(ControlKind.noise))):.4g}"
+        for each in comparisons
+        if len(each.drawn(ControlKind.noise)) > 0
+    ]
+    more = f" … {len(values) - MOST_VALUES} more" if len(values) > MOST_VALUES else ""
+    return (
+        f"Noise of the same norm, mean of its draws: {', '.join(values[:MOST_VALUES])}{more}. It has no p: "
+        "no choice of neurons is a draw of it, and random neurons mostly differ from it too."
+    )
+
+
 def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
     """Sentences on what the draws allow, and on the results that show no difference."""
     lines = []
@@ -65,11 +81,8 @@ def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
             "p under a kind of control: two-sided, the networks among its draws of the same intervention on "
             "other neurons; ↓ worse, ↑ better than the draws. Draws and intervals: tables/controls.csv."
         )
-    if ControlKind.noise in kinds:
-        lines.append(
-            "Noise is no other choice of neurons: random neurons mostly differ from it too, so a small p "
-            "under noise alone says nothing of these networks."
-        )
+    if any(ControlKind.noise in each.controls for each in comparisons):
+        lines.append(_noise_line(comparisons))
     fewest = min((found.n_draws for each in comparisons for found in each.among.values()), default=None)
     if fewest is not None and 1 / (1 + fewest) > SIGNIFICANT:
         lines.append(
