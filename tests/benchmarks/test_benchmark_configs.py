@@ -33,7 +33,8 @@ def test_the_default_classification_is_of_positive_and_negative_tweets(tiny_mode
     assert made.labels_ == ["negative", "positive"]
     assert len(made.texts) == 200
     assert max(made.texts.lengths) <= 48
-    acc, balanced, undecided = made.score(tiny_model)
+    scores = {score.metric: score for score in made.score(tiny_model)}
+    acc, balanced, undecided = (scores[name] for name in ("acc", "balanced_acc", "undecided"))
     assert (acc.n, undecided.value) == (200, 0)
     assert acc.chance > balanced.chance == 0.5
 

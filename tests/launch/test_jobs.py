@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from fbn_exp.core.errors import ConfigError, DiskError, LaunchError
-from fbn_exp.interventions.config import ControlsConfig
+from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.launch.config import AccelerateConfig
 from fbn_exp.launch.jobs import Job, clear, write_job
 from fbn_exp.launch.processes import run_jobs

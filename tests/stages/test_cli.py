@@ -34,7 +34,7 @@ def test_help_lists_every_choice_and_loads_nothing_heavy():
     ("script", "groups"),
     [
         ("extract.py", NETWORKS),
-        ("evaluate.py", {*NETWORKS, "analysis", "benchmark", "experiment/paper", "intervention"}),
+        ("evaluate.py", {*NETWORKS, "analysis", "benchmark", "controls", "experiment/paper", "intervention"}),
         ("train.py", {*COMMON, "forgetting", "intervention", "task", "trainable"}),
     ],
 )

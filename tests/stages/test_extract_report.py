@@ -87,7 +87,7 @@ def test_a_lesion_shows_in_the_report_at_once_and_in_that_of_the_same_networks_m
         assert {f"delta/{name}" for name in names} <= set(metrics)
         assert "perplexity_wiki/nats_per_token" in names
         for name, each in names.items():
-            assert (each["network"], each["controls"]) == (2, 12)
+            assert (each["network"], each["controls"]) == (2, 10)
             assert each["delta"] == pytest.approx(metrics[f"delta/{name}"])
     before, after = (content_of(folder / each) for each in ("before.html", "first/report.html"))
     assert {**before, "lesions": None} == {**after, "lesions": None}
