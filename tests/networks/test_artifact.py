@@ -12,9 +12,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from fbn_exp.core.errors import LayoutError, NetworksError
+from fbn_exp.core.files import sealed
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.networks.artifact import FunctionalNetworks
-from fbn_exp.networks.files import sealed
+from fbn_exp.networks.files import SEAL
 from fbn_exp.networks.masks import Direction, block_shares, directions, intersection_over_union
 from fbn_exp.thresholds.fdr import FalseDiscoveryRate
 from fbn_exp.thresholds.mixture import MixtureThreshold
@@ -50,7 +51,7 @@ def edit(folder, **changes) -> None:
     file = folder / "networks.json"
     description = json.loads(file.read_text()) | changes
     del description["description_sha256"]
-    file.write_text(json.dumps(sealed(description)))
+    file.write_text(json.dumps(sealed(description, SEAL)))
 
 
 names = st.text("abcdefghijk_", min_size=1, max_size=8)
@@ -401,7 +402,7 @@ def test_a_description_with_a_digest_that_fits_is_usable_or_refused(data, tmp_pa
     file = folder / "networks.json"
     description = json.loads(file.read_text())
     del description["description_sha256"]
-    file.write_text(json.dumps(sealed(data.draw(altered(description)))))
+    file.write_text(json.dumps(sealed(data.draw(altered(description)), SEAL)))
     usable(folder)
 
 

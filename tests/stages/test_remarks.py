@@ -13,8 +13,9 @@ from wandb_files import recorded_runs
 
 from fbn_exp.core.console import console
 from fbn_exp.core.errors import NetworksError
+from fbn_exp.core.files import sealed
 from fbn_exp.networks.artifact import UNKNOWN_TEXTS, FunctionalNetworks
-from fbn_exp.networks.files import SEAL, sealed
+from fbn_exp.networks.files import SEAL
 from fbn_exp.report.html.page import content_of
 from fbn_exp.stages import evaluate, extract
 
@@ -89,6 +90,6 @@ def test_digests_that_are_none_are_an_error_in_words(digests, extracted, tmp_pat
     description = json.loads(file.read_text())
     description.pop(SEAL)
     description["provenance"]["text_digests"] = digests
-    file.write_text(json.dumps(sealed(description)))
+    file.write_text(json.dumps(sealed(description, SEAL)))
     with pytest.raises(NetworksError, match=r"provenance\.text_digests is .*, must be a list of digests"):
         FunctionalNetworks.load(tmp_path)

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from fbn_exp.benchmarks.comparison import Comparison
-from fbn_exp.core.files import digest, write_json
+from fbn_exp.core.files import SEAL, digest, sealed, unsealed, write_json
 from fbn_exp.networks.artifact import FunctionalNetworks
 
 log = logging.getLogger(__name__)
 
 FIELDS = ("network", "threshold", "neurons", "task", "metric", "n", "value", "baseline", "delta")
-# digest over all fields of a record
-SEAL = "sha256"
 
 
 def networks_digest(networks: FunctionalNetworks) -> str:
@@ -76,7 +74,7 @@ def keep_lesions(
         }
         key = {name: record[name] for name in ("network", "threshold", "task", "metric")}
         file = folder / f"{digest({**key, 'benchmark': benchmark})}.json"
-        write_json(file, {**record, SEAL: digest(record)})
+        write_json(file, sealed(record))
 
 
 def lesion_folder(networks: FunctionalNetworks, cache: Path) -> Path:
@@ -95,10 +93,11 @@ def known_lesions(folder: Path) -> list[dict[str, Any]]:
             continue
         if not isinstance(record, dict) or not all(name in record for name in (*FIELDS, SEAL)):
             log.warning("%s is no lesion record, or one without a digest: evaluate again", file)
-        elif record.pop(SEAL) != digest(record):
+            continue
+        try:
+            records.append(unsealed(record))
+        except ValueError:
             log.warning("lesion record %s was changed, as its digest shows: evaluate again", file)
-        else:
-            records.append(record)
     return sorted(
         records, key=lambda entry: (entry["network"], entry["task"], entry["metric"], entry["threshold"])
     )

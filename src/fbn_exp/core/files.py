@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Drawings = Mapping[str, Callable[[], "Figure"]]
 """Functions that draw a figure, by the figure's name."""
 
+# name of the digest in a file that holds its own
+SEAL = "sha256"
 # a full disk, a quota, a limit on the size of files
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # a file where a folder should be or the reverse, a link to nothing or in a circle, no permission
@@ -246,6 +248,27 @@ def disk_errors(path: Path, need: int | None = None) -> Iterator[None]:
 def digest(content: Mapping[str, Any]) -> str:
     """SHA-256 of a plain structure, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def sealed(content: Mapping[str, Any], seal: str = SEAL) -> dict[str, Any]:
+    """Copy of a plain structure with a digest over all of it, under the name ``seal``."""
+    return {**content, seal: digest(content)}
+
+
+def unsealed(entry: Mapping[str, Any], seal: str = SEAL) -> dict[str, Any]:
+    """Content of what ``sealed`` made.
+
+    Raises
+    ------
+    KeyError
+        If it has no digest.
+    ValueError
+        If it was changed.
+    """
+    content = {name: value for name, value in entry.items() if name != seal}
+    if entry[seal] != digest(content):
+        raise ValueError("its content is not what was written")
+    return content
 
 
 def changed_files(folder: Path, digests: Mapping[str, str]) -> list[str]:

@@ -17,6 +17,9 @@ from fbn_exp.interventions.block_maps import BlockMap, Scaling
 from fbn_exp.models.hooks import marked_as_edited, visited
 from fbn_exp.models.positions import Tokens, running_tokens
 
+Sums = tuple[float, Tensor, Tensor]
+"""Number of tokens, sum of activations, sum of squared activations, of every neuron."""
+
 
 class Edit(ABC):
     """Change of the activations of a model's neurons."""
@@ -206,6 +209,18 @@ class AffineEdit(Edit):
         scale, shift = self.first_scale, self.first_shift
         return (self.scale if scale is None else scale, self.shift if shift is None else shift)
 
+    def energy(self, first: Sums, others: Sums) -> Tensor:
+        """Sum over tokens of the squared change of every neuron, float64 of shape (N,).
+
+        Parameters
+        ----------
+        first, others : tuple of number, Tensor and Tensor of shape (N,), float64
+            Number of tokens, sum of the activations, and sum of their squares, of first tokens and of others.
+        """
+        scale, shift = self.at_first
+        of_first = _squared_change(scale, shift, *first)
+        return (of_first + _squared_change(self.scale, self.shift, *others)).clamp_min(0)
+
     def _differs_in(self, block: Block) -> bool:
         if self.first_scale is None and self.first_shift is None:
             return False
@@ -220,6 +235,11 @@ class AffineEdit(Edit):
         if constants.any():
             changed = changed + self._placed((f"{name}shift", block.path), lambda: constants, activations)
         return changed
+
+
+def _squared_change(scale: Tensor, shift: Tensor, count: float, total: Tensor, squares: Tensor) -> Tensor:
+    slope, constant = scale.double() - 1, shift.double()
+    return slope.square() * squares + 2 * slope * constant * total + count * constant.square()
 
 
 def no_edit(n_neurons: int) -> AffineEdit:

@@ -94,6 +94,12 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
     )
 
 
+def enclosing(blocks: Sequence[str], path: str) -> int | None:
+    """Index of the decoder block that a module lies in or is, None if it lies in none."""
+    inside = [index for index, block in enumerate(blocks) if f"{path}.".startswith(f"{block}.")]
+    return inside[0] if inside else None
+
+
 def _match_candidates(model: nn.Module, site: Site) -> list[str]:
     root, blocks = decoder_blocks(model)
     model_type = getattr(model.config, "model_type", "")

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fbn_exp.core.errors import BenchmarkError, FbnError, LayoutError, NetworksError
-from fbn_exp.core.files import file_digest, new_folder, write_json
+from fbn_exp.core.files import file_digest, new_folder, sealed, write_json
 from fbn_exp.core.layout import NeuronLayout
-from fbn_exp.networks.files import FORMAT, blocks_in, read_description, read_tensors, sealed, statistics_in
+from fbn_exp.networks.files import FORMAT, SEAL, blocks_in, read_description, read_tensors, statistics_in
 from fbn_exp.networks.folder import DESCRIPTION, TENSORS
 from fbn_exp.networks.masks import block_shares, network_table
 from fbn_exp.thresholds.base import Tails, Threshold, z_scores
@@ -277,7 +277,7 @@ class FunctionalNetworks:
                 "layout": self.layout.to_dict(),
                 "provenance": self.provenance,
             }
-            write_json(partial / DESCRIPTION, sealed(description))
+            write_json(partial / DESCRIPTION, sealed(description, SEAL))
 
     def _summaries(self, masks: Tensor) -> list[dict[str, Any]]:
         shares = block_shares(masks, self.layout)

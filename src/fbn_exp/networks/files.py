@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fbn_exp.core.errors import NetworksError
-from fbn_exp.core.files import digest, file_digest
+from fbn_exp.core.files import file_digest, unsealed
 from fbn_exp.networks.folder import TENSORS, description_in
 
 log = logging.getLogger(__name__)
@@ -20,11 +19,6 @@ FORMAT = "fbn_exp networks 2"
 # its description has no digest of its own
 UNSEALED = "fbn_exp networks 1"
 SEAL = "description_sha256"
-
-
-def sealed(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Description with a digest over all of it."""
-    return {**description, SEAL: digest(description)}
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -49,10 +43,12 @@ def read_description(folder: Path) -> dict[str, Any]:
     if description["format"] == UNSEALED:
         log.warning("%s is of version 0.1: no digest shows whether it was changed", file)
         return description
-    seal = description.pop(SEAL, None)
-    if seal != digest(description):
-        raise NetworksError(f"{file} was changed after it was written, as its digest shows: extract again")
-    return description
+    try:
+        return unsealed(description, SEAL)
+    except (KeyError, ValueError):
+        raise NetworksError(
+            f"{file} was changed after it was written, as its digest shows: extract again"
+        ) from None
 
 
 def read_tensors(folder: Path, sha256: str) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from fbn_exp.analysis.keystones.firing import (
 )
 from fbn_exp.analysis.keystones.zeroing import Where, Zeroing, losses
 from fbn_exp.core.errors import DiskError
-from fbn_exp.core.files import digest, write_json
+from fbn_exp.core.files import digest, sealed, unsealed, write_json
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.locks import held
 from fbn_exp.core.package_file import version
@@ -201,7 +201,7 @@ class ScanFile:
                 for part in PARTS:
                     self.entry[part] = {**other[part], **self.entry[part]}
                 self.entry["energies"] = max(other["energies"], self.entry["energies"], key=_length)
-                write_json(self.file, {**self.entry, "sha256": digest(self.entry)})
+                write_json(self.file, sealed(self.entry))
         except DiskError as error:
             log.error("the scan is used, but not kept for later runs: %s", error)
 
@@ -278,12 +278,10 @@ def _read(file: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        entry = json.loads(file.read_text(encoding="utf-8"))
-        if digest({name: value for name, value in entry.items() if name != "sha256"}) != entry["sha256"]:
-            raise ValueError("its content is not what was written")
+        entry = unsealed(json.loads(file.read_text(encoding="utf-8")))
         if missing := {"energies", *PARTS} - set(entry):
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         log.warning("%s is damaged, its neurons are scanned again: %s", file, error)
         return None
-    return {name: value for name, value in entry.items() if name != "sha256"}
+    return entry

@@ -20,7 +20,7 @@ from fbn_exp.core.rows import Array
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.models.hooks import Visitor, kept_outputs, marked_as_edited, returning, stacked, visited
 from fbn_exp.models.language_model import LanguageModel, nats_of
-from fbn_exp.models.sites import decoder_blocks
+from fbn_exp.models.sites import decoder_blocks, enclosing
 
 log = logging.getLogger(__name__)
 
@@ -211,10 +211,7 @@ class _Earlier:
         except LayoutError:
             return none
         paths = tuple(f"{root}.{index}" for index in range(len(blocks)))
-        before = [
-            next((place for place, path in enumerate(paths) if f"{block.path}.".startswith(f"{path}.")), 0)
-            for block in layout.blocks
-        ]
+        before = [enclosing(paths, block.path) or 0 for block in layout.blocks]
         found = cls(lm, layout, paths, tuple(before))
         if found._exact({found.depth(edit) for edit in edits} - {0}, text):
             return found

@@ -32,7 +32,7 @@ class ComponentEdit(Edit):
     factors : tuple of float, of length k
         What remains of each network: 0 nothing, 1 all.
     centre, first_centre : Tensor of shape (N,)
-        What deviations are counted from, at first tokens and at all others.
+        What deviations are counted from, at tokens that are not first and at first ones.
     place : Place
         Tokens that are changed.
     """

@@ -98,11 +98,11 @@ class SubtractEdit(ComponentEdit):
             yield subtraction
 
 
-class _RecordedSubtraction(Edit):
-    """A subtraction on recorded activations, whose time courses are known."""
+class _Subtraction(Edit):
+    """A subtraction whose time courses are known, or get known."""
 
-    def __init__(self, edit: SubtractEdit, courses: Tensor) -> None:
-        self.edit, self.courses = edit, courses
+    def __init__(self, edit: SubtractEdit) -> None:
+        self.edit = edit
 
     @property
     @override
@@ -114,16 +114,25 @@ class _RecordedSubtraction(Edit):
     def digest(self) -> str:
         return self.edit.digest
 
+
+class _RecordedSubtraction(_Subtraction):
+    """A subtraction on recorded activations, whose time courses are known."""
+
+    def __init__(self, edit: SubtractEdit, courses: Tensor) -> None:
+        super().__init__(edit)
+        self.courses = courses
+
     @override
     def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
         return self.edit.subtracted(block, activations, self.courses, tokens)
 
 
-class _RunningSubtraction(Edit):
+class _RunningSubtraction(_Subtraction):
     """A subtraction while it is applied: reads time courses in the first pass, subtracts in the second."""
 
     def __init__(self, edit: SubtractEdit, body: nn.Module) -> None:
-        self.edit, self.body = edit, body
+        super().__init__(edit)
+        self.body = body
         self.sums: Tensor | None = None
 
     def read_blocks(self, layout: NeuronLayout) -> tuple[Block, ...]:
@@ -144,16 +153,6 @@ class _RunningSubtraction(Edit):
     def forget(self) -> None:
         """Forget the time courses of the latest pass."""
         self.sums = None
-
-    @property
-    @override
-    def touched(self) -> Tensor:
-        return self.edit.touched
-
-    @property
-    @override
-    def digest(self) -> str:
-        return self.edit.digest
 
     @override
     def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fbn_exp.core.errors import ControlError, DiskError
-from fbn_exp.core.files import digest, write_json
+from fbn_exp.core.files import digest, sealed, unsealed, write_json
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.core.locks import held
 from fbn_exp.core.package_file import version
@@ -103,9 +103,8 @@ def cached_attribution(lm: LanguageModel, layout: NeuronLayout, texts: Texts, ca
         found = _read(file, key, layout.n_neurons)
         if found is None:
             found = attribution(lm, layout, texts)
-            content = {"key": key, "attribution": found.tolist()}
             try:
-                write_json(file, {**content, "sha256": digest(content)})
+                write_json(file, sealed({"key": key, "attribution": found.tolist()}))
             except DiskError as error:
                 log.error("attribution is used, but not kept for later runs: %s", error)
     return found
@@ -116,9 +115,9 @@ def _read(file: Path, key: Mapping[str, Any], n_neurons: int) -> Tensor | None:
     if not file.exists():
         return None
     try:
-        entry = json.loads(file.read_text(encoding="utf-8"))
-        if entry.pop("sha256") != digest(entry) or entry["key"] != key:
-            raise ValueError("its content is not what was written")
+        entry = unsealed(json.loads(file.read_text(encoding="utf-8")))
+        if entry["key"] != key:
+            raise ValueError("it is of another model, or of other texts")
         found = torch.tensor(entry["attribution"], dtype=torch.float64)
         if found.shape != (n_neurons,):
             raise ValueError(f"it holds {tuple(found.shape)} numbers")

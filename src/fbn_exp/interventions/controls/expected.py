@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from fbn_exp.core.moments import NeuronStatistics
-from fbn_exp.interventions.edit import AffineEdit, Edit
+from fbn_exp.interventions.edit import AffineEdit, Edit, Sums
 from fbn_exp.interventions.rules import Intervention
 from fbn_exp.interventions.target import Target
 
@@ -25,21 +25,18 @@ def expected_energy(intervention: Intervention, target: Target) -> Callable[[Edi
         return None
     statistics = target.statistics
 
+    first, others = statistics.first, statistics.others
+    share = 0.0 if first is None else first.n_tokens / max(1, first.n_tokens + others.n_tokens)
+    # where first tokens are not known apart, all count as others
+    sums = _sums(others if first is None else first, share), _sums(others, 1 - share)
+
     def energy(edit: Edit) -> Tensor:
         assert isinstance(edit, AffineEdit)
-        others = _energy(edit.scale, edit.shift, statistics.others)
-        if statistics.first is None:
-            return others
-        scale = edit.scale if edit.first_scale is None else edit.first_scale
-        shift = edit.shift if edit.first_shift is None else edit.first_shift
-        n_first, n_others = statistics.first.n_tokens, statistics.others.n_tokens
-        share = n_first / max(1, n_first + n_others)
-        return share * _energy(scale, shift, statistics.first) + (1 - share) * others
+        return edit.energy(*sums)
 
     return energy
 
 
-def _energy(scale: Tensor, shift: Tensor, of: NeuronStatistics) -> Tensor:
-    gain, constant = scale.double() - 1, shift.double()
-    mean, square = of.mean.double(), of.mean_square.double()
-    return (gain.square() * square + 2 * gain * constant * mean + constant.square()).clamp_min(0)
+def _sums(of: NeuronStatistics, share: float) -> Sums:
+    """Sums over tokens that make a share of all, for each token of all."""
+    return share, share * of.mean.double(), share * of.mean_square.double()

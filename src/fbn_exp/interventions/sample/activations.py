@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fbn_exp.core.layout import Block, NeuronLayout
-from fbn_exp.interventions.edit import AffineEdit, Edit
+from fbn_exp.interventions.edit import AffineEdit, Edit, Sums
 from fbn_exp.interventions.resample import Donors
 from fbn_exp.interventions.sample.residual import added_to_residual
 from fbn_exp.models.positions import Tokens
@@ -83,30 +83,18 @@ class ActivationSample:
     def _affine_energy(self, edit: AffineEdit) -> Tensor:
         """Energy from sums over tokens alone: controls by the hundred need no look at each activation."""
         edit.require_layout(self.layout)
-        at_first = (
-            edit.scale if edit.first_scale is None else edit.first_scale,
-            edit.shift if edit.first_shift is None else edit.first_shift,
-        )
-        energy = torch.zeros(self.layout.n_neurons, dtype=torch.float64)
-        for (count, total, squares), (scale, shift) in zip(
-            self._sums, (at_first, (edit.scale, edit.shift)), strict=True
-        ):
-            slope, constant = scale.double() - 1, shift.double()
-            energy += slope.square() * squares + 2 * slope * constant * total + count * constant.square()
-        return energy.clamp_min(0) / len(self.values)
+        return edit.energy(*self._sums) / len(self.values)
 
     @cached_property
-    def _sums(self) -> tuple[tuple[int, Tensor, Tensor], ...]:
+    def _sums(self) -> tuple[Sums, Sums]:
         """Number, sum and sum of squares over first tokens, and over the others, of every neuron."""
         donors = self.donors()
-        return tuple(
-            (
-                len(rows),
-                torch.cat([rows[:, block.columns].double().sum(dim=0) for block in self.layout.blocks]),
-                torch.cat([_squares(rows[:, block.columns]) for block in self.layout.blocks]),
-            )
-            for rows in (donors.first, donors.others)
-        )
+        return self._sums_of(donors.first), self._sums_of(donors.others)
+
+    def _sums_of(self, rows: Tensor) -> Sums:
+        blocks = [rows[:, block.columns] for block in self.layout.blocks]
+        total = torch.cat([part.double().sum(dim=0) for part in blocks])
+        return len(rows), total, torch.cat([_squares(part) for part in blocks])
 
     def residual_change(self, edit: Edit, model: nn.Module) -> float | None:
         """Relative change of the residual stream; see ``EditSize``."""

@@ -20,9 +20,9 @@ from fbn_exp.core.package_file import version
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.interventions.sample.activations import ActivationSample
-from fbn_exp.interventions.sample.residual import enclosing
 from fbn_exp.models.hooks import visited
 from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.sites import enclosing
 
 log = logging.getLogger(__name__)
 

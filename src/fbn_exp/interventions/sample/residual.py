@@ -11,12 +11,6 @@ AFTER_MLP = ("post_feedforward_layernorm", "post_mlp_layernorm")
 AFTER_ATTENTION = ("post_self_attn_layernorm", "post_attention_layernorm")
 
 
-def enclosing(blocks: list[str], path: str) -> int | None:
-    """Index of the decoder block that a module lies in or is, None if it lies in none."""
-    inside = [index for index, block in enumerate(blocks) if f"{path}.".startswith(f"{block}.")]
-    return inside[0] if inside else None
-
-
 def added_to_residual(
     model: nn.Module, site: Site, block: Block, activations: Tensor, change: Tensor
 ) -> Tensor:
