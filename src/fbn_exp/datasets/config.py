@@ -32,6 +32,18 @@ class Corpus(StrEnum):
     tweets = "tweets"
 
 
+class Probe(StrEnum):
+    """A task of the probe battery, whose prompts are drawn from seeds."""
+
+    grammar = "grammar"
+    morphology = "morphology"
+    recall = "recall"
+    arithmetic = "arithmetic"
+    copying = "copying"
+    code = "code"
+    sentiment = "sentiment"
+
+
 @dataclass(kw_only=True)
 class DatasetConfig:
     """A sample of texts: its source, number of texts, and tokens per text.

@@ -12,16 +12,9 @@ from typing import Any
 import yaml
 
 from fbn_exp.core.errors import ConfigError
+from fbn_exp.datasets.config import Probe
 
-BATTERY = (
-    "fbn_grammar",
-    "fbn_morphology",
-    "fbn_recall",
-    "fbn_arithmetic",
-    "fbn_copying",
-    "fbn_code",
-    "fbn_sentiment",
-)
+BATTERY = tuple(f"fbn_{probe.value}" for probe in Probe)
 """Names of the tasks; with ``_dev`` appended, the same task on its dev half."""
 
 SHORT_NAMES = {name.removeprefix("fbn_"): name for name in BATTERY}

@@ -4,19 +4,10 @@ import dataclasses
 
 from datasets import Dataset, DatasetDict
 
-from fbn_exp.benchmarks.probes import arithmetic, code, copying, grammar, morphology, recall, sentiment
-from fbn_exp.benchmarks.probes.items import Draw, Half, generate
 from fbn_exp.core.errors import ConfigError
+from fbn_exp.datasets.probes import PROBES
+from fbn_exp.datasets.probes.items import Half, generate
 
-PROBES: dict[str, Draw] = {
-    "grammar": grammar.draw,
-    "morphology": morphology.draw,
-    "recall": recall.draw,
-    "arithmetic": arithmetic.draw,
-    "copying": copying.draw,
-    "code": code.draw,
-    "sentiment": sentiment.draw,
-}
 SPLITS: dict[str, Half] = {"validation": "dev", "test": "test"}
 
 

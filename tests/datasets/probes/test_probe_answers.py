@@ -3,12 +3,12 @@ import re
 
 import pytest
 
-from fbn_exp.benchmarks.probes import arithmetic, code, grammar, morphology
-from fbn_exp.benchmarks.probes.items import half_of
-from fbn_exp.benchmarks.probes.recall import FACTS
-from fbn_exp.benchmarks.probes.sentiment import cleaned, tweets
-from fbn_exp.benchmarks.probes.words.nouns import COUNTABLE, FEMALE_ROLES, MALE_ROLES, plural
-from fbn_exp.benchmarks.probes.words.verbs import (
+from fbn_exp.datasets.probes import arithmetic, code, grammar, morphology
+from fbn_exp.datasets.probes.items import half_of
+from fbn_exp.datasets.probes.recall import FACTS
+from fbn_exp.datasets.probes.sentiment import cleaned, tweets
+from fbn_exp.datasets.probes.words.nouns import COUNTABLE, FEMALE_ROLES, MALE_ROLES, plural
+from fbn_exp.datasets.probes.words.verbs import (
     IRREGULAR,
     REGULAR,
     gerund,

@@ -2,9 +2,9 @@
 
 import random
 
-from fbn_exp.benchmarks.probes.items import Draft
-from fbn_exp.benchmarks.probes.words.nouns import COUNTABLE, IRREGULAR_PLURALS, plural
-from fbn_exp.benchmarks.probes.words.verbs import (
+from fbn_exp.datasets.probes.items import Draft
+from fbn_exp.datasets.probes.words.nouns import COUNTABLE, IRREGULAR_PLURALS, plural
+from fbn_exp.datasets.probes.words.verbs import (
     IRREGULAR,
     REGULAR,
     gerund,

@@ -2,9 +2,9 @@
 
 import random
 
-from fbn_exp.benchmarks.probes.items import Draft
-from fbn_exp.benchmarks.probes.words.names import CITIES, MEN, WOMEN
-from fbn_exp.benchmarks.probes.words.topics import COLORS, FOODS, JOBS, LANGUAGES, PETS, SPORTS
+from fbn_exp.datasets.probes.items import Draft
+from fbn_exp.datasets.probes.words.names import CITIES, MEN, WOMEN
+from fbn_exp.datasets.probes.words.topics import COLORS, FOODS, JOBS, LANGUAGES, PETS, SPORTS
 
 FACTS = {
     "city": ("lives in {}", CITIES),

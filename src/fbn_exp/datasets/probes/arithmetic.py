@@ -2,7 +2,7 @@
 
 import random
 
-from fbn_exp.benchmarks.probes.items import Draft
+from fbn_exp.datasets.probes.items import Draft
 
 LARGEST = 20
 NEAR = 3

@@ -3,8 +3,8 @@
 import random
 from collections.abc import Callable
 
-from fbn_exp.benchmarks.probes.items import Draft
-from fbn_exp.benchmarks.probes.words.nouns import ANIMALS, THINGS
+from fbn_exp.datasets.probes.items import Draft
+from fbn_exp.datasets.probes.words.nouns import ANIMALS, THINGS
 
 Question = tuple[str, str, list[str]]
 """Start of a program, its correct continuation, and wrong ones."""

@@ -2,8 +2,8 @@
 
 import random
 
-from fbn_exp.benchmarks.probes.items import Draft
-from fbn_exp.benchmarks.probes.words.nouns import ANIMALS, THINGS
+from fbn_exp.datasets.probes.items import Draft
+from fbn_exp.datasets.probes.words.nouns import ANIMALS, THINGS
 
 LENGTH = 8
 REPEATED = range(4, LENGTH)

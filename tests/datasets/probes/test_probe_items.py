@@ -6,15 +6,14 @@ from collections import Counter
 
 import pytest
 
-from fbn_exp.benchmarks.probes import BATTERY, chance, sentiment
-from fbn_exp.benchmarks.probes.dataset import PROBES, build
-from fbn_exp.benchmarks.probes.items import Draft, generate, half_of
 from fbn_exp.core.errors import ConfigError, DatasetError
+from fbn_exp.datasets.probes import PROBES, sentiment
+from fbn_exp.datasets.probes.items import Draft, generate, half_of
 
 DIGEST = """
 import hashlib
-from fbn_exp.benchmarks.probes.dataset import PROBES
-from fbn_exp.benchmarks.probes.items import generate
+from fbn_exp.datasets.probes import PROBES
+from fbn_exp.datasets.probes.items import generate
 drawn = [generate(PROBES[name], "test", 30) for name in PROBES if name != "sentiment"]
 print(hashlib.sha256(repr(drawn).encode()).hexdigest())
 """
@@ -78,7 +77,7 @@ def test_many_items_can_be_drawn_and_are_distinct(probe):
 def test_choices_are_distinct_and_the_right_one_is_everywhere_equally_often(probe, drawn):
     items = drawn(probe)
     n_choices = {len(item.choices) for item in items}
-    assert n_choices == {round(1 / chance(f"fbn_{probe}"))}
+    assert n_choices == {2 if probe in ("grammar", "sentiment") else 4}
     assert all(len(set(item.choices)) == len(item.choices) for item in items)
     counts = Counter(item.gold for item in items)
     assert len(counts) == n_choices.pop()
@@ -106,21 +105,6 @@ def test_a_probe_with_too_few_items_says_how_many_there_are():
 def test_no_items_cannot_be_asked_for():
     with pytest.raises(ConfigError, match="n_items of a probe is 0, it must be at least 1"):
         generate(PROBES["copying"], "dev", 0)
-
-
-def test_chance_of_a_task_and_of_its_dev_half():
-    assert [chance(task) for task in BATTERY] == [0.5, 0.25, 0.25, 0.25, 0.25, 0.25, 0.5]
-    assert chance("fbn_grammar_dev") == 0.5
-    with pytest.raises(ConfigError, match="'fbn_french' is no task of the probe battery; it has: fbn_gramm"):
-        chance("fbn_french")
-
-
-def test_build_ignores_what_else_lm_eval_passes():
-    halves = build("copying", n_items=5, item_seed=3, chance=0.25, pretrained="/some/model")
-    assert {name: len(half) for name, half in halves.items()} == {"validation": 5, "test": 5}
-    assert halves["test"].column_names == ["text", "choices", "gold", "kind"]
-    with pytest.raises(ConfigError, match="unknown probe 'french'; there are: grammar"):
-        build("french")
 
 
 def test_missing_tweets_name_the_command_that_installs_them(monkeypatch):

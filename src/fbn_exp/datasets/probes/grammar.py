@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable
 
-from fbn_exp.benchmarks.probes.items import Draft
-from fbn_exp.benchmarks.probes.words.names import MEN, WOMEN
-from fbn_exp.benchmarks.probes.words.nouns import (
+from fbn_exp.datasets.probes.items import Draft
+from fbn_exp.datasets.probes.words.names import MEN, WOMEN
+from fbn_exp.datasets.probes.words.nouns import (
     ANIMALS,
     FEMALE_ROLES,
     MALE_ROLES,
@@ -14,7 +14,7 @@ from fbn_exp.benchmarks.probes.words.nouns import (
     THINGS,
     plural,
 )
-from fbn_exp.benchmarks.probes.words.verbs import (
+from fbn_exp.datasets.probes.words.verbs import (
     IRREGULAR,
     REGULAR,
     gerund,

@@ -1,6 +1,6 @@
 """Verbs and their past forms."""
 
-from fbn_exp.benchmarks.probes.words import listed
+from fbn_exp.datasets.probes.words import listed
 
 VOWELS = "aeiou"
 

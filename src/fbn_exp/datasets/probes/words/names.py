@@ -1,6 +1,6 @@
 """Names of people and cities."""
 
-from fbn_exp.benchmarks.probes.words import listed
+from fbn_exp.datasets.probes.words import listed
 
 MEN = listed(
     """

@@ -1,6 +1,6 @@
 """Interchangeable words of one kind: colours, jobs, food and so on."""
 
-from fbn_exp.benchmarks.probes.words import listed
+from fbn_exp.datasets.probes.words import listed
 
 COLORS = listed("red blue green yellow black white brown pink purple gray silver gold")
 
