@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from fbn_exp.analysis import config as analysis
 from fbn_exp.benchmarks import config as benchmarks
 from fbn_exp.config import root
+from fbn_exp.config.single_values import accept_single_values
 from fbn_exp.datasets import config as datasets
 from fbn_exp.interventions import config as interventions
 from fbn_exp.interventions.component import config as component
@@ -88,7 +89,8 @@ OWN_SCHEMAS: dict[str, type] = {
 
 
 def register() -> None:
-    """Store all schemas; call once before ``hydra.main``."""
+    """Store all schemas, and accept single values for lists; call once before ``hydra.main``."""
+    accept_single_values()
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(group="schema", name=name, node=schema)
