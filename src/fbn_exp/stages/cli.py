@@ -1,7 +1,5 @@
 """Error messages of the entry scripts: one message that the user can act on."""
 
-import dataclasses
-import difflib
 import functools
 import os
 import re
@@ -13,36 +11,21 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import (
-    ConfigAttributeError,
-    ConfigKeyError,
-    MissingMandatoryValue,
-    OmegaConfBaseException,
-)
+from omegaconf.errors import OmegaConfBaseException
 
 from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import FbnError, print_error, print_exception, printable
 from fbn_exp.core.files import as_disk_error
+from fbn_exp.stages.scripts.advice import explain
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# Hydra's message if the package of a launcher is missing -> advice
-MISSING_PLUGINS = {
-    "hydra/launcher/submitit": "launch=slurm needs submitit: pip install 'fbn_exp[slurm]'",
-    "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
-}
 # errors raised by the package of a launcher -> advice
 FOREIGN_ERRORS = {
     'Could not detect "srun"': "launch=slurm needs a SLURM cluster, and there is no srun here: start it "
     "where jobs are submitted, or take launch=submitit_local or launch=accelerate",
-}
-
-# keys of version 0.1 -> what to write in their place
-REPLACED_KEYS = {
-    "two_sided": "threshold.two_sided=true is threshold.pole=both now, false is threshold.pole=positive",
-    "restarts": "method.restarts is called method.max_starts now: the largest number of random starts",
 }
 
 
@@ -52,34 +35,6 @@ def _sweep_name(mode: object, folder: str) -> str | None:
 
 
 OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
-
-
-def accepted_names(error: OmegaConfBaseException) -> list[str]:
-    """List the keys accepted by the config node in which a wrong key was set."""
-    if dataclasses.is_dataclass(error.object_type):
-        return [each.name for each in dataclasses.fields(error.object_type) if not each.name.startswith("_")]
-    if isinstance(error.parent_node, DictConfig):
-        return [str(key) for key in error.parent_node]
-    return []
-
-
-def explain(error: Exception) -> str:
-    """Compose the message for a config error, with the accepted names if a key was wrong."""
-    lines = [str(error).strip()]
-    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
-    if isinstance(cause, MissingMandatoryValue) and cause.full_key:
-        return f"{cause.full_key} is not set: give it on the command line, {cause.full_key}=…"
-    if isinstance(cause, OmegaConfBaseException):
-        if cause is not error and str(cause).splitlines()[0] not in lines[0]:
-            lines.append(str(cause).splitlines()[0])
-        if isinstance(cause, ConfigKeyError | ConfigAttributeError):
-            names = accepted_names(cause)
-            lines += [REPLACED_KEYS[str(cause.key)]] if str(cause.key) in REPLACED_KEYS else []
-            close = difflib.get_close_matches(str(cause.key), names, n=1)
-            lines += [f"did you mean {close[0]}?"] if close else []
-            lines += [f"accepted here: {', '.join(names)}"] if names else []
-    lines += [hint for words, hint in MISSING_PLUGINS.items() if words in lines[0]]
-    return "\n".join(lines)
 
 
 ANALYSES = ("connectivity", "consistency", "overlap")

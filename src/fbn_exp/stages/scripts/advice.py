@@ -1,0 +1,99 @@
+"""Compose the message for a config that cannot be used: what was wrong, and what is accepted."""
+
+import dataclasses
+import difflib
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+
+from omegaconf import DictConfig
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from fbn_exp.config import root
+
+# Hydra's message if the package of a launcher is missing -> advice
+MISSING_PLUGINS = {
+    "hydra/launcher/submitit": "launch=slurm needs submitit: pip install 'fbn_exp[slurm]'",
+    "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
+}
+
+# keys of version 0.1 -> what to write in their place
+REPLACED_KEYS = {
+    "two_sided": "threshold.two_sided=true is threshold.pole=both now, false is threshold.pole=positive",
+    "restarts": "method.restarts is called method.max_starts now: the largest number of random starts",
+}
+
+# name of a script -> schema of its config
+SCRIPTS = {"extract": root.ExtractConfig, "evaluate": root.EvaluateConfig, "train": root.TrainConfig}
+# Hydra's message for a part that the config of a script does not have
+FOREIGN = re.compile(
+    r"Could not override '(\w+)(?:@[^']*)?'\. No match in the defaults list"
+    r"|Key '(\w+)' not in '(?:Extract|Evaluate|Train)Config'"
+)
+# messages of Hydra's parser for an argument that ends within a list
+UNFINISHED = ("no viable alternative at input", "mismatched input '<EOF>'", "missing BRACKET_CLOSE")
+
+
+def accepted_names(error: OmegaConfBaseException) -> list[str]:
+    """List the keys accepted by the config node in which a wrong key was set."""
+    if dataclasses.is_dataclass(error.object_type):
+        return [each.name for each in fields(error.object_type) if not each.name.startswith("_")]
+    if isinstance(error.parent_node, DictConfig):
+        return [str(key) for key in error.parent_node]
+    return []
+
+
+def explain(error: Exception) -> str:
+    """Compose the message for a config error, with the accepted names if a key was wrong."""
+    lines = [str(error).strip()]
+    if any(words in lines[0] for words in UNFINISHED) and (whole := torn_list(sys.argv[1:])) is not None:
+        return f"{whole}: the shell splits it at its spaces: put it in quotes, '{whole}', or leave them out"
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
+    if isinstance(cause, MissingMandatoryValue) and cause.full_key:
+        return f"{cause.full_key} is not set: give it on the command line, {cause.full_key}=…"
+    if isinstance(cause, OmegaConfBaseException):
+        if cause is not error and str(cause).splitlines()[0] not in lines[0]:
+            lines.append(str(cause).splitlines()[0])
+        if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+            names = accepted_names(cause)
+            lines += [REPLACED_KEYS[str(cause.key)]] if str(cause.key) in REPLACED_KEYS else []
+            close = difflib.get_close_matches(str(cause.key), names, n=1)
+            lines += [f"did you mean {close[0]}?"] if close else []
+            lines += [f"accepted here: {', '.join(names)}"] if names else []
+    if (home := home_of("\n".join(lines))) is not None:
+        return home
+    lines += [hint for words, hint in MISSING_PLUGINS.items() if words in lines[0]]
+    return "\n".join(lines)
+
+
+def torn_list(arguments: Sequence[str]) -> str | None:
+    """Put together the first list that a shell has split into several arguments; None if there is none.
+
+    Examples
+    --------
+    >>> torn_list(["model=tiny", "intervention.networks=[0,", "1]"])
+    'intervention.networks=[0, 1]'
+    """
+    for place, argument in enumerate(arguments):
+        for end in range(place + 2, len(arguments) + 1):
+            whole = " ".join(arguments[place:end])
+            if argument.count("[") > argument.count("]") and whole.count("[") == whole.count("]"):
+                return whole
+    return None
+
+
+def home_of(message: str) -> str | None:
+    """Say to which script a part of the config belongs that this one does not have; None if to none."""
+    found = FOREIGN.search(message)
+    name = "" if found is None else found[1] or found[2]
+    scripts = [script for script, schema in SCRIPTS.items() if name in {each.name for each in fields(schema)}]
+    if not scripts:
+        return None
+    called = "{}.py" if sys.argv[0].endswith(".py") else "fbn-{}"
+    return f"{name} belongs to {' and '.join(map(called.format, scripts))}"

@@ -1,0 +1,42 @@
+"""Messages for configs that cannot be used say what to write instead."""
+
+import sys
+
+import pytest
+from hydra.errors import HydraException
+from in_process import composed
+
+from fbn_exp.stages.scripts.advice import explain, torn_list
+
+
+@pytest.mark.parametrize(
+    ("script", "override", "home"),
+    [
+        ("extract", "benchmark=probes", "benchmark belongs to evaluate.py"),
+        ("extract", "benchmark.limit=2", "benchmark belongs to evaluate.py"),
+        ("extract", "intervention.factor=2", "intervention belongs to evaluate.py and train.py"),
+        ("evaluate", "trainer.max_steps=2", "trainer belongs to train.py"),
+        ("train", "method=pca", "method belongs to extract.py and evaluate.py"),
+    ],
+)
+def test_a_part_of_another_script_is_named_with_that_script(script, override, home, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", override])
+    with pytest.raises(HydraException) as caught:
+        composed(override, script=script)
+    assert explain(caught.value) == home
+
+
+def test_an_installed_script_is_named_as_it_is_called(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/fbn-extract", "benchmark=probes"])
+    with pytest.raises(HydraException) as caught:
+        composed("benchmark=probes")
+    assert explain(caught.value) == "benchmark belongs to fbn-evaluate"
+
+
+def test_a_list_that_the_shell_has_split_needs_quotes(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "intervention.networks=[0,", "1]"])
+    with pytest.raises(HydraException) as caught:
+        composed("intervention.networks=[0,", "1]", script="evaluate")
+    assert "put it in quotes, 'intervention.networks=[0, 1]'" in explain(caught.value)
+    assert torn_list(["seed=1", "method=pca"]) is None
+    assert torn_list(["method=[pca", "seed=1"]) is None
