@@ -364,7 +364,7 @@ def test_amplify_needs_more_than_1(factor):
         Amplify(factor=factor)
 
 
-@pytest.mark.parametrize("networks", ["some", [], [0, "1"], [True], [0.0], 3, None, {"0": 1}])
+@pytest.mark.parametrize("networks", ["some", [], [0, "1"], [True], [0.0], -3, None, {"0": 1}])
 def test_a_wrong_selection_is_an_error_in_the_constructor(networks):
     for make in (NoIntervention, Inhibit, Scale, Amplify, Shift, Mean, Preserve):
         with pytest.raises(ConfigError, match=r"intervention\.networks is .*: all, or a list of indices"):

@@ -16,6 +16,7 @@ from fbn_exp.core.files import sealed
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.files import SEAL
+from fbn_exp.networks.folder import count_in
 from fbn_exp.networks.masks import Direction, block_shares, directions, intersection_over_union
 from fbn_exp.thresholds.fdr import FalseDiscoveryRate
 from fbn_exp.thresholds.mixture import MixtureThreshold
@@ -438,3 +439,10 @@ def test_the_table_counts_members_of_either_sign_and_holds_the_tails():
     assert table["negative_tail"].tolist() == [pytest.approx(1 / 300, rel=0.05), 0]
     assert not {"positive_tail", "negative_tail"} & set(networks.to_frame().columns)
     assert networks.to_frame(ZThreshold(3, pole="negative"))["members_up"].tolist() == [0, 0]
+
+
+def test_the_number_of_networks_is_known_without_reading_them(tmp_path):
+    draw(3).save(tmp_path / "networks", RULE)
+    assert count_in(tmp_path / "networks") == 3
+    (tmp_path / "networks" / "networks.json").write_text("{")
+    assert count_in(tmp_path / "networks") is None

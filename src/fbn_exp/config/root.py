@@ -18,7 +18,7 @@ from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.launch.config import LaunchConfig
 from fbn_exp.methods.config import MethodConfig
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.networks.folder import description_in
+from fbn_exp.networks.folder import count_in, description_in
 from fbn_exp.reliability.config import NoReliabilityConfig, ReliabilityConfig
 from fbn_exp.report.config import FiguresConfig
 from fbn_exp.signals.config import SignalsConfig
@@ -123,6 +123,8 @@ class EvaluateConfig(ExtractConfig):
         for factor in self.factors:
             require_finite("factors", factor)
         _check_networks(self.networks)
+        if (count := self._known_count()) is not None:
+            self.intervention.require_fit(count)
         if self.analysis is not None and (self.select_factor or self.export.path is not None):
             raise ConfigError(
                 "an analysis measures networks and applies no intervention: leave out select_factor and "
@@ -138,6 +140,13 @@ class EvaluateConfig(ExtractConfig):
                 raise ConfigError(
                     f"factors is {self.factors}: select_factor needs at least two to choose from"
                 )
+
+    def _known_count(self) -> int | None:
+        """Number of networks, if it is known before they are loaded or extracted."""
+        if self.networks is not None:
+            return count_in(Path(self.networks).expanduser())
+        known = isinstance(self.method.n_components, int) and not self.method.per_block
+        return self.method.n_components if known else None
 
 
 def require_foldable(intervention: InterventionConfig, asked_by: str) -> None:

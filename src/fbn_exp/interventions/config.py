@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from omegaconf import MISSING
+from typing_extensions import override
 
 from fbn_exp.core.checks import FLOAT32_LIMIT, LARGEST_COUNT, require_choice
 from fbn_exp.core.errors import ConfigError
@@ -80,13 +81,16 @@ class ControlKind(StrEnum):
         return not self.is_reference and self is not ControlKind.noise
 
 
-def require_selection(name: str, networks: object) -> None:
-    """Require ``all`` or a list of indices."""
+def require_selection(name: str, networks: Any) -> Any:
+    """Require ``all``, a list of indices, or a single index, which is returned as a list."""
+    if type(networks) is int:
+        networks = [networks]
     indices = networks if isinstance(networks, list) else []
     if (networks != "all" and not indices) or not all(
         type(index) is int and 0 <= index <= LARGEST_COUNT for index in indices
     ):
         raise ConfigError(f"{name} is {networks!r}: all, or a list of indices such as [0,2]")
+    return networks
 
 
 def numbers_of(name: str, value: object) -> list[float]:
@@ -137,12 +141,33 @@ class InterventionConfig:
     networks: Any = "all"
 
     def __post_init__(self) -> None:
-        require_selection("intervention.networks", self.networks)
+        self.networks = require_selection("intervention.networks", self.networks)
 
-    def _require_one_or_each(self, name: str, numbers: Sequence[float]) -> None:
-        # for "all", the count is known only with the networks
-        if isinstance(self.networks, list):
-            require_one_or_each(name, numbers, len(set(self.networks)))
+    @property
+    def numbers(self) -> dict[str, list[float]]:
+        """Settings that are one number for all networks or one per network, by name."""
+        return {}
+
+    def require_fit(self, count: int) -> None:
+        """Refuse settings for other networks than ``count`` of them, numbered from 0.
+
+        Raises
+        ------
+        ConfigError
+            If ``networks`` names one that there is not, or a setting has neither one number nor as many as
+            networks.
+        """
+        chosen = range(count) if self.networks == "all" else set(self.networks)
+        if wrong := sorted({*chosen} - {*range(count)}):
+            raise ConfigError(f"intervention.networks names {wrong}, there are networks 0 to {count - 1}")
+        for name, numbers in self.numbers.items():
+            require_one_or_each(name, numbers, len(chosen))
+
+    def _require_one_or_each(self) -> None:
+        for name, numbers in self.numbers.items():
+            # for "all", the count is known only with the networks
+            if isinstance(self.networks, list):
+                require_one_or_each(name, numbers, len(set(self.networks)))
 
 
 @dataclass
@@ -217,12 +242,17 @@ class ScaleConfig(FilledConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_one_or_each("intervention.factor", self.factors)
+        self._require_one_or_each()
 
     @property
     def factors(self) -> list[float]:
         """Factors, one for all networks or one per network."""
         return numbers_of("intervention.factor", self.factor)
+
+    @property
+    @override
+    def numbers(self) -> dict[str, list[float]]:
+        return {"intervention.factor": self.factors}
 
 
 @dataclass
@@ -267,12 +297,17 @@ class ShiftConfig(EditConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_one_or_each("intervention.value", self.values)
+        self._require_one_or_each()
 
     @property
     def values(self) -> list[float]:
         """Constants, one for all networks or one per network."""
         return numbers_of("intervention.value", self.value)
+
+    @property
+    @override
+    def numbers(self) -> dict[str, list[float]]:
+        return {"intervention.value": self.values}
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Files of a folder of networks."""
 
+import json
 from pathlib import Path
 
 from fbn_exp.core.errors import NetworksError
@@ -21,3 +22,12 @@ def description_in(folder: Path) -> Path:
         hint = f": did you mean {folder / 'networks'}?" if inside.is_file() else ""
         raise NetworksError(f"{folder} holds no networks ({DESCRIPTION} is missing){hint}")
     return file
+
+
+def count_in(folder: Path) -> int | None:
+    """Number of networks in a folder; None if its description cannot be read, which loading reports."""
+    try:
+        description = json.loads(description_in(folder).read_text(encoding="utf-8"))
+        return len(description["networks"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None

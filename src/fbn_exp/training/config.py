@@ -135,7 +135,7 @@ class TrainPartConfig(TrainableConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_selection("trainable.networks", self.networks)
+        self.networks = require_selection("trainable.networks", self.networks)
         require_seed("trainable.seed", self.seed)
         if self.control is not None:
             self.control = require_choice(ControlKind, "trainable.control", self.control)

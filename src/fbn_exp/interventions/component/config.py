@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from typing_extensions import override
+
 from fbn_exp.core.checks import require, require_choice
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.interventions.config import Fill, InterventionConfig, Place, numbers_of
@@ -36,7 +38,7 @@ class ComponentConfig(InterventionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_one_or_each("intervention.factor", self.factors)
+        self._require_one_or_each()
         self.fill = require_choice(Fill, "intervention.fill", self.fill)
         self.tokens = require_choice(Place, "intervention.tokens", self.tokens)
         if self.fill is Fill.resample:
@@ -49,6 +51,11 @@ class ComponentConfig(InterventionConfig):
     def factors(self) -> list[float]:
         """Factors, one for all networks or one per network."""
         return numbers_of("intervention.factor", self.factor)
+
+    @property
+    @override
+    def numbers(self) -> dict[str, list[float]]:
+        return {"intervention.factor": self.factors}
 
 
 @dataclass
