@@ -28,3 +28,11 @@ def test_names_in_tables_sentences_and_paths_cannot_steer_the_terminal(written, 
     text = written.getvalue()
     assert text.count(SHOWN) == 6
     assert printable(text) == text
+
+
+def test_examples_stand_side_by_side_below_the_table(written):
+    examples = pd.DataFrame({"untouched": ["a train", HOSTILE], "intervened": ["a a a", "b"]})
+    console.show(Presentation(title="Scores", rows=pd.DataFrame({"task and metric": [1]}), examples=examples))
+    text = written.getvalue()
+    assert text.index("Scores") < text.index("untouched") < text.index("a train")
+    assert SHOWN in text

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from fbn_exp.report.dose import dose_metrics, harm_per_energy, present_doses
+from fbn_exp.report.sweep.dose import dose_metrics, harm_per_energy, present_doses
 
 
 def row(factor, energy, value, networks="3", metric="kl", better=False, **more):

@@ -37,6 +37,8 @@ class Presentation:
         The result in sentences.
     remarks : list of str
         Caveats.
+    examples : DataFrame
+        A few texts side by side, printed below the table on the console; may be empty.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Presentation:
     words: tuple[str, ...] = ()
     lines: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    examples: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @singledispatch

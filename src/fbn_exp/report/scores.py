@@ -22,6 +22,8 @@ from fbn_exp.report.presentation import Presentation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# generated texts on the console: rows, columns, characters
+EXAMPLES, EXAMPLE_COLUMNS, EXAMPLE_CHARACTERS = 3, 3, 240
 # how controls compare with the networks, by kind
 LIKENESS = ("same_block", "activity_ratio", "energy_ratio")
 
@@ -37,23 +39,36 @@ def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> P
         metrics |= comparison_metrics(each)
     metrics |= {"neurons": float(size), **likeness, **size_metrics(evaluation.sizes)}
     tables = {"scores": _scores(evaluation, likeness), "items": item_table(evaluation.comparisons)}
-    if (texts := _texts(evaluation.comparisons)) is not None:
+    texts = _texts(evaluation.comparisons)
+    if texts is not None:
         tables["texts"] = texts
     if any(each.controls for each in evaluation.comparisons):
         tables |= {
             "controls": control_table(evaluation.comparisons),
             "draws": draw_table(evaluation.comparisons, evaluation.control_factors),
         }
+    figures = _figures(evaluation)
     return Presentation(
         metrics=metrics,
         tables=tables,
-        figures=_figures(evaluation),
+        figures=figures,
         title=_title(evaluation),
         rows=_rows(evaluation.comparisons),
         words=("task / metric",),
-        lines=[*inference_lines(evaluation.comparisons), *size_in_words(evaluation.sizes)],
+        lines=[
+            *inference_lines(evaluation.comparisons),
+            *size_in_words(evaluation.sizes),
+            *_what_to_look_at(figures),
+        ],
         remarks=list(remarks),
+        examples=pd.DataFrame() if texts is None else _shortened(texts),
     )
+
+
+def _shortened(texts: pd.DataFrame) -> pd.DataFrame:
+    """Beginning of the first few texts: untouched, with the intervention, with one control."""
+    first = texts.iloc[:EXAMPLES, :EXAMPLE_COLUMNS]
+    return first.map(lambda text: text.strip()[:EXAMPLE_CHARACTERS])
 
 
 def evaluation_names(scores: Collection[str]) -> list[str]:
@@ -157,6 +172,16 @@ def _figures(evaluation: Evaluation) -> Drawings:
         return draws_figure(evaluation.comparisons, _title(evaluation))
 
     return {"controls": draw}
+
+
+def _what_to_look_at(figures: Drawings) -> list[str]:
+    """Say how to read the picture of controls, if there is one."""
+    if "controls" not in figures:
+        return []
+    return [
+        "In the picture, compare the line of the networks with the draws of each row: among them, other "
+        "neurons do as much; beyond them, it is these neurons."
+    ]
 
 
 def _title(evaluation: Evaluation) -> str:

@@ -40,7 +40,8 @@ def analyse(cfg: DictConfig, parts: Parts, analysis: Analysis) -> float | None:
         if isinstance(findings, KeystoneFindings):
             refresh_keystones(findings.scan, networks, parts.threshold, cfg.networks)
         track(tracked, folder, networks.provenance)
-    show(presentation, *(("Picture:", file) for file in folder.figures.values()))
+    numbers = ("Numbers:", folder.path / "result.json")
+    show(presentation, numbers, *(("Picture:", file) for file in folder.figures.values()))
     return objective_of(cfg.objective, folder.metrics)
 
 

@@ -118,7 +118,12 @@ def _evaluate(
             about = (benchmark.key(), cfg.networks, remarks)
             keep_lesion(evaluation, networks, parts.threshold, parts.cache, *about)
         track(tracked, folder, None if networks is None else networks.provenance)
-    show(presentation, *((f"picture of {name}:", file) for name, file in folder.figures.items()))
+    show(
+        presentation,
+        ("Numbers:", folder.path / "result.json"),
+        ("Tables: ", folder.path / "tables"),
+        *(("Picture:", file) for file in folder.figures.values()),
+    )
     return objective_of(cfg.objective, folder.metrics)
 
 

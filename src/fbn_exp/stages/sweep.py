@@ -14,11 +14,11 @@ from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.files import Drawings, new_file, save_figures
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.write import write_paper
-from fbn_exp.report.dose import dose_metrics, harm_per_energy
 from fbn_exp.report.figures.forgetting import forgetting_figures
 from fbn_exp.report.figures.sweep import consistency_figures, score_figures
 from fbn_exp.report.figures.threshold import threshold_figures
 from fbn_exp.report.inference.sweep import corrected
+from fbn_exp.report.sweep.dose import dose_metrics, harm_per_energy
 from fbn_exp.tracking.base import RunInfo, Tracker
 
 FAILED = "failed.txt"

@@ -79,9 +79,10 @@ class SweepSummary(Callback):
                 print_exception(type(error), error, error.__traceback__)
 
     def _summarise(self, config: DictConfig) -> None:
-        from fbn_exp.report.console import show, show_remarks
-        from fbn_exp.report.dose import present_doses
+        from fbn_exp.report.console import show, show_places, show_remarks
         from fbn_exp.report.inference.sweep import present_scores
+        from fbn_exp.report.sweep.dose import present_doses
+        from fbn_exp.report.sweep.jobs import present_jobs
         from fbn_exp.report.training import present_sweep
         from fbn_exp.stages.build import built
         from fbn_exp.stages.sweep import collect, summarise
@@ -98,6 +99,8 @@ class SweepSummary(Callback):
             stage,
             _described(settings),
         )
+        if sweep.forgetting.empty and sweep.scores.empty:
+            show(present_jobs(sweep.table))
         if not sweep.forgetting.empty:
             show(present_sweep(sweep.forgetting))
         if not sweep.doses.empty:
@@ -105,9 +108,8 @@ class SweepSummary(Callback):
         if "p_corrected" in sweep.scores:
             show(present_scores(sweep.scores))
         show_remarks(sweep.remark_lines)
-        log.info("sweep of %d jobs: %s", len(sweep.jobs), folder / "sweep")
-        for name, file in figures.items():
-            log.info("picture %s: %s", name, file)
+        pictures = [("Picture:", file) for file in figures.values()]
+        show_places(("Jobs:   ", folder), ("Tables: ", folder / "sweep"), *pictures)
 
 
 def _described(config: DictConfig) -> dict[str, Any]:

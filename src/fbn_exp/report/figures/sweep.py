@@ -11,8 +11,8 @@ from matplotlib.image import AxesImage
 
 from fbn_exp.core.files import Drawings
 from fbn_exp.report.analyses.consistency import COUNT_RATE, COUNT_RATE_CHANCE
-from fbn_exp.report.dose import other_settings
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, number_cells
+from fbn_exp.report.sweep.dose import other_settings
 
 
 def score_figures(scores: pd.DataFrame) -> Drawings:
