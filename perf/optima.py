@@ -41,7 +41,7 @@ def rows_of(name: str, signals: Tensor, seeds: int, largest: int) -> list[Row]:
     torch.set_num_threads(2)
     two = smallest(first.maps_, ICA(10).fit(signals).maps_)
     found = first.metrics_
-    orders = {each: select_order(signals, each, largest, 0) for each in Criterion}
+    orders = {each: select_order(signals, each, largest, 0)[0] for each in Criterion}
     counted = ", ".join(
         f"{each}: {curve.best}{' (the bound)' * curve.bounded}" for each, curve in orders.items()
     )

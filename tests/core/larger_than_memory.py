@@ -1,6 +1,6 @@
 """As many neurons as Llama-3-8B, signals beyond the memory budget: prints what that took, and what it found.
 
-A process of its own, run by ``test_mapped.py``: the peak of a process's memory is never lowered.
+A process of its own, run by ``test_memmap.py``: the peak of a process's memory is never lowered.
 """
 
 import json

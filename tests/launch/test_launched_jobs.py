@@ -169,6 +169,7 @@ def test_a_sweep_that_cannot_be_summarised_keeps_its_jobs_and_says_so(tmp_path):
     said, _ = script.communicate(timeout=60)
     assert script.returncode == 1
     assert "job 1 failed: number is 1" in said
+    assert "error: 1 job failed, the others are kept" in said
     assert "the jobs are kept, but the sweep is not summarised: FileExistsError" in said
     assert json.loads((tmp_path / "0" / "result.json").read_text()) == {"metrics": {"ranks": 1}}
 

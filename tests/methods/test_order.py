@@ -1,18 +1,24 @@
 """Tests of the number of components by description length and evidence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted import matched_correlation
 from sklearn.decomposition._pca import _assess_dimension
 
 from fbn_exp.core.errors import ConfigError, MethodError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.methods.config import Criterion
+from fbn_exp.methods.dictionary import DictionaryLearning
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.order import criterion_curve, select_order
 from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.per_block import PerBlock
+from fbn_exp.methods.subspace import leading_subspace
 
 CRITERIA = list(Criterion)
 
@@ -51,7 +57,7 @@ def test_description_length_of_a_case_computed_by_hand():
 @pytest.mark.parametrize("n_components", [1, 3, 8])
 def test_planted_components_are_counted(criterion, shape, n_components):
     signals = planted(n_components, *shape, seed=n_components)
-    assert select_order(signals, criterion, 30, 0).best == n_components
+    assert select_order(signals, criterion, 30, 0)[0].best == n_components
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -67,21 +73,21 @@ def test_noise_has_no_component(criterion, seed):
 @settings(max_examples=10, deadline=None)
 def test_the_scale_of_the_signals_does_not_matter(seed, scale):
     signals = planted(4, 300, 150, seed)
-    values = [select_order(each, Criterion.mdl, 20, 0).values for each in (signals, scale * signals)]
+    values = [select_order(each, Criterion.mdl, 20, 0)[0].values for each in (signals, scale * signals)]
     np.testing.assert_allclose(*values, rtol=1e-3)
 
 
 def test_a_curve_that_still_rises_says_so():
     signals = planted(12, 600, 200, 0)
-    assert select_order(signals, Criterion.mdl, 5, 0).bounded
-    assert not select_order(signals, Criterion.mdl, 20, 0).bounded
+    assert select_order(signals, Criterion.mdl, 5, 0)[0].bounded
+    assert not select_order(signals, Criterion.mdl, 20, 0)[0].bounded
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_exact_low_rank_gives_the_rank(criterion):
     generator = torch.Generator().manual_seed(0)
     signals = torch.randn(200, 4, generator=generator) @ torch.randn(4, 90, generator=generator)
-    assert select_order(signals, criterion, 30, 0).best == 4
+    assert select_order(signals, criterion, 30, 0)[0].best == 4
 
 
 def test_too_small_signals_are_refused():
@@ -98,6 +104,29 @@ def test_a_method_takes_the_number_that_its_signals_prefer():
     assert len(method.fit(planted(5, 400, 100, 0)).maps_) == 5
     with pytest.raises(MethodError, match="only signals can decide"):
         _ = method.count
+
+
+@pytest.mark.parametrize("method", [PCA("auto"), DictionaryLearning("auto"), ICA("auto", max_starts=2)])
+def test_the_subspace_is_computed_once(method, monkeypatch):
+    computed = []
+
+    def counted(signals, n_components, *others, **more):
+        computed.append(n_components)
+        return leading_subspace(signals, n_components, *others, **more)
+
+    for module in ("base", "order"):
+        monkeypatch.setattr(f"fbn_exp.methods.{module}.leading_subspace", counted)
+    signals = planted(3, 400, 100, 0)
+    maps = method.fit(signals).maps_
+    assert computed == [99]
+    assert matched_correlation(maps, replace(method, n_components=3).fit(signals).maps_).min() > 0.9999
+
+
+def test_a_method_that_signals_decided_for_decomposes_others_by_their_own_subspace():
+    signals, others = planted(3, 400, 100, 0), planted(3, 400, 100, 1)
+    resolved = PCA("auto").resolved(signals)
+    torch.testing.assert_close(resolved.fit(others).maps_, PCA(3).fit(others).maps_)
+    torch.testing.assert_close(resolved.fit(signals.clone()).maps_, PCA(3).fit(signals).maps_)
 
 
 def test_every_block_takes_its_own_number():

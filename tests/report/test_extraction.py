@@ -5,8 +5,11 @@ import pytest
 from synthetic import described, lay_out, texts
 
 from fbn_exp.core.moments import RowNorms
-from fbn_exp.methods.base import Convergence, Starts
+from fbn_exp.methods.base import Convergence, Starts, StartScore
+from fbn_exp.methods.config import Criterion
+from fbn_exp.methods.order import OrderCurve
 from fbn_exp.report.extraction import convergence_remarks, outlier_remarks, present_extraction, remarks
+from fbn_exp.report.order import present_order_curves
 from fbn_exp.thresholds.mixture import MixtureThreshold
 from fbn_exp.thresholds.z import ZThreshold
 
@@ -23,7 +26,14 @@ from fbn_exp.thresholds.z import ZThreshold
         (
             "ICA",
             Convergence(True, 30, 4e-9, starts=Starts(11, 11, 3, 0.0001, False)),
-            "The best optimum came back from 3 of 11 starts (gradient 4e-09). The next optimum is lower",
+            "The best optimum came back from 3 of 11 starts (gradient 4e-09). The next optimum's "
+            "negentropy is lower by 0.01%.",
+        ),
+        (
+            "CanICA",
+            Convergence(True, 30, 4e-9, starts=Starts(40, 40, 3, 0.02, False, StartScore.largest_l1)),
+            "The best optimum came back from 3 of 40 starts (gradient 4e-09). The next optimum's least "
+            "sparse map is denser (L1 norm) by 2%.",
         ),
         (
             "ICA",
@@ -60,6 +70,22 @@ def test_of_many_blocks_a_reader_is_told_how_many_converged():
 
 def test_a_method_without_iterations_needs_no_remark():
     assert convergence_remarks("PCA", [], per_block=False) == []
+
+
+@pytest.mark.parametrize(
+    ("n_curves", "said"),
+    [
+        (1, "ends at its bound of 5 networks: description length may prefer more"),
+        (3, "ends at its bound of 5 networks in 2 of 3 blocks"),
+    ],
+)
+def test_a_reader_is_told_that_a_number_of_networks_is_only_the_bound(n_curves, said):
+    rising, bent = (OrderCurve(Criterion.mdl, np.array(values)) for values in ([0, 1, 2, 3, 4, 5], [0, 2, 1]))
+    assert present_order_curves([bent]).remarks == []
+    (remark,) = present_order_curves([rising, bent, rising][:n_curves]).remarks
+    assert said in remark
+    assert "Raise method.largest_order" in remark
+    assert "evaluate.py analysis=order" in remark
 
 
 def test_a_reader_is_told_of_outliers_and_calm_signals_need_no_remark():
@@ -99,5 +125,5 @@ def test_a_reader_is_told_of_networks_without_members_and_without_tails():
         described(3, texts(), lay_out(2, 500), threshold=MixtureThreshold(pole="both")), None, 0
     )
     assert found.metrics["networks/positive_tails"] == found.metrics["networks/negative_tails"] == 3
-    assert found.lines[1].startswith("Of 3 maps 3 have a positive tail, 3 a negative one, and 0 neither")
+    assert found.remarks[0].startswith("Of 3 maps 3 have a positive tail, 3 a negative one, and 0 neither")
     assert (found.tables["drivers"]["members_go"] == "up and down").all()

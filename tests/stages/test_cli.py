@@ -8,7 +8,12 @@ import pytest
 from scripts import REPOSITORY, run_script
 
 from fbn_exp.core.errors import printable
-from fbn_exp.stages.cli import reported
+from fbn_exp.stages.cli import (
+    report_failed_jobs,
+    report_failed_summary,
+    report_finished_jobs,
+    reported,
+)
 
 HEAVY = ("torch", "transformers", "numpy", "wandb", "sklearn", "pandas", "matplotlib")
 COMMON = {"dataset", "launch", "model", "threshold", "tracking"}
@@ -147,10 +152,43 @@ def test_a_key_of_a_file_cannot_steer_the_terminal_that_shows_the_error(mode, tm
     shown = r"it has: \x1b]0;owned\x07\x1b[2J\ud800 [red]"
     ways = [done.stdout + done.stderr]
     if mode == "sweep":
+        assert "error: 1 job failed, no job finished" in done.stderr
         ways += [(tmp_path / "0" / name).read_text() for name in ("failed.txt", "extract.log")]
     for way in ways:
         assert shown in " ".join(way.split())
         assert printable(way) == way
+
+
+@pytest.mark.parametrize(
+    ("finished", "said"),
+    [
+        ([], ["error: 2 jobs failed, no job finished", "error: the sweep is not summarised: full"]),
+        (
+            ["0"],
+            [
+                "error: 2 jobs failed, the others are kept",
+                "error: the jobs are kept, but the sweep is not summarised: full",
+            ],
+        ),
+    ],
+)
+def test_the_jobs_of_a_sweep_are_kept_only_if_some_finished(finished, said, monkeypatch, capsys):
+    for name, empty in (("_failed_jobs", {}), ("_finished_jobs", set()), ("_failed_summary", [])):
+        monkeypatch.setattr(f"fbn_exp.stages.cli.{name}", empty)
+    monkeypatch.setattr("sys.excepthook", sys.excepthook)
+    monkeypatch.setattr("sys.argv", ["extract.py"])
+
+    @reported
+    def main():
+        report_finished_jobs(finished)
+        report_failed_jobs({"1": "no room", "2": "no room"})
+        report_failed_summary("full")
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["job 1 failed: no room", "job 2 failed: no room", *said]
 
 
 def test_the_traceback_of_a_bug_cannot_steer_the_terminal(monkeypatch, capsys):

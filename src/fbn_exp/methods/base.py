@@ -1,8 +1,10 @@
 """Base classes of decompositions: input checks, and order, scale and sign of the networks."""
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Self
 
@@ -37,6 +39,13 @@ class Components:
     total_energy: float
 
 
+class StartScore(StrEnum):
+    """What starts are compared by: larger negentropy, or a smaller L1 norm of the least sparse map."""
+
+    negentropy = "negentropy"
+    largest_l1 = "largest_l1"
+
+
 @dataclass(frozen=True)
 class Starts:
     """Random starts of a fit, and how often its optimum came back.
@@ -48,9 +57,11 @@ class Starts:
     best : int
         Number of starts that reached the optimum that was kept.
     gap : float or None
-        How much lower the next optimum scores, as a share of the best score; None if there is none.
+        How much worse the next optimum scores, as a share of the best score; None if there is none.
     tied : bool
         True if the next optimum scores the same to within rounding.
+    score : StartScore
+        What the optima are compared by.
     """
 
     run: int
@@ -58,6 +69,7 @@ class Starts:
     best: int
     gap: float | None
     tied: bool
+    score: StartScore = StartScore.negentropy
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,8 @@ class Decomposition(MethodConfig, ABC):
     statistics_: Mapping[str, Tensor] = MappingProxyType({})
     block_of_network_: tuple[int, ...] | None = None
     orders_: tuple[OrderCurve, ...] = ()
+    # of the signals that decided about K, which other signals do not share
+    _known_subspace: "tuple[weakref.ref[Tensor], Subspace] | None" = None
 
     def resolved(self, signals: Tensor) -> Self:
         """Return a copy with the number of components that signals prefer; itself where it is a number.
@@ -136,9 +150,10 @@ class Decomposition(MethodConfig, ABC):
         if self.n_components != AUTO:
             return self
         self._check_shape(signals)
-        curve = select_order(signals, self.order, self.largest_order, self.seed)
+        curve, subspace = select_order(signals, self.order, self.largest_order, self.seed)
         method = replace(self, n_components=curve.best)
         method.orders_ = (curve,)
+        method._known_subspace = (weakref.ref(signals), subspace)
         return method
 
     def over(self, layout: NeuronLayout) -> "Decomposition":
@@ -191,6 +206,20 @@ class Decomposition(MethodConfig, ABC):
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         """Compute K components."""
 
+    def subspace(self, signals: Tensor, generator: torch.Generator) -> Subspace:
+        """Compute the leading K-dimensional principal subspace, unless ``resolved`` has computed it already.
+
+        Raises
+        ------
+        MethodError
+            If the rank of the signals is below K.
+        """
+        if self._known_subspace is not None and self._known_subspace[0]() is signals:
+            return self._known_subspace[1]
+        subspace = leading_subspace(signals, self.count, generator)
+        require_rank(subspace, self.count, signals)
+        return subspace
+
     def _learn(self, components: Components) -> None:
         """Fix scale, sign and order of components, and store them as fitted attributes."""
         self.explained_variance_ = explained_energy(components) / components.total_energy
@@ -237,10 +266,6 @@ class SubspaceDecomposition(Decomposition):
     def mixing(self, subspace: Subspace, generator: torch.Generator) -> Tensor:
         """Compute the invertible matrix (K, K), float64, that turns loadings into maps."""
 
-    def subspace(self, signals: Tensor, generator: torch.Generator) -> Subspace:
-        """Compute the subspace that the networks span; see ``principal_subspace``."""
-        return principal_subspace(signals, self.count, generator)
-
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
         subspace = self.subspace(signals, generator)
@@ -249,19 +274,6 @@ class SubspaceDecomposition(Decomposition):
         weighted = subspace.scores * subspace.singular_values
         courses = torch.linalg.solve(mixing, weighted, left=False)
         return Components(maps, courses, subspace.total_energy)
-
-
-def principal_subspace(signals: Tensor, n_components: int, generator: torch.Generator) -> Subspace:
-    """Leading K-dimensional principal subspace of signals whose rank is at least K.
-
-    Raises
-    ------
-    MethodError
-        If the rank of the signals is below K.
-    """
-    subspace = leading_subspace(signals, n_components, generator)
-    require_rank(subspace, n_components, signals)
-    return subspace
 
 
 def require_rank(subspace: Subspace, n_components: int, signals: Tensor) -> None:

@@ -8,7 +8,7 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Decomposition
+from fbn_exp.methods.base import Components, Decomposition, StartScore
 from fbn_exp.methods.config import CanICAConfig, Contrast, Independence
 from fbn_exp.methods.ica import convergence_of, require_samples, search_metrics
 from fbn_exp.methods.least_squares import least_squares_courses
@@ -88,7 +88,7 @@ class CanICA(CanICAConfig, Decomposition):
 
         found = search(whitened, self, Contrast.cube, generator, lambda weights: -largest_l1(weights))
         best = found.best
-        self.convergence_ = (convergence_of(found),)
+        self.convergence_ = (convergence_of(found, StartScore.largest_l1),)
         self.metrics_ = {**search_metrics(found), "largest_l1": -best.score, "spatial": 1.0}
         self.statistics_ = found.statistics(self.count - len(whitened))
         return best.weights

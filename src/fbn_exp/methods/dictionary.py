@@ -14,7 +14,7 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Convergence, Decomposition, principal_subspace
+from fbn_exp.methods.base import Components, Convergence, Decomposition
 from fbn_exp.methods.config import DictionaryConfig, Independence
 from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.least_squares import least_squares_courses
@@ -45,7 +45,7 @@ class DictionaryLearning(DictionaryConfig, Decomposition):
 
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
-        subspace = principal_subspace(signals, self.n_components, generator)
+        subspace = self.subspace(signals, generator)
         reduced = subspace.singular_values[:, None] * subspace.loadings.double()
         norms = torch.linalg.vector_norm(reduced, dim=0)
         reduced /= norms[norms > 0].median()

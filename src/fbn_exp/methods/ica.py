@@ -5,7 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.core.errors import MethodError
-from fbn_exp.methods.base import Convergence, Starts, SubspaceDecomposition
+from fbn_exp.methods.base import Convergence, Starts, StartScore, SubspaceDecomposition
 from fbn_exp.methods.config import ICAConfig, Independence
 from fbn_exp.methods.solvers.contrasts import negentropy
 from fbn_exp.methods.solvers.starts import Found, search
@@ -108,8 +108,8 @@ def require_samples(whitened: Tensor, n_components: int, independence: Independe
     )
 
 
-def convergence_of(found: Found) -> Convergence:
-    """Convergence of the start that was kept, and the numbers of all starts."""
+def convergence_of(found: Found, score: StartScore = StartScore.negentropy) -> Convergence:
+    """Convergence of the start that was kept, and the numbers of all starts, which ``score`` compares."""
     first = found.best.starts[0]
     starts = Starts(
         run=len(found.solution.converged),
@@ -117,6 +117,7 @@ def convergence_of(found: Found) -> Convergence:
         best=len(found.best.starts),
         gap=found.gap,
         tied=found.tied,
+        score=score,
     )
     return Convergence(
         converged=found.best.converged,

@@ -12,7 +12,7 @@ from torch import Tensor
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Array
 from fbn_exp.methods.config import Criterion
-from fbn_exp.methods.subspace import leading_subspace
+from fbn_exp.methods.subspace import Subspace, leading_subspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,10 @@ class OrderCurve:
         return self.best == len(self.values) - 1
 
 
-def select_order(signals: Tensor, criterion: Criterion, largest: int, seed: int) -> OrderCurve:
-    """Compute a criterion for up to ``largest`` components of signals.
+def select_order(
+    signals: Tensor, criterion: Criterion, largest: int, seed: int
+) -> tuple[OrderCurve, Subspace]:
+    """Compute a criterion for up to ``largest`` components of signals, and the subspace of those it prefers.
 
     The longer axis of the signals takes the role of samples, the shorter one of variables, as voxels and time
     points in Beckmann & Smith (2004). Only the leading eigenvalues and the total variance are needed.
@@ -59,6 +61,13 @@ def select_order(signals: Tensor, criterion: Criterion, largest: int, seed: int)
         Largest number considered; fewer where the signals have lower rank.
     seed : int
         Seed of the subspace.
+
+    Returns
+    -------
+    OrderCurve
+        The criterion over the number of components.
+    Subspace
+        Leading principal subspace of the signals, with the best number of dimensions.
 
     Raises
     ------
@@ -84,7 +93,7 @@ def select_order(signals: Tensor, criterion: Criterion, largest: int, seed: int)
             f"method.n_components=auto: by {criterion}, signals of {n_tokens:,} tokens × {n_neurons:,} "
             "neurons hold no component above noise: take more text (dataset.n_texts), or set a number"
         )
-    return curve
+    return curve, subspace.leading(curve.best)
 
 
 def criterion_curve(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import torch
@@ -55,6 +55,15 @@ class Subspace:
     loadings: Tensor
     total_energy: float
     rank: int
+
+    def leading(self, n_components: int) -> "Subspace":
+        """Keep the leading dimensions only, as copies."""
+        return replace(
+            self,
+            scores=self.scores[:, :n_components].clone(),
+            singular_values=self.singular_values[:n_components].clone(),
+            loadings=self.loadings[:n_components].clone(),
+        )
 
     def whitened(self) -> Tensor:
         """Scores with unit variance over tokens, shape (T, k)."""

@@ -8,11 +8,11 @@ import pandas as pd
 from fbn_exp.analysis.description import Description
 from fbn_exp.analysis.drivers import FEATURES
 from fbn_exp.core.moments import RowNorms
-from fbn_exp.methods.base import Convergence, Starts
+from fbn_exp.methods.base import Convergence, Starts, StartScore
 from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
-from fbn_exp.report.networks import mask_metrics, tail_lines, tail_metrics
+from fbn_exp.report.networks import mask_metrics, tail_metrics, tail_remarks
 from fbn_exp.report.order import present_order_curves
 from fbn_exp.report.presentation import ROWS, Presentation, peak_memory
 from fbn_exp.report.reliability import COLUMNS, present_reliability
@@ -20,6 +20,11 @@ from fbn_exp.report.style import ARROWS
 
 TOKENS = 4
 OUTLIER_SHARE = 0.05
+# how the next optimum of a method with several starts is worse
+WORSE = {
+    StartScore.negentropy: "The next optimum's negentropy is lower",
+    StartScore.largest_l1: "The next optimum's least sparse map is denser (L1 norm)",
+}
 # columns of the table of drivers that become metrics; a metric that does not apply to a network is missing
 DRIVERS = (
     "kurtosis",
@@ -82,11 +87,14 @@ def present_extraction(
         words=("driven by: members go", "strongest at"),
         lines=[
             _sentence(description),
-            *tail_lines(description.tails, description.threshold),
             *number_of_networks.lines,
             *many_fits.lines,
         ],
-        remarks=[*number_of_networks.remarks, *remarks(description)],
+        remarks=[
+            *number_of_networks.remarks,
+            *tail_remarks(description.tails, description.threshold),
+            *remarks(description),
+        ],
     )
 
 
@@ -199,7 +207,7 @@ def _starts_remarks(method: str, starts: Starts, gradient: str) -> list[str]:
     """Say how often the best optimum came back, and how far the next one is."""
     failed = starts.run - starts.converged
     stopped = f" {failed} starts did not converge." if failed else ""
-    other = "" if starts.gap is None else f" The next optimum is lower by {100 * max(starts.gap, 0):.2g}%."
+    other = "" if starts.gap is None else f" {WORSE[starts.score]} by {100 * max(starts.gap, 0):.2g}%."
     if starts.best == 1:
         said = [
             f"{method} converged{gradient}, but only one of {starts.run} starts reached the best optimum: "

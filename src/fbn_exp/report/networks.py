@@ -61,7 +61,7 @@ def tail_metrics(tails: Tails | None) -> dict[str, float]:
     }
 
 
-def tail_lines(tails: Tails | None, threshold: Threshold) -> list[str]:
+def tail_remarks(tails: Tails | None, threshold: Threshold) -> list[str]:
     """Say how many maps have tails, and what members of the others are; empty if nobody looked for tails."""
     if tails is None:
         return []

@@ -37,7 +37,7 @@ def present_order_curves(curves: Sequence[OrderCurve]) -> Presentation:
         tables={"order_curve": table},
         figures={"order_curve": lambda: order_curves_figure(curves, name)},
         lines=[line],
-        remarks=_remarks(curves),
+        remarks=_remarks(curves, name),
     )
 
 
@@ -45,11 +45,13 @@ def _bounded(curves: Sequence[OrderCurve]) -> int:
     return sum(curve.bounded for curve in curves)
 
 
-def _remarks(curves: Sequence[OrderCurve]) -> list[str]:
+def _remarks(curves: Sequence[OrderCurve], name: str) -> list[str]:
     if not (bounded := _bounded(curves)):
         return []
+    largest = max(len(curve.values) - 1 for curve in curves)
     where = "" if len(curves) == 1 else f" in {bounded} of {len(curves)} blocks"
     return [
-        f"The curve still rises at the largest number considered{where}: the rest of the signals is no white "
-        "noise, and no number is preferred. See evaluate.py analysis=order, or raise method.largest_order."
+        f"method.n_components=auto ends at its bound of {largest} networks{where}: {name} may prefer more, "
+        "as the rest of the signals is no white noise. Raise method.largest_order, or choose a number by "
+        "evaluate.py analysis=order, which shows how well networks reproduce."
     ]

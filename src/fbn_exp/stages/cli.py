@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, ParamSpec, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -55,6 +55,14 @@ _failed_jobs: dict[str, str] = {}
 def report_failed_jobs(errors: Mapping[str, str]) -> None:
     """Record failed jobs of a sweep; the script lists them at its end, with exit status 1."""
     _failed_jobs.update(errors)
+
+
+_finished_jobs: set[str] = set()
+
+
+def report_finished_jobs(names: Iterable[str]) -> None:
+    """Record jobs of a sweep that have finished; without any, nothing is said to be kept."""
+    _finished_jobs.update(names)
 
 
 _failed_summary: list[str] = []
@@ -117,10 +125,17 @@ def _end(error: Exception) -> NoReturn:
 def _report_failures() -> None:
     for job, reason in _failed_jobs.items():
         print_error(f"job {job} failed: {printable(reason).strip().splitlines()[-1]}")
+    kept = bool(_finished_jobs - set(_failed_jobs))
     if _failed_jobs:
-        print_error(f"error: {len(_failed_jobs)} jobs failed, the others are kept")
+        failed = "1 job" if len(_failed_jobs) == 1 else f"{len(_failed_jobs)} jobs"
+        print_error(
+            f"error: {failed} failed, the others are kept"
+            if kept
+            else f"error: {failed} failed, no job finished"
+        )
     for reason in _failed_summary:
-        print_error(f"error: the jobs are kept, but the sweep is not summarised: {reason}")
+        jobs = "the jobs are kept, but " if kept else ""
+        print_error(f"error: {jobs}the sweep is not summarised: {reason}")
 
 
 def in_rank() -> bool:

@@ -14,7 +14,7 @@ from omegaconf.errors import InterpolationResolutionError
 from fbn_exp.core.errors import FbnError, print_exception, printable
 from fbn_exp.core.files import as_disk_error
 from fbn_exp.launch.settings import machine_rank
-from fbn_exp.stages.cli import report_failed_jobs, report_failed_summary
+from fbn_exp.stages.cli import report_failed_jobs, report_failed_summary, report_finished_jobs
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,10 @@ class SweepSummary(Callback):
 
         Optimising sweepers have rules for failed trials and receive the error.
         """
-        if job_return.status is not JobStatus.FAILED or config.hydra.mode.name != "MULTIRUN":
+        if config.hydra.mode.name != "MULTIRUN":
+            return
+        if job_return.status is not JobStatus.FAILED:
+            report_finished_jobs([str(config.hydra.job.num)])
             return
         error = job_return._return_value
         error = as_disk_error(error) or error
@@ -93,6 +96,7 @@ class SweepSummary(Callback):
         settings = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "run")])
         sweep = collect(folder)
         report_failed_jobs(sweep.failed)
+        report_finished_jobs(job.name for job in sweep.jobs if not job.error)
         figures = summarise(
             sweep,
             built(config.tracking, Tracker),  # type: ignore[type-abstract]
