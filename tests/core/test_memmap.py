@@ -130,7 +130,7 @@ def test_as_many_neurons_as_llama_3_8b_fit_into_little_memory(tmp_path):
             **os.environ,
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join(sys.path),
-            # else glibc serves ever larger blocks from its heap, where a small one of a progress bar in between
+            # else glibc serves ever larger blocks from its heap, where a small one of a progress bar
             # keeps hundreds of MiB that are free: whether it does depends on the load of the machine
             "MALLOC_MMAP_THRESHOLD_": str(2**20),
         },
