@@ -91,6 +91,14 @@ def test_the_ten_lines_of_the_design(lm, signals, tmp_path):
     assert list(frame["metric"]) == ["nats_per_token", "bits_per_byte"]
     assert (frame["control_random_low"] <= frame["control_random_high"]).all()
     assert frame["higher_is_better"].dtype == bool
+    statistics = lesion.target.statistics.all
+    expected = float(statistics.mean_square[lesion.target.members].sum())
+    assert frame["energy"].tolist() == pytest.approx([expected] * 2)
+    assert frame["energy_share"].tolist() == pytest.approx(
+        [expected / float(statistics.mean_square.sum())] * 2
+    )
+    assert frame["control_energy_energy"].tolist() == pytest.approx([expected] * 2, rel=0.1)
+    assert frame["control_noise_energy"].tolist() == pytest.approx([expected] * 2)
 
 
 def test_what_is_shown_of_an_object_is_one_line(lm, signals, networks, tmp_path):

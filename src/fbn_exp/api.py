@@ -1,7 +1,8 @@
 """The public API: functions for the stages of the scripts, which can be used independently."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.evaluator import Scorer, evaluate
+from fbn_exp.benchmarks.sizes import EditSizes, SizeMeasure
 from fbn_exp.config.folder import CONF
 from fbn_exp.config.register import SCHEMAS
 from fbn_exp.core.errors import ConfigError
@@ -23,6 +25,7 @@ from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.files import FilesDataset
 from fbn_exp.interventions.controls.config import ControlsConfig, usual_kinds, without_texts
 from fbn_exp.interventions.controls.draw import draw_for
+from fbn_exp.interventions.controls.expected import expected_energy, expected_size
 from fbn_exp.interventions.rules import NoIntervention
 from fbn_exp.interventions.target import no_target
 from fbn_exp.interventions.targeted import TargetedIntervention
@@ -32,6 +35,7 @@ from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import fitted, networks_of
+from fbn_exp.report.edit_size import size_columns
 from fbn_exp.report.scores import comparison_row
 from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig, Storage
@@ -208,9 +212,13 @@ class Scores:
     ----------
     comparisons : list of Comparison
         One for each task and metric.
+    sizes : mapping of str to EditSizes
+        Energy of the edit and of its controls, by ``<task>/<metric>``, from the statistics of the extraction
+        texts; empty for edits that these do not tell, such as ``fill="resample"`` or a projection.
     """
 
     comparisons: list[Comparison]
+    sizes: Mapping[str, EditSizes] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         changes = (
@@ -220,8 +228,13 @@ class Scores:
         return f"Scores({', '.join(changes)})"
 
     def to_frame(self) -> pd.DataFrame:
-        """Table with one row per task and metric: value, baseline, difference with interval, controls."""
-        return pd.DataFrame([comparison_row(comparison) for comparison in self.comparisons])
+        """Table with one row per task and metric: value, baseline, difference, controls, energies."""
+        return pd.DataFrame(
+            [
+                {**comparison_row(each), **size_columns(self.sizes.get(each.score.name))}
+                for each in self.comparisons
+            ]
+        )
 
 
 def score(
@@ -281,7 +294,12 @@ def score(
     keystones = known_keystones(Path(cache), lm, layout)
     drawn = draw_for(lesion, lm, settings, keystones, texts, Path(cache)).by_kind if settings else {}
     scorer = Scorer(lm, layout, benchmark, store)
-    return Scores(evaluate(scorer, lesion.intervention, lesion.target, drawn).comparisons)
+    evaluation = evaluate(scorer, lesion.intervention, lesion.target, drawn)
+    energy = expected_energy(lesion.intervention, lesion.target)
+    if energy is not None:
+        size = partial(expected_size, energy, lesion.target)
+        evaluation = evaluation.with_sizes(SizeMeasure(size, lambda edit: size(edit).energy))
+    return Scores(evaluation.comparisons, evaluation.sizes)
 
 
 def _option(group: str, name: str) -> tuple[type, dict[str, Any]] | None:

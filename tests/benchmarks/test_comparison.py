@@ -71,3 +71,15 @@ def test_a_score_that_the_baseline_or_a_control_lacks_is_an_error():
     for baseline, controls in ((other, {}), (scores, {RANDOM: [scores, other]})):
         with pytest.raises(BenchmarkError, match="agreement/accuracy was scored under the intervention"):
             compare(scores, baseline, controls)
+
+
+def test_a_distance_from_the_untouched_model_is_no_test_against_it_but_has_a_place_among_draws():
+    def distance(*items):
+        values = np.array(items)
+        return [mean_score("tales", "kl", values, higher_is_better=False, from_untouched=True)]
+
+    draws = [distance(0.1, 0.2, 0.3), distance(0.2, 0.3, 0.2)]
+    (found,) = compare(distance(1.0, 2.0, 3.0), distance(0.0, 0.0, 0.0), {RANDOM: draws})
+    assert (found.delta.value, found.delta.ci_low > 0) == (2.0, True)
+    assert np.isnan([found.delta.p_value, found.delta.detectable, found.delta.equivalent_within]).all()
+    assert found.among[RANDOM].p_value == pytest.approx(1 / 3)

@@ -22,6 +22,7 @@ SCORES = [
     Score("translation", "bleu", 31.7, 0.1 + 0.2, 2000, True),
     mean_score("broken", "nats", np.array([math.nan, math.inf, 1.0]), higher_is_better=False),
     mean_score("tweets", "acc", ITEMS[:3], higher_is_better=True, strata=np.array([0, 1, 0])),
+    mean_score("tales", "kl", ITEMS[:2], higher_is_better=False, from_untouched=True),
 ]
 
 
@@ -270,12 +271,12 @@ def test_an_entry_whose_digest_fits_is_used_only_if_every_field_has_its_type(tmp
         assert all(isinstance(text, str) for text in each.texts or ())
 
 
-def test_an_entry_of_a_version_without_strata_is_used(tmp_path):
+def test_an_entry_of_a_version_without_the_later_fields_is_used(tmp_path):
     _, file = filled(tmp_path)
     entry = json.loads(file.read_text())
     for score in entry["scores"]:
-        del score["strata"]
+        del score["strata"], score["from_untouched"]
     entry["sha256"] = digest({"scores": entry["scores"]})
     file.write_text(json.dumps(entry))
     found = ScoreCache(tmp_path).scores(KEY, must_not_compute)
-    assert all(score.strata is None for score in found)
+    assert all(score.strata is None and not score.from_untouched for score in found)

@@ -9,12 +9,14 @@ from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.evaluator import Scorer
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.benchmarks.selection import evaluate_selected
+from fbn_exp.benchmarks.sizes import SizeMeasure
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.control import Control
 from fbn_exp.interventions.rules import Scale
+from fbn_exp.interventions.sample.activations import EditSize
 from fbn_exp.interventions.target import OUTSIDE, Target
 
 FACTORS = [0.5, 1.0, 2.0]
@@ -125,3 +127,17 @@ def test_a_benchmark_without_a_dev_part_is_refused(world, monkeypatch):
     monkeypatch.setattr(Preference, "on", Benchmark.on)
     with pytest.raises(BenchmarkError, match="no dev part to choose a factor on"):
         evaluate_selected(scorer, Scale([0]), FACTORS, target, controls)
+
+
+def test_edits_are_measured_at_the_factors_that_each_chose(world):
+    scorer, target, controls = world
+
+    def energy(edit):
+        return float((1 - edit.scale).square().sum())
+
+    found = evaluate_selected(scorer, Scale([0]), FACTORS, target, controls)
+    sizes = found.with_sizes(SizeMeasure(lambda edit: EditSize(energy(edit), 0.0, None), energy)).sizes
+    # (1 - factor)²
+    assert {name: each.own.energy for name, each in sizes.items()} == {"hear/acc": 1.0, "see/acc": 0.25}
+    assert sizes["hear/acc"].controls[ControlKind.random] == [0.25, 0.25]
+    assert sizes["see/acc"].controls == {ControlKind.random: [0.25, 1.0], ControlKind.top_energy: [1.0]}

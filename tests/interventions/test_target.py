@@ -91,7 +91,7 @@ def test_an_index_named_twice_counts_once():
 def test_the_neurons_means_are_carried_along():
     target = choose_target(THREE, RULE, [0])
     assert torch.equal(target.mean, PER_NEURON["mean"])
-    assert torch.equal(target.mean_absolute, PER_NEURON["mean_absolute"])
+    assert torch.equal(target.mean_absolute(), PER_NEURON["mean_absolute"])
     assert target.layout == LAYOUT
 
 
@@ -190,10 +190,11 @@ def test_no_member_left_is_an_error():
         choose_target(THREE, RULE, [0], members=Members.keystones, keystones=torch.ones(3, dtype=torch.bool))
 
 
-def test_energy_is_that_at_the_tokens_of_a_place():
-    """One first token and three others: a square of 100 at it, of 4 and 9 elsewhere."""
+def test_activity_is_that_at_the_tokens_of_a_place():
     first, others = stated([10.0, 10], n_tokens=1), stated([2.0, 3], n_tokens=3)
     target = Target((0,), torch.zeros(2), LAYOUT, StatisticsByToken(first, others))
-    assert target.mean_square().tolist() == pytest.approx([(100 + 3 * 4) / 4, (100 + 3 * 9) / 4])
-    assert target.mean_square(Place.first_only).tolist() == [25, 25]
-    assert target.mean_square(Place.first_spared).tolist() == [3, 6.75]
+    assert target.mean_absolute().tolist() == pytest.approx([(10 + 3 * 2) / 4, (10 + 3 * 3) / 4])
+    assert target.mean_absolute(Place.first_only).tolist() == [10, 10]
+    assert target.mean_absolute(Place.first_spared).tolist() == [2, 3]
+    old = Target((0,), torch.zeros(2), LAYOUT, StatisticsByToken(None, others))
+    assert old.mean_absolute(Place.first_only).tolist() == [2, 3]

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -68,9 +69,10 @@ def test_networks_and_other_settings_are_curves_of_their_own():
     doses = harm_per_energy(pd.DataFrame(rows))
     assert doses["harm_per_energy"].tolist() == [2.0, 1.0, 2.0, 1.0]
     assert "harm_per_energy/tales/kl/networks_all/fill=mean" in dose_metrics(doses)
-    shown = present_doses(doses).rows
-    assert shown["fill"].tolist() == ["zero", "mean"] * 2
-    assert shown["harm per\nenergy"].tolist() == ["2", "1"] * 2
+    shown = present_doses(doses)
+    assert shown.rows["fill"].tolist() == ["zero", "mean"] * 2
+    assert shown.rows["harm"].tolist() == ["2", "1"] * 2
+    assert "of tales per energy of 1e0" in shown.title
 
 
 @pytest.mark.parametrize(
@@ -91,3 +93,39 @@ def test_fewer_than_two_doses_have_none(rows):
 def test_tables_of_earlier_versions_have_no_energy():
     rows = pd.DataFrame([row(0.0, 4.0, 1.0), row(0.5, 1.0, 1.0)])
     assert harm_per_energy(rows.drop(columns="energy")).empty
+
+
+def test_no_harm_is_0_also_after_rounding():
+    rows = [row(0.0, 4.0, 1e-12, control_energy=-1e-13, control_energy_energy=4.0), row(0.5, 1.0, -1e-13)]
+    rows[1] |= {"control_energy": 1e-14, "control_energy_energy": 1.0}
+    doses = harm_per_energy(pd.DataFrame(rows))
+    assert doses["harm_per_energy"].tolist() == [0.0, 0.0]
+    assert present_doses(doses).rows[["harm", "energy"]].to_numpy().tolist() == [["0", "0"]]
+
+
+def test_the_interval_is_that_of_items_drawn_for_all_doses_together():
+    """Harm per energy is a mean over items: its standard error is that of their own slopes."""
+    rng = np.random.default_rng(0)
+    slopes = rng.normal(1.0, 0.3, size=200)
+    rows, tables = [], []
+    for job, (factor, energy) in enumerate([(0.0, 4.0), (0.5, 1.0)]):
+        rows.append({"job": str(job), **row(factor, energy, float((slopes * energy).mean()))})
+        values = {"value": slopes * energy, "baseline": 0.0, "weight": 1.0, "baseline_weight": 1.0}
+        head = {"job": str(job), "task": "tales", "metric": "kl", "item": range(200)}
+        tables.append(pd.DataFrame({**head, **values}))
+    (found,) = harm_per_energy(pd.DataFrame(rows), pd.concat(tables)).to_dict("records")
+    assert found["harm_per_energy"] == pytest.approx(slopes.mean())
+    half = 1.96 * slopes.std(ddof=1) / 200**0.5
+    expected = (slopes.mean() - half, slopes.mean() + half)
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx(expected, abs=0.1 * half)
+    shown = present_doses(pd.DataFrame([found])).rows["95% interval"].item()
+    assert shown == f"{found['ci_low']:.3g} … {found['ci_high']:.3g}"
+
+
+def test_without_the_items_of_a_dose_there_is_no_interval():
+    rows = pd.DataFrame([{"job": "0", **row(0.0, 4.0, 4.0)}, {"job": "1", **row(0.5, 1.0, 1.0)}])
+    one = {"job": "0", "task": "tales", "metric": "kl", "item": [0, 1], "value": [4.0, 4.0]}
+    items = pd.DataFrame({**one, "baseline": 0.0, "weight": 1.0, "baseline_weight": 1.0})
+    (found,) = harm_per_energy(rows, items).to_dict("records")
+    assert math.isnan(found["ci_low"])
+    assert present_doses(pd.DataFrame([found])).rows["95% interval"].item() == "–"

@@ -120,13 +120,14 @@ def _score(entry: Mapping[str, Any]) -> Score:
         for name in ("items", "weights")
     }
     texts = None if entry["texts"] is None else tuple(entry["texts"])
-    # entries of earlier versions have no strata
+    # entries of earlier versions have no strata, and do not say what is measured from the untouched model
     strata = None if entry.get("strata") is None else np.array(entry["strata"], dtype=np.int64)
-    given = {each.name: entry[each.name] for each in fields(Score) if each.name != "strata"}
-    score = Score(**given | arrays | {"texts": texts, "strata": strata})
+    later = {"strata": strata, "from_untouched": entry.get("from_untouched", False)}
+    given = {each.name: entry[each.name] for each in fields(Score) if each.name not in later}
+    score = Score(**given | arrays | {"texts": texts} | later)
     arrays["strata"] = None if strata is None else strata.astype(np.float64)
     types = {"task": str, "metric": str, "value": float, "standard_error": float, "n": int}
-    types |= {"higher_is_better": bool}
+    types |= {"higher_is_better": bool, "from_untouched": bool}
     for name, kind in types.items():
         if type(getattr(score, name)) is not kind:
             raise TypeError(f"{name} of {score.name} is {getattr(score, name)!r}")

@@ -195,9 +195,7 @@ class Classification(ClassificationConfig, Benchmark):
         with bar, torch.inference_mode():
             for batch in batches:
                 ids, mask = pad([self.rows[row] for row in batch], lm.pad_id)
-                logits = lm.model(
-                    input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
-                ).logits
+                logits = lm.logits(ids, mask)
                 if self.head is not None:
                     likelihood[batch] = _head_likelihoods(logits, self.word_ids)
                 for place, row in enumerate(() if self.head else batch):

@@ -1,7 +1,7 @@
 """Comparison of a score with its baseline and its controls: the form in which results are reported."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +23,8 @@ class Comparison:
     score, baseline : Score
         Scores with the intervention, and of the untouched model.
     delta : Difference
-        Score minus baseline, paired over items.
+        Score minus baseline, paired over items. A distance from the untouched model has an interval, but no
+        p value: it is above 0 for any edit, and a test would only count the items.
     controls : dict of ControlKind to list of Score
         Scores with the same intervention on other neurons, one for each draw of a kind.
     """
@@ -109,8 +110,15 @@ def compare(
         Comparison(
             score,
             before[score.name],
-            difference(score, before[score.name]),
+            _delta(score, before[score.name]),
             {kind: [run[score.name] for run in runs] for kind, runs in drawn.items()},
         )
         for score in scores
     ]
+
+
+def _delta(score: Score, baseline: Score) -> Difference:
+    delta = difference(score, baseline)
+    if not score.from_untouched:
+        return delta
+    return replace(delta, p_value=float("nan"), detectable=float("nan"), equivalent_within=float("nan"))

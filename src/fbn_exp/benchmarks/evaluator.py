@@ -4,17 +4,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
-from torch import nn
 from tqdm import tqdm
 
 from fbn_exp.benchmarks.base import Benchmark, Progress
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.comparison import Comparison, compare
 from fbn_exp.benchmarks.score import Score
-from fbn_exp.benchmarks.sizes import EditSizes, edit_sizes
+from fbn_exp.benchmarks.sizes import EditSizes, SizeMeasure, edit_sizes
 from fbn_exp.core import ranks
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.files import digest
@@ -25,7 +24,6 @@ from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.control import Control
 from fbn_exp.interventions.edit import Edit, no_edit
 from fbn_exp.interventions.rules import Intervention, NoIntervention
-from fbn_exp.interventions.sample.activations import ActivationSample
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.hooks import is_edited
 from fbn_exp.models.language_model import LanguageModel
@@ -58,8 +56,9 @@ class Evaluation:
         Number of factors tried on the dev part.
     control_factors : mapping of ControlKind to sequence of mapping of str to float
         Factors that each draw of controls chose in the same way.
-    sizes : EditSizes or None
-        Energy of the edit and of its controls, if measured.
+    sizes : mapping of str to EditSizes
+        Energy of the edit and of its controls, by ``<task>/<metric>``, since each can have a factor of its
+        own; empty if not measured.
     """
 
     comparisons: list[Comparison]
@@ -69,13 +68,28 @@ class Evaluation:
     factors: dict[str, float] = field(default_factory=dict)
     n_factors: int = 0
     control_factors: Mapping[ControlKind, Sequence[Mapping[str, float]]] = field(default_factory=dict)
-    sizes: EditSizes | None = None
+    sizes: Mapping[str, EditSizes] = field(default_factory=dict)
 
-    def with_sizes(self, sample: ActivationSample, model: nn.Module) -> "Evaluation":
-        """Copy with the sizes of the edits, measured on a sample; without where factors were chosen."""
-        if self.factors or isinstance(self.intervention, NoIntervention):
+    def with_sizes(self, measure: SizeMeasure) -> "Evaluation":
+        """Copy with the sizes of the edits, at the factors that were chosen."""
+        if isinstance(self.intervention, NoIntervention):
             return self
-        return replace(self, sizes=edit_sizes(sample, model, self.intervention, self.target, self.controls))
+        sized = cache(partial(self._sizes_at, measure))
+        names = [each.score.name for each in self.comparisons]
+        return replace(self, sizes={name: sized(self._chosen(name)) for name in names})
+
+    def _chosen(self, name: str) -> tuple[float, ...] | None:
+        """Factors that were chosen for a score, by the networks and then by each draw; None for none."""
+        if not self.factors:
+            return None
+        draws = [each[name] for kind in self.controls for each in self.control_factors[kind]]
+        return self.factors[name], *draws
+
+    def _sizes_at(self, measure: SizeMeasure, chosen: tuple[float, ...] | None) -> EditSizes:
+        about = (measure, self.intervention, self.target, self.controls)
+        if chosen is None:
+            return edit_sizes(*about)
+        return edit_sizes(*about, chosen[0], by_kind(self.controls, chosen[1:]))
 
 
 @dataclass(frozen=True)

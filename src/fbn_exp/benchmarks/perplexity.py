@@ -91,9 +91,7 @@ class Perplexity(PerplexityConfig, Benchmark):
         with bar, torch.inference_mode():
             for batch in batches:
                 ids, mask = pad([self.texts.ids[text] for text in batch], lm.pad_id)
-                logits = lm.model(
-                    input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False
-                ).logits
+                logits = lm.logits(ids, mask)
                 nats[batch] = nats_of(logits, ids.to(logits.device), mask.to(logits.device)).cpu().numpy()
                 bar.update(int(mask.sum()))
         return ranks.summed(nats, "scores of perplexity")

@@ -1,6 +1,6 @@
 """Scores with their values per item."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,9 @@ class Score:
     strata : array of int, shape (n,), or None
         Stratum of each item, such as its label, if the numbers of items of the strata are fixed, not drawn:
         items are then resampled within strata.
+    from_untouched : bool
+        True for a distance from the untouched model, such as a divergence: that model itself has the best
+        value by construction, so that a difference from it is no test, and has no p value.
     """
 
     task: str
@@ -47,6 +50,7 @@ class Score:
     chance: float | None = None
     texts: tuple[str, ...] | None = None
     strata: Indices | None = None
+    from_untouched: bool = False
 
     @property
     def name(self) -> str:
@@ -106,6 +110,7 @@ def mean_score(
     chance: float | None = None,
     texts: tuple[str, ...] | None = None,
     strata: Indices | None = None,
+    from_untouched: bool = False,
 ) -> Score:
     """Make a score that is a (weighted) mean over items, with its standard error by the delta method.
 
@@ -115,5 +120,5 @@ def mean_score(
     value = float(np.average(items, weights=weights))
     n = len(items)
     score = Score(task, metric, value, np.nan, n, higher_is_better, items, weights, chance, texts, strata)
-    error = standard_error(score.influence(), score.groups)
-    return Score(task, metric, value, error, n, higher_is_better, items, weights, chance, texts, strata)
+    score = replace(score, from_untouched=from_untouched)
+    return replace(score, standard_error=standard_error(score.influence(), score.groups))

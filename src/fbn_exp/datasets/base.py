@@ -4,9 +4,9 @@ import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from tqdm import tqdm
@@ -163,6 +163,11 @@ class TextDataset(DatasetConfig, ABC):
     @abstractmethod
     def describe(self) -> str:
         """Name the source and the split in a few words."""
+
+    def shortened(self, n_texts: int, tokens_per_text: int) -> Self:
+        """Copy that samples so many texts, of so many tokens at most; no text is too short for it alone."""
+        tokens = min(tokens_per_text, self.tokens_per_text)
+        return replace(self, n_texts=n_texts, tokens_per_text=tokens, min_tokens=min(self.min_tokens, tokens))
 
     def sample(self, tokenizer: "PreTrainedTokenizerBase", labels: Collection[str] = ()) -> Texts:
         """Shuffle the documents, drop unusable ones, and take the first ``n_texts``.

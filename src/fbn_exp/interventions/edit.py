@@ -15,7 +15,7 @@ from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.interventions.block_maps import BlockMap, Scaling
 from fbn_exp.models.hooks import marked_as_edited, visited
-from fbn_exp.models.positions import Tokens, running_tokens
+from fbn_exp.models.positions import Tokens, require_tokens, running_tokens
 
 Sums = tuple[float, Tensor, Tensor]
 """Number of tokens, sum of activations, sum of squared activations, of every neuron."""
@@ -194,10 +194,8 @@ class AffineEdit(Edit):
         changed = self._affine("", self.scale, self.shift, block, activations)
         if not self._differs_in(block):
             return changed
-        if tokens is None:
-            raise LayoutError("this edit differs at first tokens: give the tokens of the activations")
         first = self._affine("first ", *self.at_first, block, activations)
-        return torch.where(tokens.first[..., None], first, changed)
+        return torch.where(require_tokens(tokens).first[..., None], first, changed)
 
     @override
     def in_weights(self, block: Block) -> BlockMap:

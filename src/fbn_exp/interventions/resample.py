@@ -12,7 +12,8 @@ from fbn_exp.core.errors import LayoutError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.interventions.config import Place
 from fbn_exp.interventions.edit import Edit, require_shape
-from fbn_exp.models.positions import Tokens
+from fbn_exp.interventions.place import changed_at
+from fbn_exp.models.positions import Tokens, require_tokens
 
 # donors are drawn for so many positions, and repeat beyond
 POSITIONS = 4096
@@ -121,8 +122,7 @@ class ResampleEdit(Edit):
 
     @override
     def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
-        if tokens is None:
-            raise LayoutError("resampling depends on positions: give the tokens of the activations")
+        tokens = require_tokens(tokens)
         columns = block.offset + self.touched[block.columns].nonzero()[:, 0]
         if not len(columns):
             return activations
@@ -136,6 +136,4 @@ class ResampleEdit(Edit):
         donor = torch.where(at_first, first, rows[chosen[tokens.position.clamp_min(0) % POSITIONS]])
         own = activations.index_select(-1, local)
         mixed = own * factor + donor * (1 - factor)
-        if self.place is not Place.all:
-            mixed = torch.where(at_first == (self.place is Place.first_only), mixed, own)
-        return activations.index_copy(-1, local, mixed)
+        return activations.index_copy(-1, local, changed_at(self.place, mixed, own, tokens))

@@ -62,24 +62,15 @@ class Target:
         """Mean activation of every neuron over all tokens, float64 of shape (N,)."""
         return self.statistics.all.mean
 
-    @property
-    def mean_absolute(self) -> Tensor:
-        """Mean of |activation| over all tokens, float64 of shape (N,)."""
-        return self.statistics.all.mean_absolute
+    def mean_absolute(self, place: Place = Place.all) -> Tensor:
+        """Mean of |activation| over the tokens of a place, float64 of shape (N,).
 
-    def mean_square(self, place: Place = Place.all) -> Tensor:
-        """Energy per token: mean over all tokens of the squared activation at those of a place, shape (N,).
-
-        Raises
-        ------
-        NetworksError
-            If the networks do not hold statistics of first tokens apart, for a place other than all.
+        Over all tokens where first ones and others were not recorded apart.
         """
-        if place is Place.all:
-            return self.statistics.all.mean_square
-        first, others = self.apart("a place other than all")
-        chosen = first if place is Place.first_only else others
-        return chosen.mean_square * (chosen.n_tokens / max(1, first.n_tokens + others.n_tokens))
+        first, others = self.statistics.first, self.statistics.others
+        if place is Place.all or first is None or not (first.n_tokens and others.n_tokens):
+            return self.statistics.all.mean_absolute
+        return (first if place is Place.first_only else others).mean_absolute
 
     def apart(self, what: str) -> tuple[NeuronStatistics, NeuronStatistics]:
         """Statistics at first tokens and at the others.

@@ -121,6 +121,26 @@ class LanguageModel:
         assert isinstance(text, str)
         return text
 
+    def logits(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits of a forward pass over whole texts; active interventions stay active.
+
+        Parameters
+        ----------
+        ids : Tensor of shape (B, L), int64
+            Token ids.
+        mask : Tensor of shape (B, L), optional
+            1 where there is a token, 0 at padding.
+
+        Returns
+        -------
+        Tensor of shape (B, L, V), or (B, labels) of a classifier
+            In the model's number format.
+        """
+        inputs = {"input_ids": ids} if mask is None else {"input_ids": ids, "attention_mask": mask}
+        on_device = {name: each.to(self.device) for name, each in inputs.items()}
+        logits: torch.Tensor = self.model(**on_device, use_cache=False).logits
+        return logits
+
     @functools.cached_property
     def weight_digest(self) -> str:
         """SHA-256 over all weights rounded to bfloat16: the same whether loaded in float32 or bfloat16."""
@@ -136,9 +156,9 @@ class LanguageModel:
         """Tokens per second of a short forward pass, to estimate how long a run will take."""
         ids = torch.zeros(4, 64, dtype=torch.long, device=self.device)
         with torch.inference_mode():
-            self._wait(self.model(input_ids=ids[:1], use_cache=False).logits)
+            self._wait(self.logits(ids[:1]))
             started = time.perf_counter()
-            self._wait(self.model(input_ids=ids, use_cache=False).logits)
+            self._wait(self.logits(ids))
         return ids.numel() / (time.perf_counter() - started)
 
     @staticmethod

@@ -35,6 +35,19 @@ class Tokens:
         return self.position == 0
 
 
+def require_tokens(tokens: Tokens | None) -> Tokens:
+    """Require the tokens of activations, for an edit whose change depends on them.
+
+    Raises
+    ------
+    LayoutError
+        If there are none.
+    """
+    if tokens is None:
+        raise LayoutError("this edit depends on positions: give the tokens of the activations")
+    return tokens
+
+
 class RunningTokens:
     """Tokens of the latest forward pass of a model."""
 

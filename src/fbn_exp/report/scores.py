@@ -79,7 +79,7 @@ def evaluation_names(scores: Collection[str]) -> list[str]:
         *(f"selected_factor/{name}" for name in scores),
         *("factors_tried", "neurons"),
         *(f"control/{kind}/{likeness}" for kind in kinds for likeness in LIKENESS),
-        *size_metric_names(),
+        *size_metric_names(scores),
         *mask_metrics(torch.ones(1, 1, dtype=torch.bool)),
     ]
 
@@ -217,12 +217,12 @@ def _scores(evaluation: Evaluation, likeness: dict[str, float]) -> pd.DataFrame:
         "networks": _networks(evaluation, ","),
         "neurons": intervention.n_neurons(evaluation.target),
         "activity_ratio": likeness.get(f"control/{ControlKind.activation.value}/activity_ratio"),
-        **size_columns(evaluation.sizes),
     }
     rows = []
     for each in evaluation.comparisons:
         factor = evaluation.factors.get(each.score.name, intervention.single_factor)
-        rows.append(head | {"factor": factor} | comparison_row(each))
+        sizes = size_columns(evaluation.sizes.get(each.score.name))
+        rows.append(head | {"factor": factor} | sizes | comparison_row(each))
     return pd.DataFrame(rows)
 
 

@@ -84,14 +84,7 @@ def drawn_controls(
 def _attribution(lm: LanguageModel, layout: NeuronLayout, dataset: TextDataset, cache: Path) -> Tensor:
     """Attribution on texts like those of the extraction, but of another part."""
     part = Split.train if dataset.split is Split.dev else Split.dev
-    tokens = min(ATTRIBUTED_TOKENS, dataset.tokens_per_text)
-    others = replace(
-        dataset,
-        split=part,
-        n_texts=ATTRIBUTED_TEXTS,
-        tokens_per_text=tokens,
-        min_tokens=min(dataset.min_tokens, tokens),
-    )
+    others = replace(dataset.shortened(ATTRIBUTED_TEXTS, ATTRIBUTED_TOKENS), split=part)
     try:
         texts = others.sample(lm.tokenizer)
     except DatasetError as error:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -12,6 +13,7 @@ from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.evaluator import Evaluation, Scorer, evaluate
 from fbn_exp.benchmarks.selection import evaluate_selected
+from fbn_exp.benchmarks.sizes import SizeMeasure
 from fbn_exp.core import ranks
 from fbn_exp.core.checks import typed
 from fbn_exp.datasets.config import Split
@@ -109,7 +111,9 @@ def _evaluate(
         else:
             evaluation = evaluate(scorer, intervention, target, drawn.by_kind)
         if sample is not None:
-            evaluation = evaluation.with_sizes(sample, lm.model)
+            evaluation = evaluation.with_sizes(
+                SizeMeasure(partial(sample.size, model=lm.model), sample.energy)
+            )
         presentation = present_evaluation(evaluation, [*remarks, *drawn.remarks, *benchmark.remarks()])
         keep(presentation, folder, parts.figures.dpi)
         if networks is not None and _is_lesion_of_one(evaluation, networks, lm):

@@ -98,11 +98,13 @@ class Sweep:
         P values stand in it as they were, and corrected for all of its rows.
         """
         scores = _joined([(job.head, job.scores) for job in self.jobs])
-        items, draws = (
-            _joined([({"job": job.name}, getattr(job, name)) for job in self.jobs])
-            for name in ("items", "draws")
-        )
-        return corrected(scores, items, draws)
+        draws = _joined([({"job": job.name}, job.draws) for job in self.jobs])
+        return corrected(scores, self.items, draws)
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """Values of the items of all jobs; empty if none were kept."""
+        return _joined([({"job": job.name}, job.items) for job in self.jobs])
 
     @cached_property
     def forgetting(self) -> pd.DataFrame:
@@ -112,7 +114,7 @@ class Sweep:
     @cached_property
     def doses(self) -> pd.DataFrame:
         """Harm per energy of what was scored at several doses; empty if nothing was."""
-        return harm_per_energy(self.scores)
+        return harm_per_energy(self.scores, self.items)
 
     @cached_property
     def remarks(self) -> pd.DataFrame:

@@ -119,6 +119,9 @@ def test_the_untouched_model_diverges_by_nothing(lively_model, texts_of):
     ):
         assert (untouched[0]["kl"].items == 0).all()
         assert (untouched[0]["top1"].items == 1).all()
+    # which is so by construction, and no test
+    from_untouched = {metric for metric, score in untouched[0].items() if score.from_untouched}
+    assert from_untouched == {"kl", "top1"}
 
 
 def test_many_edits_give_what_each_gives_alone(lively_model, texts_of):

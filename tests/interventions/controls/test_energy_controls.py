@@ -4,14 +4,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from neuron_statistics import stated
 from planted_targets import original_of, random_target, target_of
 
+from fbn_exp.core.moments import StatisticsByToken
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.interventions.controls.control import Original
 from fbn_exp.interventions.controls.draw import draw_controls
-from fbn_exp.interventions.rules import Preserve, Scale
-from fbn_exp.interventions.target import OUTSIDE
+from fbn_exp.interventions.controls.expected import expected_energy
+from fbn_exp.interventions.rules import Inhibit, Preserve, Scale
+from fbn_exp.interventions.target import OUTSIDE, Target
 
 
 def drawn(original, repeats=5, seed=0):
@@ -158,3 +161,19 @@ def test_more_repeats_extend_the_list_and_keystones_are_not_drawn():
     )
     for control in controls_of(barred):
         assert not (control.target.members & keystones).any()
+
+
+@pytest.mark.parametrize(("tokens", "drawn_neurons"), [("first_only", 5), ("first_spared", 20)])
+def test_energy_is_matched_at_the_tokens_that_are_edited(tokens, drawn_neurons):
+    """A member of energy 25 at first tokens and 20 at the others; 10 others fire at first tokens
+    alone, with 5 each, and 50 at the others alone, with 1 each."""
+    at_first = torch.tensor([5.0, *[5**0.5] * 10, *[0.0] * 50])
+    at_others = torch.tensor([20.0**0.5, *[0.0] * 10, *[1.0] * 50])
+    plain = target_of([0] + [OUTSIDE] * 60, [61])
+    statistics = StatisticsByToken(stated(at_first, n_tokens=1), stated(at_others, n_tokens=9))
+    target = Target(plain.networks, plain.labels, plain.layout, statistics)
+    lesion = Inhibit(tokens=tokens)
+    for control in controls_of(Original(target, lesion, neuron_energy=expected_energy(lesion, target))):
+        loud = statistics.first if tokens == "first_only" else statistics.others
+        assert int((loud.mean_square[control.target.members] > 0).sum()) == drawn_neurons
+        assert control.energy_ratio == pytest.approx(1)

@@ -3,7 +3,7 @@
 import torch
 from planted_targets import target_of
 
-from fbn_exp.core.moments import statistics_by_token
+from fbn_exp.core.moments import StatisticsByToken, statistics_by_token
 from fbn_exp.interventions.controls.expected import expected_energy
 from fbn_exp.interventions.controls.noise import NoiseEdit
 from fbn_exp.interventions.edit import AffineEdit
@@ -42,3 +42,12 @@ def test_an_edit_that_is_not_affine_has_none():
             return NoiseEdit(super().edit(target), target.layout, torch.ones(2, dtype=torch.bool), 0)
 
     assert expected_energy(Noisy(), target) is None
+
+
+def test_places_are_unknown_where_first_tokens_were_not_recorded_apart():
+    plain = target_of([0, OUTSIDE], [2])
+    statistics = StatisticsByToken(None, plain.statistics.others)
+    target = Target(plain.networks, plain.labels, plain.layout, statistics)
+    assert expected_energy(Inhibit(), target) is not None
+    assert expected_energy(Inhibit(tokens="first_only"), target) is None
+    assert expected_energy(Inhibit(tokens="first_spared"), target) is None

@@ -126,12 +126,12 @@ def test_random_controls_ignore_the_blocks():
 
 def test_activation_matched_neurons_are_about_as_active_where_block_matched_ones_are_not():
     target = skewed_target()
-    own = target.mean_absolute[target.members].mean()
+    own = target.mean_absolute()[target.members].mean()
     controls = draw_controls(target, repeats=10, seed=0)
 
     def distance(kind):
         return max(
-            float((own - each.target.mean_absolute[each.target.members].mean()).abs() / own)
+            float((own - each.target.mean_absolute()[each.target.members].mean()).abs() / own)
             for each in controls[kind]
         )
 

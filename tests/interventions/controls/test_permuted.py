@@ -100,7 +100,7 @@ def test_likeness_is_that_of_the_weights_and_of_the_edits():
     own = original.target.components.patterns
     (control,) = drawn(original, KINDS[:1], 1).by_kind[ControlKind.random]
     other = control.target.components.patterns
-    activity = original.target.mean_absolute.float()
+    activity = original.target.mean_absolute().float()
     assert control.activity_ratio == pytest.approx(
         float((other.abs() @ activity).sum() / (own.abs() @ activity).sum())
     )

@@ -166,17 +166,11 @@ def _nats(
     """Nats of each text of a batch under each edit, shape (edits, texts)."""
     copies, n_texts = len(edits), len(ids)
     with zeroed(lm, layout, edits, n_texts):
-        logits = _logits(lm, ids.repeat(copies, 1), mask.repeat(copies, 1))
+        logits = lm.logits(ids.repeat(copies, 1), mask.repeat(copies, 1))
     ids, mask = ids.to(logits.device), mask.to(logits.device)
     # one edit at a time: the largest temporary is as large as its logits
     parts = [nats_of(part, ids, mask).cpu().numpy() for part in logits.split(n_texts)]
     return np.stack(parts)
-
-
-def _logits(lm: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
-    logits: Any = lm.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    assert isinstance(logits, Tensor)
-    return logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,13 +240,13 @@ class _Earlier:
         """True if the reuse of so many blocks gives the logits of a plain pass, for two copies of a text."""
         ids = torch.tensor([list(text)[:PROBE_TOKENS]], device=self.lm.device)
         mask = torch.ones_like(ids)
-        plain = _logits(self.lm, ids.repeat(2, 1), mask.repeat(2, 1))
+        plain = self.lm.logits(ids.repeat(2, 1), mask.repeat(2, 1))
         limit = TOLERANCE * plain.abs().max()
         try:
             kept = self.kept(ids, mask, depths)
             for depth in depths:
                 with self.reused(kept, depth, 2):
-                    again = _logits(self.lm, ids.repeat(2, 1), mask.repeat(2, 1))
+                    again = self.lm.logits(ids.repeat(2, 1), mask.repeat(2, 1))
                 if not (again - plain).abs().max() <= limit:
                     return False
         # what a block would have left elsewhere is missing, and an architecture says so in its own way

@@ -26,6 +26,8 @@ from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.models.language_model import LanguageModel
 
 METRICS = ("kl", "top1", "nats_per_token", "nats_refitted")
+# the untouched model has the best value by construction
+FROM_UNTOUCHED = ("kl", "top1")
 # sums over the tokens of a text: divergence, equal best tokens, loss; then the curve of the loss
 SUMS = 3
 # logits handled at once on a processor: they are read some sixty times, and fit its cache
@@ -96,7 +98,7 @@ class Divergence(DivergenceConfig, Benchmark):
                 ids, mask = (
                     each.to(lm.device) for each in pad([self.texts.ids[text] for text in batch], lm.pad_id)
                 )
-                logits = _logits(lm, ids, mask)
+                logits = lm.logits(ids, mask)
                 lengths = [self.texts.lengths[text] for text in batch]
                 untouched = [_Untouched.of(each[: n - 1]) for each, n in zip(logits, lengths, strict=True)]
                 for place, edit in enumerate(edits):
@@ -135,20 +137,20 @@ class Divergence(DivergenceConfig, Benchmark):
         items = dict(zip(METRICS, (divergence, same, losses, refit), strict=True))
         return [
             mean_score(
-                self._task, metric, values / predicted, higher_is_better=metric == "top1", weights=predicted
+                self._task,
+                metric,
+                values / predicted,
+                higher_is_better=metric == "top1",
+                weights=predicted,
+                from_untouched=metric in FROM_UNTOUCHED,
             )
             for metric, values in items.items()
         ]
 
 
-def _logits(lm: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
-    logits: Tensor = lm.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    return logits
-
-
 def _edited_logits(lm: LanguageModel, layout: NeuronLayout, edit: Edit, ids: Tensor, mask: Tensor) -> Tensor:
     with applied(lm.model, layout, edit):
-        return _logits(lm, ids, mask)
+        return lm.logits(ids, mask)
 
 
 @dataclass(frozen=True, eq=False)

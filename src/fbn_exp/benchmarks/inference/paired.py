@@ -30,7 +30,7 @@ class Difference:
     ci_low, ci_high : float
         95% interval.
     p_value : float
-        Two-sided p value of no difference.
+        Two-sided p value of no difference; NaN where nothing is tested.
     detectable : float
         Smallest true difference that a two-sided test at .05 finds with a power of 80% (minimum detectable
         effect), from the spread that was seen; infinite where no difference could be found.

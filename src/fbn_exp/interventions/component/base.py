@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.core.errors import LayoutError, NetworksError
+from fbn_exp.core.errors import NetworksError
 from fbn_exp.interventions.base import Intervention
 from fbn_exp.interventions.component.config import ComponentConfig
 from fbn_exp.interventions.component.patterns import Components
 from fbn_exp.interventions.config import Fill, Place, require_one_or_each
 from fbn_exp.interventions.edit import Edit
+from fbn_exp.interventions.place import changed_at
 from fbn_exp.interventions.rules import in_words
 from fbn_exp.interventions.target import Target
-from fbn_exp.models.positions import Tokens
+from fbn_exp.models.positions import Tokens, require_tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,25 +67,15 @@ class ComponentEdit(Edit):
     def by_position(self) -> bool:
         return self.place is not Place.all or not torch.equal(self.centre, self.first_centre)
 
-    def _first(self, tokens: Tokens | None) -> Tensor:
-        if tokens is None:
-            raise LayoutError("this edit differs at first tokens: give the tokens of the activations")
-        return tokens.first
-
     def _offset(self, plain: Tensor, first: Tensor, tokens: Tokens | None) -> Tensor:
         """Offset of the centre at each token; one for all if it does not depend on the position."""
         if torch.equal(self.centre, self.first_centre):
             return plain
-        return torch.where(self._first(tokens).to(plain.device)[..., None], first, plain)
+        return torch.where(require_tokens(tokens).first.to(plain.device)[..., None], first, plain)
 
     def _at_chosen(self, changed: Tensor, activations: Tensor, tokens: Tokens | None) -> Tensor:
         """Changed activations at chosen tokens, in the number format of the model, and others as they are."""
-        changed = changed.to(activations.dtype)
-        if self.place is Place.all:
-            return changed
-        first = self._first(tokens).to(activations.device)
-        chosen = first if self.place is Place.first_only else ~first
-        return torch.where(chosen[..., None], changed, activations)
+        return changed_at(self.place, changed.to(activations.dtype), activations, tokens)
 
 
 class ComponentIntervention(ComponentConfig, Intervention):

@@ -75,7 +75,7 @@ def attribution(lm: LanguageModel, layout: NeuronLayout, texts: Texts) -> Tensor
 
 
 def _loss(lm: LanguageModel, ids: Tensor) -> Tensor:
-    logits: Tensor = lm.model(input_ids=ids, use_cache=False).logits.float()
+    logits = lm.logits(ids).float()
     if lm.labels is not None:
         return torch.nn.functional.cross_entropy(logits, logits.detach().argmax(dim=-1), reduction="sum")
     targets = ids[0, 1:].to(logits.device)

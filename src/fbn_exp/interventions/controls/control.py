@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fbn_exp.interventions.component.patterns import Components
+from fbn_exp.interventions.config import Place
 from fbn_exp.interventions.edit import Edit
 from fbn_exp.interventions.target import OUTSIDE, Target
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -108,6 +109,12 @@ class Original:
         return torch.arange(len(widths)).repeat_interleave(widths)
 
     @cached_property
+    def activity(self) -> Tensor:
+        """Mean |activation| of every neuron over the tokens that the intervention changes, shape (N,)."""
+        place = getattr(self.intervention, "tokens", Place.all)
+        return self.target.mean_absolute(place).double()
+
+    @cached_property
     def energy(self) -> Tensor | None:
         """Energy that a neuron adds to the edit as a member of each network, float64 of shape (K, N).
 
@@ -145,7 +152,7 @@ class Original:
 
     def described(self, labels: Tensor, same_block: float) -> Control:
         """Make the control of neurons with given labels, with its likeness to the target."""
-        activity = self.target.mean_absolute.double()
+        activity = self.activity
         drawn = labels != OUTSIDE
         ratio = float(activity[drawn].sum() / activity[self.members].sum().clamp_min(1e-300))
         energy, own = self.energy_of(labels), self.energy_of(self.target.labels)
@@ -159,7 +166,7 @@ class Original:
         """
         target, own = self.target.with_components(components), self.target.components
         assert own is not None
-        activity = self.target.mean_absolute
+        activity = self.activity
         ratio = _weighted(activity, components) / max(_weighted(activity, own), 1e-300)
         of_energy = None
         if self.neuron_energy is not None and self.whole_energy is not None:

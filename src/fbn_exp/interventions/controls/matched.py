@@ -87,7 +87,7 @@ class InBlocks(Drawer):
     def draw(self, generator: torch.Generator) -> Control:
         """Match each member to a free neuron."""
         original = self.original
-        activity = original.target.mean_absolute.double().clamp_min(1e-12).log()
+        activity = original.activity.clamp_min(1e-12).log()
         if self.by_activity:
             # the most active members are matched first, since few neurons are as active
             order = activity[original.members].argsort(descending=True, stable=True)

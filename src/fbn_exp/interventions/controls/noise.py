@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from fbn_exp.core.errors import ControlError, LayoutError
+from fbn_exp.core.errors import ControlError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.interventions.controls.control import Control, Drawer, Original
 from fbn_exp.interventions.edit import Edit, tensors_kept
-from fbn_exp.models.positions import Tokens
+from fbn_exp.models.positions import Tokens, require_tokens
 
 if TYPE_CHECKING:
     from fbn_exp.interventions.rules import Intervention
@@ -90,8 +90,7 @@ class NoiseEdit(Edit):
 
     @override
     def change(self, block: Block, activations: Tensor, tokens: Tokens | None) -> Tensor:
-        if tokens is None:
-            raise LayoutError("noise depends on positions: give the tokens of the activations")
+        tokens = require_tokens(tokens)
         exact = activations.to(torch.promote_types(activations.dtype, torch.float32))
         changed = self.edit.change(block, activations, tokens).to(exact.dtype)
         norm = torch.linalg.vector_norm(changed - exact, dim=-1, keepdim=True)

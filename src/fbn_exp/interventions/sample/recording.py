@@ -48,11 +48,7 @@ def sample_texts(dataset: TextDataset, lm: LanguageModel, layout: NeuronLayout) 
     """
     fitting = LARGEST_BYTES // (4 * layout.n_neurons * TOKENS_PER_TEXT)
     n_texts = min(N_TEXTS, max(FEWEST_TEXTS, fitting), dataset.n_texts or N_TEXTS)
-    tokens = min(TOKENS_PER_TEXT, dataset.tokens_per_text)
-    small = replace(
-        dataset, n_texts=n_texts, tokens_per_text=tokens, min_tokens=min(dataset.min_tokens, tokens)
-    )
-    return small.sample(lm.tokenizer)
+    return dataset.shortened(n_texts, TOKENS_PER_TEXT).sample(lm.tokenizer)
 
 
 def obtain_sample(lm: LanguageModel, layout: NeuronLayout, texts: Texts, cache: Path) -> ActivationSample:

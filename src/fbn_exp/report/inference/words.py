@@ -21,12 +21,19 @@ KIND_HEADS = {
     ControlKind.per_block: "block",
     ControlKind.activation: "active",
     ControlKind.rotation: "rotated",
+    ControlKind.top_energy: "loudest",
+    ControlKind.attribution: "attrib.",
 }
+
+
+def kind_head(kind: ControlKind) -> str:
+    """Short name of a kind of control, as the head of a column."""
+    return KIND_HEADS.get(kind, kind.value)
 
 
 def p_head(kind: ControlKind) -> str:
     """Head of the column of p values among the draws of a kind."""
-    return f"p\n{KIND_HEADS.get(kind, kind.value)}"
+    return f"p\n{kind_head(kind)}"
 
 
 def p_text(p_value: float) -> str:
