@@ -19,7 +19,7 @@ from fbn_exp.config.register import SCHEMAS
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 PAGE = ROOT / "docs" / "configuration.md"
-SCRIPTS = ("extract", "evaluate", "train")
+SCRIPTS = ("extract", "evaluate", "train", "explore")
 # as data flows
 GROUPS = (
     *(

@@ -24,6 +24,7 @@ from fbn_exp.training import config as training
 SCHEMAS: dict[str, type] = {
     "extract": root.ExtractConfig,
     "evaluate": root.EvaluateConfig,
+    "explore": root.ExploreConfig,
     "model": models.ModelConfig,
     "embedded": datasets.EmbeddedDatasetConfig,
     "hub": datasets.HubDatasetConfig,

@@ -7,7 +7,7 @@ from omegaconf import MISSING
 
 from fbn_exp.analysis.config import AnalysisConfig
 from fbn_exp.benchmarks.config import BenchmarkConfig, DivergenceConfig
-from fbn_exp.core.checks import require_finite, require_seed
+from fbn_exp.core.checks import require_at_least, require_at_most, require_finite, require_seed
 from fbn_exp.core.errors import ConfigError, NetworksError
 from fbn_exp.core.files import no_folder
 from fbn_exp.core.layout import Site
@@ -15,7 +15,7 @@ from fbn_exp.datasets.config import DatasetConfig, Split
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.interventions.config import ExportConfig, Fill, InterventionConfig, NoInterventionConfig, Place
 from fbn_exp.interventions.controls.config import ControlsConfig
-from fbn_exp.launch.config import LaunchConfig
+from fbn_exp.launch.config import LARGEST_PORT, LaunchConfig
 from fbn_exp.methods.config import MethodConfig
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.networks.folder import count_in, description_in
@@ -247,3 +247,43 @@ class TrainConfig:
                 "fold=true writes an intervention into the weights, but intervention is none: choose one, or "
                 "take fold=false"
             )
+
+
+@dataclass
+class ExploreConfig:
+    """Config of ``explore.py``.
+
+    Attributes
+    ----------
+    networks : str
+        Folder written by ``extract.py``.
+    model : ModelConfig or None
+        Model of the networks; None takes the one that they name.
+    same_weights : bool
+        False also accepts networks of other weights, such as those of the model before it was fine-tuned.
+    port : int
+        Port of the page, on this machine alone.
+    open_browser : bool
+        Open the page in the browser.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    NetworksError
+        If the folder ``networks`` holds no networks.
+    """
+
+    networks: str = MISSING
+    model: ModelConfig | None = None
+    same_weights: bool = True
+    threshold: ThresholdConfig = MISSING
+    cache: str = "outputs/cache"
+    port: int = 7860
+    open_browser: bool = True
+
+    def __post_init__(self) -> None:
+        _check_cache(self.cache)
+        _check_networks(self.networks)
+        require_at_least("port", self.port, 1)
+        require_at_most("port", self.port, LARGEST_PORT)

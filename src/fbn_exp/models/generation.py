@@ -1,6 +1,6 @@
 """Greedy text generation in batches, independent of a model's generation settings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from fbn_exp.models.language_model import LanguageModel
 
 
-def written(lm: "LanguageModel", prompts: Sequence[Sequence[int]], new_tokens: int) -> list[list[int]]:
+def written(
+    lm: "LanguageModel",
+    prompts: Sequence[Sequence[int]],
+    new_tokens: int,
+    watch: Callable[[list[list[int]]], bool] | None = None,
+) -> list[list[int]]:
     """Generate a continuation of each prompt of a batch; token ids, without the one that ends a text.
 
     Parameters
@@ -21,14 +26,22 @@ def written(lm: "LanguageModel", prompts: Sequence[Sequence[int]], new_tokens: i
         Token ids; padded on the left to the longest.
     new_tokens : int
         Largest number of generated tokens.
+    watch : callable, optional
+        Called after every token with what has been generated so far; True ends the texts there.
     """
     ends = end_ids(lm)
     longest = max(map(len, prompts))
     ids = torch.tensor([[lm.pad_id] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
     mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     model: Any = lm.model  # its annotation takes the method for a tensor
+
+    def watched(rows: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        stopped = watch is not None and watch([_until_end(row, ends) for row in rows[:, longest:].tolist()])
+        return torch.full((len(rows),), stopped, dtype=torch.bool, device=rows.device)
+
+    watching = {} if watch is None else {"stopping_criteria": [watched]}
     with torch.inference_mode(), _plainly_greedy(lm, new_tokens, ends):
-        rows = model.generate(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device))
+        rows = model.generate(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), **watching)
     return [_until_end(row, ends) for row in rows[:, longest:].tolist()]
 
 

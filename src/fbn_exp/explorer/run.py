@@ -1,0 +1,48 @@
+"""Load networks and their model, and serve the page."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fbn_exp.core.checks import typed
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.models.config import ModelConfig
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> None:
+    """Serve the page until it is interrupted.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        An ``ExploreConfig``.
+
+    Raises
+    ------
+    FbnError
+        If a setting, the networks or the model cannot be used, or gradio is missing.
+    """
+    if importlib.util.find_spec("gradio") is None:
+        raise ConfigError("the explorer needs gradio: pip install 'fbn_exp[explorer]'")
+    from fbn_exp.explorer.model import model_of
+    from fbn_exp.explorer.workbench import Workbench
+    from fbn_exp.models.load import load
+    from fbn_exp.networks.artifact import FunctionalNetworks
+    from fbn_exp.stages.build import built
+    from fbn_exp.thresholds.base import Threshold
+
+    folder, cache = Path(cfg.networks).expanduser(), Path(cfg.cache)
+    threshold = built(cfg.threshold, Threshold)  # type: ignore[type-abstract]
+    networks = FunctionalNetworks.load(folder)
+    config = model_of(networks.provenance) if cfg.model is None else typed(cfg.model, ModelConfig)
+    lm = load(config, cache)
+    bench = Workbench(lm, networks, threshold, folder, cache, cfg.same_weights)
+    from fbn_exp.explorer.server import serve  # late: gradio takes two seconds to import
+
+    blocks, address = serve(bench, cfg.port, cfg.open_browser, wait=False)
+    log.info("explorer: %s (Ctrl-C ends it)", address)
+    blocks.block_thread()
