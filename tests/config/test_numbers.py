@@ -13,7 +13,7 @@ import pytest
 from fbn_exp.analysis.config import ConsistencyConfig
 from fbn_exp.benchmarks.config import GenerationConfig, HarnessConfig, PerplexityConfig, ProbesConfig
 from fbn_exp.config.register import OWN_SCHEMAS, SCHEMAS
-from fbn_exp.config.root import EvaluateConfig, ExtractConfig, TrainConfig
+from fbn_exp.config.root import EvaluateConfig, ExploreConfig, ExtractConfig, TrainConfig
 from fbn_exp.core.errors import ConfigError, FbnError
 from fbn_exp.datasets.config import EmbeddedDatasetConfig
 from fbn_exp.interventions.config import AmplifyConfig, NoInterventionConfig, ScaleConfig, ShiftConfig
@@ -26,7 +26,7 @@ from fbn_exp.thresholds.config import ZThresholdConfig
 from fbn_exp.tracking.config import NoTrackingConfig
 from fbn_exp.training.config import LanguageModelingTaskConfig, TrainAllConfig
 
-ROOTS = (ExtractConfig, EvaluateConfig, TrainConfig)
+ROOTS = (ExtractConfig, EvaluateConfig, TrainConfig, ExploreConfig)
 HUGE = 2**70
 NOWHERE = (math.nan, math.inf, -math.inf)
 # a number of things, a rate or a share that may be 0; seeds too
@@ -75,6 +75,8 @@ def valid(kind: type, folder: Path) -> dict[str, Any]:
     }
     if kind is ModelConfig:
         return {"name": "gpt2"}
+    if kind is ExploreConfig:
+        return {"networks": str(folder), "threshold": values["threshold"]}
     return {field.name: values[field.name] for field in fields(kind) if field.name in values}
 
 
