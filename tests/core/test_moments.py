@@ -14,8 +14,7 @@ from fbn_exp.core.moments import (
     moments,
     neuron_statistics,
     row_chunks,
-    row_norms,
-    statistics_by_token,
+    signal_statistics,
 )
 
 
@@ -82,7 +81,7 @@ def test_moments_are_those_of_numpy(values):
 
 def test_statistics_by_token_by_hand():
     values = torch.tensor([[10.0, -4], [1, 2], [3, 2], [-6, 0]])
-    found = statistics_by_token(values, torch.tensor([True, False, False, True]))
+    found = signal_statistics(values, torch.tensor([True, False, False, True])).by_token
     assert found.first.mean.tolist() == [2, -2]
     assert found.first.mean_absolute.tolist() == [8, 2]
     assert found.first.mean_square.tolist() == [68, 8]
@@ -102,7 +101,7 @@ def test_a_massive_first_token_takes_no_digits_from_the_others(share):
     values = draw(3000, 4096)
     first = torch.rand(3000, generator=torch.Generator().manual_seed(1)) < share
     values[first] *= 1e4
-    found = statistics_by_token(values, first)
+    found = signal_statistics(values, first).by_token
     for statistics, rows in (
         (found.first, values[first]),
         (found.others, values[~first]),
@@ -115,6 +114,10 @@ def test_a_massive_first_token_takes_no_digits_from_the_others(share):
             torch.testing.assert_close(statistics.mean_absolute, exact.abs().mean(dim=0), rtol=1e-5, atol=0)
             error = (statistics.mean - exact.mean(dim=0)).abs() / exact.std(dim=0, correction=0)
             assert error.max() < 1e-5
+
+
+def row_norms(values):
+    return signal_statistics(values, torch.zeros(len(values), dtype=torch.bool)).norms
 
 
 def test_statistics_that_were_not_recorded_apart_are_those_of_all_tokens():

@@ -92,6 +92,23 @@ class RowNorms:
     outliers: int
     outlier_share: float
 
+    @classmethod
+    def of(cls, energy: Tensor) -> "RowNorms":
+        """Summary of rows of these squared norms, float64 of shape (T,)."""
+        norms = energy.sqrt()
+        median = norms.median()
+        outlying = norms > OUTLIER_FACTOR * median
+        share = float(energy[outlying].sum() / energy.sum().clamp_min(1e-300))
+        return cls(float(median), float(norms.max()), int(outlying.sum()), share)
+
+
+@dataclass(frozen=True, eq=False)
+class SignalStatistics:
+    """Statistics of neurons by token, and norms of rows."""
+
+    by_token: StatisticsByToken
+    norms: RowNorms
+
 
 def row_chunks(values: Tensor) -> Iterator[Tensor]:
     """Yield views of consecutive rows, so that no temporary is as large as the signals.
@@ -111,14 +128,14 @@ def neuron_statistics(values: Tensor) -> NeuronStatistics:
     The first chunk's mean is subtracted before squaring, which keeps the precision for a neuron whose mean
     is far larger than its standard deviation.
     """
-    sums = _Sums(values)
+    sums, work = _Sums(values), _Workspace()
     for chunk in row_chunks(values):
-        sums.add(chunk)
+        sums.add(chunk, work=work)
     return sums.statistics()
 
 
-def statistics_by_token(values: Tensor, first: Tensor) -> StatisticsByToken:
-    """Statistics of (T, N) values at first tokens and at the others, in one pass.
+def signal_statistics(values: Tensor, first: Tensor) -> SignalStatistics:
+    """Statistics of (T, N) values at first tokens and at the others, and norms of the rows, in one pass.
 
     Parameters
     ----------
@@ -128,17 +145,32 @@ def statistics_by_token(values: Tensor, first: Tensor) -> StatisticsByToken:
         True at first tokens of texts, on the CPU.
     """
     at_first, at_others = _Sums(values), _Sums(values)
+    work, energy = _Workspace(), []
     start = 0
     for chunk in row_chunks(values):
-        chosen = first[start : start + len(chunk)]
+        apart = first[start : start + len(chunk)].nonzero()[:, 0].to(chunk.device)
         start += len(chunk)
-        if not chosen.any():
-            at_others.add(chunk)
-            continue
-        chosen = chosen.to(chunk.device)
-        at_first.add(chunk[chosen])
-        at_others.add(chunk[~chosen])
-    return StatisticsByToken(at_first.statistics(), at_others.statistics())
+        if len(apart):
+            at_first.add(chunk.index_select(0, apart))
+        at_others.add(chunk, apart, work)
+        # torch sums pairwise, exact to 1e-7 over a row; its vector_norm is not, and slow in float64
+        energy.append(torch.mul(chunk, chunk, out=work.like(chunk)).sum(dim=1))
+    by_token = StatisticsByToken(at_first.statistics(), at_others.statistics())
+    return SignalStatistics(by_token, RowNorms.of(torch.cat(energy).double()))
+
+
+class _Workspace:
+    """Memory for a chunk's intermediate values: fresh memory for each would take as long as the sums."""
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(0, 0)
+
+    def like(self, rows: Tensor) -> Tensor:
+        """Tensor of the shape of rows, with any values."""
+        memory = self._memory
+        if len(memory) < len(rows) or memory.dtype is not rows.dtype:
+            self._memory = memory = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        return memory[: len(rows)]
 
 
 class _Sums:
@@ -149,19 +181,26 @@ class _Sums:
         self.shift = torch.zeros(values.shape[1], device=values.device)
         self.sums = torch.zeros(4, values.shape[1], dtype=torch.float64, device=values.device)
 
-    def add(self, rows: Tensor) -> None:
-        if not len(rows):
+    def add(self, rows: Tensor, apart: Tensor | None = None, work: _Workspace | None = None) -> None:
+        """Add rows, without those whose indices are in ``apart``."""
+        n_apart = 0 if apart is None else len(apart)
+        if len(rows) == n_apart:
             return
         if self.n_tokens == 0:
-            self.shift = rows.mean(dim=0)
-        self.n_tokens += len(rows)
+            self.shift = self._counted(rows.clone(), apart).sum(dim=0) / (len(rows) - n_apart)
+        self.n_tokens += len(rows) - n_apart
         total, squares, absolute, largest = self.sums
-        deviation = rows - self.shift
-        total += deviation.sum(dim=0)
+        deviation = torch.sub(rows, self.shift, out=(work or _Workspace()).like(rows))
+        total += self._counted(deviation, apart).sum(dim=0)
         squares += deviation.square_().sum(dim=0)
-        magnitude = rows.abs()
+        magnitude = self._counted(torch.abs(rows, out=deviation), apart)
         absolute += magnitude.sum(dim=0)
         torch.maximum(largest, magnitude.amax(dim=0).double(), out=largest)
+
+    @staticmethod
+    def _counted(rows: Tensor, apart: Tensor | None) -> Tensor:
+        """Set the rows that do not count to 0."""
+        return rows if apart is None or not len(apart) else rows.index_fill_(0, apart, 0)
 
     def statistics(self) -> NeuronStatistics:
         total, squares, absolute, largest = self.sums
@@ -203,8 +242,9 @@ def moments(values: Tensor) -> Moments:
     shift = next(row_chunks(values)).mean(dim=0)
     total = torch.zeros(n_neurons, dtype=torch.float64, device=values.device)
     energy = torch.zeros((), dtype=torch.float64, device=values.device)
+    work = _Workspace()
     for chunk in row_chunks(values):
-        deviation = chunk - shift
+        deviation = torch.sub(chunk, shift, out=work.like(chunk))
         total += deviation.sum(dim=0)
         # torch sums pairwise, exact to 1e-7; a dot product of the chunk with itself is not
         energy += deviation.square_().sum()
@@ -212,14 +252,3 @@ def moments(values: Tensor) -> Moments:
     # clamped as a tensor, which keeps NaN
     centred = (energy - n_tokens * mean.square().sum()).clamp_min(0)
     return Moments((mean + shift).cpu(), float(centred))
-
-
-def row_norms(values: Tensor) -> RowNorms:
-    """Norms of the rows of (T, N) values."""
-    # torch sums pairwise, exact to 1e-7 over a row; its vector_norm is not, and slow in float64
-    energy = torch.cat([chunk.square().sum(dim=1) for chunk in row_chunks(values)]).double()
-    norms = energy.sqrt()
-    median = norms.median()
-    outlying = norms > OUTLIER_FACTOR * median
-    share = float(energy[outlying].sum() / energy.sum().clamp_min(1e-300))
-    return RowNorms(float(median), float(norms.max()), int(outlying.sum()), share)

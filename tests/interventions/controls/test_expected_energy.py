@@ -3,7 +3,7 @@
 import torch
 from planted_targets import target_of
 
-from fbn_exp.core.moments import StatisticsByToken, statistics_by_token
+from fbn_exp.core.moments import StatisticsByToken, signal_statistics
 from fbn_exp.interventions.controls.expected import expected_energy
 from fbn_exp.interventions.controls.noise import NoiseEdit
 from fbn_exp.interventions.edit import AffineEdit
@@ -16,7 +16,7 @@ def test_it_is_the_mean_square_of_the_change():
     x = torch.randn(40, 4, generator=generator) * 2 + 1
     first = torch.arange(40) % 10 == 0
     plain = target_of([0, OUTSIDE, OUTSIDE, OUTSIDE], [4])
-    target = Target(plain.networks, plain.labels, plain.layout, statistics_by_token(x, first))
+    target = Target(plain.networks, plain.labels, plain.layout, signal_statistics(x, first).by_token)
     energy = expected_energy(Inhibit(), target)
     scale, shift, first_scale, first_shift = torch.randn(4, 4, generator=generator)
     for edit in (

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbn_exp.core.layout import NeuronLayout, Site
-from fbn_exp.core.moments import statistics_by_token
+from fbn_exp.core.moments import signal_statistics
 from fbn_exp.interventions.component.project import Project
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.config import ControlsConfig
@@ -41,7 +41,7 @@ def planted(n_networks=5, sinks=1, standardise="none", skipped=0, seed=0, blocks
     maps = torch.randn(n_networks, N, generator=generator, dtype=torch.float64).pow(3)
     spread = torch.rand(N, generator=generator, dtype=torch.float64) + 0.5
     raw = (courses @ maps) * (spread if standardise == "zscore" else 1) + 3
-    statistics = statistics_by_token(raw, first)
+    statistics = signal_statistics(raw, first).by_token
     if standardise == "zscore":
         maps = maps * spread / statistics.all.standard_deviation
     layout = NeuronLayout.of(Site.mlp_output, [f"b.{i}" for i in range(BLOCKS)], [WIDTH] * BLOCKS)
