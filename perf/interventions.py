@@ -9,7 +9,7 @@ import torch
 from measure import Cost, Row, bare, peaked, ratio, save, smollm2, texts, timed
 
 from fbn_exp.core.layout import Site
-from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.edit import AffineEdit, applied
 from fbn_exp.models.language_model import LanguageModel
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     wanted = texts(lm, 12)
     scale = torch.ones(layout.n_neurons)
     scale[torch.randperm(layout.n_neurons, generator=torch.Generator().manual_seed(0))[::50]] = 0
-    lesion = Edit(scale, torch.zeros(layout.n_neurons))  # 2% of the neurons, in every block
+    lesion = AffineEdit(scale, torch.zeros(layout.n_neurons))  # 2% of the neurons, in every block
     prompts = torch.tensor([ids[:16] for ids in wanted.ids[:4]])
     work = {"forward pass": lambda: bare(lm, wanted, 2_048), "generation": lambda: write(lm, prompts)}
     rows = []
