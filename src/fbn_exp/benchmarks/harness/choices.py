@@ -19,6 +19,7 @@ from fbn_exp.benchmarks.harness.rows import (
     rows_of_contexts,
     trunk_batches,
 )
+from fbn_exp.benchmarks.harness.surroundings import BAR_DELAY
 from fbn_exp.core import ranks
 from fbn_exp.core.rows import Array
 
@@ -189,7 +190,13 @@ class SharedContexts:
     def _with_others(self, answers: dict[int, Answer], quiet: bool) -> list[Answer]:
         """Answers to all requests, those of the first batch being there already."""
         hidden = quiet or self.harness.rank != 0
-        with tqdm(total=len(self._requests), desc="Running loglikelihood requests", disable=hidden) as bar:
+        settings: dict[str, Any] = {
+            "unit": " requests",
+            "leave": False,
+            "delay": BAR_DELAY,
+            "disable": hidden,
+        }
+        with tqdm(total=len(self._requests), desc="choices", **settings) as bar:
             bar.update(len(answers))
             for batch in self._batches()[1:]:
                 answers.update(self._scored(batch))

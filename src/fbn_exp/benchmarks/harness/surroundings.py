@@ -1,5 +1,6 @@
 """What lm-eval finds, says and repeats while it scores."""
 
+import functools
 import importlib
 import logging
 import sys
@@ -42,16 +43,39 @@ def no_environment_report() -> Iterator[None]:
         evaluator.add_env_info = kept
 
 
+# warnings of lm-eval about what is meant here: its tasks get no arguments, and its model is loaded already
+MEANT = (
+    "Custom kwargs can be passed",
+    "`pretrained` model kwarg is not",
+    "Passed an already-initialized model",
+)
+# seconds until a progress bar of lm-eval is shown: a scoring of a small task is over by then
+BAR_DELAY = 2.0
+
+
 @contextmanager
-def warnings_only() -> Iterator[None]:
-    """Let lm-eval log warnings, and not each step of each scoring."""
-    logger = logging.getLogger("lm_eval")
-    level = logger.level
+def quiet() -> Iterator[None]:
+    """Let lm-eval log warnings about what is not meant, and show progress only where it takes long."""
+    from lm_eval.api import model, task
+    from lm_eval.models import huggingface
+
+    logger, modules = logging.getLogger("lm_eval"), (model, task, huggingface)
+    level, bars = logger.level, [module.tqdm for module in modules]
     logger.setLevel(max(level, logging.WARNING))
+    for module, bar in zip(modules, bars, strict=True):
+        module.tqdm = functools.partial(bar, leave=False, delay=BAR_DELAY)
+        module.eval_logger.addFilter(_unexpected)
     try:
         yield
     finally:
         logger.setLevel(level)
+        for module, bar in zip(modules, bars, strict=True):
+            module.tqdm = bar
+            module.eval_logger.removeFilter(_unexpected)
+
+
+def _unexpected(record: logging.LogRecord) -> bool:
+    return not any(words in record.getMessage() for words in MEANT)
 
 
 @contextmanager

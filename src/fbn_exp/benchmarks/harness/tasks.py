@@ -16,8 +16,8 @@ from fbn_exp.benchmarks.harness.model import harness_model
 from fbn_exp.benchmarks.harness.surroundings import (
     installed_evaluate,
     no_environment_report,
+    quiet,
     requests_kept,
-    warnings_only,
 )
 from fbn_exp.benchmarks.harness.trust import confined_templates, log_code
 from fbn_exp.benchmarks.score import Score, mean_score
@@ -55,7 +55,7 @@ class Harness(HarnessConfig, Benchmark):
             installed_evaluate(),
             random_state_kept(),
             confined_templates(self._confined),
-            warnings_only(),
+            quiet(),
         ):
             self._manager = self._task_manager()
             self._loaded = _load(self._manager, self.names)
@@ -95,7 +95,7 @@ class Harness(HarnessConfig, Benchmark):
             no_environment_report(),
             random_state_kept(),
             confined_templates(self._confined),
-            warnings_only(),
+            quiet(),
             requests_kept(self._requests),
         ):
             from lm_eval import simple_evaluate
