@@ -10,7 +10,7 @@ from fbn_exp.benchmarks.generation import Generation, distinct, repetition
 from fbn_exp.core.errors import BenchmarkError, ConfigError
 from fbn_exp.datasets.config import Split
 from fbn_exp.models.config import ModelConfig, Precision
-from fbn_exp.models.generation import end_ids
+from fbn_exp.models.decoding.generation import end_ids
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer
 

@@ -22,6 +22,7 @@ from fbn_exp.core.rows import Array, Indices
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
+from fbn_exp.models.decoding.predictions import Predictions, head_works_apart
 from fbn_exp.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Classification(ClassificationConfig, Benchmark):
         if self.head is not None:
             self._prepare_head(self.head, gold)
         else:
+            head_works_apart(lm.model)
             self._prepare_words(lm, gold)
         # here, not for each of hundreds of edits
         counts = np.bincount(self.gold, minlength=len(self.labels_))
@@ -195,21 +197,38 @@ class Classification(ClassificationConfig, Benchmark):
         with bar, torch.inference_mode():
             for batch in batches:
                 ids, mask = pad([self.rows[row] for row in batch], lm.pad_id)
-                logits = lm.logits(ids, mask)
                 if self.head is not None:
-                    likelihood[batch] = _head_likelihoods(logits, self.word_ids)
-                for place, row in enumerate(() if self.head else batch):
-                    likelihood[row] = _log_likelihoods(logits[place, : lengths[row]], words[row])
+                    likelihood[batch] = _head_likelihoods(lm.logits(ids, mask), self.word_ids)
+                else:
+                    found = lm.predictions(ids, mask)
+                    ends = [range(lengths[row] - len(words[row][0]), lengths[row]) for row in batch]
+                    likelihood[batch] = _word_likelihoods(found, ends, [words[row] for row in batch])
                 bar.update(int(mask.sum()))
         likelihood = ranks.summed(likelihood, "scores of classification")
         return likelihood.reshape(len(self.gold), len(self.labels_))
 
 
-def _log_likelihoods(logits: Tensor, words: Sequence[Sequence[int]]) -> list[float]:
-    """Log-likelihood of words of equal length, whose tokens except the last end the row."""
-    length = len(words[0])
-    before = logits[-length:].double().log_softmax(dim=-1).cpu()
-    return [float(before[range(length), list(word)].sum()) for word in words]
+def _word_likelihoods(
+    found: Predictions, ends: Sequence[range], words: Sequence[Sequence[Sequence[int]]]
+) -> list[list[float]]:
+    """Log-likelihood of each row's words, of equal length, whose tokens except the last end the row.
+
+    Parameters
+    ----------
+    found : Predictions
+        Of rows of tokens.
+    ends : sequence of range
+        Places in each row that predict the tokens of its words.
+    words : sequence of sequences of words
+        Token ids of each row's words.
+    """
+    rows = [row for row, places in enumerate(ends) for _ in places]
+    logits = found.logits(rows, [place for places in ends for place in places])
+    likelihoods = []
+    for before, of_row in zip(logits.split([len(places) for places in ends]), words, strict=True):
+        values = before.double().log_softmax(dim=-1).cpu()
+        likelihoods.append([float(values[range(len(word)), list(word)].sum()) for word in of_row])
+    return likelihoods
 
 
 def _head_likelihoods(logits: Tensor, outputs: Sequence[Sequence[int]]) -> Array:

@@ -10,7 +10,7 @@ from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.config import NGRAM, GenerationConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
-from fbn_exp.models.generation import written
+from fbn_exp.models.decoding.generation import written
 from fbn_exp.models.language_model import LanguageModel
 
 

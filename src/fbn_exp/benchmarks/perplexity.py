@@ -17,7 +17,8 @@ from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
-from fbn_exp.models.language_model import LanguageModel, nats_of
+from fbn_exp.models.decoding.predictions import head_works_apart, nats_per_row
+from fbn_exp.models.language_model import LanguageModel
 
 NATS_TO_BITS = 1 / math.log(2)
 
@@ -41,6 +42,7 @@ class Perplexity(PerplexityConfig, Benchmark):
     @override
     def prepare(self, lm: LanguageModel) -> None:
         lm.require_language_head("benchmark=perplexity")
+        head_works_apart(lm.model)
         self.texts: Texts = self.dataset.sample(lm.tokenizer)
         # bytes of the scored tokens: the first token of a text has no prediction
         decoded = lm.tokenizer.batch_decode([ids[1:] for ids in self.texts.ids])
@@ -91,7 +93,6 @@ class Perplexity(PerplexityConfig, Benchmark):
         with bar, torch.inference_mode():
             for batch in batches:
                 ids, mask = pad([self.texts.ids[text] for text in batch], lm.pad_id)
-                logits = lm.logits(ids, mask)
-                nats[batch] = nats_of(logits, ids.to(logits.device), mask.to(logits.device)).cpu().numpy()
+                nats[batch] = nats_per_row(lm.model, ids.to(lm.device), mask.to(lm.device)).cpu().numpy()
                 bar.update(int(mask.sum()))
         return ranks.summed(nats, "scores of perplexity")

@@ -13,7 +13,8 @@ from fbn_exp.core.checks import require, require_choice
 from fbn_exp.core.errors import ModelError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.generation import written
+from fbn_exp.models.decoding.generation import written
+from fbn_exp.models.decoding.predictions import Predictions, predictions
 from fbn_exp.models.hooks import is_edited
 from fbn_exp.models.offload import device_of, named_weights
 from fbn_exp.models.sites import resolve
@@ -140,6 +141,17 @@ class LanguageModel:
         on_device = {name: each.to(self.device) for name, each in inputs.items()}
         logits: torch.Tensor = self.model(**on_device, use_cache=False).logits
         return logits
+
+    def predictions(self, ids: torch.Tensor, mask: torch.Tensor) -> Predictions:
+        """Predictions of a forward pass, whose logits are computed where they are asked for.
+
+        Parameters
+        ----------
+        ids, mask : Tensor of shape (B, L), int64
+            As for ``logits``.
+        """
+        inputs = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)}
+        return predictions(self.model, **inputs, use_cache=False)
 
     @functools.cached_property
     def weight_digest(self) -> str:

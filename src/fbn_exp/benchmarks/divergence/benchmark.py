@@ -23,6 +23,7 @@ from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
 from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.models.decoding.predictions import Predictions, head_works_apart
 from fbn_exp.models.language_model import LanguageModel
 
 METRICS = ("kl", "top1", "nats_per_token", "nats_refitted")
@@ -30,6 +31,8 @@ METRICS = ("kl", "top1", "nats_per_token", "nats_refitted")
 FROM_UNTOUCHED = ("kl", "top1")
 # sums over the tokens of a text: divergence, equal best tokens, loss; then the curve of the loss
 SUMS = 3
+# numbers of edited predictions kept at once, hidden states if the head works apart
+KEPT_VALUES = 2**27
 # logits handled at once on a processor: they are read some sixty times, and fit its cache
 CACHED_VALUES = 2**17
 
@@ -49,7 +52,7 @@ class Divergence(DivergenceConfig, Benchmark):
     >>> fbn.score(lm, fbn.Divergence("wiki"), lesion, controls=2)
     """
 
-    # edits share each batch's untouched logits; an interrupted run keeps the edits before these
+    # edits share each batch's untouched predictions; an interrupted run keeps the edits before these
     edits_at_once: ClassVar[int] = 32
 
     dataset: TextDataset
@@ -63,6 +66,7 @@ class Divergence(DivergenceConfig, Benchmark):
     @override
     def prepare(self, lm: LanguageModel) -> None:
         lm.require_language_head("benchmark=divergence")
+        head_works_apart(lm.model)
         self.texts: Texts = self.dataset.sample(lm.tokenizer)
 
     @override
@@ -98,18 +102,20 @@ class Divergence(DivergenceConfig, Benchmark):
                 ids, mask = (
                     each.to(lm.device) for each in pad([self.texts.ids[text] for text in batch], lm.pad_id)
                 )
-                logits = lm.logits(ids, mask)
-                lengths = [self.texts.lengths[text] for text in batch]
-                untouched = [_Untouched.of(each[: n - 1]) for each, n in zip(logits, lengths, strict=True)]
-                for place, edit in enumerate(edits):
-                    # an edit that touches nothing has the untouched model's very logits
-                    edited = _edited_logits(lm, layout, edit, ids, mask) if edit.touched.any() else logits
-                    of_texts = [
-                        one.sums(each[: n - 1], tokens[1:n].to(each.device))
-                        for one, each, tokens, n in zip(untouched, edited, ids, lengths, strict=True)
+                untouched = lm.predictions(ids, mask)
+                at_once = max(1, KEPT_VALUES // untouched.states.numel())
+                for start in range(0, len(edits), at_once):
+                    some = range(start, min(len(edits), start + at_once))
+                    # an edit that touches nothing has the untouched model's very predictions
+                    edited = [
+                        _edited_predictions(lm, layout, edits[place], ids, mask)
+                        if edits[place].touched.any()
+                        else untouched
+                        for place in some
                     ]
-                    sums[place, batch] = torch.stack(of_texts).cpu().numpy()
-                    progress.advance(1 / len(batches))
+                    for row, text in enumerate(batch):
+                        sums[some, text] = _sums(untouched, edited, row, ids[row, : self.texts.lengths[text]])
+                    progress.advance(len(some) / len(batches))
         sums = ranks.summed(sums, "scores of divergence")
         return [self._scores(each) for each in sums]
 
@@ -148,19 +154,38 @@ class Divergence(DivergenceConfig, Benchmark):
         ]
 
 
-def _edited_logits(lm: LanguageModel, layout: NeuronLayout, edit: Edit, ids: Tensor, mask: Tensor) -> Tensor:
+def _edited_predictions(
+    lm: LanguageModel, layout: NeuronLayout, edit: Edit, ids: Tensor, mask: Tensor
+) -> Predictions:
     with applied(lm.model, layout, edit):
-        return lm.logits(ids, mask)
+        return lm.predictions(ids, mask)
+
+
+def _sums(untouched: Predictions, edited: Sequence[Predictions], row: int, tokens: Tensor) -> Array:
+    """Sums over the tokens of a text, in a row of the predictions, shape (edits, measures): see ``SUMS``."""
+    columns = torch.arange(len(tokens) - 1, device=untouched.states.device)
+    targets = tokens[1:].to(columns.device)
+    totals = torch.zeros(
+        len(edited), SUMS + 3 * len(INVERSE_TEMPERATURES), dtype=torch.float64, device=columns.device
+    )
+    for places in untouched.slices(len(columns)):
+        logits = untouched.logits(row, columns[places])
+        one = _Untouched.of(logits)
+        for place, each in enumerate(edited):
+            own = logits if each is untouched else each.logits(row, columns[places])
+            totals[place] += one.sums(own, targets[places])
+    sums: Array = totals.cpu().numpy()
+    return sums
 
 
 @dataclass(frozen=True, eq=False)
 class _Untouched:
-    """Predictions of the untouched model for a text.
+    """Predictions of the untouched model for some tokens of a text.
 
     Attributes
     ----------
     logits : Tensor of shape (T, V)
-        Logits in the model's number format, a view of the batch's.
+        Logits in the model's number format.
     normaliser : Tensor of shape (T,), float32
         Logarithm of the summed exponentials.
     best : Tensor of shape (T,), int64
@@ -177,7 +202,7 @@ class _Untouched:
         return cls(logits, normaliser, logits.argmax(dim=1))
 
     def sums(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Sums of an edited model's measures over the tokens of the text, float64, in the order of ``SUMS``.
+        """Sums of an edited model's measures over the tokens, float64, in the order of ``SUMS``.
 
         Parameters
         ----------

@@ -1,0 +1,1 @@
+"""What models put out: text, and predictions of the next token."""
