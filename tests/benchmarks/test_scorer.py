@@ -4,6 +4,7 @@ import pytest
 import torch
 from neuron_statistics import same_everywhere
 
+from fbn_exp.benchmarks import evaluator
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.cache import ScoreCache
 from fbn_exp.benchmarks.evaluator import Scorer
@@ -182,3 +183,26 @@ def test_networks_and_every_draw_choose_their_own_factor_on_dev(world):
     assert [score.value for draws in first.controls.values() for score in draws] == [10, 10, 9]
     # neurons but the first want 0, the first 3
     assert [score.value for draws in second.controls.values() for score in draws] == [10, 10, 10]
+
+
+def test_the_estimate_is_that_of_scorings_so_far_and_corrected_while_they_run(world, monkeypatch, caplog):
+    """A clock that stands still but for the scorings, each of which takes 20 seconds."""
+    layout, scorer = world
+    now = 0.0
+    monkeypatch.setattr(evaluator.time, "perf_counter", lambda: now)
+    benchmark = FirstNeuron()
+    plain = benchmark.score_many
+
+    def slow(lm, layout, edits, progress):
+        nonlocal now
+        now += 20.0 * len(edits)
+        return plain(lm, layout, edits, progress)
+
+    benchmark.score_many = slow
+    one = scorer(benchmark)
+    monkeypatch.setattr(type(one.lm), "forward_rate", lambda lm: 10.0)
+    assert one.cost(6) == "6 scorings × 10 tokens: about 6 s, less what is cached"
+    with caplog.at_level("INFO", logger="fbn_exp"):
+        one.scores_of([scaled(layout, factor) for factor in (1.0, 0.5, 0.0, 2.0, 3.0, 4.0)])
+    assert [each.getMessage() for each in caplog.records] == ["3 scorings left: about 60 s, by those so far"]
+    assert scorer(FirstNeuron()).cost(6) == "6 scorings × 10 tokens: about 120 s, less what is cached"

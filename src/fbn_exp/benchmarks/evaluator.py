@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from tqdm import tqdm
 
@@ -32,8 +33,32 @@ log = logging.getLogger(__name__)
 
 BAR: dict[str, Any] = {"unit": " edits", "mininterval": 0.5}
 
+# an estimate is corrected if it is off by this factor, and seconds that are left are worth a line
+OFF = 4 / 3
+WORTH_SAYING = 30
+
 V = TypeVar("V")
 Controls = Mapping[ControlKind, Sequence[Control]]
+
+
+@dataclass
+class _Durations:
+    """Scorings of a benchmark so far, and the seconds that they took."""
+
+    scorings: int = 0
+    seconds: float = 0.0
+
+    def add(self, scorings: int, seconds: float) -> None:
+        self.scorings += scorings
+        self.seconds += seconds
+
+    @property
+    def mean(self) -> float:
+        return max(1e-9, self.seconds / self.scorings)
+
+
+_durations: WeakKeyDictionary[LanguageModel, dict[str, _Durations]] = WeakKeyDictionary()
+"""Durations in this process, by model and digest of the benchmark: jobs of a sweep know those before them."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +178,14 @@ class Scorer:
         chunks = [[place] for place in different.values() if place not in missing]
         chunks += [missing[start : start + at_once] for start in range(0, len(missing), at_once)]
         known: dict[str, list[Score]] = {}
+        done, expected = 0, self.seconds_per_scoring()
         with tqdm(total=len(missing), desc="scoring", leave=False, disable=len(missing) < 2, **BAR) as bar:
             for chunk in chunks:
                 compute = partial(self._compute, [edits[place] for place in chunk], Progress(bar))
                 scores = self.cache.scores_of([keys[place] for place in chunk], compute)
                 known |= zip((names[place] for place in chunk), scores, strict=True)
+                done += len(chunk)
+                expected = self._corrected(expected, len(different) - done)
         return [known[name] for name in names]
 
     def _key(self, edit: Edit) -> dict[str, Any]:
@@ -178,7 +206,33 @@ class Scorer:
         name = "benchmark" if self.part is None else f"benchmark/{self.part.value}"
         resources = {"lm": ranks.Own("lm", self.lm), "benchmark": ranks.Own(name, self.benchmark)}
         made = [edits[place]() for place in chosen]
-        return ranks.together(score_under, resources, self.layout, made, progress)
+        started = time.perf_counter()
+        scores = ranks.together(score_under, resources, self.layout, made, progress)
+        self._durations.add(len(made), time.perf_counter() - started)
+        return scores
+
+    @property
+    def _durations(self) -> "_Durations":
+        return _durations.setdefault(self.lm, {}).setdefault(digest(self.benchmark.key()), _Durations())
+
+    def seconds_per_scoring(self) -> float | None:
+        """Duration of a scoring: of those so far in this process, else by a short pass; None if unknown."""
+        if self._durations.scorings:
+            return self._durations.mean
+        tokens = self.benchmark.forward_tokens()
+        return None if tokens is None else tokens / self.lm.forward_rate()
+
+    def _corrected(self, expected: float | None, left: int) -> float | None:
+        """Duration of a scoring to expect; logged where it makes a difference to those that are left."""
+        # the first one also warms up
+        if self._durations.scorings < 2:
+            return expected
+        found = self._durations.mean
+        if expected is not None and max(found / expected, expected / found) <= OFF:
+            return expected
+        if left * found > WORTH_SAYING:
+            log.info("%s scorings left: about %s s, by those so far", f"{left:,}", f"{left * found:,.0f}")
+        return found
 
     def announce(self, runs: int) -> None:
         """Log the number of scorings, and about how long they will take."""
@@ -186,11 +240,11 @@ class Scorer:
 
     def cost(self, runs: int) -> str:
         """Describe a number of scorings, and about how long they will take."""
-        tokens = self.benchmark.forward_tokens()
-        if tokens is None:
-            return f"{runs:,} scorings (model untouched, intervened, controls)"
-        seconds = runs * tokens / self.lm.forward_rate()
-        return f"{runs:,} scorings × {tokens:,} tokens: about {seconds:,.0f} s, less what is cached"
+        seconds, tokens = self.seconds_per_scoring(), self.benchmark.forward_tokens()
+        what = f"{runs:,} scorings" + (" (model untouched, intervened, controls)" if tokens is None else "")
+        if tokens is not None:
+            what += f" × {tokens:,} tokens"
+        return what if seconds is None else f"{what}: about {runs * seconds:,.0f} s, less what is cached"
 
     def compare(self, intervention: Intervention, target: Target, controls: Controls) -> list[Comparison]:
         """Compare scores under an intervention with the baseline, and with those of controls, in one go."""

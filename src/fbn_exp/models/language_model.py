@@ -22,6 +22,8 @@ from fbn_exp.models.sites import resolve
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+# duration of passes that tells the speed of a model
+ENOUGH_SECONDS = 0.1
 CLASSIFIER = "ForSequenceClassification"
 
 
@@ -165,13 +167,16 @@ class LanguageModel:
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - one model is kept in memory at a time anyway
     def forward_rate(self) -> float:
-        """Tokens per second of a short forward pass, to estimate how long a run will take."""
+        """Tokens per second of short forward passes, to estimate how long a run will take."""
         ids = torch.zeros(4, 64, dtype=torch.long, device=self.device)
         with torch.inference_mode():
             self._wait(self.logits(ids[:1]))
-            started = time.perf_counter()
-            self._wait(self.logits(ids))
-        return ids.numel() / (time.perf_counter() - started)
+            started, passes = time.perf_counter(), 0
+            # one pass of a large model is long enough; those of a small one are disturbed by other processes
+            while passes == 0 or time.perf_counter() - started < ENOUGH_SECONDS:
+                self._wait(self.logits(ids))
+                passes += 1
+        return passes * ids.numel() / (time.perf_counter() - started)
 
     @staticmethod
     def _wait(result: torch.Tensor) -> None:
