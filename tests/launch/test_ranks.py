@@ -61,6 +61,24 @@ def local_task(tmp_path):
 
 
 @pytest.mark.slow
+def test_two_ranks_find_the_keystones_of_one_process(tmp_path):
+    scan = (*SMALL, "analysis=keystones", "analysis.n_neurons=7", "analysis.dataset.n_texts=3")
+    # weights so large that single neurons matter, more or less
+    scan += ("+model.random.initializer_range=0.5", "analysis.minimum_nats=0.001", "analysis.batch_tokens=96")
+    one = run_stage("evaluate", tmp_path / "one", *scan, f"cache={tmp_path / 'one'}")
+    run = tmp_path / "two"
+    finished("evaluate.py", *scan, *TWO, f"hydra.run.dir={run}", f"cache={tmp_path / 'two'}")
+    assert result_of(run)["metrics"] == pytest.approx(one, rel=1e-5, abs=1e-7, nan_ok=True)
+    assert one["keystones/count"] > 0
+    first, second = (pd.read_csv(tmp_path / each / "tables" / "keystones.csv") for each in ("one", "two"))
+    assert first["nats"].nunique() == 7
+    pd.testing.assert_frame_equal(first, second, rtol=1e-5)
+    # untouched, and without each neuron: the ranks share these
+    for rank in (0, 1):
+        assert "8 edits" in (run / "logs" / f"rank{rank}.log").read_text()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", [*SCORED, "lm_eval"])
 def test_two_ranks_score_as_one_process_does(benchmark, local_task, tmp_path):
     scoring = (*SMALL, f"benchmark={benchmark}", *SCORED.get(benchmark, local_task))

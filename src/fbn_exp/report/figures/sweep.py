@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from fbn_exp.core.files import Drawings
+from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.analyses.consistency import COUNT_RATE, COUNT_RATE_CHANCE
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, number_cells
 from fbn_exp.report.sweep.dose import other_settings
@@ -41,6 +42,8 @@ def dose_response(rows: pd.DataFrame, title: str) -> Figure:
     factor. Every control is drawn at its own energy. Each combination of other swept settings is a line.
     """
     panels = [(str(name), each) for name, each in rows.groupby("networks", sort=False)]
+    # single networks by number, before sets of them
+    panels.sort(key=lambda panel: (0, int(panel[0])) if panel[0].isdigit() else (1, 0))
     columns = min(4, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(3.4 * columns + 1.2, 2.9 * lines + 0.6), layout="constrained")
@@ -115,9 +118,13 @@ def _control_bands(axes: Axes, line: pd.DataFrame, by_energy: bool) -> None:
         ordered = line.sort_values(dose)
         low, high = (ordered[name].to_numpy(dtype=float) for name in names)
         place = ordered[dose].to_numpy(dtype=float)
-        axes.fill_between(place, low, high, color=colour, alpha=0.3, label=f"{kind} controls")
+        axes.fill_between(place, low, high, color=colour, alpha=0.3, label=_kind_label(kind))
         # the band of a single draw has no width
         axes.plot(place, (low + high) / 2, color=colour, lw=0.8, marker="o", ms=2)
+
+
+def _kind_label(kind: str) -> str:
+    return f"{kind.replace('_', ' ')} {'reference' if ControlKind(kind).is_reference else 'controls'}"
 
 
 def single_lesions(scores: pd.DataFrame) -> pd.DataFrame:
