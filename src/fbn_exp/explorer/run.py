@@ -2,13 +2,19 @@
 
 import importlib.util
 import logging
+import re
 from pathlib import Path
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.models.config import ModelConfig
+
+# settings that evaluate.py has, too
+SHARED = re.compile(r"(model|threshold|same_weights|cache)[.=]")
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +46,19 @@ def run(cfg: DictConfig) -> None:
     networks = FunctionalNetworks.load(folder)
     config = model_of(networks.provenance) if cfg.model is None else typed(cfg.model, ModelConfig)
     lm = load(config, cache)
-    bench = Workbench(lm, networks, threshold, folder, cache, cfg.same_weights)
-    from fbn_exp.explorer.server import serve  # late: gradio takes two seconds to import
+    bench = Workbench(
+        lm, networks, threshold, folder, cache, _arguments(cfg, networks.provenance), cfg.same_weights
+    )
+    from fbn_exp.explorer.page.server import serve  # late: gradio takes two seconds to import
 
     blocks, address = serve(bench, cfg.port, cfg.open_browser, wait=False)
     log.info("explorer: %s (Ctrl-C ends it)", address)
     blocks.block_thread()
+
+
+def _arguments(cfg: DictConfig, provenance: dict[str, Any]) -> tuple[str, ...]:
+    """Arguments of ``evaluate.py`` for the same model and members."""
+    from fbn_exp.explorer.model import arguments_of
+
+    given = [each for each in HydraConfig.get().overrides.task if SHARED.match(each)]
+    return (*([] if cfg.model is not None else arguments_of(provenance)), *given)

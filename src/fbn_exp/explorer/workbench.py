@@ -38,6 +38,8 @@ class Workbench:
         Folder of the networks; a ``report.html`` beside it tells their drivers.
     cache : Path
         Folder of lesions and keystones that are known.
+    arguments : tuple of str
+        Arguments of ``evaluate.py`` that load the same model and choose the same members.
     same_weights : bool
         Whether the model must have the weights that the networks come from.
     busy : RLock
@@ -49,6 +51,7 @@ class Workbench:
     threshold: Threshold
     folder: Path
     cache: Path
+    arguments: tuple[str, ...] = ()
     same_weights: bool = True
     busy: Any = field(default_factory=RLock)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from fbn_exp.analysis.description import Description
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
+from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares
 from fbn_exp.report.html.pictures import map_uri
 from fbn_exp.report.style import ARROWS
@@ -39,12 +40,12 @@ def network_cards(description: Description, max_networks: int, context: int) -> 
     """
     extraction = description.extraction
     networks, signals = extraction.networks, extraction.signals
-    scores, shares = networks.z_scores(), block_shares(description.masks, networks.layout)
+    scores = networks.z_scores()
     courses = extraction.method.time_courses_.double().numpy()
     tokens = dict(list(description.tokens.groupby("network")))
     texts = dict(list(description.drivers.texts.groupby("network")))
     tails = _tails(description)
-    cards = []
+    cards: list[dict[str, Any]] = []
     for index, row in enumerate(description.drivers.table.to_dict("records")):
         large = index < max_networks
         course = _Course(courses[:, index], signals.rows, signals.texts.lengths)
@@ -54,21 +55,44 @@ def network_cards(description: Description, max_networks: int, context: int) -> 
             words.setdefault(each["token"].strip() or "␣", ARROWS[each["go"]])
         cards.append(
             {
-                "index": index,
-                **_members(description.masks[index], networks.maps[index], networks.layout, large),
+                **map_card(networks, index, description.masks[index], scores[index], large),
                 "tails": tails[index],
                 "go": row["members_go"],
-                "statistics": {name: values[index] for name, values in networks.statistics.items()},
-                "shares": [round(each, 4) for each in shares[index].tolist()],
                 "label": row["label"],
                 "drivers": row,
-                "map": map_uri(scores[index], networks.layout, LARGE if large else SMALL),
                 "tokens": strongest,
                 "list_tokens": list(words.items())[:LIST_TOKENS],
                 "texts": _texts(texts.get(index), course, large),
             }
         )
     return cards
+
+
+def map_card(
+    networks: FunctionalNetworks, index: int, mask: Tensor, scores: Tensor, large: bool
+) -> dict[str, Any]:
+    """Part of a card that a network's map tells by itself.
+
+    Parameters
+    ----------
+    networks : FunctionalNetworks
+        All networks.
+    index : int
+        The network.
+    mask : Tensor of shape (N,), bool
+        Its members.
+    scores : Tensor of shape (N,)
+        Its weights, standardised.
+    large : bool
+        A large map, with its members marked one by one.
+    """
+    return {
+        "index": index,
+        **_members(mask, networks.maps[index], networks.layout, large),
+        "statistics": {name: values[index] for name, values in networks.statistics.items()},
+        "shares": [round(each, 4) for each in block_shares(mask[None], networks.layout)[0].tolist()],
+        "map": map_uri(scores, networks.layout, LARGE if large else SMALL),
+    }
 
 
 def _tails(description: Description) -> list[tuple[float, float] | None]:

@@ -8,8 +8,8 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fbn_exp.core.errors import LaunchError
-from fbn_exp.explorer import markup
-from fbn_exp.explorer.page import page
+from fbn_exp.explorer.page.layout import page
+from fbn_exp.explorer.shown import templates
 from fbn_exp.explorer.workbench import Workbench
 
 # the browser refuses whatever is not on this page's own server
@@ -85,7 +85,7 @@ def serve(bench: Workbench, port: int | None, open_browser: bool, wait: bool = T
             inbrowser=open_browser,
             prevent_thread_lock=True,
             theme=theme(),
-            css=markup.source("explorer.css"),
+            css=templates.source("explorer.css"),
             app_kwargs={"middleware": [Middleware(OwnServerOnly)]},
             **options,
         )

@@ -1,51 +1,44 @@
 """The page: what is shown where, and which function answers."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import gradio as gr
-from markupsafe import escape
 
-from fbn_exp.core.errors import FbnError
-from fbn_exp.explorer import markup
+from fbn_exp.explorer.page.events import QUEUE, answered
+from fbn_exp.explorer.page.intervene import intervene
 from fbn_exp.explorer.reading import Order, ordered
+from fbn_exp.explorer.shown import templates
+from fbn_exp.explorer.shown.cards import card, strongest_text
 from fbn_exp.explorer.workbench import Workbench
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 EXAMPLES = (
     "The river rises in the mountains, flows north for 120 miles, and ends in a lake near the border.",
     "She said that the keys to the cabinet were on the table, but nobody had seen them since 1984.",
     "def total(prices):\n    return sum(price for price in prices if price > 0)",
 )
-# calls of the model wait for one another
-QUEUE: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
-
-
-def answered(function: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a function of the page: errors that a user can act on are shown, without markup."""
-
-    @functools.wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except FbnError as error:
-            raise gr.Error(str(escape(str(error))), print_exception=False) from error
-
-    return wrapped
 
 
 def page(bench: Workbench) -> gr.Blocks:
     """Build the page of a workbench."""
     with gr.Blocks(title=f"Networks of {bench.lm.name}", analytics_enabled=False) as blocks:
-        gr.HTML(markup.head(bench))
+        gr.HTML(templates.head(bench))
         text = gr.Textbox(EXAMPLES[0], label="Text", lines=3, max_lines=12, elem_id="text")
         gr.Examples([[each] for each in EXAMPLES], text, label="Texts to begin with")
-        with gr.Tabs(), gr.Tab("Time courses"):
-            _courses(bench, blocks, text)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Time courses", id="courses"):
+                _courses(bench, blocks, text)
+            with gr.Tab("Networks", id="networks"):
+                number, acting = _cards(bench, blocks, text)
+            with gr.Tab("Intervene", id="intervene"):
+                chosen = intervene(bench, text)
+        acting.click(
+            lambda network: (gr.Tabs(selected="intervene"), [network]), number, [tabs, chosen], **_PLAIN
+        )
     return blocks
+
+
+_PLAIN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def _courses(bench: Workbench, blocks: gr.Blocks, text: gr.Textbox) -> None:
@@ -54,8 +47,7 @@ def _courses(bench: Workbench, blocks: gr.Blocks, text: gr.Textbox) -> None:
         second = gr.Textbox("", label="Second text", lines=3, max_lines=12, elem_id="second-text")
         by = gr.Radio([each.value for each in Order], value=Order.first.value, label="Strongest in")
     shown = gr.HTML(elem_id="courses")
-    many = len(bench.networks) > markup.ROWS
-    with gr.Row(visible=many):
+    with gr.Row(visible=len(bench.networks) > templates.ROWS):
         before = gr.Button("Stronger", size="sm")
         after = gr.Button("Weaker", size="sm")
     number = gr.State(0)
@@ -65,16 +57,29 @@ def _courses(bench: Workbench, blocks: gr.Blocks, text: gr.Textbox) -> None:
         texts = [first or ""] + ([other] if other and other.strip() else [])
         readings = [bench.read(each) for each in texts]
         order = ordered(readings[0], readings[1] if len(readings) == 2 else None, Order(rule))
-        last = (len(order) - 1) // markup.ROWS
-        place = min(max(place, 0), last)
-        return markup.courses(bench, readings, order, place), place
+        place = min(max(place, 0), (len(order) - 1) // templates.ROWS)
+        return templates.courses(bench, readings, order, place), place
 
     def turn(step: int, first: str, other: str, rule: str, place: int) -> tuple[str, int]:
-        return read(first, other, rule, place + step)
+        turned: tuple[str, int] = read(first, other, rule, place + step)
+        return turned
 
     inputs, outputs = [text, second, by], [shown, number]
     live: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", **QUEUE}
     gr.on([blocks.load, text.change, second.change, by.change], read, inputs, outputs, **live)
-    turned = {before: -1, after: 1}
-    for button, step in turned.items():
+    for button, step in {before: -1, after: 1}.items():
         button.click(functools.partial(turn, step), [*inputs, number], outputs, **live)
+
+
+def _cards(bench: Workbench, blocks: gr.Blocks, text: gr.Textbox) -> tuple[gr.Dropdown, gr.Button]:
+    """Part that shows the card of a network; returns the field of its number, and the button to act on it."""
+    names = [(bench.name(index), index) for index in range(len(bench.networks))]
+    with gr.Row():
+        number = gr.Dropdown(names, value=0, label="Network", elem_id="network", scale=3)
+        reading = gr.Button("Read its strongest text", visible=bench.report is not None, scale=1)
+        acting = gr.Button("Intervene on it", scale=1)
+    shown = gr.HTML(elem_id="card")
+    of_number = answered(lambda network: card(bench, int(network)))
+    gr.on([blocks.load, number.change], of_number, number, shown, **_PLAIN)
+    reading.click(lambda network: strongest_text(bench, int(network)), number, text, **_PLAIN)
+    return number, acting

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fbn_exp.explorer.colours import alone, fixed, shade, signed, tint, visible
+from fbn_exp.explorer.shown.colours import alone, fixed, shade, signed, tint, visible
 
 
 def test_hue_is_the_sign_and_opacity_the_size_up_to_a_limit():

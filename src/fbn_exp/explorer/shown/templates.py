@@ -5,7 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fbn_exp.explorer.colours import (
+from fbn_exp.explorer.reading import Reading
+from fbn_exp.explorer.shown.colours import (
     FULL_LOSS,
     FULL_STRENGTH,
     alone,
@@ -15,7 +16,6 @@ from fbn_exp.explorer.colours import (
     tint,
     visible,
 )
-from fbn_exp.explorer.reading import Reading
 from fbn_exp.explorer.workbench import Workbench
 
 # networks on one page of a list
@@ -26,7 +26,7 @@ ROWS = 12
 def environment() -> Environment:
     """Templates, with the functions that they use."""
     made = Environment(
-        loader=PackageLoader("fbn_exp.explorer", "template"),
+        loader=PackageLoader("fbn_exp.explorer.shown", "template"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
