@@ -61,8 +61,19 @@ def test_parquet_has_one_document_per_row(tmp_path):
     assert read(write_parquet(tmp_path, {"label": [1, 0, 1], "text": TEXTS})) == TEXTS
 
 
-def test_txt_is_one_document(tmp_path):
-    assert read(write(tmp_path, "my.TXT", "\n\n".join(TEXTS))) == ["\n\n".join(TEXTS)]
+def test_a_paragraph_of_txt_is_a_document(tmp_path):
+    content = "\n\n \n".join(TEXTS) + "\n"
+    path = write(tmp_path, "my.TXT", content)
+    assert read(path) == TEXTS
+    assert read(path, split_on="line") == [line for text in TEXTS for line in text.split("\n")]
+    assert read(path, split_on="file") == [content]
+    origins = [document.origin for document in FilesDataset([path]).documents()]
+    assert origins == [f"{path} line {line}" for line in (1, 5, 8)]
+
+
+@pytest.mark.parametrize("split_on", ["paragraph", "line"])
+def test_txt_without_anything_but_space_has_no_document(tmp_path, split_on):
+    assert read(write(tmp_path, "my.txt", "\n \n\t\n"), split_on=split_on) == []
 
 
 def test_files_of_several_kinds_follow_one_another(tmp_path):
@@ -362,3 +373,14 @@ def test_whatever_the_bytes_there_are_documents_or_an_error_that_names_the_file(
 def test_a_codec_that_cannot_be_used_is_refused_at_once(encoding):
     with pytest.raises(ConfigError, match=r"dataset\.encoding: '"):
         FilesDataset(["a.txt"], encoding=encoding)
+
+
+def test_a_warning_counts_what_the_cut_leaves_out(tmp_path, tokenizer, caplog):
+    long, short = "one two three four five six seven eight nine ten " * 40, "short text"
+    path = write(tmp_path, "my.txt", f"{long}\n\n{short}")
+    settings = {"n_texts": None, "tokens_per_text": 20, "min_tokens": 1}
+    FilesDataset([path], **settings).sample(tokenizer)
+    assert "1 of 2 texts are longer than dataset.tokens_per_text=20 tokens and were cut: 98%" in caplog.text
+    caplog.clear()
+    FilesDataset([write(tmp_path, "short.txt", short)], **settings).sample(tokenizer)
+    assert not caplog.records

@@ -44,6 +44,14 @@ class Probe(StrEnum):
     sentiment = "sentiment"
 
 
+class Piece(StrEnum):
+    """What one text of a plain text file is: a paragraph, which ends at a blank line, a line, or the file."""
+
+    paragraph = "paragraph"
+    line = "line"
+    file = "file"
+
+
 @dataclass(kw_only=True)
 class DatasetConfig:
     """A sample of texts: its source, number of texts, and tokens per text.
@@ -170,7 +178,7 @@ class HubDatasetConfig(DatasetConfig):
 
 @dataclass
 class FilesDatasetConfig(DatasetConfig):
-    """Local files: txt (one document each), jsonl (one per line), csv and parquet (one per row).
+    """Local files: txt (one document per paragraph), jsonl (per line), csv and parquet (per row).
 
     The digest of a text decides its split.
 
@@ -184,6 +192,9 @@ class FilesDatasetConfig(DatasetConfig):
         Column with the label, if there is one: text or a number. A null or empty value counts as no label.
     encoding : str
         Encoding of txt, jsonl and csv files.
+    split_on : Piece
+        What one text of a txt file is: a ``paragraph``, which ends at a blank line, a ``line``, or the
+        ``file``. A text is cut after ``tokens_per_text`` tokens, so a file is rarely one text.
 
     Raises
     ------
@@ -199,11 +210,13 @@ class FilesDatasetConfig(DatasetConfig):
     field: str = "text"
     label_field: str | None = None
     encoding: str = "utf-8"
+    split_on: Piece = Piece.paragraph
     split: Split = Split.all
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.paths = [self.paths] if isinstance(self.paths, str) else list(self.paths)
+        self.split_on = require_choice(Piece, "dataset.split_on", self.split_on)
         self._codec()
         if not self.paths:
             raise ConfigError("dataset.paths: no file is given; accepted: one or more files")

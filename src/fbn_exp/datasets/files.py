@@ -3,19 +3,29 @@
 import csv
 import gzip
 import json
+import logging
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from typing_extensions import override
 
 from fbn_exp.core.errors import DatasetError
-from fbn_exp.datasets.base import Document, TextDataset, label_text
-from fbn_exp.datasets.config import FilesDatasetConfig, suffix_of
+from fbn_exp.datasets.base import Document, TextDataset, Texts, label_text
+from fbn_exp.datasets.config import FilesDatasetConfig, Piece, suffix_of
 from fbn_exp.datasets.splits import in_split
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
 LONGEST_CELL = 2**31 - 1
+# share of the characters of all texts that may be cut off without a warning
+MOST_LEFT_OUT = 0.5
 
 
 def _open(path: Path, encoding: str, newline: str | None = None) -> IO[str]:
@@ -165,6 +175,21 @@ def read_parquet(path: Path, columns: Columns, encoding: str) -> Iterator[Docume
             raise DatasetError(f"{path} is not a readable parquet file: {error}") from error
 
 
+def divided(document: Document, piece: Piece) -> Iterator[Document]:
+    """Divide plain text into its paragraphs or lines, without blank ones; the origin tells their line."""
+    if piece is Piece.file:
+        yield document
+        return
+    lines: list[str] = []
+    for number, line in enumerate([*document.text.split("\n"), ""], 1):
+        if line.strip():
+            lines.append(line)
+        if lines and (piece is Piece.line or not line.strip()):
+            first = number - len(lines) + (1 if line.strip() else 0)
+            yield Document("\n".join(lines), f"{document.origin} line {first}")
+            lines = []
+
+
 READERS: dict[str, Callable[[Path, Columns, str], Iterator[Document]]] = {
     ".txt": read_txt,
     ".jsonl": read_jsonl,
@@ -175,15 +200,47 @@ READERS: dict[str, Callable[[Path, Columns, str], Iterator[Document]]] = {
 
 
 class FilesDataset(FilesDatasetConfig, TextDataset):
-    """Local files: txt (one document each), jsonl (one per line), csv and parquet (one per row)."""
+    """Local files: txt (one document per paragraph), jsonl (per line), csv and parquet (per row)."""
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents of the split, file by file."""
+        for document in self._read():
+            if in_split(document.text, self.split):
+                yield document
+
+    def _read(self) -> Iterator[Document]:
         columns = Columns(self.field, self.label_field)
         for path in self._files():
-            for document in READERS[suffix_of(path)](path, columns, self._codec()):
-                if in_split(document.text, self.split):
+            suffix = suffix_of(path)
+            for document in READERS[suffix](path, columns, self._codec()):
+                if suffix == ".txt":
+                    yield from divided(document, self.split_on)
+                else:
                     yield document
+
+    @override
+    def sample(self, tokenizer: "PreTrainedTokenizerBase", labels: Collection[str] = ()) -> Texts:
+        texts = super().sample(tokenizer, labels)
+        self._tell_cut(texts, tokenizer)
+        return texts
+
+    def _tell_cut(self, texts: Texts, tokenizer: "PreTrainedTokenizerBase") -> None:
+        """Log how much of the texts was left out by the cut; a warning if it is most of them."""
+        cut = [each for each in texts.items if len(each.ids) == self.tokens_per_text]
+        kept = [tokenizer.decode(each.ids, skip_special_tokens=True) for each in cut]
+        whole = sum(len(each.document.text) for each in texts.items)
+        lengths = [(len(each.document.text), len(text)) for each, text in zip(cut, kept, strict=True)]
+        left_out = sum(max(0, of_document - of_kept) for of_document, of_kept in lengths)
+        if left_out > MOST_LEFT_OUT * whole:
+            logger.warning(
+                "%d of %d texts are longer than dataset.tokens_per_text=%d tokens and were cut: %.0f%% of "
+                "all characters are left out; take more tokens per text, or shorter texts (of txt files "
+                "dataset.split_on=paragraph or line)",
+                len(cut),
+                len(texts),
+                self.tokens_per_text,
+                100 * left_out / whole,
+            )
 
     @property
     def name(self) -> str:
