@@ -28,6 +28,7 @@ def test_what_was_added_is_on_disk_at_the_end_of_a_phase(tmp_path):
         "finished": False,
         "metrics": {"network/0/size": 3.0, "network/0/share": 0.5},
         "remarks": [],
+        "configuration": {},
         "artifacts": {},
     }
     folder.add_metrics({"nothing": math.nan})

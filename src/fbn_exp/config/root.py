@@ -46,6 +46,11 @@ class RunConfig:
 class ExtractConfig:
     """Config of ``extract.py``.
 
+    Attributes
+    ----------
+    overwrite : bool
+        True to write over the results of a run or sweep with another configuration in the same folder.
+
     Raises
     ------
     ConfigError
@@ -55,6 +60,7 @@ class ExtractConfig:
     seed: int = 0
     site: Site = Site.mlp_output
     cache: str = "outputs/cache"
+    overwrite: bool = False
     model: ModelConfig = MISSING
     dataset: DatasetConfig = MISSING
     signals: SignalsConfig = MISSING
@@ -179,6 +185,8 @@ class TrainConfig:
 
     Attributes
     ----------
+    overwrite : bool
+        True to write over the results of a run or sweep with another configuration in the same folder.
     networks : str or None
         Folder written by ``extract.py``; needed by trainable=inside and outside, and by an intervention that
         is active during training.
@@ -200,6 +208,7 @@ class TrainConfig:
     seed: int = 0
     site: Site = Site.mlp_output
     cache: str = "outputs/cache"
+    overwrite: bool = False
     networks: str | None = None
     model: ModelConfig = MISSING
     dataset: DatasetConfig = MISSING

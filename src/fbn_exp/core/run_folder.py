@@ -33,6 +33,8 @@ class RunFolder:
         Image files by name.
     remarks : list of str
         Caveats in sentences.
+    configuration : dict of str to str
+        Digest of each part of the config that determines the results.
     finished : bool
         True once the run has ended; until then ``result.json`` holds what the phases so far have left.
     """
@@ -44,6 +46,7 @@ class RunFolder:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: dict[str, Path] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    configuration: dict[str, str] = field(default_factory=dict)
     finished: bool = False
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
@@ -75,6 +78,7 @@ class RunFolder:
             {
                 "stage": self.stage,
                 "finished": self.finished,
+                "configuration": self.configuration,
                 "metrics": self.metrics,
                 "remarks": self.remarks,
                 "artifacts": artifacts,

@@ -22,7 +22,9 @@ def show(presentation: Presentation, *places: tuple[str, Path]) -> None:
     """Print the tables of a presentation, its sentences and remarks, and labelled paths of files."""
     _show_table(presentation.title, presentation.rows, presentation.words)
     if not presentation.examples.empty:
-        _show_table("Examples", presentation.examples, tuple(presentation.examples), lines=True)
+        _show_table(
+            "Examples", presentation.examples, [str(name) for name in presentation.examples], lines=True
+        )
     for line in presentation.lines:
         console.print(printable(line))
     show_remarks(presentation.remarks)

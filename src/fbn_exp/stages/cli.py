@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -17,11 +18,14 @@ from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import FbnError, print_error, print_exception, printable
 from fbn_exp.core.files import as_disk_error
 from fbn_exp.stages.scripts.advice import explain
+from fbn_exp.stages.scripts.interruption import interrupted, remember
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# exit status of a process that SIGINT ended, as shells count it
+INTERRUPTED = 130
 # errors raised by the package of a launcher -> advice
 FOREIGN_ERRORS = {
     'Could not detect "srun"': "launch=slurm needs a SLURM cluster, and there is no srun here: start it "
@@ -95,8 +99,11 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
             use_own_page()
         try:
             returned = main(*args, **kwargs)
+        except KeyboardInterrupt:
+            print_error(interrupted())
+            sys.exit(INTERRUPTED)
         except Exception as error:
-            _end(error)
+            end(error)
         if _failed_jobs or _failed_summary:
             _report_failures()
             sys.exit(1)
@@ -105,7 +112,7 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def _end(error: Exception) -> NoReturn:
+def end(error: Exception) -> NoReturn:
     """End the script with a message if the user can act on the error; raise it otherwise."""
     if isinstance(error, BrokenPipeError):
         # the reader, such as head, has what it wanted; the interpreter would complain when it flushes
@@ -152,13 +159,16 @@ def launched(main: Callable[[DictConfig], R]) -> Callable[[DictConfig], R]:
     @functools.wraps(main)
     def wrapped(config: DictConfig) -> R:
         try:
+            # the explorer has no run folder
+            if not in_rank() and "run" in config:
+                remember("run", Path(config.run.folder))
             typed(config, object)
             return _run(main, config)
         except Exception as error:
             if in_rank() or HydraConfig.get().mode is RunMode.MULTIRUN:
                 raise
             # end here, since Hydra would print all overrides above the message
-            _end(error)
+            end(error)
 
     return wrapped
 

@@ -12,6 +12,7 @@ from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.run_folder import RunFolder
 from fbn_exp.report.presentation import Presentation
 from fbn_exp.stages.build import plain
+from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_run
 from fbn_exp.tracking.base import RunInfo, TrackedRun, Tracker
 
 
@@ -20,8 +21,15 @@ def opened_run(cfg: DictConfig, stage: str, tracker: Tracker) -> Iterator[tuple[
     """Yield the folder of a run and its tracked run, which is closed as failed after an exception.
 
     ``result.json`` says that the run has finished only when the body has ended.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a run of another configuration, unless ``overwrite=true``.
     """
-    folder = RunFolder(Path(cfg.run.folder), stage)
+    configuration = fingerprint(cfg)
+    require_own_run(Path(cfg.run.folder), configuration, bool(cfg.get("overwrite")))
+    folder = RunFolder(Path(cfg.run.folder), stage, configuration=configuration)
     with tracker.run(RunInfo(stage, cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))) as tracked:
         yield folder, tracked
         folder.finish()

@@ -9,12 +9,14 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from fbn_exp.core.errors import FbnError, print_exception, printable
+from fbn_exp.core.errors import ConfigError, FbnError, print_exception, printable
 from fbn_exp.core.files import as_disk_error
 from fbn_exp.launch.settings import machine_rank
-from fbn_exp.stages.cli import report_failed_jobs, report_failed_summary, report_finished_jobs
+from fbn_exp.stages.cli import end, report_failed_jobs, report_failed_summary, report_finished_jobs
+from fbn_exp.stages.scripts.interruption import remember
+from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_run, require_own_sweep
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,29 @@ class SweepSummary(Callback):
     Every machine of a job over several machines logs its errors; only the first one writes files.
     """
 
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse the folder of another run, before Hydra writes its configuration there."""
+        folder = Path(config.hydra.run.dir)
+        try:
+            if (folder / "result.json").is_file():
+                require_own_run(folder, fingerprint(config), config.overwrite)
+        except OmegaConfBaseException:
+            # what only a job can resolve; it checks again
+            return
+        except ConfigError as error:
+            end(error)
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Count a job that submitit lost as failed; otherwise its exception would end the sweep."""
+        """Refuse the folder of another sweep, and count a job that submitit lost as failed.
+
+        Otherwise the exception of such a job would end the sweep.
+        """
+        folder = Path(config.hydra.sweep.dir)
+        remember("sweep", folder)
+        try:
+            require_own_sweep(folder, list(config.hydra.overrides.task), config.overwrite)
+        except ConfigError as error:
+            end(error)
         if str(config.hydra.launcher._target_).startswith(SUBMITIT):
             from fbn_exp.launch.submitted import take_over
 

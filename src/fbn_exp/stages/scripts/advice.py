@@ -30,11 +30,16 @@ REPLACED_KEYS = {
 }
 
 # name of a script -> schema of its config
-SCRIPTS = {"extract": root.ExtractConfig, "evaluate": root.EvaluateConfig, "train": root.TrainConfig}
+SCRIPTS: dict[str, type] = {
+    "extract": root.ExtractConfig,
+    "evaluate": root.EvaluateConfig,
+    "train": root.TrainConfig,
+    "explore": root.ExploreConfig,
+}
 # Hydra's message for a part that the config of a script does not have
 FOREIGN = re.compile(
     r"Could not override '(\w+)(?:@[^']*)?'\. No match in the defaults list"
-    r"|Key '(\w+)' not in '(?:Extract|Evaluate|Train)Config'"
+    r"|Key '(\w+)' not in '(?:Extract|Evaluate|Train|Explore)Config'"
 )
 # messages of Hydra's parser for an argument that ends within a list
 UNFINISHED = ("no viable alternative at input", "mismatched input '<EOF>'", "missing BRACKET_CLOSE")

@@ -1,0 +1,77 @@
+"""Refuse to write a run or sweep over another one."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.files import digest
+
+# parts of a config that say where and how a run goes, not what it computes
+NOT_DETERMINING = {"run", "hydra", "tracking", "figures", "cache", "launch", "overwrite", "objective"}
+RESUME = "resume"
+REMEDY = "name another folder, or write over it by overwrite=true"
+
+
+def fingerprint(cfg: DictConfig) -> dict[str, str]:
+    """Short digest of each part of a config that determines the results, by name."""
+    found = {}
+    for name in (str(key) for key in cfg if key not in NOT_DETERMINING):
+        node = OmegaConf.select(cfg, name)
+        value: Any = str(node)
+        if OmegaConf.is_config(node):
+            value = OmegaConf.to_container(node, resolve=True, enum_to_str=True)
+        if isinstance(value, dict):
+            value.pop(RESUME, None)
+        found[name] = digest({"value": value})[:12]
+    return found
+
+
+def require_own_run(folder: Path, configuration: Mapping[str, str], overwrite: bool) -> None:
+    """Refuse a folder with results of another configuration; the same one may go on in its folder.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds the ``result.json`` of a run that differs in what determines the results.
+    """
+    try:
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        earlier = result["configuration"]
+    except (OSError, ValueError, KeyError, TypeError):
+        # nothing to lose, or of a version that did not say
+        return
+    names = [name for name in {**earlier, **configuration} if earlier.get(name) != configuration.get(name)]
+    if names and not overwrite:
+        raise ConfigError(
+            f"{folder} holds a run with another configuration (of {', '.join(names)}): {REMEDY}"
+        )
+
+
+def require_own_sweep(folder: Path, overrides: list[str], overwrite: bool) -> None:
+    """Refuse a folder with the jobs of another sweep; the same one may go on in its folder.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a sweep over other settings.
+    """
+    file = folder / "multirun.yaml"
+    if overwrite or not file.is_file():
+        return
+    try:
+        earlier = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        known = [str(each) for each in earlier["hydra"]["overrides"]["task"]]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return
+    if _determining(known) != _determining(overrides):
+        raise ConfigError(f"{folder} holds another sweep ({' '.join(known) or 'of no settings'}): {REMEDY}")
+
+
+def _determining(overrides: list[str]) -> set[str]:
+    named = {each: each.lstrip("+~").partition("=")[0].partition(".")[0] for each in overrides}
+    return {each for each, name in named.items() if name not in NOT_DETERMINING}

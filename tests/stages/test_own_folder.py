@@ -1,0 +1,60 @@
+"""A run or sweep is not written over another one by mistake; the same one may go on in its folder."""
+
+import pytest
+import yaml
+from in_process import composed
+
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.stages.results import opened_run
+from fbn_exp.stages.scripts.own_folder import require_own_sweep
+from fbn_exp.tracking.base import NoTracker
+
+
+def run(folder, *overrides, script="extract", broken=False):
+    cfg = composed(*overrides, script=script, folder=folder)
+    with opened_run(cfg, script, NoTracker()) as (opened, _):
+        opened.write()
+        if broken:
+            raise KeyboardInterrupt
+
+
+def test_results_of_another_configuration_are_not_written_over(tmp_path):
+    run(tmp_path, "model=tiny")
+    before = (tmp_path / "result.json").read_text()
+    with pytest.raises(ConfigError, match=r"another configuration \(of model\): .* overwrite=true"):
+        run(tmp_path, "model=gpt2")
+    with pytest.raises(ConfigError, match=r"\(of seed, dataset, method\)"):
+        run(tmp_path, "model=tiny", "seed=3")
+    assert (tmp_path / "result.json").read_text() == before
+    run(tmp_path, "model=gpt2", "overwrite=true")
+    run(tmp_path, "model=gpt2")
+
+
+def test_an_interrupted_run_goes_on_in_its_folder(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, "model=tiny", broken=True)
+    # where it runs, what is drawn and where it is tracked does not matter
+    run(tmp_path, "model=tiny", "launch=accelerate", "tracking=none", "figures.dpi=30", "cache=elsewhere")
+
+
+def test_an_interrupted_training_is_resumed_in_its_folder(tmp_path):
+    run(tmp_path, "model=tiny", script="train")
+    cfg = composed("model=tiny", script="train", folder=tmp_path)
+    cfg.trainer.resume = str(tmp_path)
+    with opened_run(cfg, "train", NoTracker()):
+        pass
+
+
+def test_results_that_do_not_say_how_they_came_about_can_be_written_over(tmp_path):
+    (tmp_path / "result.json").write_text('{"stage": "extract", "metrics": {}}')
+    run(tmp_path, "model=tiny")
+
+
+def test_a_sweep_over_other_settings_is_not_written_over(tmp_path):
+    overrides = ["model=tiny", "seed=0,1", "launch=accelerate"]
+    require_own_sweep(tmp_path, overrides, overwrite=False)
+    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": {"overrides": {"task": overrides}}}))
+    require_own_sweep(tmp_path, ["seed=0,1", "model=tiny", "tracking=none"], overwrite=False)
+    with pytest.raises(ConfigError, match=r"holds another sweep \(model=tiny seed=0,1 launch=accelerate\)"):
+        require_own_sweep(tmp_path, ["model=tiny", "seed=0,2"], overwrite=False)
+    require_own_sweep(tmp_path, ["model=tiny", "seed=0,2"], overwrite=True)
