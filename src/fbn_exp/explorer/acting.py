@@ -25,8 +25,8 @@ from fbn_exp.interventions.controls.draw import draw_for
 from fbn_exp.interventions.edit import Edit, applied
 from fbn_exp.interventions.rules import Inhibit, Intervention, Scale
 from fbn_exp.interventions.targeted import TargetedIntervention
-from fbn_exp.models.generation import written
-from fbn_exp.models.language_model import token_nats
+from fbn_exp.models.decoding.generation import written
+from fbn_exp.models.decoding.predictions import token_nats
 
 FEWEST_NEW_TOKENS, MOST_NEW_TOKENS = NGRAM + 1, 200
 # kinds whose draws need no recording of activations: evaluate.py draws the same ones
@@ -237,7 +237,7 @@ def _predicted(bench: Workbench, ids: list[int]) -> Outcome:
     model: Any = bench.lm.model
     with torch.inference_mode():
         logits = model(input_ids=tokens, use_cache=False).logits
-        losses = token_nats(logits, tokens.to(logits.device))[0].cpu()
+        losses = token_nats(logits[0, :-1], tokens[0, 1:].to(logits.device)).cpu()
         return Outcome(losses, logits[0, -1].float().softmax(dim=0).cpu())
 
 

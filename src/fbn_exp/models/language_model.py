@@ -209,15 +209,11 @@ def nats_of(logits: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torc
     Tensor of shape (B,)
         Nats, summed over the tokens of each row.
     """
-    return token_nats(logits, ids).masked_fill(mask[:, 1:] == 0, 0.0).sum(dim=1)
-
-
-def token_nats(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """Negative log-likelihood of every token after the first, float64 (B, L - 1); see ``nats_of``."""
     losses = torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
     )
-    return losses.view(ids.shape[0], -1).double()
+    per_text = losses.view(ids.shape[0], -1).double()
+    return per_text.masked_fill(mask[:, 1:] == 0, 0.0).sum(dim=1)
 
 
 def padding_id(tokenizer: "PreTrainedTokenizerBase") -> int:

@@ -27,6 +27,18 @@ FILLS = {
     Rule.project: (Fill.position_mean, Fill.mean, Fill.zero),
 }
 
+WORDS_OF_FILLS = {
+    Fill.zero: "0",
+    Fill.mean: "the mean",
+    Fill.position_mean: "the mean at first tokens, or at others",
+}
+WORDS_OF_CONTROLS = {
+    ControlKind.activation: "other neurons, nearest in activity",
+    ControlKind.per_block: "others at random in the same blocks",
+    ControlKind.random: "others at random",
+    ControlKind.rotation: "a random rotation of the networks",
+}
+
 
 def intervene(bench: Workbench, text: gr.Textbox) -> gr.Dropdown:
     """Build the part; returns the field of its networks."""
@@ -49,9 +61,9 @@ def intervene(bench: Workbench, text: gr.Textbox) -> gr.Dropdown:
             )
             spared = gr.Checkbox(False, label="Spare the first token", elem_id="spared")
         with gr.Column(scale=2, min_width=260):
-            fill = gr.Dropdown([each.value for each in FILLS[Rule.inhibit]], value="zero", label="Fill")
+            fill = gr.Dropdown(_fills(Rule.inhibit), value=Fill.zero.value, label="Moved to")
             control = gr.Dropdown(
-                [each.value for each in controls_for(Rule.inhibit)],
+                _controls(Rule.inhibit),
                 value=ControlKind.activation.value,
                 label="Control",
             )
@@ -64,10 +76,14 @@ def intervene(bench: Workbench, text: gr.Textbox) -> gr.Dropdown:
         go = gr.Button("Run", variant="primary", elem_id="run")
         halt = gr.Button("Stop", elem_id="stop")
     shown = gr.HTML(results_shown(bench, None), elem_id="results")
-    command = gr.Code(
-        "", language="shell", label="The same by evaluate.py, beside its numbers", elem_id="command",
-        interactive=False, visible=False, wrap_lines=True,
-    )  # fmt: skip
+    command = gr.Textbox(
+        label="The same by evaluate.py",
+        elem_id="command",
+        lines=2,
+        interactive=False,
+        visible=False,
+        buttons=["copy"],
+    )
     rule.change(_offered, rule, [factor, fill, control], show_progress="hidden", api_visibility="private")
     stops: dict[str, Event] = {}
 
@@ -98,7 +114,7 @@ def intervene(bench: Workbench, text: gr.Textbox) -> gr.Dropdown:
         stop = stops[str(request.session_hash)] = Event()
         line = evaluate_command(settings, bench.folder, bench.arguments)
         for results in acted(bench, settings, stop):
-            yield results_shown(bench, results), gr.Code(line, visible=True)
+            yield results_shown(bench, results), gr.Textbox(line, visible=True)
 
     inputs = [text, networks, rule, factor, fill, spared, control, seed, new]
     go.click(act, inputs, [shown, command], show_progress="minimal", **QUEUE)
@@ -114,9 +130,16 @@ def intervene(bench: Workbench, text: gr.Textbox) -> gr.Dropdown:
 def _offered(value: str) -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
     """Fields as a rule has them."""
     rule = Rule(value)
-    kinds = controls_for(rule)
     return (
         gr.Slider(visible=rule is not Rule.inhibit),
-        gr.Dropdown([each.value for each in FILLS[rule]], value=FILLS[rule][0].value),
-        gr.Dropdown([each.value for each in kinds], value=kinds[0].value),
+        gr.Dropdown(_fills(rule), value=FILLS[rule][0].value),
+        gr.Dropdown(_controls(rule), value=controls_for(rule)[0].value),
     )
+
+
+def _fills(rule: Rule) -> list[tuple[str, str]]:
+    return [(WORDS_OF_FILLS[each], each.value) for each in FILLS[rule]]
+
+
+def _controls(rule: Rule) -> list[tuple[str, str]]:
+    return [(WORDS_OF_CONTROLS[each], each.value) for each in controls_for(rule)]

@@ -76,8 +76,8 @@ def _cards(bench: Workbench, blocks: gr.Blocks, text: gr.Textbox) -> tuple[gr.Dr
     names = [(bench.name(index), index) for index in range(len(bench.networks))]
     with gr.Row():
         number = gr.Dropdown(names, value=0, label="Network", elem_id="network", scale=3)
-        reading = gr.Button("Read its strongest text", visible=bench.report is not None, scale=1)
-        acting = gr.Button("Intervene on it", scale=1)
+        reading = gr.Button("Read its strongest text", size="sm", visible=bench.report is not None, scale=1)
+        acting = gr.Button("Intervene on it", size="sm", scale=1)
     shown = gr.HTML(elem_id="card")
     of_number = answered(lambda network: card(bench, int(network)))
     gr.on([blocks.load, number.change], of_number, number, shown, **_PLAIN)
