@@ -80,7 +80,8 @@ def flow(value: Any) -> str:
         return dumped if len(dumped) < LONGEST else f"{dumped[:LONGEST]}…"
     if isinstance(value, bool):
         return str(value).lower()
-    return "null" if value is None else str(value).replace("\n", "\\n") or "''"
+    text = "null" if value is None else str(value).replace("\n", "\\n") or "''"
+    return text if len(text) < LONGEST else f"{text[:LONGEST]}…"
 
 
 def value_in_words(value: Any) -> str:
@@ -123,8 +124,9 @@ def read_option(group: str, file: Path) -> Option:
     schema, values = None, dict[str, Any]()
     for entry in content.pop("defaults", []):
         (named, chosen), *_ = entry.items() if isinstance(entry, dict) else [(entry, None)]
-        if match := re.match(r"/schema/(\w+)@(?:_here_|launch)$", named):
+        if match := re.match(r"/schema/(\w+)@(_here_|launch|decisive)$", named):
             schema = SCHEMAS[match[1]]
+            values |= content.pop(match[2], {})
         elif match := re.match(r"/dataset@(\w+)$", named):
             inside = content.pop(match[1], {})
             values[match[1]] = " ".join(

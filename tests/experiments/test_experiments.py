@@ -1,4 +1,4 @@
-"""Every experiment of the paper, through the real script, on the tiny model."""
+"""Every experiment, through the real script, on the tiny model."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 from scripts import REPOSITORY, TINY, finished
 
 from fbn_exp.experiments.config import PaperTable
+from fbn_exp.experiments.decisive.config import Decisive
 
 # what makes each of them short, and the number of jobs that are left
 SHORT = {
@@ -19,14 +20,30 @@ SHORT = {
 }
 
 
-def experiments():
-    return sorted(file.stem for file in (REPOSITORY / "conf" / "experiment" / "paper").glob("*.yaml"))
+# the same of those that decide a question
+DECISIVE = {
+    "sink": (
+        (
+            "decisive.draws=19",
+            "decisive.remedies=[without_keystones/zero/all,all/position_mean/all]",
+            "intervention.members=all,without_keystones",
+            "intervention.fill=zero,position_mean",
+            "intervention.tokens=all",
+        ),
+        4,
+    ),
+}
+
+
+def experiments(kind="paper"):
+    return sorted(file.stem for file in (REPOSITORY / "conf" / "experiment" / kind).glob("*.yaml"))
 
 
 def test_every_table_of_the_paper_has_its_experiment():
     assert experiments() == sorted(PaperTable) == sorted(SHORT)
+    assert experiments("decisive") == sorted(Decisive) == sorted(DECISIVE)
     others = {file.parent.name for file in (REPOSITORY / "conf" / "experiment").rglob("*.yaml")}
-    assert others == {"paper"}  # a new one needs a test
+    assert others == {"paper", "decisive"}  # a new one needs a test
 
 
 @pytest.mark.parametrize("name", experiments())
@@ -45,3 +62,31 @@ def test_an_experiment_ends_in_the_papers_table_and_its_picture(name, tmp_path):
     assert Path(picture).name in done.stdout + done.stderr
     share = name in ("lesion", "generation")  # beside 15% of all neurons, as in the paper
     assert ("control_share" in table and table["control_share"].notna().all()) == share
+
+
+@pytest.mark.parametrize("name", DECISIVE)
+def test_a_decisive_experiment_ends_in_table_picture_and_verdict(name, tmp_path):
+    short, n_jobs = DECISIVE[name]
+    more = ("tracking=none", f"hydra.sweep.dir={tmp_path / 'run'}", f"cache={tmp_path}")
+    small = ("benchmark.dataset.n_texts=4", "figures.dpi=30")
+    done = finished("evaluate.py", f"experiment=decisive/{name}", *TINY, *small, *short, *more)
+    sweep = tmp_path / "run" / "sweep"
+    jobs = pd.read_csv(sweep / "jobs.csv")
+    assert len(jobs) == n_jobs
+    assert jobs["error"].isna().all()
+    assert len(pd.read_csv(sweep / "decisive.csv")) >= n_jobs
+    page = (sweep / "decisive.md").read_text()
+    order = [
+        "# ",
+        "**The prediction that could have failed.**",
+        "**Outcome.**",
+        "**Rule, written before the run.**",
+    ]
+    places = [page.find(each) for each in order]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "${" not in page  # numbers of the config stand in its texts
+    picture = f"figures/decisive_{name}.png"
+    assert picture in page
+    assert (sweep / picture).stat().st_size > 10_000
+    assert "Outcome:" in done.stdout + done.stderr

@@ -6,7 +6,7 @@ from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.moments import StatisticsByToken
 from fbn_exp.interventions.config import Members, Place
-from fbn_exp.interventions.rules import Inhibit
+from fbn_exp.interventions.rules import Inhibit, Preserve
 from fbn_exp.interventions.target import OUTSIDE, Target, choose_target
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.thresholds.base import z_scores
@@ -198,3 +198,19 @@ def test_activity_is_that_at_the_tokens_of_a_place():
     assert target.mean_absolute(Place.first_spared).tolist() == [2, 3]
     old = Target((0,), torch.zeros(2), LAYOUT, StatisticsByToken(None, others))
     assert old.mean_absolute(Place.first_only).tolist() == [2, 3]
+
+
+def test_nothing_may_be_left_of_the_members_where_that_is_said():
+    nowhere = torch.zeros(10, dtype=torch.bool)
+    of_no_keystones = {"members": Members.keystones, "keystones": nowhere, "allow_empty": True}
+    assert choose_target(THREE, RULE, "all", **of_no_keystones).size == 0
+    assert Inhibit(members=Members.keystones, allow_empty=True).target(THREE, RULE, nowhere).size == 0
+
+
+def test_no_member_is_an_anchor_that_needs_no_keystones():
+    keeps_nothing = Preserve(members="none")
+    assert not keeps_nothing.needs_keystones
+    target = keeps_nothing.target(THREE, RULE)
+    assert target.size == 0
+    assert keeps_nothing.edit(target).touched.all()
+    assert not Inhibit(members="none").edit(target).touched.any()

@@ -50,3 +50,20 @@ def test_a_model_without_keystones_has_none_to_intervene_on(tmp_path):
     own = (*SMALL, f"cache={tmp_path / 'cache'}")
     with pytest.raises(NetworksError, match=r"no member of networks .* is a keystone"):
         run_stage("evaluate", tmp_path / "keystones", *own, "intervention.members=keystones")
+
+
+def test_a_sweep_may_go_on_without_a_neuron_where_that_is_said(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    own = (*SMALL, f"cache={tmp_path / 'cache'}", "intervention.members=keystones")
+    metrics = run_stage("evaluate", tmp_path / "keystones", *own, "intervention.allow_empty=true")
+    assert metrics["neurons"] == metrics["delta/perplexity_wiki/nats_per_token"] == 0
+    assert not [name for name in metrics if name.startswith("control/")]
+    assert "an empty choice of neurons has no controls" in caplog.text
+
+
+def test_nothing_is_kept_for_the_anchor_of_preservation(tmp_path):
+    own = (*SMALL, f"cache={tmp_path / 'cache'}", "intervention=preserve", "intervention.members=none")
+    metrics = run_stage("evaluate", tmp_path / "none", *own)
+    assert metrics["neurons"] == 0
+    assert metrics["edit/energy_share"] == pytest.approx(1)  # of all neurons
+    assert metrics["delta/perplexity_wiki/nats_per_token"] != 0

@@ -8,6 +8,7 @@ from fbn_exp.benchmarks import config as benchmarks
 from fbn_exp.config import root
 from fbn_exp.config.single_values import accept_single_values
 from fbn_exp.datasets import config as datasets
+from fbn_exp.experiments.decisive import config as decisive
 from fbn_exp.interventions import config as interventions
 from fbn_exp.interventions.component import config as component
 from fbn_exp.interventions.controls import config as controls
@@ -64,6 +65,7 @@ SCHEMAS: dict[str, type] = {
     "connectivity": analysis.ConnectivityConfig,
     "order": analysis.OrderConfig,
     "keystones": analysis.KeystonesConfig,
+    "decisive_sink": decisive.SinkConfig,
     "train": root.TrainConfig,
     "task_classification": training.ClassificationTaskConfig,
     "task_language_modeling": training.LanguageModelingTaskConfig,

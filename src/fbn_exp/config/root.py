@@ -13,6 +13,7 @@ from fbn_exp.core.files import no_folder
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.config import DatasetConfig, Split
 from fbn_exp.experiments.config import PaperTable
+from fbn_exp.experiments.decisive.config import DecisiveConfig
 from fbn_exp.interventions.config import ExportConfig, Fill, InterventionConfig, NoInterventionConfig, Place
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.launch.config import LARGEST_PORT, LaunchConfig
@@ -103,6 +104,8 @@ class EvaluateConfig(ExtractConfig):
         Candidates for ``select_factor``.
     paper : PaperTable or None
         Experiment of the paper that a sweep repeats; its table is written when the sweep ends.
+    decisive : DecisiveConfig or None
+        Experiment whose verdict is made when the sweep ends, by the rule that is stated here.
 
     Raises
     ------
@@ -123,6 +126,7 @@ class EvaluateConfig(ExtractConfig):
     select_factor: bool = False
     factors: list[float] = field(default_factory=lambda: [0.0, 0.5, 0.9, 1.05, 1.1, 1.25, 1.5, 2.0])
     paper: PaperTable | None = None
+    decisive: DecisiveConfig | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -124,7 +124,7 @@ class Editing(EditConfig, Intervention):
     @property
     @override
     def needs_keystones(self) -> bool:
-        return self.members is not Members.all
+        return self.members.needs_keystones
 
     @override
     def target(
@@ -141,6 +141,7 @@ class Editing(EditConfig, Intervention):
             members=self.members,
             keystones=keystones,
             donors=donors,
+            allow_empty=self.allow_empty,
         )
 
     def with_options(self, words: str, **options: StrEnum) -> str:

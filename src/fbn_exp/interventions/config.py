@@ -35,14 +35,21 @@ class Place(StrEnum):
 
 
 class Members(StrEnum):
-    """Members of networks that are edited: ``all``, those that are keystones, or those that are not.
+    """Members of networks that are edited: ``all``, the keystones, those that are none, or ``none`` at all.
 
-    A keystone is a neuron whose removal alone breaks the model, see ``analysis=keystones``.
+    A keystone is a neuron whose removal alone breaks the model, see ``analysis=keystones``. ``none`` is the
+    anchor of ``intervention=preserve``: it keeps no neuron.
     """
 
     all = "all"
     keystones = "keystones"
     without_keystones = "without_keystones"
+    none = "none"
+
+    @property
+    def needs_keystones(self) -> bool:
+        """True if the choice depends on the keystones of the model."""
+        return self in (Members.keystones, Members.without_keystones)
 
 
 class ControlKind(StrEnum):
@@ -186,11 +193,15 @@ class EditConfig(InterventionConfig):
     tokens : Place
         Tokens of each text at which neurons are edited: ``all``, ``first_spared``, or ``first_only``.
     members : Members
-        Members that are edited: ``all``, ``keystones``, or those ``without_keystones``.
+        Members that are edited: ``all``, ``keystones``, those ``without_keystones``, or ``none``.
+    allow_empty : bool
+        True goes on without a neuron where no member is a keystone, or none is anything else, as in a sweep
+        over models with and without keystones; False refuses.
     """
 
     tokens: Place = field(default=Place.all, kw_only=True)
     members: Members = field(default=Members.all, kw_only=True)
+    allow_empty: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

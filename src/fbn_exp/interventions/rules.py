@@ -108,7 +108,8 @@ class Amplify(AmplifyConfig, Scale):
     @override
     def with_factor(self, factor: float) -> Scale:
         # factors tried on dev may be 1 or less
-        return Scale(self.networks, factor, fill=self.fill, tokens=self.tokens, members=self.members)
+        options = {name: getattr(self, name) for name in ("fill", "tokens", "members", "allow_empty")}
+        return Scale(self.networks, factor, **options)
 
     @override
     def describe(self) -> str:

@@ -123,6 +123,7 @@ def choose_target(
     keystones: Tensor | None = None,
     donors: Donors | None = None,
     require_members: bool = True,
+    allow_empty: bool = False,
 ) -> Target:
     """Choose the neurons of ``all`` networks or of those with given indices.
 
@@ -135,13 +136,15 @@ def choose_target(
     selection : "all" or sequence of int
         Networks to choose.
     members : Members
-        Members to keep: all, keystones, or those that are none.
+        Members to keep: all, keystones, those that are no keystones, or none at all.
     keystones : Tensor of shape (N,), bool, optional
-        Keystones of the model; needed unless all members are kept.
+        Keystones of the model; needed where members are divided by them.
     donors : Donors, optional
         Activations of other texts, for ``fill=resample``.
     require_members : bool
         False for an intervention on whole maps, which networks without a member have too.
+    allow_empty : bool
+        True if nothing may be left of the members, as where a model has no keystones.
 
     Raises
     ------
@@ -170,7 +173,13 @@ def choose_target(
     labels = torch.where(strongest >= 0, owner, OUTSIDE)
     if require_members and not (labels != OUTSIDE).any():
         raise NetworksError(_empty(chosen, every_mask, threshold))
-    labels = _kept(labels, members, keystones, chosen)
+    labels = _kept(labels, members, keystones)
+    if members.needs_keystones and not allow_empty and not (labels != OUTSIDE).any():
+        which = "a keystone" if members is Members.keystones else "anything but keystones"
+        raise NetworksError(
+            f"no member of networks {list(chosen)} is {which}: take other networks, "
+            "intervention.members=all, or intervention.allow_empty=true"
+        )
     statistics = statistics_of(networks.neurons, networks.provenance)
     components = components_of(networks, chosen, statistics)
     return Target(chosen, labels, networks.layout, statistics, donors, components)
@@ -189,10 +198,12 @@ def _empty(chosen: Sequence[int], masks: Tensor, threshold: Threshold) -> str:
     )
 
 
-def _kept(labels: Tensor, members: Members, keystones: Tensor | None, chosen: Sequence[int]) -> Tensor:
+def _kept(labels: Tensor, members: Members, keystones: Tensor | None) -> Tensor:
     """Labels of the members that are kept."""
     if members is Members.all:
         return labels
+    if members is Members.none:
+        return torch.full_like(labels, OUTSIDE)
     if keystones is None:
         raise NetworksError(
             f"intervention.members={members.value} needs the keystones of the model, and they are not known: "
@@ -203,11 +214,4 @@ def _kept(labels: Tensor, members: Members, keystones: Tensor | None, chosen: Se
             f"keystones have shape {tuple(keystones.shape)}, the layout {len(labels)} neurons"
         )
     kept = keystones if members is Members.keystones else ~keystones
-    labels = torch.where(kept, labels, OUTSIDE)
-    if not (labels != OUTSIDE).any():
-        which = "a keystone" if members is Members.keystones else "anything but keystones"
-        raise NetworksError(
-            f"no member of networks {list(chosen)} is {which}: take other networks, "
-            "or intervention.members=all"
-        )
-    return labels
+    return torch.where(kept, labels, OUTSIDE)

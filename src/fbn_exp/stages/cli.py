@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -38,7 +38,13 @@ def _sweep_name(mode: object, folder: str) -> str | None:
     return folder if str(mode).rsplit(".", 1)[-1] == "MULTIRUN" else None
 
 
+def _among(text: str, texts: Sequence[str], yes: object, no: object) -> object:
+    """Return one value if a text is among others, and another value if it is not."""
+    return yes if text in texts else no
+
+
 OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
+OmegaConf.register_new_resolver("among", _among, replace=True)
 
 
 ANALYSES = ("connectivity", "consistency", "overlap")

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 # texts of the backward pass that attribution takes
 ATTRIBUTED_TEXTS, ATTRIBUTED_TOKENS = 32, 64
+EMPTY = "No member of the networks is left to intervene on, and an empty choice of neurons has no controls."
 NOT_SCANNED = (
     "It is not known which neurons are keystones, and controls may hold some: python evaluate.py "
     "analysis=keystones finds them, and later runs keep them out."
@@ -41,7 +42,7 @@ def drawn_controls(
     parts: Parts,
     settings: ControlsConfig,
 ) -> DrawnControls:
-    """Draw the controls of an intervention; an untouched model has none.
+    """Draw the controls of an intervention; an untouched model and an empty target have none.
 
     Parameters
     ----------
@@ -62,6 +63,9 @@ def drawn_controls(
     """
     if isinstance(intervention, NoIntervention) or not settings.drawn:
         return DrawnControls()
+    if intervention.acts_on_members and not target.size:
+        log.info(EMPTY)
+        return DrawnControls(remarks=(EMPTY,))
     layout = target.layout
     keystones = None if settings.keystones else known_keystones(parts.cache, lm, layout)
     original = Original(

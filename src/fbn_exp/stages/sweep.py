@@ -13,6 +13,7 @@ import yaml
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.files import Drawings, new_file, save_figures
 from fbn_exp.experiments.config import PaperTable
+from fbn_exp.experiments.decisive.write import Decided
 from fbn_exp.experiments.paper.write import write_paper
 from fbn_exp.report.figures.forgetting import forgetting_figures
 from fbn_exp.report.figures.sweep import consistency_figures, score_figures
@@ -98,13 +99,17 @@ class Sweep:
         P values stand in it as they were, and corrected for all of its rows.
         """
         scores = _joined([(job.head, job.scores) for job in self.jobs])
-        draws = _joined([({"job": job.name}, job.draws) for job in self.jobs])
-        return corrected(scores, self.items, draws)
+        return corrected(scores, self.items, self.draws)
 
     @cached_property
     def items(self) -> pd.DataFrame:
-        """Values of the items of all jobs; empty if none were kept."""
+        """Values of items, of all jobs."""
         return _joined([({"job": job.name}, job.items) for job in self.jobs])
+
+    @cached_property
+    def draws(self) -> pd.DataFrame:
+        """Scores of all draws of controls, of all jobs."""
+        return _joined([({"job": job.name}, job.draws) for job in self.jobs])
 
     @cached_property
     def forgetting(self) -> pd.DataFrame:
@@ -229,7 +234,13 @@ def _table(folder: Path, name: str) -> pd.DataFrame | None:
     return pd.read_csv(file, dtype={"networks": str}) if file.is_file() else None
 
 
-def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, Any]) -> dict[str, Path]:
+def summarise(
+    sweep: Sweep,
+    tracker: Tracker,
+    stage: str,
+    config: Mapping[str, Any],
+    decided: Decided | None = None,
+) -> dict[str, Path]:
     """Write tables and pictures into the sweep's folder and log them as one run.
 
     Parameters
@@ -242,6 +253,8 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, A
         Name of the script that was swept.
     config : mapping
         Config of the sweep, in plain containers.
+    decided : Decided, optional
+        What came out, if the sweep is an experiment that decides a question.
 
     Returns
     -------
@@ -258,8 +271,11 @@ def summarise(sweep: Sweep, tracker: Tracker, stage: str, config: Mapping[str, A
         "remarks": sweep.remarks,
     }
     tables = {name: frame for name, frame in tables.items() if name == "jobs" or not frame.empty}
+    if decided is not None:
+        tables |= decided.presentation.tables
     _write(tables, folder)
-    figures = save_figures(sweep.figures(), folder / "figures", DPI)
+    drawings = {**sweep.figures(), **(decided.presentation.figures if decided is not None else {})}
+    figures = save_figures(drawings, folder / "figures", DPI)
     if config.get("paper") is not None:
         table, picture = write_paper(PaperTable(config["paper"]), sweep.folder, sweep.table, sweep.scores)
         tables |= table

@@ -4,19 +4,24 @@ import contextlib
 import logging
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import ConfigError, FbnError, print_exception, printable
-from fbn_exp.core.files import as_disk_error
+from fbn_exp.core.files import as_disk_error, new_file
 from fbn_exp.launch.settings import machine_rank
 from fbn_exp.stages.cli import end, report_failed_jobs, report_failed_summary, report_finished_jobs
 from fbn_exp.stages.scripts.interruption import remember
 from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_run, require_own_sweep
+
+if TYPE_CHECKING:
+    from fbn_exp.experiments.decisive.write import Decided
+    from fbn_exp.stages.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -120,11 +125,13 @@ class SweepSummary(Callback):
         sweep = collect(folder)
         report_failed_jobs(sweep.failed)
         report_finished_jobs(job.name for job in sweep.jobs if not job.error)
+        decided = _decided(sweep, config)
         figures = summarise(
             sweep,
             built(config.tracking, Tracker),  # type: ignore[type-abstract]
             stage,
             _described(settings),
+            decided,
         )
         if sweep.forgetting.empty and sweep.scores.empty:
             show(present_jobs(sweep.table))
@@ -135,8 +142,24 @@ class SweepSummary(Callback):
         if "p_corrected" in sweep.scores:
             show(present_scores(sweep.scores))
         show_remarks(sweep.remark_lines)
+        if decided is not None:
+            show(decided.presentation)
+            with new_file(folder / "sweep" / "decisive.md") as partial:
+                partial.write_text(decided.page, encoding="utf-8")
         pictures = [("Picture:", file) for file in figures.values()]
         show_places(("Jobs:   ", folder), ("Tables: ", folder / "sweep"), *pictures)
+
+
+def _decided(sweep: "Sweep", config: DictConfig) -> "Decided | None":
+    """Judge a sweep that decides a question; None for another one, and if no job has finished."""
+    from fbn_exp.experiments.decisive.config import DecisiveConfig
+    from fbn_exp.experiments.decisive.sink import Jobs
+    from fbn_exp.experiments.decisive.write import decide, model_in_words
+
+    if config.get("decisive") is None or sweep.scores.empty:
+        return None
+    said = typed(config.decisive, DecisiveConfig)
+    return decide(said, Jobs(sweep.scores, sweep.items, sweep.draws), model_in_words(config.model.name))
 
 
 def _described(config: DictConfig) -> dict[str, Any]:

@@ -40,7 +40,8 @@ def test_the_factor_of_every_draw_stands_beside_its_score():
 
 def test_items_stand_with_their_weights():
     items = item_table(found())
-    assert tuple(items) == ITEM_COLUMNS
+    assert tuple(items) == (*ITEM_COLUMNS, "control_random", "control_per_block")
+    assert items["control_random"].tolist() == [0.5, 1]  # the mean over two draws
     assert items["weight"].tolist() == [1, 3]
     assert items["baseline_weight"].tolist() == [1, 1]
     assert tuple(item_table([])) == ITEM_COLUMNS

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.inference.draws import AmongDraws
+from fbn_exp.benchmarks.score import Score
+from fbn_exp.core.rows import Array
 from fbn_exp.interventions.config import ControlKind
 
 ControlFactors = Mapping[ControlKind, Sequence[Mapping[str, float]]]
@@ -25,7 +28,10 @@ def draw_table(comparisons: Sequence[Comparison], factors: ControlFactors | None
 
 
 def item_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Table of the values of single items, with and without the intervention."""
+    """Table of the values of single items, with and without the intervention.
+
+    ``control_<kind>`` is the mean over the draws of a kind of control, for each item.
+    """
     frames = [
         pd.DataFrame(
             {
@@ -36,12 +42,20 @@ def item_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
                 "baseline": each.baseline.items,
                 "weight": each.score.used_weights(),
                 "baseline_weight": each.baseline.used_weights(),
+                **{f"control_{kind.value}": _mean_items(drawn) for kind, drawn in each.controls.items()},
             }
         )
         for each in comparisons
         if each.score.items is not None
     ]
     return pd.concat(frames) if frames else pd.DataFrame(columns=list(ITEM_COLUMNS))
+
+
+def _mean_items(drawn: Sequence[Score]) -> Array:
+    """Mean over draws of each item's value; NaN where an item has none."""
+    values = np.stack([np.full(score.n, np.nan) if score.items is None else score.items for score in drawn])
+    mean: Array = values.mean(axis=0)
+    return mean
 
 
 def among_fields(among: AmongDraws) -> dict[str, float]:

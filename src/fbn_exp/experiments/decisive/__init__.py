@@ -1,0 +1,1 @@
+"""Experiments that decide between explanations, by rules that are written before the run."""

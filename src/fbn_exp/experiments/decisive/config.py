@@ -1,0 +1,126 @@
+"""Options of the experiments that decide between explanations: what is predicted, and how it is judged."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from omegaconf import MISSING
+
+from fbn_exp.core.checks import require, require_choice, require_count, require_draws, require_positive
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.interventions.config import ControlKind, Fill, Members, Place
+
+
+class Decisive(StrEnum):
+    """Question that an experiment decides."""
+
+    sink = "sink"
+
+
+@dataclass
+class DecisiveConfig:
+    """What an experiment asks, predicts and concludes, said before it is run and printed with its result.
+
+    Attributes
+    ----------
+    name : Decisive
+        Question that is decided.
+    question : str
+        The question in words.
+    prediction : str
+        Prediction that can fail, in words.
+    design : str
+        What is done, and to how much, in words.
+    rule : str
+        Criterion of the verdict in words; the numbers in it are fields.
+    endpoint : str
+        Metric that the rule is about.
+    alpha : float
+        Level of all tests and intervals.
+    equivalent : float
+        Largest difference, in units of the endpoint, that counts as none.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, or a text is empty.
+    """
+
+    name: Decisive = MISSING
+    question: str = MISSING
+    prediction: str = MISSING
+    design: str = MISSING
+    rule: str = MISSING
+    endpoint: str = MISSING
+    alpha: float = field(default=0.05, kw_only=True)
+    equivalent: float = field(default=MISSING, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("question", "prediction", "design", "rule", "endpoint"):
+            text = getattr(self, name)
+            require(bool(text.strip()), f"decisive.{name}", text, "say something")
+        require(0 < self.alpha < 1, "decisive.alpha", self.alpha, "be above 0 and below 1")
+        require_positive("decisive.equivalent", self.equivalent)
+
+
+@dataclass
+class SinkConfig(DecisiveConfig):
+    """Whether what lesions of networks break is the attention sink.
+
+    Attributes
+    ----------
+    second_endpoint : str
+        Metric that is judged by the same rule beside it.
+    control : ControlKind
+        Kind of control that harm is counted from.
+    lesion : str
+        Lesion of a job, as ``members/fill/tokens``.
+    claim : str
+        Lesion whose harm is to be explained, in the same form.
+    remedies : list of str
+        Lesions that leave the sink alone, in the same form.
+    share : float
+        Share of the excess harm that has to go with each remedy.
+    draws : int
+        Draws of each kind of control for the claim and the remedies.
+    other_draws : int
+        Draws of each kind of control for all other lesions.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, there are no remedies, or a lesion is none.
+    """
+
+    second_endpoint: str = MISSING
+    control: ControlKind = ControlKind.random
+    lesion: str = MISSING
+    claim: str = MISSING
+    remedies: list[str] = MISSING
+    share: float = 0.5
+    draws: int = 99
+    other_draws: int = 19
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.control = require_choice(ControlKind, "decisive.control", self.control)
+        require(self.control.is_chance, "decisive.control", self.control, "be a kind of chance")
+        require(0 < self.share <= 1, "decisive.share", self.share, "be above 0 and at most 1")
+        require(len(self.remedies) > 0, "decisive.remedies", self.remedies, "name at least one lesion")
+        require_draws("decisive.draws", self.draws)
+        require_count("decisive.other_draws", self.other_draws)
+        for name, lesions in {
+            "lesion": [self.lesion],
+            "claim": [self.claim],
+            "remedies": self.remedies,
+        }.items():
+            for lesion in lesions:
+                _require_lesion(f"decisive.{name}", lesion)
+
+
+def _require_lesion(name: str, text: str) -> None:
+    """Refuse a text that is not ``members/fill/tokens``."""
+    parts = text.split("/")
+    if len(parts) != 3:
+        raise ConfigError(f"{name} is {text!r}: members/fill/tokens, such as all/zero/first_spared")
+    for kind, part in zip((Members, Fill, Place), parts, strict=True):
+        require_choice(kind, name, part)

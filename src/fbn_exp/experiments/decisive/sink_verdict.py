@@ -1,0 +1,172 @@
+"""Rule on the sink: what goes with keystones, with the first token and with a mean by position."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fbn_exp.experiments.decisive.config import SinkConfig
+from fbn_exp.experiments.decisive.verdict import Verdict
+from fbn_exp.experiments.paper.rules import not_reproduced
+from fbn_exp.experiments.paper.tables import number, p_value
+
+Row = Mapping[Hashable, Any]
+# columns that the console has no room for
+PAGE_ONLY = ("energy", "gone, by it", "draws")
+# judgement of a remedy, from the interval of the share that goes
+GOES, STAYS, OPEN = "goes", "stays", "is undecided"
+WORDS = {
+    "members": {
+        "all": "all members",
+        "keystones": "keystones",
+        "without_keystones": "members without keystones",
+    },
+    "fill": {"zero": "zero", "position_mean": "mean by position", "resample": "resample", "mean": "mean"},
+    "tokens": {"all": "all tokens", "first_spared": "first token spared", "first_only": "first token only"},
+}
+
+
+def judged(config: SinkConfig, row: Row) -> str:
+    """Whether the claim's excess harm goes with a remedy, stays, or neither is shown."""
+    if row["gone_low"] >= config.share:
+        return GOES
+    return STAYS if row["gone_high"] < config.share else OPEN
+
+
+def sink_verdict(config: SinkConfig, table: pd.DataFrame, model: str) -> Verdict:
+    """Judge by the rule of the config, on the first endpoint; the second one is said beside it.
+
+    Parameters
+    ----------
+    config : SinkConfig
+        The rule.
+    table : DataFrame
+        Result of ``sink_table``.
+    model : str
+        Name of the model.
+    """
+    rows = {(row["metric"], row["lesion"]): row for row in table.to_dict("records")}
+    claim = rows[config.endpoint, config.claim]
+    remedies = [rows.get((config.endpoint, each)) for each in config.remedies]
+    known = [row for row in remedies if row is not None]
+    if len(known) < len(remedies):
+        return Verdict(f"Undecided on {model}: jobs of remedies are missing.", (_claimed(config, claim),))
+    if not claim["p_harm"] <= config.alpha:
+        return Verdict(
+            f"There is nothing to explain: harm beyond {config.control} neurons is "
+            f"{not_reproduced(model, [claim['detectable']])}.",
+            (_claimed(config, claim),),
+        )
+    found = [judged(config, row) for row in known]
+    numbers = [_claimed(config, claim), *(_remedied(config, row) for row in known)]
+    second = [rows.get((config.second_endpoint, each)) for each in config.remedies]
+    agree = [judged(config, row) for row in second if row is not None]
+    numbers.append(f"By {config.second_endpoint}: {_by(config, second, agree, found)}.")
+    return Verdict(_outcome(config, found, model), tuple(numbers))
+
+
+def _outcome(config: SinkConfig, found: list[str], model: str) -> str:
+    names = [_in_words(each) for each in config.remedies]
+    by = {
+        what: [name for name, each in zip(names, found, strict=True) if each == what]
+        for what in (GOES, STAYS, OPEN)
+    }
+    most = f"{config.share:.0%} or more of the excess harm"
+    if len(by[GOES]) == len(found):
+        return f"The prediction failed: on {model} the claim is about the sink, {most} goes with each remedy."
+    if len(by[STAYS]) == len(found):
+        return f"The prediction held: on {model} the claim is not about the sink, with no remedy {most} goes."
+    said = {GOES: f"{most} goes with", STAYS: "less goes with", OPEN: "it is undecided for"}
+    parts = [f"{words} {' and with '.join(by[what])}" for what, words in said.items() if by[what]]
+    verdict = "failed in part" if by[GOES] else "was not shown throughout"
+    return f"The prediction {verdict} on {model}: {'; '.join(parts)}."
+
+
+def _claimed(config: SinkConfig, row: Row) -> str:
+    return (
+        f"{_in_words(row['lesion'])}: {config.endpoint} {number(row['value'])} "
+        f"({number(row['low'])} … {number(row['high'])}), {config.control} neurons "
+        f"{number(row[f'{config.control}_mean'])}, excess {number(row['excess'])} "
+        f"({number(row['excess_low'])} … {number(row['excess_high'])}), p = {p_value(row['p_harm'])} among "
+        f"{row[f'{config.control}_draws']:.0f} draws."
+    )
+
+
+def _remedied(config: SinkConfig, row: Row) -> str:
+    share = f"{row['gone']:.0%} ({row['gone_low']:.0%} … {row['gone_high']:.0%}) of the excess goes"
+    corrected = row["p_corrected"]
+    if row["equivalent_within"] <= config.equivalent:
+        within = number(row["equivalent_within"])
+        left = f"what is left lies within {within} nats of the draws: no harm of its own"
+    elif corrected <= config.alpha:
+        left = f"what is left, {number(row['excess'])}, exceeds the draws (p = {p_value(corrected)}, max-T)"
+    else:
+        left = (
+            f"what is left, {number(row['excess'])}, is not shown to exceed the draws "
+            f"(p = {p_value(corrected)}, max-T; {_size(row['detectable'])} could have been seen)"
+        )
+    if row["energy_draws"] > 0:
+        energy = f"{number(row['energy_mean'])}, p = {p_value(row['energy_p'])}"
+        left += f"; other neurons of equal energy: {energy}"
+    return f"{_in_words(row['lesion'])}: {share}; {left}."
+
+
+def _by(config: SinkConfig, rows: Sequence[Row | None], agree: list[str], found: list[str]) -> str:
+    shares = [f"{row['gone']:.0%}" for row in rows if row is not None]
+    if len(shares) < len(found):
+        return "not measured"
+    same = sum(a == b for a, b in zip(agree, found, strict=True))
+    return f"{', '.join(shares)} go in the same order, judged alike in {same} of {len(found)}"
+
+
+def _in_words(lesion: str) -> str:
+    """Lesion in words."""
+    parts = zip(WORDS.values(), lesion.split("/"), strict=True)
+    return ", ".join(names[part] for names, part in parts)
+
+
+def _size(value: float) -> str:
+    if np.isinf(value):
+        return "no size"
+    return "unknown size" if np.isnan(value) else f"{value:.2g} nats"
+
+
+def readable(config: SinkConfig, table: pd.DataFrame) -> pd.DataFrame:
+    """Table for reading: a row per lesion, the first endpoint with its controls, the second beside it."""
+    first = table[table["metric"] == config.endpoint].set_index("lesion")
+    second = table[table["metric"] == config.second_endpoint].set_index("lesion")
+    rows = []
+    for (lesion, row), (_, other) in zip(first.iterrows(), second.iterrows(), strict=True):
+        rows.append(
+            {
+                "members set to a fill, at tokens": _in_words(str(lesion)),
+                "neurons": f"{row['neurons']:,.0f}",
+                "energy": f"{row['energy']:.2g}",
+                config.endpoint: f"{number(row['value'])} ({number(row['low'])} … {number(row['high'])})",
+                f"{config.control} (p)": _beside(row, config.control.value),
+                "equal energy (p)": _beside(row, "energy"),
+                "noise": number(row["noise_mean"]),
+                "excess gone": "claim" if lesion == config.claim else _share(row),
+                config.second_endpoint: f"{number(other['baseline'])} → {number(other['value'])}",
+                "gone, by it": "claim" if lesion == config.claim else _share(other),
+                "draws": _count(row[f"{config.control}_draws"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _count(draws: float) -> str:
+    return "–" if np.isnan(draws) else f"{draws:.0f}"
+
+
+def _share(row: "pd.Series[Any]") -> str:
+    if np.isnan(row["gone"]):
+        return "–"
+    return f"{row['gone']:.0%} ({row['gone_low']:.0%} … {row['gone_high']:.0%})"
+
+
+def _beside(row: "pd.Series[Any]", kind: str) -> str:
+    if np.isnan(row[f"{kind}_mean"]):
+        return "–"
+    return f"{number(row[f'{kind}_mean'])} ({p_value(row[f'{kind}_p'])})"
