@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fbn_exp.experiments.decisive.config import SinkConfig
-from fbn_exp.experiments.decisive.sink_verdict import WORDS
+from fbn_exp.experiments.decisive.sink_verdict import WORDS, changed
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, SECOND
 
 LABELS = {"random": "as many at random", "energy": "equal energy", "noise": "noise of equal energy"}
@@ -22,11 +22,11 @@ def sink_figure(config: SinkConfig, table: pd.DataFrame, model: str) -> Figure:
     lesions = list(dict.fromkeys(zip(rows["fill"], rows["tokens"], strict=True)))
     members = [each for each in WORDS["members"] if (rows["members"] == each).any()]
     figure = Figure(figsize=(3.1 * len(members) + 4.6, 1.5 + 0.5 * len(lesions)), layout="constrained")
-    panels = figure.subplots(1, len(members) + 1, width_ratios=[*[1.0] * len(members), 1.25])
+    panels = figure.subplots(1, len(members) + 1, width_ratios=[*[1.0] * len(members), 0.9])
     for axes, name in zip(panels, members, strict=False):
         _harm(axes, rows[rows["members"] == name], lesions, config)
         axes.set_title(WORDS["members"][name], fontsize=9)
-        axes.sharex(panels[0])
+        axes.set_xlim(0, 1.05 * float(rows[["high", "noise_mean", "energy_mean"]].max().max()))
         if axes is not panels[0]:
             axes.set_yticklabels([])
     _shares(panels[-1], config, table)
@@ -47,7 +47,7 @@ def sink_figure(config: SinkConfig, table: pd.DataFrame, model: str) -> Figure:
         )
         for kind in kinds
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     figure.suptitle(f"{model}: what lesions cost, and what goes with the sink", fontsize=10)
     return figure
 
@@ -63,8 +63,7 @@ def _harm(axes: Axes, rows: pd.DataFrame, lesions: list[tuple[str, str]], config
     labels = [f"{WORDS['fill'][fill]}\n{WORDS['tokens'][tokens]}" for fill, tokens in lesions]
     axes.set_yticks(range(len(lesions)), labels, fontsize=8)
     axes.set_ylim(len(lesions) - 0.5, -0.5)
-    axes.set_xlabel(f"{config.endpoint}, nats per token")
-    axes.set_xlim(left=0)
+    axes.set_xlabel(f"{_endpoint(config.endpoint)}, nats per token")
 
 
 def _shares(axes: Axes, config: SinkConfig, table: pd.DataFrame) -> None:
@@ -76,13 +75,15 @@ def _shares(axes: Axes, config: SinkConfig, table: pd.DataFrame) -> None:
                 continue
             row: Any = rows.loc[remedy]
             error = 100 * np.abs([[row["gone"] - row["gone_low"]], [row["gone_high"] - row["gone"]]])
-            label = None if place else metric.replace("_", " ")
+            label = None if place else _endpoint(metric)
             y = place + offset
             axes.errorbar(
                 100 * row["gone"], y, xerr=error, fmt="o", ms=4.5, capsize=2, color=colour, label=label
             )
     axes.axvline(100 * config.share, color=CHANCE, lw=1, ls="--", label="rule")
-    axes.set_yticks(range(len(config.remedies)), [_named(each) for each in config.remedies], fontsize=8)
+    axes.set_yticks(
+        range(len(config.remedies)), ["\n".join(changed(each)) for each in config.remedies], fontsize=8
+    )
     axes.set_ylim(len(config.remedies) - 0.5, -0.5)
     axes.set_xlim(min(0, *axes.get_xlim()), max(105, axes.get_xlim()[1]))
     axes.set_xlabel("of the claim's excess harm gone, %")
@@ -90,8 +91,5 @@ def _shares(axes: Axes, config: SinkConfig, table: pd.DataFrame) -> None:
     axes.legend(fontsize=7, frameon=False)
 
 
-def _named(lesion: str) -> str:
-    """What a remedy changes, in words."""
-    usual = dict(zip(WORDS, ("all", "zero", "all"), strict=True))
-    parts = dict(zip(WORDS, lesion.split("/"), strict=True))
-    return "\n".join(WORDS[name][part] for name, part in parts.items() if part != usual[name])
+def _endpoint(metric: str) -> str:
+    return "KL" if metric == "kl" else metric.replace("_", " ")

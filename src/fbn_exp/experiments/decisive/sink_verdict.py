@@ -67,7 +67,7 @@ def sink_verdict(config: SinkConfig, table: pd.DataFrame, model: str) -> Verdict
 
 
 def _outcome(config: SinkConfig, found: list[str], model: str) -> str:
-    names = [_in_words(each) for each in config.remedies]
+    names = [", ".join(changed(each)) for each in config.remedies]
     by = {
         what: [name for name, each in zip(names, found, strict=True) if each == what]
         for what in (GOES, STAYS, OPEN)
@@ -85,7 +85,7 @@ def _outcome(config: SinkConfig, found: list[str], model: str) -> str:
 
 def _claimed(config: SinkConfig, row: Row) -> str:
     return (
-        f"{_in_words(row['lesion'])}: {config.endpoint} {number(row['value'])} "
+        f"{_in_words(row['lesion']).capitalize()}: {config.endpoint} {number(row['value'])} "
         f"({number(row['low'])} … {number(row['high'])}), {config.control} neurons "
         f"{number(row[f'{config.control}_mean'])}, excess {number(row['excess'])} "
         f"({number(row['excess_low'])} … {number(row['excess_high'])}), p = {p_value(row['p_harm'])} among "
@@ -109,7 +109,7 @@ def _remedied(config: SinkConfig, row: Row) -> str:
     if row["energy_draws"] > 0:
         energy = f"{number(row['energy_mean'])}, p = {p_value(row['energy_p'])}"
         left += f"; other neurons of equal energy: {energy}"
-    return f"{_in_words(row['lesion'])}: {share}; {left}."
+    return f"{', '.join(changed(row['lesion'])).capitalize()}: {share}; {left}."
 
 
 def _by(config: SinkConfig, rows: Sequence[Row | None], agree: list[str], found: list[str]) -> str:
@@ -118,6 +118,13 @@ def _by(config: SinkConfig, rows: Sequence[Row | None], agree: list[str], found:
         return "not measured"
     same = sum(a == b for a, b in zip(agree, found, strict=True))
     return f"{', '.join(shares)} go in the same order, judged alike in {same} of {len(found)}"
+
+
+def changed(lesion: str) -> list[str]:
+    """What a lesion changes against all members set to 0 at all tokens, in words."""
+    usual = dict(zip(WORDS, ("all", "zero", "all"), strict=True))
+    parts = dict(zip(WORDS, lesion.split("/"), strict=True))
+    return [WORDS[name][part] for name, part in parts.items() if part != usual[name]]
 
 
 def _in_words(lesion: str) -> str:
