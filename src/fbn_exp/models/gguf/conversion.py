@@ -1,4 +1,4 @@
-"""Locate a GGUF model inside a Python package, and convert it once to a safetensors checkpoint."""
+"""Convert a GGUF model once to a safetensors checkpoint."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from fbn_exp.core.errors import FbnError, ModelError
 from fbn_exp.core.files import changed_files, file_digest, in_words, new_folder, write_json
 from fbn_exp.core.locks import held
-from fbn_exp.core.package_file import NO_DEPS, package_folder
+from fbn_exp.models.gguf.tokenizer import gemma_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -23,29 +23,11 @@ MOST_BLOCKS = 2_000
 WEIGHTS_PER_BYTE = 8
 
 
-def in_package(name: str) -> Path:
-    """Path of ``module/file`` in an installed package, located without importing the package.
-
-    Raises
-    ------
-    ModelError
-        If the package is not installed, or has no such file.
-    """
-    module, _, file = name.partition("/")
-    folder = package_folder(module)
-    if folder is None:
-        raise ModelError(f"the Python package {module!r} that holds the model is not installed: {NO_DEPS}")
-    if not (folder / file).is_file():
-        has = ", ".join(sorted(path.name for path in folder.glob("*.gguf"))) or "no .gguf file"
-        raise ModelError(f"the package {module} has no file {file!r}; it has: {has}")
-    return folder / file
-
-
 def converted(file: Path, cache: Path) -> Path:
     """Convert a GGUF file to float32 safetensors, unless the cache holds the result; return its folder.
 
-    transformers takes most of a minute to unpack 135 million weights of a GGUF file; the converted
-    checkpoint loads in a fraction of a second.
+    transformers takes a minute or more to unpack the weights of a small model; the converted checkpoint
+    loads in a second.
 
     Parameters
     ----------
@@ -78,7 +60,7 @@ def converted(file: Path, cache: Path) -> Path:
         if not _intact(folder):
             if folder.exists():
                 log.warning("%s is damaged or of an older version: it is converted again", folder)
-            log.info("converting %s to safetensors, once: about a minute", file.name)
+            log.info("converting %s to safetensors, once: a minute or more", file.name)
             with new_folder(folder) as partial:
                 _convert(file, partial)
                 digests = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
@@ -102,8 +84,12 @@ def _convert(file: Path, folder: Path) -> None:
     packed = getattr(transformers, "GgufConfig", None)
     options = {"quantization_config": packed(dequantize=True)} if packed else {}
     try:
-        _require_plausible(AutoConfig.from_pretrained(file.parent, gguf_file=file.name), file)
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name)
+        _require_plausible(config, file)
+        if config.model_type.startswith("gemma"):
+            tokenizer = gemma_tokenizer(file)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
         model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, **options)
     except FbnError:
         raise

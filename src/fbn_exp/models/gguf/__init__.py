@@ -1,0 +1,1 @@
+"""GGUF models: found in Python packages, and converted once to safetensors."""
