@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fbn_exp.methods.ica import ICA
     from fbn_exp.methods.pca import PCA
     from fbn_exp.methods.random import RandomRotation
+    from fbn_exp.methods.sae import SparseAutoencoder
     from fbn_exp.models.language_model import LanguageModel
     from fbn_exp.networks.artifact import FunctionalNetworks
     from fbn_exp.signals.base import Signals
@@ -72,6 +73,7 @@ _PUBLIC = {
     "Shift": "interventions.rules",
     "Signals": "signals.base",
     "Site": "core.layout",
+    "SparseAutoencoder": "methods.sae",
     "Subtract": "interventions.component.subtract",
     "TopFraction": "thresholds.top",
     "ZThreshold": "thresholds.z",
@@ -104,6 +106,7 @@ __all__ = [
     "Shift",
     "Signals",
     "Site",
+    "SparseAutoencoder",
     "Subtract",
     "TopFraction",
     "ZThreshold",

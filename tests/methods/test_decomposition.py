@@ -16,6 +16,7 @@ from fbn_exp.methods.dictionary import DictionaryLearning
 from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.random import RandomRotation
+from fbn_exp.methods.sae import SparseAutoencoder
 
 UNCORRELATED = {"ica": ICA, "pca": PCA, "random": RandomRotation}
 # maps of these signals are Gaussian: more starts would find nothing more
@@ -24,13 +25,16 @@ SPATIAL = {
     "canica": partial(CanICA, max_starts=2, max_iterations=100),
 }
 SPARSE = {"dictionary": partial(DictionaryLearning, epochs=1)}
+# latents may outnumber the rank, and the sign of a map is that of its latent
+LATENTS = {"sae": partial(SparseAutoencoder, steps=20, components=16)}
 
 
 def each(methods):
     return pytest.mark.parametrize("method", methods.values(), ids=methods.keys())
 
 
-every_method = each(UNCORRELATED | SPATIAL | SPARSE)
+within_the_rank = each(UNCORRELATED | SPATIAL | SPARSE)
+every_method = each(UNCORRELATED | SPATIAL | SPARSE | LATENTS)
 # by the exact and by the iterative whitening
 every_size = pytest.mark.parametrize("n_tokens", [400, 700])
 
@@ -103,7 +107,7 @@ def test_explained_variance_is_the_squared_error_that_all_networks_remove(method
     assert found.explained_variance_ == pytest.approx(float(together), abs=1e-5)
 
 
-@each(SPATIAL | SPARSE)
+@each(SPATIAL | SPARSE | LATENTS)
 def test_other_time_courses_have_mean_0_and_unit_variance(method):
     courses = method(n_components=6).fit(planted_signals()).time_courses_
     torch.testing.assert_close(courses.mean(dim=0), torch.zeros(6).double(), atol=1e-6, rtol=0)
@@ -118,7 +122,7 @@ def test_networks_are_ordered_by_explained_variance(method):
     assert (ratio < 1).all()
 
 
-@every_method
+@within_the_rank
 def test_the_peak_of_every_map_is_positive(method):
     maps = method(n_components=6).fit(planted_signals()).maps_
     assert torch.equal(maps.amax(dim=1), maps.abs().amax(dim=1))
@@ -165,7 +169,7 @@ def test_a_value_that_is_not_finite_is_an_error_that_names_its_neuron(method, n_
         method(n_components=4).fit(signals)
 
 
-@every_method
+@within_the_rank
 @every_size
 def test_more_components_than_rank_is_an_error_with_both_numbers(method, n_tokens):
     with pytest.raises(MethodError, match=r"n_components is 7, .* 800 neurons have rank 6"):
@@ -181,7 +185,7 @@ def test_signals_that_never_change_are_an_error(method):
 @pytest.mark.parametrize(
     ("shape", "most"), [((10, 50), 9), ((50, 10), 10), ((1, 50), 0), ((0, 50), 0), ((50, 0), 0)]
 )
-@every_method
+@within_the_rank
 def test_more_components_than_tokens_or_neurons_hold_is_an_error(method, shape, most):
     signals = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with pytest.raises(MethodError, match=rf"n_components is {most + 1}, .* hold at most {most} "):

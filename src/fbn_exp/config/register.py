@@ -34,6 +34,7 @@ SCHEMAS: dict[str, type] = {
     "ica": methods.ICAConfig,
     "canica": methods.CanICAConfig,
     "dictionary": methods.DictionaryConfig,
+    "sae": methods.SAEConfig,
     "pca": methods.PCAConfig,
     "random": methods.RandomConfig,
     "no_reliability": reliability.NoReliabilityConfig,

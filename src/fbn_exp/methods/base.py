@@ -227,7 +227,7 @@ class Decomposition(MethodConfig, ABC):
         maps = components.maps * deviation[:, None].float()
         energy = maps.double().square().sum(dim=1)
         order = energy.argsort(descending=True)
-        sign = peak_signs(maps)
+        sign = self.signs(maps)
         self.maps_ = (maps * sign[:, None])[order]
         scale = sign.double() / deviation.clamp_min(1e-300)
         self.time_courses_ = (components.time_courses * scale)[:, order]
@@ -236,19 +236,27 @@ class Decomposition(MethodConfig, ABC):
         self.statistics_ = {name: values[order] for name, values in self.statistics_.items()}
         self._arrange(order)
 
+    def signs(self, maps: Tensor) -> Tensor:
+        """Signs to give to maps (K, N) of a fit, shape (K,): by default their peak becomes positive."""
+        return peak_signs(maps)
+
     def _arrange(self, order: Tensor) -> None:
         """Reorder fitted attributes other than maps, time courses and ``statistics_``."""
 
     def _check(self, signals: Tensor) -> None:
         self._check_shape(signals)
-        # centring costs one degree of freedom
-        most = max(0, min(signals.shape[0] - 1, signals.shape[1]))
+        most = self._most(signals)
         if self.count > most:
             raise MethodError(
                 f"method.n_components is {self.count}, but signals of {signals.shape[0]:,} tokens × "
                 f"{signals.shape[1]:,} neurons hold at most {most} components: take fewer, or more text "
                 "(dataset.n_texts, dataset.tokens_per_text)"
             )
+
+    def _most(self, signals: Tensor) -> int:
+        """Largest number of components of signals of this shape."""
+        # centring costs one degree of freedom
+        return max(0, min(signals.shape[0] - 1, signals.shape[1]))
 
     def _check_shape(self, signals: Tensor) -> None:
         if signals.ndim != 2:

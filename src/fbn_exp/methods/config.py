@@ -6,7 +6,14 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fbn_exp.core.checks import require, require_choice, require_count, require_positive, require_seed
+from fbn_exp.core.checks import (
+    require,
+    require_at_least,
+    require_choice,
+    require_count,
+    require_positive,
+    require_seed,
+)
 from fbn_exp.core.errors import MethodError
 
 # value of n_components for which the signals decide
@@ -220,6 +227,61 @@ class DictionaryConfig(MethodConfig):
         require_positive("method.tolerance", self.tolerance)
         require_count("method.epochs", self.epochs)
         require_count("method.batch_size", self.batch_size)
+
+
+@dataclass(kw_only=True)
+class SAEConfig(MethodConfig):
+    """TopK sparse autoencoder; K is its number of latents, which may exceed the rank of the signals.
+
+    Attributes
+    ----------
+    active : int or null
+        Largest number of latents that are not 0 at a token. Null: an eighth of them, at least 2.
+    components : int or null
+        Principal components of the signals that it is trained on. Null: four times the latents, at least 256.
+    steps : int
+        Number of steps of Adam.
+    batch_size : int
+        Number of tokens in a step.
+    learning_rate : float
+        Step size of Adam; it falls to 0 in the last fifth of the steps.
+    auxiliary : float
+        Weight of the loss that revives dead latents; 0 leaves it out.
+    held_out : float
+        Share of the texts, at their end, that are not trained on but judged.
+    """
+
+    _target_: str = field(default="fbn_exp.methods.sae.SparseAutoencoder", kw_only=True, repr=False)
+    active: int | None = None
+    components: int | None = None
+    steps: int = 1000
+    batch_size: int = 512
+    learning_rate: float = 3e-3
+    auxiliary: float = 1 / 32
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_count("method.active", self.active)
+        require_count("method.components", self.components)
+        if self.active is not None and self.n_components != AUTO:
+            rule = f"be at most method.n_components, {self.n_components}"
+            require(self.active <= self.count, "method.active", self.active, rule)
+        require_count("method.steps", self.steps)
+        require_count("method.batch_size", self.batch_size)
+        require_positive("method.learning_rate", self.learning_rate)
+        require_at_least("method.auxiliary", self.auxiliary, 0)
+        require(0 <= self.held_out < 1, "method.held_out", self.held_out, "be at least 0 and below 1")
+
+    @property
+    def most_active(self) -> int:
+        """Largest number of latents that are not 0 at a token."""
+        return max(2, self.count // 8) if self.active is None else self.active
+
+    @property
+    def most_components(self) -> int:
+        """Largest number of principal components that it is trained on."""
+        return max(256, 4 * self.count) if self.components is None else self.components
 
 
 @dataclass

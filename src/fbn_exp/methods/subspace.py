@@ -141,7 +141,7 @@ def leading_subspace(
     """
     statistics = moments(signals)
     if not math.isfinite(statistics.energy):
-        _refuse(signals)
+        refuse_not_finite(signals)
     mean = statistics.mean if centre else torch.zeros_like(statistics.mean)
     space = KrylovSpace.of(n_components)
     if min(signals.shape) <= max(EXACT_BELOW, space.width):
@@ -153,8 +153,8 @@ def leading_subspace(
     return _subspace(values, scores, loadings, statistics, n_components, centre)
 
 
-def _refuse(signals: Tensor) -> NoReturn:
-    """Raise an error that names the first neuron whose energy is not finite."""
+def refuse_not_finite(signals: Tensor) -> NoReturn:
+    """Raise a MethodError that names the first neuron whose energy is not finite."""
     spread = neuron_statistics(signals).standard_deviation
     suspects = (~torch.isfinite(spread)).nonzero()[:, 0].tolist()
     bad = next((neuron for neuron in suspects if not signals[:, neuron].isfinite().all()), None)

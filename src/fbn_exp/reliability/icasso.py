@@ -13,7 +13,7 @@ from fbn_exp.core.checks import FEWEST_DRAWS
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Decomposition, peak_signs
+from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import aligned
 from fbn_exp.reliability.base import Reliability, ReliabilityReport, SurrogateNull
@@ -185,10 +185,10 @@ class Centrotypes(Decomposition):
         masks, signs = [], []
         for label, centre in enumerate(clusters.centrotypes.tolist()):
             reported = estimates[centre : centre + 1]
-            reported = reported * peak_signs(reported)[:, None]
+            reported = reported * self.method.signs(reported)[:, None]
             maps = aligned(estimates[clusters.labels == label], reported)
             masks.append(mean_overlap(self._members(maps)))
-            signs.append(float((peak_signs(maps) > 0).double().mean()))
+            signs.append(float((self.method.signs(maps) > 0).double().mean()))
         statistics = {"mask_agreement": masks, "sign_agreement": signs}
         return {name: torch.tensor(values, dtype=torch.float64) for name, values in statistics.items()}
 
@@ -211,6 +211,10 @@ class Centrotypes(Decomposition):
     def _learn(self, found: Components) -> None:
         super()._learn(found)
         self.explained_variance_ = self._together
+
+    @override
+    def signs(self, maps: Tensor) -> Tensor:
+        return self.method.signs(maps)
 
     @override
     def _arrange(self, order: Tensor) -> None:

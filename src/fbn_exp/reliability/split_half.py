@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Array, Indices, Rows
-from fbn_exp.methods.base import Decomposition, peak_signs
+from fbn_exp.methods.base import Decomposition
 from fbn_exp.methods.random import random_rotations
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import aligned, partners, unit_rows
@@ -139,7 +139,7 @@ def compare_halves(
     MethodError
         If a half holds fewer independent tokens than components.
     """
-    reported = maps * peak_signs(maps)[:, None]
+    reported = maps * fits.method.signs(maps)[:, None]
     compared = [_compare(fits, reported, members, rotations, generator) for _ in range(splits)]
     p = torch.stack([split.p_value for split in compared])
     # the upper of two middle values: half of the p values are at most as large

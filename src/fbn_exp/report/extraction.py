@@ -1,6 +1,6 @@
 """Present extracted networks as numbers, tables, pictures and sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -87,6 +87,7 @@ def present_extraction(
         words=("driven by: members go", "strongest at"),
         lines=[
             _sentence(description),
+            *autoencoder_lines(description.extraction.method.metrics_, len(networks)),
             *number_of_networks.lines,
             *many_fits.lines,
         ],
@@ -141,6 +142,7 @@ def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
                 if name in table
             },
             **_in_other_optima(table, description),
+            **_active(table),
             "main block": [
                 f"{block} ({share:.0%})"
                 for block, share in zip(table["main_block"], table["share_in_main_block"], strict=True)
@@ -170,6 +172,28 @@ def _in_other_optima(table: pd.DataFrame, description: Description) -> dict[str,
         if good == 0
         else {"other optima": [f"{count:.0f} of {good:.0f}" for count in table["other_optima"]]}
     )
+
+
+def _active(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Column with the share of tokens at which the latents of an autoencoder are active; none for others."""
+    return {"active": [f"{share:.1%}" for share in table["active_share"]]} if "active_share" in table else {}
+
+
+def autoencoder_lines(metrics: Mapping[str, float], n_networks: int) -> list[str]:
+    """Say how good an autoencoder is by the metrics of its fit; empty for other methods."""
+    if "dead_latents" not in metrics:
+        return []
+    dead = metrics["dead_latents"]
+    lines = [
+        f"{metrics['latents_per_token']:.1f} latents are active at a token; "
+        f"{f'{dead:g} are' if dead else 'none is'} dead."
+    ]
+    if "held_out_variance" in metrics:
+        lines.append(
+            f"In texts held out of the training latents explain {metrics['held_out_variance']:.1%} of the "
+            f"variance, {n_networks} principal components {metrics['held_out_pca']:.1%}."
+        )
+    return lines
 
 
 def remarks(description: Description) -> list[str]:
