@@ -2,13 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
 from synthetic import described, lay_out, texts
 
 from fbn_exp.core.moments import RowNorms
-from fbn_exp.methods.base import Convergence, Starts, StartScore
 from fbn_exp.methods.config import Criterion
 from fbn_exp.methods.order import OrderCurve
-from fbn_exp.report.extraction import convergence_remarks, outlier_remarks, present_extraction, remarks
+from fbn_exp.methods.sae import SparseAutoencoder
+from fbn_exp.methods.solvers.convergence import Convergence, Starts, StartScore
+from fbn_exp.report.extraction import (
+    autoencoder_lines,
+    convergence_remarks,
+    outlier_remarks,
+    present_extraction,
+    remarks,
+)
 from fbn_exp.report.order import present_order_curves
 from fbn_exp.thresholds.mixture import MixtureThreshold
 from fbn_exp.thresholds.z import ZThreshold
@@ -127,3 +135,15 @@ def test_a_reader_is_told_of_networks_without_members_and_without_tails():
     assert found.metrics["networks/positive_tails"] == found.metrics["networks/negative_tails"] == 3
     assert found.remarks[0].startswith("Of 3 maps 3 have a positive tail, 3 a negative one, and 0 neither")
     assert (found.tables["drivers"]["members_go"] == "up and down").all()
+
+
+def test_an_autoencoder_is_judged_by_what_it_explains_in_held_out_texts():
+    fitted = SparseAutoencoder(2, active=1)
+    fitted.maps_ = torch.zeros(2, 4)
+    fitted.metrics_ = {"dead_latents": 1.0, "latents_per_token": 0.5}
+    assert autoencoder_lines(fitted) == ["0.5 latents are active at a token; 1 are dead."]
+    fitted.metrics_ |= {"dead_latents": 0.0, "held_out_variance": 0.1, "held_out_pca": 0.125}
+    assert autoencoder_lines(fitted) == [
+        "0.5 latents are active at a token; none is dead.",
+        "In texts held out of the training latents explain 10.0% of the variance, 2 principal components 12.5%.",
+    ]

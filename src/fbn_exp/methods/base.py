@@ -4,7 +4,6 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Self
 
@@ -17,6 +16,7 @@ from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.config import AUTO, MethodConfig
 from fbn_exp.methods.order import OrderCurve, select_order
+from fbn_exp.methods.solvers.convergence import Convergence
 from fbn_exp.methods.subspace import Subspace, leading_subspace
 
 
@@ -37,64 +37,6 @@ class Components:
     maps: Tensor
     time_courses: Tensor
     total_energy: float
-
-
-class StartScore(StrEnum):
-    """What starts are compared by: larger negentropy, or a smaller L1 norm of the least sparse map."""
-
-    negentropy = "negentropy"
-    largest_l1 = "largest_l1"
-
-
-@dataclass(frozen=True)
-class Starts:
-    """Random starts of a fit, and how often its optimum came back.
-
-    Attributes
-    ----------
-    run, converged : int
-        Number of starts, and of those that converged.
-    best : int
-        Number of starts that reached the optimum that was kept.
-    gap : float or None
-        How much worse the next optimum scores, as a share of the best score; None if there is none.
-    tied : bool
-        True if the next optimum scores the same to within rounding.
-    score : StartScore
-        What the optima are compared by.
-    """
-
-    run: int
-    converged: int
-    best: int
-    gap: float | None
-    tied: bool
-    score: StartScore = StartScore.negentropy
-
-
-@dataclass(frozen=True)
-class Convergence:
-    """Convergence of an iterative fit.
-
-    Attributes
-    ----------
-    converged : bool
-        True if the fit met its tolerance.
-    n_iterations : int
-        Number of iterations until it converged or was stopped.
-    gradient : float or None
-        Largest entry of the skew part of the relative gradient, 0 at an optimum, if it is measured.
-    limit : str
-        Full name of the setting that limits the iterations.
-    starts : Starts or None
-        The random starts, for methods that take the best of several.
-    """
-
-    converged: bool
-    n_iterations: int
-    gradient: float | None = None
-    limit: str = "method.max_iterations"
-    starts: Starts | None = None
 
 
 class Decomposition(MethodConfig, ABC):
@@ -245,18 +187,16 @@ class Decomposition(MethodConfig, ABC):
 
     def _check(self, signals: Tensor) -> None:
         self._check_shape(signals)
-        most = self._most(signals)
+        # centring costs one degree of freedom
+        self._check_count(signals, max(0, min(signals.shape[0] - 1, signals.shape[1])))
+
+    def _check_count(self, signals: Tensor, most: int) -> None:
         if self.count > most:
             raise MethodError(
                 f"method.n_components is {self.count}, but signals of {signals.shape[0]:,} tokens × "
                 f"{signals.shape[1]:,} neurons hold at most {most} components: take fewer, or more text "
                 "(dataset.n_texts, dataset.tokens_per_text)"
             )
-
-    def _most(self, signals: Tensor) -> int:
-        """Largest number of components of signals of this shape."""
-        # centring costs one degree of freedom
-        return max(0, min(signals.shape[0] - 1, signals.shape[1]))
 
     def _check_shape(self, signals: Tensor) -> None:
         if signals.ndim != 2:

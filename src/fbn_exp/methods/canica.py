@@ -8,10 +8,11 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Decomposition, StartScore
+from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.config import CanICAConfig, Contrast, Independence
 from fbn_exp.methods.ica import convergence_of, require_samples, search_metrics
 from fbn_exp.methods.least_squares import least_squares_courses
+from fbn_exp.methods.solvers.convergence import StartScore
 from fbn_exp.methods.solvers.starts import search
 from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.methods.subspace import leading_subspace

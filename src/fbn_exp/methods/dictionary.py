@@ -14,10 +14,11 @@ from typing_extensions import override
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.random_state import random_state_kept
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Convergence, Decomposition
+from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.config import DictionaryConfig, Independence
 from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.least_squares import least_squares_courses
+from fbn_exp.methods.solvers.convergence import Convergence
 from fbn_exp.methods.subspace import Subspace
 
 

@@ -5,9 +5,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from fbn_exp.core.errors import MethodError
-from fbn_exp.methods.base import Convergence, Starts, StartScore, SubspaceDecomposition
+from fbn_exp.methods.base import SubspaceDecomposition
 from fbn_exp.methods.config import ICAConfig, Independence
 from fbn_exp.methods.solvers.contrasts import negentropy
+from fbn_exp.methods.solvers.convergence import Convergence, Starts, StartScore
 from fbn_exp.methods.solvers.starts import Found, search
 from fbn_exp.methods.spatial import NeuronWhitening
 from fbn_exp.methods.subspace import Subspace

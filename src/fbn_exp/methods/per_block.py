@@ -12,8 +12,9 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
-from fbn_exp.methods.base import Components, Convergence, Decomposition
+from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.order import OrderCurve
+from fbn_exp.methods.solvers.convergence import Convergence
 from fbn_exp.methods.subspace import RANK_TOLERANCE
 
 log = logging.getLogger(__name__)

@@ -77,9 +77,10 @@ class SparseAutoencoder(SAEConfig, Decomposition):
         return torch.ones(len(maps), device=maps.device)
 
     @override
-    def _most(self, signals: Tensor) -> int:
-        """Number of tokens less one: there may be more latents than neurons."""
-        return max(0, len(signals) - 1)
+    def _check(self, signals: Tensor) -> None:
+        self._check_shape(signals)
+        # there may be more latents than neurons
+        self._check_count(signals, max(0, len(signals) - 1))
 
     def _n_trained(self, rows: Rows) -> int:
         """Number of tokens of the texts that are not held out; all of them if there is one text only."""

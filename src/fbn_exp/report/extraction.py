@@ -1,6 +1,6 @@
 """Present extracted networks as numbers, tables, pictures and sentences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,8 @@ import pandas as pd
 from fbn_exp.analysis.description import Description
 from fbn_exp.analysis.drivers import FEATURES
 from fbn_exp.core.moments import RowNorms
-from fbn_exp.methods.base import Convergence, Starts, StartScore
+from fbn_exp.methods.base import Decomposition
+from fbn_exp.methods.solvers.convergence import Convergence, Starts, StartScore
 from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
@@ -87,7 +88,7 @@ def present_extraction(
         words=("driven by: members go", "strongest at"),
         lines=[
             _sentence(description),
-            *autoencoder_lines(description.extraction.method.metrics_, len(networks)),
+            *(autoencoder_lines(description.extraction.method) if "active_share" in table else ()),
             *number_of_networks.lines,
             *many_fits.lines,
         ],
@@ -179,10 +180,9 @@ def _active(table: pd.DataFrame) -> dict[str, list[str]]:
     return {"active": [f"{share:.1%}" for share in table["active_share"]]} if "active_share" in table else {}
 
 
-def autoencoder_lines(metrics: Mapping[str, float], n_networks: int) -> list[str]:
-    """Say how good an autoencoder is by the metrics of its fit; empty for other methods."""
-    if "dead_latents" not in metrics:
-        return []
+def autoencoder_lines(fitted: Decomposition) -> list[str]:
+    """Say how good a fitted autoencoder is."""
+    metrics, n_latents = fitted.metrics_, len(fitted.maps_)
     dead = metrics["dead_latents"]
     lines = [
         f"{metrics['latents_per_token']:.1f} latents are active at a token; "
@@ -191,7 +191,7 @@ def autoencoder_lines(metrics: Mapping[str, float], n_networks: int) -> list[str
     if "held_out_variance" in metrics:
         lines.append(
             f"In texts held out of the training latents explain {metrics['held_out_variance']:.1%} of the "
-            f"variance, {n_networks} principal components {metrics['held_out_pca']:.1%}."
+            f"variance, {n_latents} principal components {metrics['held_out_pca']:.1%}."
         )
     return lines
 

@@ -1,0 +1,62 @@
+"""How an iterative fit ended."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StartScore(StrEnum):
+    """What starts are compared by: larger negentropy, or a smaller L1 norm of the least sparse map."""
+
+    negentropy = "negentropy"
+    largest_l1 = "largest_l1"
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Random starts of a fit, and how often its optimum came back.
+
+    Attributes
+    ----------
+    run, converged : int
+        Number of starts, and of those that converged.
+    best : int
+        Number of starts that reached the optimum that was kept.
+    gap : float or None
+        How much worse the next optimum scores, as a share of the best score; None if there is none.
+    tied : bool
+        True if the next optimum scores the same to within rounding.
+    score : StartScore
+        What the optima are compared by.
+    """
+
+    run: int
+    converged: int
+    best: int
+    gap: float | None
+    tied: bool
+    score: StartScore = StartScore.negentropy
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Convergence of an iterative fit.
+
+    Attributes
+    ----------
+    converged : bool
+        True if the fit met its tolerance.
+    n_iterations : int
+        Number of iterations until it converged or was stopped.
+    gradient : float or None
+        Largest entry of the skew part of the relative gradient, 0 at an optimum, if it is measured.
+    limit : str
+        Full name of the setting that limits the iterations.
+    starts : Starts or None
+        The random starts, for methods that take the best of several.
+    """
+
+    converged: bool
+    n_iterations: int
+    gradient: float | None = None
+    limit: str = "method.max_iterations"
+    starts: Starts | None = None
