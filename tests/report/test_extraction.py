@@ -145,5 +145,6 @@ def test_an_autoencoder_is_judged_by_what_it_explains_in_held_out_texts():
     fitted.metrics_ |= {"dead_latents": 0.0, "held_out_variance": 0.1, "held_out_pca": 0.125}
     assert autoencoder_lines(fitted) == [
         "0.5 latents are active at a token; none is dead.",
-        "In texts held out of the training latents explain 10.0% of the variance, 2 principal components 12.5%.",
+        "In texts held out of the training latents explain 10.0% of the variance, 2 principal components "
+        "12.5%.",
     ]
