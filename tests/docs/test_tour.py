@@ -1,6 +1,7 @@
 """The notebook of the public API runs from its first cell to its last, and shows what a real model gave."""
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 from scripts import REPOSITORY
 
@@ -11,6 +12,7 @@ def cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+@pytest.mark.slow
 def test_the_tour_runs_on_the_tiny_model(tmp_path):
     notebook = nbformat.read(TOUR, as_version=4)
     for cell in cells(notebook):

@@ -46,7 +46,14 @@ def test_every_table_of_the_paper_has_its_experiment():
     assert others == {"paper", "decisive"}  # a new one needs a test
 
 
-@pytest.mark.parametrize("name", experiments())
+# half a minute each; this one has both a benchmark and controls of its own
+QUICK = "lesion"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name == QUICK else pytest.mark.slow) for name in experiments()],
+)
 def test_an_experiment_ends_in_the_papers_table_and_its_picture(name, tmp_path):
     short, n_jobs = SHORT[name]
     small = [each for each in TINY if each.partition("=")[0] not in {one.partition("=")[0] for one in short}]

@@ -174,6 +174,7 @@ def test_a_sweep_that_cannot_be_summarised_keeps_its_jobs_and_says_so(tmp_path):
     assert json.loads((tmp_path / "0" / "result.json").read_text()) == {"metrics": {"ranks": 1}}
 
 
+@pytest.mark.slow
 def test_a_job_of_submitit_starts_its_ranks_where_it_runs(tmp_path):
     pytest.importorskip("submitit", reason="pip install 'fbn_exp[slurm]'")
     script = started("launch=submitit_local", "launch.num_processes=2", f"hydra.sweep.dir={tmp_path}")

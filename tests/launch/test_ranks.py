@@ -32,7 +32,7 @@ SCORED = {
 
 def test_two_ranks_extract_the_networks_of_one_process(tmp_path):
     finished("extract.py", *SMALL, *TWO, f"hydra.run.dir={tmp_path / 'two'}", f"cache={tmp_path}")
-    finished("extract.py", *SMALL, "tracking=none", f"hydra.run.dir={tmp_path / 'one'}", f"cache={tmp_path}")
+    run_stage("extract", tmp_path / "one", *SMALL, f"cache={tmp_path}")
     one, two = (
         load_file(tmp_path / run / "networks" / "networks.safetensors")["maps"] for run in ("one", "two")
     )

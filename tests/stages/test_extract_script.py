@@ -60,6 +60,7 @@ def embedded_runs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_networks_of_the_embedded_model_are_identical_from_run_to_run(embedded_runs):
     first, second = (
         load_file(embedded_runs / run / "networks" / "networks.safetensors") for run in ("first", "second")
@@ -68,6 +69,7 @@ def test_networks_of_the_embedded_model_are_identical_from_run_to_run(embedded_r
     assert first["maps"].shape == (10, 30 * 576)
 
 
+@pytest.mark.slow
 def test_strongest_tokens_of_the_embedded_model_are_shown_in_their_context(embedded_runs):
     tokens = pd.read_csv(embedded_runs / "first" / "tables" / "strongest_tokens.csv", keep_default_na=False)
     assert len(tokens) == 10 * 10

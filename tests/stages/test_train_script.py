@@ -65,13 +65,8 @@ def test_wandb_sees_the_loss_while_it_falls_and_the_numbers_of_the_end(sweep):
     assert "delta/perplexity_wiki/nats_per_token" in run.summary
 
 
-@pytest.mark.parametrize(
-    ("trainable", "task"),
-    [
-        ("inside", "classification"),
-        pytest.param("all", "language_modeling", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("trainable", "task"), [("inside", "classification"), ("all", "language_modeling")])
 def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(trainable, task, sweep, tmp_path):
     found = sweep.parent / "found" / "networks"
     setting = (

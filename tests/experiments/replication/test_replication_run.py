@@ -31,6 +31,7 @@ def replicate(folder, *arguments):
     return done, document
 
 
+@pytest.mark.slow
 def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictures(tmp_path):
     done, document = replicate(tmp_path, "--only", ",".join(SOME))
     assert done.returncode == 0, done.stdout + done.stderr
