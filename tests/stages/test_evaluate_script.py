@@ -57,9 +57,7 @@ def test_a_sweep_ends_in_one_table_pictures_and_a_tracked_run(sweep):
     scores = pd.read_parquet(folder / "first" / "sweep" / "scores.parquet")
     assert sorted(scores["factor"].unique()) == [0, 1, 2]
     assert {"value", "baseline", "delta", "ci_low", "ci_high", "control_activation"} <= set(scores)
-    assert (
-        folder / "first" / "sweep" / "figures" / "dose_perplexity_wiki_nats_per_token.png"
-    ).stat().st_size > 5_000
+    assert (folder / "first" / "sweep" / "figures" / "dose.png").stat().st_size > 5_000
     (run,) = recorded_runs(folder / "first" / "sweep")
     assert run.run["job_type"] == "sweep"
     assert run.summary["jobs/failed"] == 3

@@ -78,7 +78,7 @@ def test_corpora_are_those_that_a_job_ran_with_also_where_they_were_not_swept(tm
 
 def test_a_sweep_leaves_tables_and_pictures(sweep):
     figures = summarise(collect(sweep), NoTracker(), "evaluate", {"paper": None})
-    assert figures.keys() == {"dose_tales_acc", "dose_tales_nats"}
+    assert figures.keys() == {"dose"}
     assert all(file.is_file() for file in figures.values())
     folder = sweep / "sweep"
     assert {file.name for file in folder.iterdir()} == {

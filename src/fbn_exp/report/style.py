@@ -40,6 +40,12 @@ POSITIVE, NEGATIVE = (0xD9, 0x5F, 0x30), (0x3B, 0x82, 0xC4)
 ARROWS = {"up": "↑", "down": "↓", "up and down": "↕", "": ""}
 
 
+def is_dark(colour: tuple[float, float, float, float]) -> bool:
+    """Whether white text is easier to read on a colour than black text, by its relative luminance."""
+    red, green, blue = colour[:3]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
+
+
 def number_cells(
     axes: Axes, values: NDArray[np.float64], dark: NDArray[np.bool_], form: str = "{:.2f}"
 ) -> None:

@@ -1,7 +1,8 @@
 import pandas as pd
 
 from fbn_exp.core.files import save_figures
-from fbn_exp.report.figures.sweep import consistency_figures, corpus_pairs, dose_response, lesion_map
+from fbn_exp.report.figures.lesions import lesion_map, single_lesions
+from fbn_exp.report.figures.sweep import consistency_figures, corpus_pairs, dose_response
 
 PAIRS = (("wiki", "wiki", 0.08), ("wiki", "math", 0.02), ("math", "wiki", 0.03), ("math", "math", 0.09))
 
@@ -58,12 +59,61 @@ def test_harm_is_a_fall_of_accuracy_and_a_rise_of_a_loss():
         for network in (2, 10)
         for metric, delta, better in (("acc", -0.5, True), ("nats", 3.0, False))
     ]
-    figure = lesion_map(pd.DataFrame(rows))
-    assert cells(figure.axes[0]) == {(0, 0): "+0.50", (0, 1): "+3.00", (1, 0): "+0.50", (1, 1): "+3.00"}
+    accuracy, loss, *_ = lesion_map(pd.DataFrame(rows)).axes
+    assert written(accuracy) == ["+0.50", "+0.50"]
+    assert written(loss) == ["+3.00", "+3.00"]
+
+
+def written(axes):
+    """First line of each cell of a map of lesions, from top to bottom."""
+    return [text.get_text() for text in axes.texts if text.get_text()]
+
+
+def lesion(networks, delta, low, high):
+    return {
+        "networks": networks,
+        "task": "tales",
+        "metric": "nats",
+        "intervention": "inhibit",
+        "factor": 0.0,
+        "delta": delta,
+        "baseline": 2.0,
+        "ci_low": delta - 0.5,
+        "ci_high": delta + 0.25,
+        "higher_is_better": False,
+        "control_random": (low + high) / 2,
+        "control_random_low": low,
+        "control_random_high": high,
+    }
+
+
+def test_a_lesion_stands_beside_its_interval_and_controls_and_all_networks_come_last():
+    rows = [lesion("all", 8.0, 2.0, 3.0), lesion("10", 1.0, 2.0, 4.0), lesion("2", 3.0, 2.0, 2.5)]
+    figure = lesion_map(single_lesions(pd.DataFrame(rows)))
+    axes, bar = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "10", "all"]
+    assert written(axes) == [
+        *("+3.00", "+2.50 … +3.25\ncontrols +0.25"),
+        *("+1.00", "+0.50 … +1.25\ncontrols +1.00"),
+        *("+8.00", "+7.50 … +8.25\ncontrols +0.50"),
+    ]
+    # bold where no draw of a control does as much
+    assert [text.get_weight() for text in axes.texts[::2]] == ["bold", "normal", "bold"]
+    # the scale is that of single networks
+    assert axes.images[0].get_clim() == (-3.0, 3.0)
+    assert bar.get_ylabel() == "harm: nats"
 
 
 def dose(factor, energy, value, **more):
-    row = {"networks": "all", "factor": factor, "value": value, "baseline": 1.0, "chance": None}
+    row = {
+        "networks": "all",
+        "task": "tales",
+        "metric": "nats",
+        "factor": factor,
+        "value": value,
+        "baseline": 1.0,
+        "chance": None,
+    }
     row |= {
         "ci_low": value - 1.5,
         "ci_high": value - 0.5,
@@ -92,7 +142,7 @@ def drawn_lines(figure):
 
 def test_doses_are_energies_and_controls_have_their_own():
     rows = pd.DataFrame([dose(0.0, 100.0, 4.0), dose(0.5, 25.0, 2.0)])
-    lines, bands, axes = drawn_lines(dose_response(rows, "tales: nats"))
+    lines, bands, axes = drawn_lines(dose_response(rows))
     assert lines == {"networks": [25.0, 100.0]}
     assert bands["random controls"] == [50.0, 200.0]
     assert (axes.get_xscale(), axes.get_xlim()[0]) == ("linear", 0)
@@ -100,7 +150,7 @@ def test_doses_are_energies_and_controls_have_their_own():
 
 def test_energies_that_differ_tenfold_have_a_logarithmic_axis():
     rows = pd.DataFrame([dose(0.0, 100.0, 4.0), dose(0.9, 1.0, 2.0)])
-    _, _, axes = drawn_lines(dose_response(rows, "tales: nats"))
+    _, _, axes = drawn_lines(dose_response(rows))
     assert axes.get_xscale() == "log"
 
 
@@ -108,10 +158,24 @@ def test_doses_are_factors_where_energies_are_unknown_or_ambiguous():
     known = pd.DataFrame([dose(0.0, 100.0, 4.0), dose(0.5, 25.0, 2.0)])
     both_sides = pd.DataFrame([dose(0.5, 25.0, 4.0), dose(1.5, 25.0, 2.0)])
     for rows in (known.drop(columns="energy"), known.assign(energy=None), both_sides):
-        lines, bands, axes = drawn_lines(dose_response(rows, "tales: nats"))
+        lines, bands, axes = drawn_lines(dose_response(rows))
         assert lines == {"networks": rows["factor"].tolist()}
         assert bands["random controls"] == rows["factor"].tolist()
         assert axes.get_xscale() == "linear"
+
+
+def test_doses_of_several_tasks_and_networks_are_one_grid_with_factor_1_marked():
+    rows = [
+        dose(factor, float("nan"), 2.0, task=task, networks=networks)
+        for task in ("tales", "songs")
+        for networks in ("all", "3")
+        for factor in (0.0, 2.0)
+    ]
+    figure = dose_response(pd.DataFrame(rows))
+    assert [axes.get_title() for axes in figure.axes] == ["network 3", "all networks", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["tales\nnats", "", "songs\nnats", ""]
+    for axes in figure.axes:
+        assert [1, 1] in [line.get_xdata() for line in axes.lines]
 
 
 def test_other_swept_settings_are_lines_of_their_own():
@@ -121,6 +185,6 @@ def test_other_swept_settings_are_lines_of_their_own():
         for name in ("zero", "mean")
         for factor in (0.0, 0.5)
     ]
-    lines, bands, _ = drawn_lines(dose_response(pd.DataFrame(rows), "tales: nats"))
+    lines, bands, _ = drawn_lines(dose_response(pd.DataFrame(rows)))
     assert lines == {"zero": [25.0, 100.0], "mean": [25.0, 100.0]}
     assert bands == {}

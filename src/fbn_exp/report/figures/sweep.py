@@ -1,6 +1,6 @@
-"""Figures of a sweep of evaluations: dose-response curves, harm of lesions, consistency over corpora."""
+"""Figures of a sweep of evaluations: dose-response curves, and consistency over corpora."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 
 import numpy as np
@@ -12,55 +12,74 @@ from matplotlib.image import AxesImage
 from fbn_exp.core.files import Drawings
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.analyses.consistency import COUNT_RATE, COUNT_RATE_CHANCE
-from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, number_cells
+from fbn_exp.report.figures.lesions import lesion_map, single_lesions
+from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, GREY
 from fbn_exp.report.sweep.dose import other_settings
+
+# small multiples that can be read side by side
+MOST_COLUMNS, MOST_ROWS = 5, 8
 
 
 def score_figures(scores: pd.DataFrame) -> Drawings:
     """Return the figures that a table of scores, with a row per job, task and metric, allows.
 
-    ``dose_<task>_<metric>`` if several factors were scored, ``lesion_map`` if several networks were lesioned
-    one by one.
+    ``dose`` if several factors were scored, ``lesion_map`` if several networks were lesioned one by one.
     """
     if scores.empty:
         return {}
-    figures = {
-        f"dose_{task}_{metric}": partial(dose_response, rows, f"{task}: {metric}")
-        for (task, metric), rows in scores.groupby(["task", "metric"], sort=False)
-        if rows["factor"].nunique() > 1
-    }
+    figures: dict[str, Callable[[], Figure]] = {}
+    several = scores.groupby(["task", "metric"], sort=False)["factor"].transform("nunique") > 1
+    if several.any():
+        figures["dose"] = partial(dose_response, scores[several])
     lesions = single_lesions(scores)
     if lesions["networks"].nunique() > 1:
         figures["lesion_map"] = partial(lesion_map, lesions)
     return figures
 
 
-def dose_response(rows: pd.DataFrame, title: str) -> Figure:
-    """Draw the score over the dose, one panel per choice of networks, with the range of each control.
+def dose_response(rows: pd.DataFrame) -> Figure:
+    """Draw scores over the dose, a row per task and a column per choice of networks, with bands of controls.
 
-    The dose is the energy of the edit, where it is known and the factors lie on one side of 1, else the
-    factor. Every control is drawn at its own energy. Each combination of other swept settings is a line.
+    Of each task its first metric is drawn. The dose is the energy of the edit, where it is known and the
+    factors lie on one side of 1, else the factor. Every control is drawn at its own energy. Each combination
+    of other swept settings is a line.
     """
-    panels = [(str(name), each) for name, each in rows.groupby("networks", sort=False)]
+    first = rows.groupby("task", sort=False)["metric"].first()
+    chosen = list(dict.fromkeys(rows["networks"].astype(str)))
     # single networks by number, before sets of them
-    panels.sort(key=lambda panel: (0, int(panel[0])) if panel[0].isdigit() else (1, 0))
-    columns = min(4, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.4 * columns + 1.2, 2.9 * lines + 0.6), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    chosen.sort(key=lambda name: (0, int(name)) if name.isdigit() else (1, 0))
+    columns = chosen if len(chosen) <= MOST_COLUMNS else [*chosen[: MOST_COLUMNS - 1], chosen[-1]]
+    tasks = list(first.index)[:MOST_ROWS]
+    figure = Figure(figsize=(2.5 * len(columns) + 1.4, 1.9 * len(tasks) + 1.3), layout="constrained")
+    grid = figure.subplots(len(tasks), len(columns), squeeze=False, sharey="row")
     by_energy, settings = _has_energies(rows), other_settings(rows)
-    for axes, (name, panel) in zip(grid.flat, panels, strict=False):
+    for (line, column), axes in np.ndenumerate(grid):
+        task, name = tasks[line], columns[column]
+        panel = rows[(rows["task"] == task) & (rows["networks"].astype(str) == name)]
+        panel = panel[panel["metric"] == first[task]]
+        if panel.empty:
+            axes.set_visible(False)
+            continue
         _dose_panel(axes, panel, settings, by_energy)
-        axes.set_title(f"networks {name}" if name == "all" else f"network {name}", fontsize=9)
-    for axes in list(grid.flat)[len(panels) :]:
-        axes.set_visible(False)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(title)
-    of_energy = "energy of the edit: squared change of the activations per token"
-    figure.supxlabel(of_energy if by_energy else "factor on the networks' neurons", fontsize=9)
+        if line == 0:
+            axes.set_title("all networks" if name == "all" else f"network {name}", fontsize=9)
+        if column == 0:
+            axes.set_ylabel(f"{task}\n{first[task]}".replace("_", " "), fontsize=8.5)
+    of_energy = "energy of the edit: squared change of the activations per token (no change at 0)"
+    figure.supxlabel(
+        of_energy if by_energy else "factor on the networks' neurons (line: 1, no change)", fontsize=9
+    )
     handles, labels = grid[0, 0].get_legend_handles_labels()
+    left_out = len(chosen) - len(columns) + len(first) - len(tasks)
+    if left_out:
+        figure.suptitle(f"{left_out} more tasks and choices of networks in sweep/scores.csv", fontsize=9)
     figure.legend(
-        handles, labels, loc="outside upper center", ncols=2 * min(columns, 3), fontsize=8, frameon=False
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=min(2 * len(columns) + 1, 5),
+        fontsize=8,
+        frameon=False,
     )
     return figure
 
@@ -94,6 +113,9 @@ def _dose_panel(axes: Axes, panel: pd.DataFrame, settings: list[str], by_energy:
         axes.axhline(chance, color=CHANCE, lw=0.8, ls=":", label="chance")
     if by_energy:
         _scale(axes, panel)
+    else:
+        axes.axvline(1, color=GREY, lw=0.9, ls=":")
+    axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -118,46 +140,13 @@ def _control_bands(axes: Axes, line: pd.DataFrame, by_energy: bool) -> None:
         ordered = line.sort_values(dose)
         low, high = (ordered[name].to_numpy(dtype=float) for name in names)
         place = ordered[dose].to_numpy(dtype=float)
-        axes.fill_between(place, low, high, color=colour, alpha=0.3, label=_kind_label(kind))
+        axes.fill_between(place, low, high, color=colour, alpha=0.35, lw=0.5, label=_kind_label(kind))
         # the band of a single draw has no width
         axes.plot(place, (low + high) / 2, color=colour, lw=0.8, marker="o", ms=2)
 
 
 def _kind_label(kind: str) -> str:
     return f"{kind.replace('_', ' ')} {'reference' if ControlKind(kind).is_reference else 'controls'}"
-
-
-def single_lesions(scores: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows in which a single network was set to 0."""
-    alone = scores["networks"].astype(str).str.fullmatch(r"\d+")
-    lesioned = (scores["intervention"] == "inhibit") | (scores["factor"] == 0)
-    return scores[alone & lesioned]
-
-
-def lesion_map(lesions: pd.DataFrame) -> Figure:
-    """Draw the harm of each network's lesion to each task; double dissociation appears as a diagonal.
-
-    Harm is the difference to the untouched model, signed so that positive is worse; the colours of a column
-    run from no harm to the largest harm in it.
-    """
-    sign = np.where(lesions["higher_is_better"], -1.0, 1.0)
-    table = lesions.assign(
-        harm=lesions["delta"] * sign, measure=lesions["task"] + "\n" + lesions["metric"]
-    ).pivot_table(index="networks", columns="measure", values="harm", sort=False)
-    table = table.loc[sorted(table.index, key=int)]
-    values = table.to_numpy(dtype=float)
-    shade = values / np.maximum(np.nanmax(np.abs(values), axis=0, keepdims=True), 1e-12)
-    figure = Figure(
-        figsize=(1.6 + 1.15 * values.shape[1], 1.6 + 0.36 * values.shape[0]), layout="constrained"
-    )
-    axes = figure.subplots()
-    axes.imshow(shade, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1)
-    axes.set_xticks(range(values.shape[1]), table.columns, fontsize=7, rotation=30, ha="right")
-    axes.set_yticks(range(values.shape[0]), table.index)
-    axes.set_ylabel("network set to 0")
-    axes.set_title("Harm of each lesion (positive is worse)", fontsize=10)
-    number_cells(axes, values, np.abs(shade) > 0.6, "{:+z.2f}")
-    return figure
 
 
 def consistency_figures(jobs: pd.DataFrame, settings: pd.DataFrame, corpora: pd.DataFrame) -> Drawings:
