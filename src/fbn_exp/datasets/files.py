@@ -227,7 +227,7 @@ class FilesDataset(FilesDatasetConfig, TextDataset):
     def _tell_cut(self, texts: Texts, tokenizer: "PreTrainedTokenizerBase") -> None:
         """Log how much of the texts was left out by the cut; a warning if it is most of them."""
         cut = [each for each in texts.items if len(each.ids) == self.tokens_per_text]
-        kept = [tokenizer.decode(each.ids, skip_special_tokens=True) for each in cut]
+        kept = [tokenizer.decode(list(each.ids), skip_special_tokens=True) for each in cut]
         whole = sum(len(each.document.text) for each in texts.items)
         lengths = [(len(each.document.text), len(text)) for each, text in zip(cut, kept, strict=True)]
         left_out = sum(max(0, of_document - of_kept) for of_document, of_kept in lengths)

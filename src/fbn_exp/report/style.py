@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 # networks; their comparison; background
@@ -40,10 +41,10 @@ POSITIVE, NEGATIVE = (0xD9, 0x5F, 0x30), (0x3B, 0x82, 0xC4)
 ARROWS = {"up": "↑", "down": "↓", "up and down": "↕", "": ""}
 
 
-def is_dark(colour: tuple[float, float, float, float]) -> bool:
-    """Whether white text is easier to read on a colour than black text, by its relative luminance."""
-    red, green, blue = colour[:3]
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
+def is_dark(image: AxesImage, value: float) -> bool:
+    """Whether white text is easier to read on the colour of a value than black text, by its luminance."""
+    red, green, blue, _ = np.ravel(image.to_rgba(np.array([value])))
+    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5)
 
 
 def number_cells(

@@ -10,12 +10,12 @@ from fbn_exp.core.files import save_figures
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.config import FiguresConfig
-from fbn_exp.report.figures.networks import WIDEST, blocks_by_neurons, network_figures, network_map
+from fbn_exp.report.figures.networks import WIDEST, blocks_by_neurons, network_figures, network_map, overview
 from fbn_exp.thresholds.base import Threshold
 from fbn_exp.thresholds.top import TopFraction
 from fbn_exp.thresholds.z import ZThreshold
 
-ALWAYS = {"overview", "sizes", "overlap", "block_shares"}
+ALWAYS = {"overview", "overlap", "block_shares"}
 NOTHING = ZThreshold(1e9)
 
 
@@ -46,7 +46,8 @@ def draw(n_networks: int, widths, folder, threshold: Threshold = NOTHING, max_ne
 def test_every_picture_is_drawn_without_a_warning(n_networks, widths, threshold, tmp_path):
     files = draw(n_networks, widths, tmp_path / "run" / "figures", threshold)
     maps = {f"network_{index:03d}" for index in range(min(n_networks, 3))}
-    assert files.keys() == ALWAYS | maps
+    # the table on the console lists the sizes of twenty
+    assert files.keys() == ALWAYS | maps | ({"sizes"} if n_networks > 20 else set())
     for name, file in files.items():
         assert file == tmp_path / "run" / "figures" / f"{name}.png"
         assert np.ptp(imread(file)[..., :3]) > 0.5  # something other than an empty page
@@ -75,6 +76,7 @@ def test_a_map_shows_the_weights_and_circles_the_members_where_they_are():
     np.testing.assert_array_equal(axes.images[0].get_array(), blocks_by_neurons(scores, layout))
     assert axes.collections[0].get_offsets().tolist() == [[3, 0], [1, 1], [3, 1], [7, 2]]
     assert [bar.get_width() for bar in shares.patches] == [25, 50, 25]
+    assert shares.yaxis.get_tick_params()["labelleft"]
     assert "network 7: 4 neurons (20.00%), 12.3% of the variance" in axes.get_title()
     picture.canvas.draw()
     assert [label.get_text() for label in axes.get_yticklabels()][1:-1] == ["0", "1", "2"]
@@ -107,3 +109,15 @@ def test_settings_out_of_range_are_refused_by_name(field, value):
     FiguresConfig(max_networks=0, dpi=1, strongest_tokens=0, context_tokens=0)
     with pytest.raises(ConfigError, match=rf"figures\.{field} is {value}"):
         FiguresConfig(**{field: value})
+
+
+def test_the_overview_shows_every_weight_and_members_beside_them():
+    layout = lay_out(8, 4, 8)
+    scores, masks = torch.arange(20.0)[None], torch.zeros(1, 20, dtype=torch.bool)
+    masks[0, [3, 9, 11, 19]] = True
+    axes, bar = overview(scores, masks, layout, "z > 2").axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), blocks_by_neurons(scores[0], layout))
+    assert not axes.collections
+    (beside,) = axes.child_axes
+    assert [each.get_width() for each in beside.patches] == [0.25, 0.5, 0.25]
+    assert bar.get_ylabel() == "weight, z-score"

@@ -175,7 +175,7 @@ def test_doses_of_several_tasks_and_networks_are_one_grid_with_factor_1_marked()
     assert [axes.get_title() for axes in figure.axes] == ["network 3", "all networks", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes] == ["tales\nnats", "", "songs\nnats", ""]
     for axes in figure.axes:
-        assert [1, 1] in [line.get_xdata() for line in axes.lines]
+        assert [1, 1] in [list(line.get_xdata()) for line in axes.lines]
 
 
 def test_other_swept_settings_are_lines_of_their_own():

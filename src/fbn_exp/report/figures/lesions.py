@@ -104,7 +104,7 @@ def _write_cells(axes: Axes, image: AxesImage, fields: dict[str, Array]) -> None
         least, most, control, one, other = (
             fields[name][row, column] for name in ("least", "most", "control", "control_low", "control_high")
         )
-        colour = "white" if is_dark(image.cmap(image.norm(harm))) else "black"
+        colour = "white" if is_dark(image, harm) else "black"
         low, high = sorted((one, other))
         outside = harm < low or harm > high
         weight = "bold" if outside else "normal"

@@ -4,8 +4,9 @@ from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import Normalize, PowerNorm, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Array
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares, intersection_over_union
+from fbn_exp.report.presentation import ROWS
 from fbn_exp.report.style import ACCENT, number_cells
 from fbn_exp.thresholds.base import Threshold
 
@@ -21,6 +23,8 @@ WIDEST = 1_024
 OVERVIEW_NETWORKS = 12
 NUMBERED_NETWORKS = 16
 CLIP = 5.0
+# cells of a row in the overview
+OVERVIEW_CELLS = 96
 
 
 def network_figures(networks: FunctionalNetworks, threshold: Threshold, max_networks: int) -> Drawings:
@@ -40,10 +44,12 @@ def network_figures(networks: FunctionalNetworks, threshold: Threshold, max_netw
     explained = networks.statistics.get("explained_variance_ratio", [float("nan")] * len(networks))
     figures = {
         "overview": partial(overview, scores, masks, layout, rule),
-        "sizes": partial(sizes, masks, rule),
         "overlap": partial(overlap, masks, rule),
         "block_shares": partial(share_matrix, masks, layout, rule),
     }
+    if len(networks) > ROWS:
+        # fewer stand in the table on the console
+        figures["sizes"] = partial(sizes, masks, rule)
     for index in range(min(len(networks), max_networks)):
         title = f"network {index}"
         figures[f"network_{index:03d}"] = partial(
@@ -52,14 +58,14 @@ def network_figures(networks: FunctionalNetworks, threshold: Threshold, max_netw
     return figures
 
 
-def blocks_by_neurons(values: Tensor, layout: NeuronLayout) -> Array:
+def blocks_by_neurons(values: Tensor, layout: NeuronLayout, most: int = WIDEST) -> Array:
     """Arrange values in a matrix with a row per block; narrower blocks are padded with NaN.
 
-    Blocks wider than ``WIDEST`` are pooled to the value of largest magnitude in each bin, so that a
+    Blocks wider than ``most`` are pooled to the value of largest magnitude in each bin, so that a
     single outstanding neuron stays visible.
     """
     widest = max(block.width for block in layout.blocks)
-    pool = -(-widest // WIDEST)
+    pool = -(-widest // most)
     image = np.full((len(layout.blocks), -(-widest // pool)), np.nan)
     for row, block in enumerate(layout.blocks):
         part = values[block.columns].double().numpy()
@@ -77,7 +83,8 @@ def network_map(
     """
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[4.2, 1], sharey=True)
-    image = _draw_map(left, scores, mask, layout, marker_size=9)
+    image = _draw_map(left, scores, layout)
+    _mark_members(left, scores, mask, layout)
     figure.colorbar(image, ax=left, label="weight, z-score over neurons", pad=0.01, extend="both")
     below = "; squares: members below the mean" if (mask & (scores < 0)).any() else ""
     left.set_xlabel(f"neuron within the block{below}")
@@ -90,15 +97,16 @@ def network_map(
     shares = block_shares(mask[None], layout)[0].numpy()
     right.barh(np.arange(len(shares)), 100 * shares, color=ACCENT)
     right.set_xlabel("share of its neurons, %")
+    right.tick_params(labelleft=True)
     right.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def _draw_map(axes: Axes, scores: Tensor, mask: Tensor, layout: NeuronLayout, marker_size: float):  # type: ignore[no-untyped-def]  # noqa: ANN202 - AxesImage
-    values = blocks_by_neurons(scores, layout)
+def _draw_map(axes: Axes, scores: Tensor, layout: NeuronLayout, most: int = WIDEST) -> AxesImage:
+    """Draw weights, a row per block."""
     widest = max(block.width for block in layout.blocks)
     image = axes.imshow(
-        values,
+        blocks_by_neurons(scores, layout, most),
         aspect="auto",
         interpolation="nearest",
         cmap="RdBu_r",
@@ -107,41 +115,51 @@ def _draw_map(axes: Axes, scores: Tensor, mask: Tensor, layout: NeuronLayout, ma
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    return image
+
+
+def _mark_members(axes: Axes, scores: Tensor, mask: Tensor, layout: NeuronLayout) -> None:
+    """Mark members above the mean weight by circles, those below it by squares."""
     for marker, side in (("o", scores >= 0), ("s", scores < 0)):
         places = [layout.locate(int(neuron)) for neuron in (mask & side).nonzero()[:, 0]]
         if places:
             rows, columns = zip(*places, strict=True)
             axes.scatter(
-                columns,
-                rows,
-                s=marker_size,
-                marker=marker,
-                facecolors="none",
-                edgecolors="black",
-                linewidths=0.6,
+                columns, rows, s=9, marker=marker, facecolors="none", edgecolors="black", linewidths=0.6
             )
-    return image
 
 
 def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
-    """Draw small maps of the first networks side by side."""
+    """Draw small maps of the first networks side by side, with bars of the members in each block.
+
+    Neighbouring neurons share a cell, which has the weight of largest magnitude among them.
+    """
     shown = min(len(scores), OVERVIEW_NETWORKS)
     columns = min(shown, 5)
     rows = -(-shown // columns)
-    figure = Figure(figsize=(2.9 * columns, 2.3 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(2.4 * columns + 0.9, 2.3 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
+    shares = block_shares(masks, layout).numpy()
     for index, axes in enumerate(grid.flat):
         if index >= shown:
             axes.set_visible(False)
             continue
-        _draw_map(axes, scores[index], masks[index], layout, marker_size=3)
+        image = _draw_map(axes, scores[index], layout, OVERVIEW_CELLS)
+        # beside the map, so that it hides no weight
+        bars = axes.inset_axes((1.02, 0.0, 0.16, 1.0), sharey=axes)
+        bars.barh(np.arange(len(shares[index])), shares[index], height=0.9, color=ACCENT)
+        bars.axis("off")
         axes.set_title(f"network {index}: {int(masks[index].sum()):,} neurons", fontsize=9)
-        axes.tick_params(labelsize=7)
+        axes.tick_params(labelsize=8)
+    bar = figure.colorbar(
+        image, ax=list(grid.flat), label="weight, z-score", extend="both", pad=0.01, aspect=30
+    )
+    bar.ax.tick_params(labelsize=8)
     figure.supxlabel("neuron within the block", fontsize=9)
     figure.supylabel("block", fontsize=9)
     more = f", the first {shown} of {len(scores)}" if shown < len(scores) else ""
     figure.suptitle(
-        f"Functional networks{more}: weights (colour) and members (circles, squares below the mean; {rule})",
+        f"Functional networks{more}: weights (colour), and the share of members in each block (bars; {rule})",
         fontsize=10,
     )
     return figure
@@ -173,22 +191,24 @@ def overlap(masks: Tensor, rule: str) -> Figure:
     np.fill_diagonal(values, np.nan)
     top = max(0.05, float(np.nanmax(values, initial=0.0)))
     title = f"Overlap: intersection over union [{rule}]"
-    return _matrix(values, "network", "network", title, "IoU", top)
+    return _matrix(values, "network", "network", title, "IoU", Normalize(0, top))
 
 
 def share_matrix(masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
     """Draw the share of each network's neurons in each block."""
     values = 100 * block_shares(masks, layout).numpy()
     title = f"Where the networks' neurons are [{rule}]"
-    return _matrix(values, "block", "network", title, "share of the network's neurons, %", None)
+    # a few blocks hold many members: a scale of square roots also tells the others apart
+    norm = PowerNorm(0.5, vmin=0, vmax=max(float(values.max()), 1e-9))
+    return _matrix(values, "block", "network", title, "share of the network's neurons, %", norm)
 
 
-def _matrix(values: Array, x: str, y: str, title: str, label: str, top: float | None) -> Figure:
+def _matrix(values: Array, x: str, y: str, title: str, label: str, norm: Normalize) -> Figure:
     rows, columns = values.shape
     width, height = min(13, max(5.5, 3 + 0.35 * columns)), min(10, max(3.6, 1.8 + 0.3 * rows))
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(values, aspect="auto", cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
+    image = axes.imshow(values, aspect="auto", cmap="viridis", norm=norm, interpolation="nearest")
     figure.colorbar(image, ax=axes, label=label)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -196,5 +216,5 @@ def _matrix(values: Array, x: str, y: str, title: str, label: str, top: float | 
     if max(rows, columns) <= NUMBERED_NETWORKS:
         axes.set_xticks(np.arange(columns))
         axes.set_yticks(np.arange(rows))
-        number_cells(axes, values, values < np.nanmax(values, initial=0.0) / 2)
+        number_cells(axes, values, np.asarray(norm(values)) < 0.5)
     return figure
