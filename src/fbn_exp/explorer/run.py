@@ -51,7 +51,7 @@ def run(cfg: DictConfig) -> None:
     )
     from fbn_exp.explorer.page.server import serve  # late: gradio takes two seconds to import
 
-    blocks, address = serve(bench, cfg.port, cfg.open_browser, wait=False)
+    blocks, address = serve(bench, cfg.port, cfg.open_browser)
     log.info("explorer: %s (Ctrl-C ends it)", address)
     blocks.block_thread()
 

@@ -30,5 +30,6 @@ def test_what_is_not_seen_in_a_token_has_a_sign():
 def test_numbers_have_true_signs_and_a_dash_where_they_are_unknown():
     assert signed(-1.26) == "−1.3"
     assert signed(1.26) == "+1.3"
+    assert signed(-0.04) == signed(0.0) == "0.0"
     assert signed(None) == fixed(math.nan) == "–"
     assert fixed(-1.256) == "−1.26"

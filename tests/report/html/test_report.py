@@ -214,3 +214,15 @@ def test_a_file_that_is_no_report_is_refused(tmp_path):
     (tmp_path / "other.html").write_text("<p>hello</p>")
     with pytest.raises(NetworksError, match=r"other\.html is no report"):
         refresh_lesions(tmp_path / "other.html", tmp_path)
+
+
+def test_a_report_takes_a_lesion_that_was_scored_on_a_single_item(tmp_path):
+    found, file = content(3, texts(), lay_out(2, 8)), tmp_path / "report.html"
+    write_report(found, file)
+    record = {"network": 1, "threshold": "z > 2", "neurons": 3, "task": "tales", "metric": "length", "n": 1}
+    record |= {"value": 3.0, "baseline": 2.0, "delta": 1.0, "ci_low": float("nan"), "ci_high": float("nan")}
+    folder = tmp_path / "cache" / "lesions" / found["digest"]
+    folder.mkdir(parents=True)
+    (folder / "one.json").write_text(json.dumps({**record, "sha256": digest(record)}))
+    refresh_lesions(file, tmp_path / "cache")
+    assert content_of(file)["lesions"] == [{**record, "ci_low": None, "ci_high": None}]

@@ -1,46 +1,22 @@
 """The report in a real browser; needs a chromium of the system and the package playwright."""
 
-import importlib.util
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from browsers import DESK, PHONE, running_browser
 from synthetic import content, lay_out, texts
 
 from fbn_exp.report.html.page import write_report
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-# nothing of the browser's own may reach for a network either
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
 def browser():
-    # a skip would go unseen there
-    lacks = pytest.fail if os.environ.get("CI") else pytest.skip
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        lacks(f"needs a browser, none of {', '.join(BROWSERS)} is there: apt-get install chromium")
-    if importlib.util.find_spec("playwright") is None:
-        lacks("needs the package playwright: pip install -e '.[dev]'")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+    with running_browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

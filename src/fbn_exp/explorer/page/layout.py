@@ -23,7 +23,7 @@ def page(bench: Workbench) -> gr.Blocks:
     """Build the page of a workbench."""
     with gr.Blocks(title=f"Networks of {bench.lm.name}", analytics_enabled=False) as blocks:
         gr.HTML(templates.head(bench))
-        text = gr.Textbox(EXAMPLES[0], label="Text", lines=3, max_lines=12, elem_id="text")
+        text = gr.Textbox(EXAMPLES[0], label="Text", lines=2, max_lines=12, elem_id="text")
         gr.Examples([[each] for each in EXAMPLES], text, label="Texts to begin with")
         with gr.Tabs() as tabs:
             with gr.Tab("Time courses", id="courses"):
@@ -44,7 +44,7 @@ _PLAIN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 def _courses(bench: Workbench, blocks: gr.Blocks, text: gr.Textbox) -> None:
     """Part that shows time courses over one or two texts."""
     with gr.Accordion("Compare with another text", open=False):
-        second = gr.Textbox("", label="Second text", lines=3, max_lines=12, elem_id="second-text")
+        second = gr.Textbox("", label="Second text", lines=2, max_lines=12, elem_id="second-text")
         by = gr.Radio([each.value for each in Order], value=Order.first.value, label="Strongest in")
     shown = gr.HTML(elem_id="courses")
     with gr.Row(visible=len(bench.networks) > templates.ROWS):

@@ -20,6 +20,9 @@ POLICY = (
 )
 FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "DejaVu Sans", "sans-serif")
 
+# backgrounds in light and dark
+PAPER, WASH, BUTTON = ("#fdfcfa", "#16181a"), ("#f4f2ed", "#1e2124"), ("#eceae4", "#2a2e32")
+
 
 class OwnServerOnly:
     """Add a content security policy to every answer, so that the browser loads nothing from outside."""
@@ -44,16 +47,14 @@ def theme() -> gr.themes.Base:
     made = gr.themes.Base(
         primary_hue="slate", neutral_hue="stone", font=list(FONTS), font_mono=["ui-monospace", "monospace"]
     )
-    return made.set(
-        body_background_fill="#fdfcfa",
-        body_background_fill_dark="#16181a",
-        block_background_fill="#fdfcfa",
-        block_background_fill_dark="#16181a",
-    )
+    fills = {"body": PAPER, "block": PAPER, "input": WASH, "button_secondary": BUTTON, "checkbox_label": WASH}
+    colours = {f"{name}_background_fill": light for name, (light, _) in fills.items()}
+    colours |= {f"{name}_background_fill_dark": dark for name, (_, dark) in fills.items()}
+    return made.set(**colours)
 
 
-def serve(bench: Workbench, port: int | None, open_browser: bool, wait: bool = True) -> tuple[gr.Blocks, str]:
-    """Serve the page; it can be reached from this machine only, unless ``GRADIO_SERVER_NAME`` says otherwise.
+def serve(bench: Workbench, port: int | None, open_browser: bool) -> tuple[gr.Blocks, str]:
+    """Serve the page from a thread, for this machine only, unless ``GRADIO_SERVER_NAME`` says otherwise.
 
     Parameters
     ----------
@@ -63,13 +64,11 @@ def serve(bench: Workbench, port: int | None, open_browser: bool, wait: bool = T
         Port; None takes a free one.
     open_browser : bool
         Open the page in the browser.
-    wait : bool
-        False returns while a thread serves the page.
 
     Returns
     -------
     Blocks, str
-        The page, to close it, and its address.
+        The page, to wait for it or to close it, and its address.
 
     Raises
     ------
@@ -90,9 +89,5 @@ def serve(bench: Workbench, port: int | None, open_browser: bool, wait: bool = T
             **options,
         )
     except OSError as error:
-        raise LaunchError(
-            f"port {port} cannot be opened, perhaps it is taken: try another, port=7861"
-        ) from error
-    if wait:
-        blocks.block_thread()
+        raise LaunchError(f"port={port} cannot be opened, perhaps it is taken: give another one") from error
     return blocks, address

@@ -53,7 +53,9 @@ def signed(value: float | None, digits: int = 1) -> str:
     """Number with its sign, a minus of the width of the plus; a dash if it is unknown."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value + 0.0:+.{digits}f}".replace("-", "−")
+    # a number that is rounded to 0 has no sign
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
 def fixed(value: float | None, digits: int = 2) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from fbn_exp.benchmarks.lesions import known_lesions
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.files import new_file
-from fbn_exp.report.html.content import FORMAT, with_remarks_of
+from fbn_exp.report.html.content import FORMAT, with_remarks_of, without_nan
 
 TEMPLATE, STYLE, SCRIPT = "report.html", "report.css", "report.js"
 DATA = re.compile(r'<script type="application/json" id="content">(.*?)</script>', re.DOTALL)
@@ -84,4 +84,5 @@ def refresh_lesions(file: Path, cache: Path) -> None:
     content = content_of(file)
     lesions = known_lesions(cache / "lesions" / content["digest"])
     remarks = with_remarks_of(lesions, content.get("remarks", []))
-    write_report({**content, "lesions": lesions, "remarks": remarks}, file)
+    # a lesion scored on a single item has no interval
+    write_report(without_nan({**content, "lesions": lesions, "remarks": remarks}), file)
