@@ -13,7 +13,7 @@ from wandb_files import RecordedRun, recorded_runs
 from fbn_exp.core.errors import TrackingError
 from fbn_exp.tracking.base import NoTracker, RunInfo, TrackedRun
 from fbn_exp.tracking.config import WandbMode
-from fbn_exp.tracking.wandb import WandbTracker, more_private
+from fbn_exp.tracking.wandb import WandbTracker, _WandbRun, more_private, short_name
 
 FRAME = pd.DataFrame(
     {
@@ -53,6 +53,9 @@ def log_everything(run: TrackedRun, folder: Path) -> None:
     run.metrics({"fit/iterations": 12, "negentropy": 0.25, "undefined": float("nan")})
     run.table("largest", FRAME)
     run.figure("figures/map", picture)
+    page = folder / "report.html"
+    page.write_text("<!doctype html><title>Networks</title>")
+    run.page("report", page)
     run.networks("smollm2 ica/k=10: é" + "x" * 200, networks, {"n_components": 10})
 
 
@@ -88,6 +91,7 @@ def test_an_offline_run_holds_what_was_logged(tmp_path, capfd):
     assert table["columns"] == ["network", "token", "score", "mixed", "7"]
     assert table["data"] == [[0, "the", 0.5, 1, True], [1, None, None, "one", False]]
     assert Image.open(found.media("figures/map")).size == (4, 3)
+    assert found.media("report").read_text() == "<!doctype html><title>Networks</title>"
 
     (artifact,) = [each for each in found.artifacts.values() if each["type"] == "networks"]
     assert artifact["name"].startswith("smollm2-ica-k-10-xxx")
@@ -98,12 +102,52 @@ def test_an_offline_run_holds_what_was_logged(tmp_path, capfd):
     assert held["maps.safetensors"] == tmp_path / "networks" / "maps.safetensors"
 
 
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        ("", ""),
+        ("model=tiny,intervention.factor=[0,2],tracking.mode=online", "model=tiny,factor=[0,2]"),
+        ("networks=/a/b/2026-01-02/11-05-09/networks,seed=1", "networks=11-05-09,seed=1"),
+        ("+benchmark.limit=2,hydra.run.dir=/x,dataset.paths=[/a/my.txt]", "limit=2,paths=my.txt"),
+    ],
+)
+def test_the_name_of_a_run_is_short(overrides, name):
+    assert short_name(overrides) == name
+
+
+class Online:
+    """A run of wandb that takes what it is given."""
+
+    def __init__(self, offline):
+        self.offline, self.config, self.used = offline, {}, []
+
+    def use_artifact(self, artifact):
+        self.used.append(artifact)
+
+
+class Config(dict):
+    def update(self, values, allow_val_change):
+        super().update(values)
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_online_a_run_uses_the_artifact_of_its_networks(offline, tmp_path):
+    run = Online(offline)
+    run.config = Config()
+    (tmp_path / "maps.safetensors").write_bytes(b"maps")
+    _WandbRun(run).lineage({"model": "smollm2"}, tmp_path)
+    assert run.config["networks_from"] == {"model": "smollm2"}
+    assert [(each.name, [*each.manifest.entries]) for each in run.used] == (
+        [] if offline else [("smollm2", ["maps.safetensors"])]
+    )
+
+
 def test_runs_one_after_another_stay_apart(tmp_path):
     for seed, name in enumerate(["", "s" * 200]):
         with tracker().run(info(tmp_path, name=name, config={"seed": seed})) as run:
             run.metrics({"score": seed})
     first, second = recorded_runs(tmp_path)
-    assert [each.run["display_name"] for each in (first, second)] == ["defaults", "s" * 128]
+    assert [each.run["display_name"] for each in (first, second)] == ["defaults", "s" * 63 + "…"]
     assert [each.config for each in (first, second)] == [{"seed": 0}, {"seed": 1}]
     assert [each.summary["score"] for each in (first, second)] == [0, 1]
 

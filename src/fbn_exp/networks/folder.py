@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from fbn_exp.core.errors import NetworksError
 
@@ -22,6 +23,14 @@ def description_in(folder: Path) -> Path:
         hint = f": did you mean {folder / 'networks'}?" if inside.is_file() else ""
         raise NetworksError(f"{folder} holds no networks ({DESCRIPTION} is missing){hint}")
     return file
+
+
+def config_in(folder: Path) -> dict[str, Any]:
+    """Settings that the networks of a folder were extracted with; empty if they are not known."""
+    try:
+        return dict(json.loads(description_in(folder).read_text(encoding="utf-8"))["provenance"]["config"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return {}
 
 
 def count_in(folder: Path) -> int | None:

@@ -39,7 +39,7 @@ def analyse(cfg: DictConfig, parts: Parts, analysis: Analysis) -> float | None:
         keep(presentation, folder, parts.figures.dpi)
         if isinstance(findings, KeystoneFindings):
             refresh_keystones(findings.scan, networks, parts.threshold, cfg.networks)
-        track(tracked, folder, networks.provenance)
+        track(tracked, folder, networks.provenance, cfg.networks)
     numbers = ("Numbers:", folder.path / "result.json")
     show(presentation, numbers, *(("Picture:", file) for file in folder.figures.values()))
     return objective_of(cfg.objective, folder.metrics)

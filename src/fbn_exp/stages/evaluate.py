@@ -121,7 +121,7 @@ def _evaluate(
 
             about = (benchmark.key(), cfg.networks, remarks)
             keep_lesion(evaluation, networks, parts.threshold, parts.cache, *about)
-        track(tracked, folder, None if networks is None else networks.provenance)
+        track(tracked, folder, None if networks is None else networks.provenance, cfg.networks)
     show(
         presentation,
         ("Numbers:", folder.path / "result.json"),

@@ -10,10 +10,14 @@ from omegaconf import DictConfig
 
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.run_folder import RunFolder
+from fbn_exp.networks.folder import config_in
 from fbn_exp.report.presentation import Presentation
 from fbn_exp.stages.build import plain
 from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_run
 from fbn_exp.tracking.base import RunInfo, TrackedRun, Tracker
+
+# parts of a config that an evaluation of networks of a folder does not use
+FITTING = ("signals", "method", "reliability")
 
 
 @contextmanager
@@ -30,9 +34,20 @@ def opened_run(cfg: DictConfig, stage: str, tracker: Tracker) -> Iterator[tuple[
     configuration = fingerprint(cfg)
     require_own_run(Path(cfg.run.folder), configuration, bool(cfg.get("overwrite")))
     folder = RunFolder(Path(cfg.run.folder), stage, configuration=configuration)
-    with tracker.run(RunInfo(stage, cfg.run.name, folder.path, cfg.run.sweep, plain(cfg))) as tracked:
+    with tracker.run(RunInfo(stage, cfg.run.name, folder.path, cfg.run.sweep, used(cfg))) as tracked:
         yield folder, tracked
         folder.finish()
+
+
+def used(cfg: DictConfig) -> dict[str, Any]:
+    """Config for the tracker: of networks of a folder, the settings that they were extracted with."""
+    config = plain(cfg)
+    if config.get("networks") is None or config.get("analysis") is not None:
+        return config
+    made = config_in(Path(config["networks"]).expanduser())
+    return {name: value for name, value in config.items() if name not in FITTING} | {
+        name: made[name] for name in FITTING if name in made and name in config
+    }
 
 
 def keep(presentation: Presentation, folder: RunFolder, dpi: int) -> None:
@@ -46,7 +61,12 @@ def keep(presentation: Presentation, folder: RunFolder, dpi: int) -> None:
     folder.write()
 
 
-def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] | None = None) -> None:
+def track(
+    tracked: TrackedRun,
+    folder: RunFolder,
+    provenance: Mapping[str, Any] | None = None,
+    networks: str | None = None,
+) -> None:
     """Log numbers, remarks, tables and pictures, and the networks that the run started from.
 
     Parameters
@@ -57,6 +77,8 @@ def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] 
         Folder with the results.
     provenance : mapping or None
         Provenance of the networks that were used; None if there are none, or the run extracted them.
+    networks : str or None
+        Folder of these networks, if one was given.
     """
     tracked.metrics(folder.metrics)
     tracked.remarks(folder.remarks)
@@ -64,8 +86,10 @@ def track(tracked: TrackedRun, folder: RunFolder, provenance: Mapping[str, Any] 
         tracked.table(name, table)
     for name, file in folder.figures.items():
         tracked.figure(f"figures/{name}", file)
+    if (report := folder.artifacts.get("report")) is not None:
+        tracked.page("report", report)
     if provenance is not None:
-        tracked.lineage(provenance)
+        tracked.lineage(provenance, None if networks is None else Path(networks).expanduser())
 
 
 def require_objective(name: str | None, known: Collection[str]) -> None:

@@ -76,7 +76,7 @@ def run(cfg: DictConfig) -> float | None:
             changed = compare_after(parts.forgetting, plan.lm, plan.others_before, before, after)
         presentation = present_forgetting(changed, training)
         keep(presentation, folder, parts.figures.dpi)
-        track(tracked, folder, None if plan.networks is None else plan.networks.provenance)
+        track(tracked, folder, None if plan.networks is None else plan.networks.provenance, cfg.networks)
     show(presentation, ("Model:", folder.artifacts["checkpoint"]))
     return objective_of(cfg.objective, folder.metrics)
 

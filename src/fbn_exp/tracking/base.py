@@ -53,8 +53,11 @@ class TrackedRun:
     def figure(self, name: str, path: Path) -> None:
         """Log a picture from a raster file such as png."""
 
-    def lineage(self, provenance: Mapping[str, Any]) -> None:
-        """Log the provenance of the run's networks in its config."""
+    def page(self, name: str, path: Path) -> None:
+        """Log a page of html that needs no other file."""
+
+    def lineage(self, provenance: Mapping[str, Any], folder: Path | None = None) -> None:
+        """Log the provenance of the run's networks in its config, and their folder as what it used."""
 
     def networks(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
         """Log all files below a folder as an artifact; they are not copied, so the folder must be kept."""

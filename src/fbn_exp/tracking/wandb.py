@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LONGEST_NAME = 128
+# of an artifact, as wandb allows it, and of a run, as its lists show it
+LONGEST_NAME, LONGEST_RUN_NAME = 128, 64
+# where the next setting begins in a list of overrides, whose values may hold commas
+SETTING = re.compile(r",(?=[+~]*[\w./@]+=)")
+# settings that say where a run goes, and folders that are called the same in all runs
+PLACES, SAME_FOLDERS = ("tracking", "launch", "hydra", "cache", "overwrite"), ("networks", "checkpoint")
 # folder in which wandb prepares artifacts
 DATA_VARIABLE = "WANDB_DATA_DIR"
 PRIVATE_LAST = (WandbMode.online, WandbMode.offline, WandbMode.disabled)
@@ -74,7 +79,7 @@ class WandbTracker(WandbConfig, Tracker):
                 dir=info.folder,
                 group=info.sweep,
                 job_type=info.stage,
-                name=info.name[:LONGEST_NAME] or "defaults",
+                name=short_name(info.name) or "defaults",
                 config=dict(info.config),
                 mode=mode.value,
                 reinit="create_new",
@@ -144,16 +149,53 @@ class _WandbRun(TrackedRun):
 
         self._run.log({name: wandb.Image(str(path))})
 
-    def networks(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
+    def page(self, name: str, path: Path) -> None:
         import wandb
 
-        allowed = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:LONGEST_NAME] or "networks"
-        artifact = wandb.Artifact(allowed, type="networks", metadata=dict(metadata))
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            # without "immutable" wandb copies each file into its data folder
-            artifact.add_file(str(path), name=path.relative_to(folder).as_posix(), policy="immutable")
-        self._run.log_artifact(artifact)
+        # as it is: its policy for scripts would refuse what wandb adds
+        self._run.log({name: wandb.Html(path, inject=False)})
 
-    def lineage(self, provenance: Mapping[str, Any]) -> None:
-        # use_artifact would record this too, but raises offline
+    def networks(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
+        self._run.log_artifact(_artifact(name, folder, metadata))
+
+    def lineage(self, provenance: Mapping[str, Any], folder: Path | None = None) -> None:
         self._run.config.update({"networks_from": dict(provenance)}, allow_val_change=True)
+        # use_artifact raises offline; the same files are the same version of the artifact
+        if folder is not None and not self._run.offline:
+            self._run.use_artifact(_artifact(str(provenance["model"]), folder, provenance))
+
+
+def _artifact(name: str, folder: Path, metadata: Mapping[str, Any]) -> "wandb.Artifact":
+    """Artifact of all files of networks."""
+    import wandb
+
+    allowed = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:LONGEST_NAME] or "networks"
+    artifact = wandb.Artifact(allowed, type="networks", metadata=dict(metadata))
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        # without "immutable" wandb copies each file into its data folder
+        artifact.add_file(str(path), name=path.relative_to(folder).as_posix(), policy="immutable")
+    return artifact
+
+
+def short_name(overrides: str) -> str:
+    """Shorten a run's overrides to a name that fits into a list of runs.
+
+    Keys keep their last part, and paths their last folder that is not the same in all runs; settings of
+    where a run goes are left out.
+
+    Examples
+    --------
+    >>> short_name("model=tiny,intervention.factor=2,networks=outputs/extract/2026-01-02/11-05-09/networks")
+    'model=tiny,factor=2,networks=11-05-09'
+    """
+    parts = []
+    for override in SETTING.split(overrides):
+        key, equals, value = override.lstrip("+~").partition("=")
+        if key.partition(".")[0] in PLACES:
+            continue
+        folders = [each for each in value.split("/") if each not in ("", *SAME_FOLDERS)]
+        if "/" in value and folders:
+            value = folders[-1].strip("[]")
+        parts.append(f"{key.rpartition('.')[2]}{equals}{value}")
+    name = ",".join(parts)
+    return name if len(name) <= LONGEST_RUN_NAME else f"{name[: LONGEST_RUN_NAME - 1]}…"
