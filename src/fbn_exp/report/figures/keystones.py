@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fbn_exp.analysis.keystones.analysis import KeystoneFindings
 from fbn_exp.analysis.keystones.firing import FIRST
@@ -32,7 +33,9 @@ def keystones_figure(findings: KeystoneFindings) -> Figure:
     _name_by_block(panels[1], findings)
     panels[1].set_xlim(-1, len(scan.layout.blocks))
     panels[1].set_xlabel("block")
-    panels[0].legend(*panels[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="upper left")
+    panels[0].legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=2)
+    for axes in panels[1:]:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if with_attention:
         _attention(panels[2], findings)
     for axes in panels:
@@ -52,8 +55,14 @@ def _points(axes: Axes, across: Array, findings: KeystoneFindings) -> None:
         (~first, ACCENT, "fires at other tokens"),
         (first, SECOND, "fires at first tokens"),
     ):
-        axes.scatter(across[chosen], nats[chosen], s=16, color=colour, alpha=0.7, lw=0, label=label)
-    axes.axhline(findings.minimum_nats, color=GREY, lw=1, ls="--")
+        if chosen.any():
+            axes.scatter(across[chosen], nats[chosen], s=16, color=colour, alpha=0.7, lw=0, label=label)
+    least = findings.minimum_nats
+    axes.axhline(least, color=GREY, lw=1, ls="--")
+    axes.annotate(
+        f"{least:g} nats", (1, least), xycoords=("axes fraction", "data"), xytext=(0, 3),
+        textcoords="offset points", ha="right", fontsize=8, color=GREY,
+    )  # fmt: skip
     axes.set_yscale("symlog", linthresh=LINEAR)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.margins(y=0.12)
