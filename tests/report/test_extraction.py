@@ -141,10 +141,10 @@ def test_an_autoencoder_is_judged_by_what_it_explains_in_held_out_texts():
     fitted = SparseAutoencoder(2, active=1)
     fitted.maps_ = torch.zeros(2, 4)
     fitted.metrics_ = {"dead_latents": 1.0, "latents_per_token": 0.5}
-    assert autoencoder_lines(fitted) == ["0.5 latents are active at a token; 1 are dead."]
+    assert autoencoder_lines(fitted) == ["0.5 of 2 latents are active at a token; dead: 1."]
     fitted.metrics_ |= {"dead_latents": 0.0, "held_out_variance": 0.1, "held_out_pca": 0.125}
     assert autoencoder_lines(fitted) == [
-        "0.5 latents are active at a token; none is dead.",
+        "0.5 of 2 latents are active at a token; dead: none.",
         "In texts held out of the training latents explain 10.0% of the variance, 2 principal components "
         "12.5%.",
     ]

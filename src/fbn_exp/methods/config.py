@@ -238,7 +238,7 @@ class SAEConfig(MethodConfig):
     active : int or null
         Largest number of latents that are not 0 at a token. Null: an eighth of them, at least 2.
     components : int or null
-        Principal components of the signals that it is trained on. Null: four times the latents, at least 256.
+        Principal components of the signals that it is trained on. Null: four times the latents, at least 64.
     steps : int
         Number of steps of Adam.
     batch_size : int
@@ -281,7 +281,7 @@ class SAEConfig(MethodConfig):
     @property
     def most_components(self) -> int:
         """Largest number of principal components that it is trained on."""
-        return max(256, 4 * self.count) if self.components is None else self.components
+        return max(64, 4 * self.count) if self.components is None else self.components
 
 
 @dataclass

@@ -183,10 +183,9 @@ def _active(table: pd.DataFrame) -> dict[str, list[str]]:
 def autoencoder_lines(fitted: Decomposition) -> list[str]:
     """Say how good a fitted autoencoder is."""
     metrics, n_latents = fitted.metrics_, len(fitted.maps_)
-    dead = metrics["dead_latents"]
+    dead = f"{metrics['dead_latents']:g}" if metrics["dead_latents"] else "none"
     lines = [
-        f"{metrics['latents_per_token']:.1f} latents are active at a token; "
-        f"{f'{dead:g} are' if dead else 'none is'} dead."
+        f"{metrics['latents_per_token']:.1f} of {n_latents} latents are active at a token; dead: {dead}."
     ]
     if "held_out_variance" in metrics:
         lines.append(
