@@ -18,6 +18,7 @@ from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import FbnError, print_error, print_exception, printable
 from fbn_exp.core.files import as_disk_error
 from fbn_exp.stages.scripts.advice import explain
+from fbn_exp.stages.scripts.compose import compose_once
 from fbn_exp.stages.scripts.interruption import interrupted, remember
 
 P = ParamSpec("P")
@@ -99,6 +100,7 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
 
             run_rank(main)
         sys.argv[1:] = renamed(sys.argv[1:])
+        compose_once()
         if {"-h", "--help"} & {*sys.argv[1:]}:
             from fbn_exp.stages.scripts.help import use_own_page
 
