@@ -7,6 +7,8 @@ import torch
 from scipy.fft import idct
 
 from fbn_exp.core.errors import MethodError
+from fbn_exp.core.memmap import times
+from fbn_exp.methods import subspace
 from fbn_exp.methods.subspace import EXACT_BELOW, KrylovSpace, leading_subspace
 
 SMALL, LARGE = (EXACT_BELOW - 12, EXACT_BELOW + 88)
@@ -55,6 +57,29 @@ def test_every_direction_is_found_under_a_slowly_decaying_spectrum(shape):
     assert smallest_cosine(found.loadings.T, right[:, :k]) > 0.999
     torch.testing.assert_close(found.singular_values, torch.from_numpy(spectrum[:k]), rtol=2e-4, atol=0)
     assert found.total_energy == pytest.approx((spectrum**2).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "blocks"),
+    [
+        (1000 * 0.8 ** np.arange(800.0), 3),  # three tell that the angles are small, and fall
+        (1000 * np.arange(1.0, 800) ** -0.1, 4),  # flat: as many as there are
+    ],
+)
+def test_blocks_are_added_until_the_subspace_stays(spectrum, blocks, monkeypatch):
+    signals, left, _ = with_spectrum(900, 1200, spectrum)
+    widths = []
+
+    def counted(values, right):
+        if len(values) == 900:  # not those of the sample
+            widths.append(right.shape[1])
+        return times(values, right)
+
+    monkeypatch.setattr(subspace, "times", counted)
+    found = find(signals, 10)
+    assert len(widths) == blocks
+    if blocks == 3:
+        assert smallest_cosine(found.scores, left[:, :10]) > 1 - 1e-6
 
 
 # an eighth of so few tokens is less than a block is wide

@@ -25,8 +25,11 @@ REST = 0.01
 EXACT_BELOW = 512
 # relative to the Frobenius norm of the signals, their mean included: below is float32 rounding error
 RANK_TOLERANCE = 1e-6
-# norm of a block's new directions relative to the block: below is float64 rounding error
-NEW_DIRECTION = 1e-10
+# norm of a block's new directions relative to the block: below is float32 rounding error
+NEW_DIRECTION = 1e-6
+# squared sine of the largest angle to the limit of the subspace, estimated: below, the subspace is found
+CONVERGED = 1e-5
+SLOWEST_RATE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,8 @@ class KrylovSpace:
     block : int
         Number of columns of a block.
     steps : int
-        Number of power blocks after the first; every block takes two products with the signals.
+        Largest number of power blocks after the first, which takes one product with the signals; every other
+        block takes two.
     """
 
     block: int
@@ -110,18 +114,19 @@ def leading_subspace(
     """Compute the leading ``n_components`` singular vectors of the centred signals.
 
     Small problems are solved exactly, in float64. Larger ones are solved by a randomised block Krylov method
-    (Musco & Musco 2015, algorithm 2): all power blocks are kept, which approximates the subspace, not only
-    its variance. The space is wider than the subspace, a single block need not be (Meyer, Musco & Musco 2024,
-    On the unreasonable effectiveness of single vector Krylov methods for low-rank approximation). The first
-    block comes from a sample of the tokens. Blocks are orthonormalised against all earlier ones, so that
-    every product with the signals is used twice, for the next block and for the projected matrix. The
-    products are centred, not the signals, which are neither copied nor changed.
+    (Musco & Musco 2015, algorithm 2, on the side of the neurons): all power blocks are kept, which
+    approximates the subspace, not only its variance. The space is wider than the subspace, a single block
+    need not be (Meyer, Musco & Musco 2024, On the unreasonable effectiveness of single vector Krylov methods
+    for low-rank approximation). The first block comes from a sample of the tokens. Blocks are orthonormalised
+    against all earlier ones, so that every product with the signals is used twice, for the next block and for
+    the projected matrix. Blocks are added until the angles between the subspaces of the last three tell that
+    the next would change nothing. The products are centred, not the signals, which are neither copied nor
+    changed.
 
     Parameters
     ----------
     signals : Tensor of shape (T, N), float32
-        In memory, on an accelerator, or mapped from a file. Every product is one pass over them; a block
-        takes two products.
+        In memory, on an accelerator, or mapped from a file. Every product is one pass over them.
     n_components : int
         Dimension k of the subspace.
     generator : torch.Generator
@@ -148,7 +153,7 @@ def leading_subspace(
         values, scores, loadings = _exact(signals, mean.to(signals.device), n_components)
     else:
         offset = mean.float().to(signals.device)
-        basis, projected = _krylov(signals, offset, space, generator, centre)
+        basis, projected = _krylov(signals, offset, n_components, generator, centre)
         values, scores, loadings = _from_projection(basis, projected, n_components)
     return _subspace(values, scores, loadings, statistics, n_components, centre)
 
@@ -164,21 +169,57 @@ def refuse_not_finite(signals: Tensor) -> NoReturn:
 
 
 def _krylov(
-    signals: Tensor, mean: Tensor, space: KrylovSpace, generator: torch.Generator, centre: bool
+    signals: Tensor, mean: Tensor, n_components: int, generator: torch.Generator, centre: bool
 ) -> tuple[Tensor, Tensor]:
-    """Orthonormal basis Q (T, b) of the block Krylov space, and (X − mean)ᵀQ (N, b)."""
-    direction = _start(signals, mean, space.block, generator, centre)
-    basis = torch.zeros(signals.shape[0], 0, dtype=torch.float64, device=signals.device)
-    projected = [torch.zeros(signals.shape[1], 0, device=signals.device)]
-    for step in range(space.steps + 1):
-        if step > 0:
-            direction = torch.linalg.qr(projected[-1]).Q
-        fresh = _new_directions(_times(signals, direction, centre), basis)
+    """Orthonormal basis V (N, b) of the block Krylov space, float32, and (X − mean) V (T, b), float64."""
+    space = KrylovSpace.of(n_components)
+    basis = fresh = _orthonormal(_start(signals, mean, space.block, generator, centre))
+    projected = _times(signals, fresh, centre)
+    convergence = _Convergence(n_components)
+    for step in range(space.steps):
+        # the first steps of many do not converge
+        if step >= space.steps // 3 - 1:
+            convergence.add(projected)
+        if convergence.reached:
+            break
+        left = torch.linalg.qr(projected[:, -fresh.shape[1] :]).Q
+        fresh = _new_directions(_transposed_times(signals, mean, left), basis)
         if fresh.shape[1] == 0:
             break
-        projected.append(_transposed_times(signals, mean, fresh))
         basis = torch.cat([basis, fresh], dim=1)
-    return basis, torch.cat(projected, dim=1)
+        projected = torch.cat([projected, _times(signals, fresh, centre)], dim=1)
+    return basis, projected
+
+
+class _Convergence:
+    """Angles between the leading subspaces of growing Krylov spaces."""
+
+    def __init__(self, n_components: int) -> None:
+        self.n_components = n_components
+        self._leading: Tensor | None = None
+        self._changes: list[float] = []
+
+    def add(self, projected: Tensor) -> None:
+        """Add a Krylov space by its projection (T, b); its first columns are those of the last one."""
+        if projected.shape[1] < self.n_components:
+            return
+        _, leading = _descending(projected.T @ projected, self.n_components)
+        if self._leading is not None:
+            cosine = torch.linalg.svdvals(self._leading.T @ leading[: len(self._leading)])[-1]
+            self._changes.append(max(0.0, 1 - float(cosine) ** 2))
+        self._leading = leading
+
+    @property
+    def reached(self) -> bool:
+        """True if all further blocks together would turn the subspace by less than ``CONVERGED``.
+
+        Errors of a Krylov space fall at least geometrically.
+        """
+        if len(self._changes) < 2:
+            return False
+        before, last = self._changes[-2:]
+        rate = last / max(before, 1e-300)
+        return last < CONVERGED**2 or (rate < SLOWEST_RATE and last * rate / (1 - rate) < CONVERGED)
 
 
 def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator, centre: bool) -> Tensor:
@@ -194,27 +235,37 @@ def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator
     chosen = torch.randperm(n_tokens, generator=generator)[:n_sampled]
     sample = copied_rows(signals, chosen.sort().values)
     left = torch.randn(len(sample), block, generator=generator).to(signals.device)
-    direction = torch.linalg.qr(_transposed_times(sample, mean, left)).Q
+    direction = _orthonormal(_transposed_times(sample, mean, left))
     for _ in range(SAMPLE_STEPS):
         left = torch.linalg.qr(_times(sample, direction, centre)).Q
-        direction = torch.linalg.qr(_transposed_times(sample, mean, left)).Q
-    anything = torch.randn(n_neurons, block, generator=generator).to(signals.device)
-    return direction + REST * anything / n_neurons**0.5
+        direction = _orthonormal(_transposed_times(sample, mean, left))
+    start = torch.randn(n_neurons, block, generator=generator).to(signals.device) * (REST / n_neurons**0.5)
+    # fewer than a block, if the sample has a lower rank
+    start[:, : direction.shape[1]] += direction
+    return start
 
 
 def _new_directions(columns: Tensor, basis: Tensor) -> Tensor:
-    """Orthonormal basis of the part of the columns outside the span of a basis; empty if there is none.
+    """Orthonormal basis of the part of the columns outside the span of a basis, float32; may be empty.
 
     If the signals have lower rank than the block, a plain QR would complete it with arbitrary columns, which
-    overlap with the basis and count its energy twice.
+    overlap with the basis and count its energy twice. Eigenvectors of the Gram matrix in float64, taken
+    twice, are as accurate, and faster for many neurons (Stathopoulos & Wu 2002).
     """
-    size = torch.linalg.matrix_norm(columns)
+    least = NEW_DIRECTION * torch.linalg.matrix_norm(columns.double())
     for _ in range(2):  # a single pass leaves rounding error in the dominant directions
         columns = columns - basis @ (basis.T @ columns)
-    # as accurate as an SVD of the tall matrix, in a third of its time
-    tall, small = torch.linalg.qr(columns)
-    left, singular, _ = torch.linalg.svd(small)
-    return tall @ left[:, singular > NEW_DIRECTION * size]
+        exact = columns.double()
+        energy, vectors = torch.linalg.eigh(exact.T @ exact)
+        kept = energy > least**2
+        columns = (exact @ (vectors[:, kept] / energy[kept].sqrt())).float()
+        least = torch.zeros_like(least)
+    return columns
+
+
+def _orthonormal(columns: Tensor) -> Tensor:
+    """Orthonormal basis of the span of some columns."""
+    return _new_directions(columns, columns.new_zeros(len(columns), 0))
 
 
 def _times(signals: Tensor, right: Tensor, centre: bool) -> Tensor:
@@ -232,13 +283,13 @@ def _transposed_times(signals: Tensor, mean: Tensor, right: Tensor) -> Tensor:
 
 
 def _from_projection(basis: Tensor, projected: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
-    """All singular values, leading left (T, k) and right (k, N) singular vectors of basis @ projected.T."""
-    # squaring the condition number is harmless in float64: the projected matrix is float32
-    gram = _gram(chunk.double() for chunk in row_chunks(projected))
-    values, vectors = _descending(gram, n_components)
-    loadings = (projected @ vectors.float()).T.contiguous()
-    loadings /= values[:n_components, None].clamp_min(1e-30).float()
-    return values, basis @ vectors, loadings
+    """All singular values, leading left (T, k) and right (k, N) singular vectors of projected @ basis.T."""
+    values, vectors = _descending(projected.T @ projected, n_components)
+    # orthonormal, and the leading values exact, however far they lie apart
+    tall, small = torch.linalg.qr(projected @ vectors)
+    left, leading, right = torch.linalg.svd(small)
+    values[:n_components] = leading
+    return values, tall @ left, (basis @ (vectors @ right.T).float()).T.contiguous()
 
 
 def _exact(signals: Tensor, mean: Tensor, n_components: int) -> tuple[Tensor, Tensor, Tensor]:
