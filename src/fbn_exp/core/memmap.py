@@ -1,4 +1,4 @@
-"""Large matrices: memory in large pages, and files mapped in pieces whose pages are released after use.
+"""Memory-mapped matrices, processed in pieces whose pages are released after use.
 
 Pages of a mapped file count as the process's memory as long as they are resident, and the kernel evicts them
 only under pressure. ``release`` drops them; written values stay in the file.
@@ -18,21 +18,8 @@ from torch import Tensor
 
 # 64 MiB of float32: matrix products reach full speed at this size
 PRODUCT_VALUES = 2**24
-# below, memory may be shared with other tensors, and pages cost little
-LARGE_PAGES_FROM = 2**26
 # scattered rows: where the kernel keeps a file in large pages, one row may map megabytes around it
 ROWS_AT_ONCE = 32
-
-
-def empty_in_memory(shape: tuple[int, int]) -> Tensor:
-    """Uninitialised float32 matrix on the CPU, in large pages where the system has them.
-
-    A first write to each page of 4 KiB would take several times as long as the copy of a model's activations.
-    """
-    values = torch.empty(shape)
-    if hasattr(mmap, "MADV_HUGEPAGE") and values.nbytes >= LARGE_PAGES_FROM:
-        _advise(values, mmap.MADV_HUGEPAGE)  # a system without them refuses, and keeps small ones
-    return values
 
 
 def map_file(file: Path, shape: tuple[int, int]) -> Tensor:
@@ -106,14 +93,9 @@ def release(values: Tensor) -> None:
     """
     if values.numel() == 0 or not is_mapped(values):
         return
-    _advise(values, mmap.MADV_DONTNEED)
-
-
-def _advise(values: Tensor, advice: int) -> None:
-    """Advise the kernel about the pages of a tensor."""
     span = sum((size - 1) * stride for size, stride in zip(values.shape, values.stride(), strict=True)) + 1
     start = values.data_ptr() // mmap.PAGESIZE * mmap.PAGESIZE
-    _madvise()(start, values.data_ptr() + span * values.element_size() - start, advice)
+    _madvise()(start, values.data_ptr() + span * values.element_size() - start, mmap.MADV_DONTNEED)
 
 
 @cache

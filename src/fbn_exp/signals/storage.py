@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fbn_exp.core.errors import SignalError
 from fbn_exp.core.files import free_bytes, in_words
-from fbn_exp.core.memmap import empty_in_memory, map_nameless_file
+from fbn_exp.core.memmap import map_nameless_file
 from fbn_exp.signals.config import SignalsConfig, Storage
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def allocated(
             yield values
     else:
         log.info("signals: %s, in %s", words, place)
-        yield torch.empty(shape, device=device) if place is Storage.accelerator else empty_in_memory(shape)
+        yield torch.empty(shape, device=device if place is Storage.accelerator else "cpu")
 
 
 def choose_storage(size: int, config: SignalsConfig, device: torch.device) -> Storage:
