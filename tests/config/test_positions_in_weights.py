@@ -4,7 +4,7 @@ import pytest
 
 from fbn_exp.config.root import require_foldable
 from fbn_exp.core.errors import ConfigError
-from fbn_exp.interventions.component.config import ProjectConfig
+from fbn_exp.interventions.component.config import ProjectConfig, SubtractConfig
 from fbn_exp.interventions.config import InhibitConfig, NoInterventionConfig, ScaleConfig, ShiftConfig
 
 
@@ -23,6 +23,12 @@ def test_settings_by_position_are_refused_by_name(intervention, named):
         ConfigError, match=rf"^fold=true writes the intervention into weights.*{named} treats"
     ):
         require_foldable(intervention, "fold=true")
+
+
+@pytest.mark.parametrize("fill", ["zero", "position_mean"])
+def test_what_no_weights_can_hold_is_refused_whatever_its_settings(fill):
+    with pytest.raises(ConfigError, match=r"^export.path .*, and subtract reads time courses .*=project$"):
+        require_foldable(SubtractConfig(fill=fill), "export.path")
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,11 @@ class EvaluateConfig(ExtractConfig):
 
 
 def require_foldable(intervention: InterventionConfig, asked_by: str) -> None:
-    """Refuse to write what differs from token to token into weights, which are the same for all."""
+    """Refuse to write into weights what differs from token to token, or has no equivalent there at all."""
+    if intervention.never_in_weights is not None:
+        raise ConfigError(
+            f"{asked_by} writes the intervention into weights, and {intervention.never_in_weights}"
+        )
     for name, by_position in BY_POSITION.items():
         value = getattr(intervention, name, None)
         if value in by_position:

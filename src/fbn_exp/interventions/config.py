@@ -151,6 +151,11 @@ class InterventionConfig:
         self.networks = require_selection("intervention.networks", self.networks)
 
     @property
+    def never_in_weights(self) -> str | None:
+        """Why it has no equivalent in weights whatever its settings, in words; None if some have one."""
+        return None
+
+    @property
     def numbers(self) -> dict[str, list[float]]:
         """Settings that are one number for all networks or one per network, by name."""
         return {}

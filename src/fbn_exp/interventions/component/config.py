@@ -90,3 +90,11 @@ class SubtractConfig(ComponentConfig):
     _target_: str = field(
         default="fbn_exp.interventions.component.subtract.Subtract", kw_only=True, repr=False
     )
+
+    @property
+    @override
+    def never_in_weights(self) -> str:
+        return (
+            "subtract reads time courses from an untouched pass, which weights cannot hold: take "
+            "intervention=project"
+        )

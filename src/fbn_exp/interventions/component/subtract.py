@@ -40,9 +40,7 @@ class SubtractEdit(ComponentEdit):
     @property
     @override
     def unfoldable(self) -> str:
-        return (
-            "time courses are read from an untouched pass, which weights cannot hold: project can be folded"
-        )
+        return SubtractConfig().never_in_weights
 
     def courses(self, activations: Tensor, tokens: Tokens | None) -> Tensor:
         """Time courses of the networks, from untouched activations of all blocks.

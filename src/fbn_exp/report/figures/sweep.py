@@ -18,6 +18,8 @@ from fbn_exp.report.sweep.dose import other_settings
 
 # small multiples that can be read side by side
 MOST_COLUMNS, MOST_ROWS = 5, 8
+# the same of a single task, and how many of them in a line
+MOST_PANELS, WRAPPED = 12, 4
 
 
 def score_figures(scores: pd.DataFrame) -> Drawings:
@@ -40,44 +42,48 @@ def score_figures(scores: pd.DataFrame) -> Drawings:
 def dose_response(rows: pd.DataFrame) -> Figure:
     """Draw scores over the dose, a row per task and a column per choice of networks, with bands of controls.
 
-    Of each task its first metric is drawn. The dose is the energy of the edit, where it is known and the
-    factors lie on one side of 1, else the factor. Every control is drawn at its own energy. Each combination
-    of other swept settings is a line.
+    Of each task its first metric is drawn; of a single task more networks, in several lines. The dose is the
+    energy of the edit, where it is known and the factors lie on one side of 1, else the factor. Every control
+    is drawn at its own energy. Each combination of other swept settings is a line.
     """
     first = rows.groupby("task", sort=False)["metric"].first()
     chosen = list(dict.fromkeys(rows["networks"].astype(str)))
     # single networks by number, before sets of them
     chosen.sort(key=lambda name: (0, int(name)) if name.isdigit() else (1, 0))
-    columns = chosen if len(chosen) <= MOST_COLUMNS else [*chosen[: MOST_COLUMNS - 1], chosen[-1]]
     tasks = list(first.index)[:MOST_ROWS]
-    figure = Figure(figsize=(2.5 * len(columns) + 1.4, 1.9 * len(tasks) + 1.3), layout="constrained")
-    grid = figure.subplots(len(tasks), len(columns), squeeze=False, sharey="row")
+    most = MOST_COLUMNS if len(tasks) > 1 else MOST_PANELS
+    networks = chosen if len(chosen) <= most else [*chosen[: most - 1], chosen[-1]]
+    width = len(networks) if len(tasks) > 1 else min(WRAPPED, len(networks))
+    cells = [(task, name) for task in tasks for name in networks]
+    height, side = -(-len(cells) // width), 5.4 if len(cells) == 1 else 2.5
+    figure = Figure(figsize=(side * width + 1.4, 1.9 * max(height, 1.4) + 1.3), layout="constrained")
+    grid = figure.subplots(height, width, squeeze=False, sharey="row" if len(tasks) > 1 else True)
     by_energy, settings = _has_energies(rows), other_settings(rows)
-    for (line, column), axes in np.ndenumerate(grid):
-        task, name = tasks[line], columns[column]
+    for place, axes in enumerate(grid.flat):
+        task, name = cells[min(place, len(cells) - 1)]
         panel = rows[(rows["task"] == task) & (rows["networks"].astype(str) == name)]
         panel = panel[panel["metric"] == first[task]]
-        if panel.empty:
+        if panel.empty or place >= len(cells):
             axes.set_visible(False)
             continue
         _dose_panel(axes, panel, settings, by_energy)
-        if line == 0:
+        if place < len(networks):
             axes.set_title("all networks" if name == "all" else f"network {name}", fontsize=9)
-        if column == 0:
+        if place % width == 0:
             axes.set_ylabel(f"{task}\n{first[task]}".replace("_", " "), fontsize=8.5)
     of_energy = "energy of the edit: squared change of the activations per token (no change at 0)"
     figure.supxlabel(
         of_energy if by_energy else "factor on the networks' neurons (line: 1, no change)", fontsize=9
     )
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    left_out = len(chosen) - len(columns) + len(first) - len(tasks)
+    left_out = len(chosen) - len(networks) + len(first) - len(tasks)
     if left_out:
         figure.suptitle(f"{left_out} more tasks and choices of networks in sweep/scores.csv", fontsize=9)
     figure.legend(
         handles,
         labels,
         loc="outside upper center",
-        ncols=min(2 * len(columns) + 1, 5),
+        ncols=max(3, min(2 * width + 1, 5)),
         fontsize=8,
         frameon=False,
     )

@@ -132,11 +132,17 @@ def present_scores(scores: pd.DataFrame) -> Presentation:
     words = tuple(rows.columns[: 2 + len(swept)])
     of_task = "" if only_task is None else f" on {only_task}"
     return Presentation(
-        title=f"Sweep{of_task}: p corrected for all {int(scores['p_corrected'].notna().sum()):,} results",
+        title=f"Sweep{of_task}: p corrected for all {_tested(scores, kinds):,} results",
         rows=rows,
         words=words,
         lines=[*left_out, *_procedures(scores, kinds)],
     )
+
+
+def _tested(scores: pd.DataFrame, kinds: list[str]) -> int:
+    """Number of results with a p value, against the untouched model or among draws."""
+    columns = ["p_corrected", *(f"p_corrected_{kind}" for kind in kinds)]
+    return int(scores[columns].notna().any(axis=1).sum())
 
 
 def _procedures(scores: pd.DataFrame, kinds: list[str]) -> Iterator[str]:
