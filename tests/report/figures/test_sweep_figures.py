@@ -188,3 +188,12 @@ def test_other_swept_settings_are_lines_of_their_own():
     lines, bands, _ = drawn_lines(dose_response(pd.DataFrame(rows)))
     assert lines == {"zero": [25.0, 100.0], "mean": [25.0, 100.0]}
     assert bands == {}
+
+
+def test_all_networks_of_a_single_task_are_drawn():
+    rows = [
+        {**dose(factor, 100.0, 4.0), "networks": str(each)} for each in range(11) for factor in (0.0, 0.5)
+    ]
+    figure = dose_response(pd.DataFrame(rows))
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
+    assert titles == [f"network {each}" for each in range(11)]
