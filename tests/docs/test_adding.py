@@ -1,6 +1,8 @@
 """What docs/adding/ tells a user to write and to run, written and run outside of the repository."""
 
 import os
+import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +136,14 @@ def test_a_model_of_ones_own_is_found_and_one_of_an_unknown_architecture_is_read
     assert result_of(tiny)["metrics"]["neurons"] > 0
     paths = [block.path for block in FunctionalNetworks.load(mamba / "networks").layout.blocks]
     assert paths == ["backbone.layers.0.mixer", "backbone.layers.1.mixer"]
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "adding").glob("*.md")), ids=lambda page: page.stem)
+def test_every_name_with_its_module_can_be_imported(page):
+    for name in set(re.findall(r"`(fbn_exp(?:\.\w+)+)", page.read_text(encoding="utf-8"))):
+        pkgutil.resolve_name(name)
+    for module, names in re.findall(
+        r"`from (fbn_exp[\w.]+) import ([\w, ]+)`", page.read_text(encoding="utf-8")
+    ):
+        for name in names.split(", "):
+            pkgutil.resolve_name(f"{module}.{name}")

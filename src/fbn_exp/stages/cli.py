@@ -20,6 +20,7 @@ from fbn_exp.core.files import as_disk_error
 from fbn_exp.stages.scripts.advice import explain
 from fbn_exp.stages.scripts.compose import compose_once
 from fbn_exp.stages.scripts.interruption import interrupted, remember
+from fbn_exp.stages.scripts.shortcuts import expanded
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,7 +100,8 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
             from fbn_exp.launch.rank import run_rank
 
             run_rank(main)
-        sys.argv[1:] = renamed(sys.argv[1:])
+        script = Path(sys.argv[0]).stem.removeprefix("fbn-")
+        sys.argv[1:] = expanded(renamed(sys.argv[1:]), script)
         compose_once()
         if {"-h", "--help"} & {*sys.argv[1:]}:
             from fbn_exp.stages.scripts.help import use_own_page

@@ -1,0 +1,35 @@
+"""Short arguments stand for several settings, and leave room for others."""
+
+import os
+
+import pytest
+from in_process import composed
+
+from fbn_exp.core.checks import typed
+from fbn_exp.stages.scripts.shortcuts import DEBUG, expanded
+
+
+@pytest.mark.parametrize("script", DEBUG)
+def test_a_dry_run_is_a_config_of_its_script_with_a_tiny_model_and_no_tracking(script):
+    cfg = composed(*expanded(["debug=true"], script), script=script)
+    typed(cfg, object)
+    assert cfg.model.name.startswith("random:")
+    assert "NoTracker" in cfg.tracking._target_
+    assert cfg.dataset.n_texts <= 60
+
+
+def test_what_is_set_beside_a_short_argument_wins():
+    arguments = expanded(["model=gpt2", "debug=true", "dataset.n_texts=9"], "extract")
+    assert [each for each in arguments if each.startswith(("model=", "dataset.n_texts"))] == [
+        "model=gpt2",
+        "dataset.n_texts=9",
+    ]
+
+
+def test_quiet_and_verbose_set_the_level_of_messages(monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    assert expanded(["verbose=true", "seed=1"], "extract") == ["seed=1", "hydra.verbose=true"]
+    assert "TQDM_DISABLE" not in os.environ
+    assert expanded(["quiet=true"], "extract") == ["hydra.job_logging.root.level=WARNING"]
+    assert os.environ["TQDM_DISABLE"] == "1"
+    assert expanded(["debug=false", "quiet=false"], "extract") == []
