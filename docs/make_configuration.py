@@ -124,7 +124,7 @@ def read_option(group: str, file: Path) -> Option:
     schema, values = None, dict[str, Any]()
     for entry in content.pop("defaults", []):
         (named, chosen), *_ = entry.items() if isinstance(entry, dict) else [(entry, None)]
-        if match := re.match(r"/schema/(\w+)@(_here_|launch|decisive)$", named):
+        if match := re.match(r"/schema/(\w+)@(_here_|launch|method|decisive)$", named):
             schema = SCHEMAS[match[1]]
             values |= content.pop(match[2], {})
         elif match := re.match(r"/dataset@(\w+)$", named):

@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 
-from fbn_exp.datasets.probes import PROBES
 from fbn_exp.datasets.probes.items import generate
+from fbn_exp.datasets.probes.prompts import PROBES
 
 
 def needs_tweets(name):

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from fbn_exp.methods.canica import CanICA
     from fbn_exp.methods.dictionary import DictionaryLearning
     from fbn_exp.methods.ica import ICA
+    from fbn_exp.methods.localizer.config import Contrast
+    from fbn_exp.methods.localizer.method import Localizer
     from fbn_exp.methods.pca import PCA
     from fbn_exp.methods.random import RandomRotation
     from fbn_exp.methods.sae import SparseAutoencoder
@@ -50,6 +52,7 @@ _PUBLIC = {
     "Amplify": "interventions.rules",
     "CanICA": "methods.canica",
     "Classification": "benchmarks.classification",
+    "Contrast": "methods.localizer.config",
     "DictionaryLearning": "methods.dictionary",
     "Divergence": "benchmarks.divergence.benchmark",
     "FalseDiscoveryRate": "thresholds.fdr",
@@ -60,6 +63,7 @@ _PUBLIC = {
     "ICA": "methods.ica:ICA",
     "Inhibit": "interventions.rules",
     "LanguageModel": "models.language_model",
+    "Localizer": "methods.localizer.method",
     "Mean": "interventions.rules",
     "MixtureThreshold": "thresholds.mixture",
     "NeuronLayout": "core.layout",
@@ -85,6 +89,7 @@ __all__ = [
     "Amplify",
     "CanICA",
     "Classification",
+    "Contrast",
     "DictionaryLearning",
     "Divergence",
     "FalseDiscoveryRate",
@@ -94,6 +99,7 @@ __all__ = [
     "Harness",
     "Inhibit",
     "LanguageModel",
+    "Localizer",
     "Mean",
     "MixtureThreshold",
     "NeuronLayout",

@@ -19,6 +19,7 @@ from fbn_exp.datasets.config import EmbeddedDatasetConfig
 from fbn_exp.interventions.config import AmplifyConfig, NoInterventionConfig, ScaleConfig, ShiftConfig
 from fbn_exp.launch.config import RayConfig
 from fbn_exp.methods.config import ICAConfig
+from fbn_exp.methods.localizer.config import Contrast
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.reliability.config import IcassoConfig, NoReliabilityConfig
 from fbn_exp.signals.config import SignalsConfig
@@ -54,6 +55,8 @@ def valid(kind: type, folder: Path) -> dict[str, Any]:
     dataset = EmbeddedDatasetConfig(corpus="wiki")
     values = {
         "corpus": "wiki",
+        "conditions": {"one": dataset},
+        "contrasts": {"one": Contrast(["a"], ["b"])},
         "dataset": dataset,
         "path": "wiki",
         "hub_split": {"train": "train"},

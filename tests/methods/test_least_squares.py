@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from fbn_exp.methods.least_squares import least_squares_courses
+from fbn_exp.methods.least_squares import least_squares_courses, separate_courses
 
 
 def gaussian(*shape, seed=0):
@@ -31,3 +32,14 @@ def test_equal_maps_share_what_they_explain():
     found = least_squares_courses(signals, torch.cat([maps, maps]))
     alone = least_squares_courses(signals, maps)
     torch.testing.assert_close(found, torch.cat([alone, alone], dim=1) / 2, atol=1e-6, rtol=0)
+
+
+def test_separate_courses_fit_each_map_by_itself_and_know_what_all_explain():
+    signals, maps = gaussian(50, 80) + 2, gaussian(3, 80, seed=1)
+    maps[2] = maps[0] - maps[1]
+    courses, energy = separate_courses(signals, maps)
+    for index in range(3):
+        alone = least_squares_courses(signals, maps[index : index + 1])
+        torch.testing.assert_close(courses[:, index : index + 1], alone, atol=1e-6, rtol=0)
+    joint = least_squares_courses(signals, maps) @ maps.double()
+    assert energy == pytest.approx(float(joint.square().sum()), rel=1e-6)

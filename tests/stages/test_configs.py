@@ -39,11 +39,27 @@ def options(group: str) -> list[str]:
 )
 def test_every_option_composes_and_builds_its_object(tmp_path, group, option):
     (tmp_path / "a.txt").write_text("some text")
-    more = [f"dataset.paths=[{tmp_path / 'a.txt'}]"] if option == "files" else []
+    more = {
+        "files": [f"dataset.paths=[{tmp_path / 'a.txt'}]"],
+        "conditions": ["+dataset@dataset.conditions.one=wiki"],
+    }.get(option, [])
     cfg = composed(f"{group}={option}", "seed=7", *more)
     made = built(cfg[group], KINDS[group])
     assert getattr(made, "seed", 7) == 7  # one seed reaches every part that has one
     assert plain(cfg)[group]["_target_"] == f"{type(made).__module__}.{type(made).__name__}"
+
+
+@pytest.mark.parametrize("option", options("method/contrasts"))
+def test_every_contrast_composes_and_compares_conditions_that_there_are(tmp_path, option):
+    (tmp_path / "a.txt").write_text("some text")
+    sides = ("positive", "negative")
+    more = {
+        "files": [f"dataset.conditions.{side}.paths=[{tmp_path / 'a.txt'}]" for side in sides],
+        "labels": ["dataset=tweets", *(f"method.contrasts.labels.{side}=[{side}]" for side in sides)],
+    }.get(option, [])
+    cfg = composed("method=localizer", f"method/contrasts={option}", *more)
+    typed(cfg, object)
+    assert built(cfg.method, Decomposition).names_ is None
 
 
 @pytest.mark.parametrize("option", options("intervention"))

@@ -38,7 +38,7 @@ class Description:
         Members of each network.
     tails : Tails or None
         Tails of each map by the rule of membership, or by ``MixtureThreshold`` where that does not look for
-        tails; None for more than ``MOST_MAPS_WITH_TAILS`` maps, as every map takes a fit.
+        tails; None for maps of tests, and for more than ``MOST_MAPS_WITH_TAILS``, as every map takes a fit.
     tokens : DataFrame
         Strongest tokens of each network; see ``strongest_tokens``. The column ``members_go`` has the
         direction of the members' activity at the token.
@@ -97,7 +97,8 @@ def describe(
 def _tails(networks: FunctionalNetworks, threshold: Threshold) -> Tails | None:
     """Tails of each map, also for a rule that does not look for them, unless the maps are many."""
     looked_for = networks.tails(threshold)
-    if looked_for is not None or len(networks) > MOST_MAPS_WITH_TAILS:
+    # a map of tests has a null of its own
+    if looked_for is not None or networks.tested is not None or len(networks) > MOST_MAPS_WITH_TAILS:
         return looked_for
     return networks.tails(MixtureThreshold())
 

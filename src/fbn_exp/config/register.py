@@ -8,12 +8,15 @@ from fbn_exp.benchmarks import config as benchmarks
 from fbn_exp.config import root
 from fbn_exp.config.single_values import accept_single_values
 from fbn_exp.datasets import config as datasets
+from fbn_exp.datasets.conditions import config as conditions
+from fbn_exp.datasets.probes import config as prompts
 from fbn_exp.experiments.decisive import config as decisive
 from fbn_exp.interventions import config as interventions
 from fbn_exp.interventions.component import config as component
 from fbn_exp.interventions.controls import config as controls
 from fbn_exp.launch import config as launch
 from fbn_exp.methods import config as methods
+from fbn_exp.methods.localizer import config as localizer
 from fbn_exp.models import config as models
 from fbn_exp.reliability import config as reliability
 from fbn_exp.signals import config as signals
@@ -30,6 +33,8 @@ SCHEMAS: dict[str, type] = {
     "embedded": datasets.EmbeddedDatasetConfig,
     "hub": datasets.HubDatasetConfig,
     "files": datasets.FilesDatasetConfig,
+    "probe_prompts": prompts.ProbePromptsConfig,
+    "conditions": conditions.ConditionsConfig,
     "signals": signals.SignalsConfig,
     "ica": methods.ICAConfig,
     "canica": methods.CanICAConfig,
@@ -37,6 +42,7 @@ SCHEMAS: dict[str, type] = {
     "sae": methods.SAEConfig,
     "pca": methods.PCAConfig,
     "random": methods.RandomConfig,
+    "localizer": localizer.LocalizerConfig,
     "no_reliability": reliability.NoReliabilityConfig,
     "icasso": reliability.IcassoConfig,
     "z": thresholds.ZThresholdConfig,

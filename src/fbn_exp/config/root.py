@@ -76,6 +76,7 @@ class ExtractConfig:
     def __post_init__(self) -> None:
         require_seed("seed", self.seed)
         _check_cache(self.cache)
+        require_labels(self.method, self.dataset, self.reliability)
         if self.method.per_block and not isinstance(self.reliability, NoReliabilityConfig):
             raise ConfigError(
                 "method.per_block is true and reliability is not none: networks of different blocks cannot "
@@ -157,6 +158,23 @@ class EvaluateConfig(ExtractConfig):
             return count_in(Path(self.networks).expanduser())
         known = isinstance(self.method.n_components, int) and not self.method.per_block
         return self.method.n_components if known else None
+
+
+def require_labels(method: MethodConfig, dataset: DatasetConfig, reliability: ReliabilityConfig) -> None:
+    """Refuse a method that compares labels that the texts do not have, as far as that is known unread."""
+    if not method.compared_labels:
+        return
+    if not isinstance(reliability, NoReliabilityConfig):
+        raise ConfigError(
+            "method=localizer measures the agreement of halves of the texts itself, and its networks need no "
+            "matching over runs: take reliability=none"
+        )
+    known = dataset.known_labels
+    if known is not None and (missing := [each for each in method.compared_labels if each not in known]):
+        raise ConfigError(
+            f"method.contrasts compares texts labelled {', '.join(missing)}, and the texts of dataset have "
+            + (f"other labels: {', '.join(known)}" if known else "no labels: take dataset=conditions")
+        )
 
 
 def require_foldable(intervention: InterventionConfig, asked_by: str) -> None:

@@ -21,10 +21,13 @@ class Rows:
         Number of rows of each text; 0 for a text whose tokens were all excluded.
     skipped : int
         Number of leading tokens of each text that have no row.
+    labels : sequence of str or None
+        Label of each text, None for a text without one; empty if labels are not known.
     """
 
     lengths: Sequence[int]
     skipped: int = 0
+    labels: Sequence[str | None] = ()
 
     def __len__(self) -> int:
         return int(self.offsets[-1])
@@ -75,4 +78,5 @@ class Rows:
 
     def subset(self, chosen: Sequence[int]) -> "Rows":
         """Rows of a matrix of the chosen texts only; a text that is chosen twice becomes two texts."""
-        return Rows([self.lengths[text] for text in chosen], self.skipped)
+        labels = [self.labels[text] for text in chosen] if self.labels else ()
+        return Rows([self.lengths[text] for text in chosen], self.skipped, labels)

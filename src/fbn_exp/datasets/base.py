@@ -30,6 +30,11 @@ BAR: dict[str, Any] = {"desc": "tokenising", "leave": False, "mininterval": 0.5}
 class Document:
     """One text, its origin, such as ``wikipedia_5.jsonl line 12``, and its label if it has one.
 
+    Attributes
+    ----------
+    whole : str or None
+        The text that this one was cut out of or made from, whose split it belongs to; None for a whole text.
+
     Raises
     ------
     DatasetError
@@ -39,6 +44,7 @@ class Document:
     text: str
     origin: str
     label: str | None = None
+    whole: str | None = None
 
     def __post_init__(self) -> None:
         for kind, value in (("text", self.text), ("label", self.label or "")):
@@ -49,6 +55,11 @@ class Document:
                     f"{self.origin}: character {error.start + 1} of the {kind} is "
                     f"\\u{ord(value[error.start]):04x}, half of a surrogate pair: remove or replace it"
                 ) from error
+
+    @property
+    def source_text(self) -> str:
+        """Text that decides the split, and whether two samples share a document."""
+        return self.text if self.whole is None else self.whole
 
 
 @dataclass(frozen=True)
@@ -103,14 +114,13 @@ class Texts:
 
     def rows(self, skipped: int = 0) -> Rows:
         """Rows of signals recorded from these texts, without the first ``skipped`` tokens of each text."""
-        return Rows([max(0, length - skipped) for length in self.lengths], skipped)
+        lengths = [max(0, length - skipped) for length in self.lengths]
+        return Rows(lengths, skipped, [document.label for document in self.documents])
 
     @cached_property
     def text_digests(self) -> frozenset[str]:
         """Short digest of each whole document, to detect documents shared by two samples."""
-        return frozenset(
-            hashlib.sha256(document.text.encode()).hexdigest()[:16] for document in self.documents
-        )
+        return frozenset(text_digest(document.source_text) for document in self.documents)
 
     @property
     def n_tokens(self) -> int:
@@ -123,6 +133,11 @@ class Texts:
         boundaries = self.rows().offsets.astype("<i8")
         tokens = np.array([token for item in self.items for token in item.ids], dtype="<i8")
         return hashlib.sha256(boundaries.tobytes() + tokens.tobytes()).hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """Short digest of the text of a whole document."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def label_text(value: Any, field: str, origin: str) -> str | None:

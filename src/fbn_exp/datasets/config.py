@@ -30,18 +30,8 @@ class Corpus(StrEnum):
     math = "math"
     code = "code"
     tweets = "tweets"
-
-
-class Probe(StrEnum):
-    """A task of the probe battery, whose prompts are drawn from seeds."""
-
-    grammar = "grammar"
-    morphology = "morphology"
-    recall = "recall"
-    arithmetic = "arithmetic"
-    copying = "copying"
-    code = "code"
-    sentiment = "sentiment"
+    sentences = "sentences"
+    nonwords = "nonwords"
 
 
 class Piece(StrEnum):
@@ -82,6 +72,12 @@ class DatasetConfig:
     split: Split = Split.train
     seed: int = 0
 
+    @property
+    def known_labels(self) -> tuple[str, ...] | None:
+        """Labels of the texts; empty if they have none, None if only reading the source can tell."""
+        # a user's class may label its texts
+        return None if getattr(self, "label_field", "") is not None else ()
+
     def __post_init__(self) -> None:
         require_count("dataset.n_texts", self.n_texts)
         require_count("dataset.tokens_per_text", self.tokens_per_text, 2)
@@ -102,7 +98,8 @@ class EmbeddedDatasetConfig(DatasetConfig):
     Attributes
     ----------
     corpus : Corpus
-        Name of the corpus; ``tweets`` are labelled.
+        Name of the corpus; ``tweets`` are labelled. ``sentences`` are single sentences of ``wiki``, and
+        ``nonwords`` the same with each word replaced by a pronounceable non-word of as many letters.
 
     Raises
     ------
@@ -116,6 +113,11 @@ class EmbeddedDatasetConfig(DatasetConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.corpus = require_choice(Corpus, "dataset.corpus", self.corpus)
+
+    @property
+    def known_labels(self) -> tuple[str, ...]:
+        """Labels of the texts; only tweets have any."""
+        return ("negative", "neutral", "positive") if self.corpus is Corpus.tweets else ()
 
 
 @dataclass

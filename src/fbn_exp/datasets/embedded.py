@@ -16,6 +16,7 @@ from fbn_exp.core.errors import DatasetError
 from fbn_exp.core.package_file import NO_DEPS, package_folder
 from fbn_exp.datasets.base import Document, TextDataset, Texts
 from fbn_exp.datasets.config import Corpus, EmbeddedDatasetConfig
+from fbn_exp.datasets.nonwords import NonWords, plain_sentence
 from fbn_exp.datasets.splits import in_split
 
 if TYPE_CHECKING:
@@ -113,12 +114,30 @@ def read_tweets() -> Iterator[Document]:
             yield Document(text, f"{path.name} row {number}", *labels[text])
 
 
+def read_sentences() -> Iterator[Document]:
+    """Yield a sentence of each Wikipedia passage: the first that consists of words of plain letters."""
+    for passage in read_wiki():
+        if (sentence := plain_sentence(passage.text)) is not None:
+            yield Document(sentence, f"{passage.origin}, a sentence", whole=passage.text)
+
+
+def read_nonwords() -> Iterator[Document]:
+    """Yield the same sentences with every word replaced by a pronounceable non-word of as many letters."""
+    passages = list(read_wiki())
+    maker = NonWords(passage.text for passage in passages)
+    for passage in passages:
+        if (sentence := plain_sentence(passage.text)) is not None:
+            yield Document(maker.replaced(sentence), f"{passage.origin}, non-words", whole=passage.text)
+
+
 CORPORA: dict[Corpus, Callable[[], Iterator[Document]]] = {
     Corpus.wiki: read_wiki,
     Corpus.news: read_news,
     Corpus.math: read_math,
     Corpus.code: read_code,
     Corpus.tweets: read_tweets,
+    Corpus.sentences: read_sentences,
+    Corpus.nonwords: read_nonwords,
 }
 
 
@@ -145,7 +164,7 @@ class EmbeddedDataset(EmbeddedDatasetConfig, TextDataset):
         """Yield the unique documents of the split."""
         seen: set[str] = set()
         for document in CORPORA[self.corpus]():
-            if document.text in seen or not in_split(document.text, self.split):
+            if document.text in seen or not in_split(document.source_text, self.split):
                 continue
             seen.add(document.text)
             yield document

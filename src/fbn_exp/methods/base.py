@@ -65,6 +65,8 @@ class Decomposition(MethodConfig, ABC):
         Further statistics of each network that the method provides; empty for most methods.
     block_of_network_ : tuple of int, of length K, or None
         Index of the block that each network is confined to; None for networks of the whole model.
+    names_ : tuple of str, of length K, or None
+        Name of each network, from methods that are told what to look for.
     orders_ : tuple of OrderCurve
         With ``n_components=auto``: the curve that K comes from, or one for each block.
     """
@@ -77,6 +79,7 @@ class Decomposition(MethodConfig, ABC):
     convergence_: tuple[Convergence, ...] = ()
     statistics_: Mapping[str, Tensor] = MappingProxyType({})
     block_of_network_: tuple[int, ...] | None = None
+    names_: tuple[str, ...] | None = None
     orders_: tuple[OrderCurve, ...] = ()
     # of the signals that decided about K, which other signals do not share
     _known_subspace: "tuple[weakref.ref[Tensor], Subspace] | None" = None
@@ -168,7 +171,7 @@ class Decomposition(MethodConfig, ABC):
         deviation = components.time_courses.square().mean(dim=0).sqrt()
         maps = components.maps * deviation[:, None].float()
         energy = maps.double().square().sum(dim=1)
-        order = energy.argsort(descending=True)
+        order = self._order(energy)
         sign = self.signs(maps)
         self.maps_ = (maps * sign[:, None])[order]
         scale = sign.double() / deviation.clamp_min(1e-300)
@@ -177,6 +180,10 @@ class Decomposition(MethodConfig, ABC):
         self.explained_variance_ratio_ = energy[order] * n_tokens / components.total_energy
         self.statistics_ = {name: values[order] for name, values in self.statistics_.items()}
         self._arrange(order)
+
+    def _order(self, energy: Tensor) -> Tensor:
+        """Order of networks whose maps have these squared norms (K,): the largest first."""
+        return energy.argsort(descending=True)
 
     def signs(self, maps: Tensor) -> Tensor:
         """Signs to give to maps (K, N) of a fit, shape (K,): by default their peak becomes positive."""

@@ -97,6 +97,11 @@ class MethodConfig:
         require_count("method.largest_order", self.largest_order)
 
     @property
+    def compared_labels(self) -> tuple[str, ...]:
+        """Labels of the texts that the method compares; empty for a method that takes all texts alike."""
+        return ()
+
+    @property
     def count(self) -> int:
         """Number of networks.
 

@@ -27,6 +27,27 @@ def least_squares_courses(signals: Tensor, maps: Tensor) -> Tensor:
     return products @ inverse / size
 
 
+def separate_courses(signals: Tensor, maps: Tensor) -> tuple[Tensor, float]:
+    """Fit each map by itself, which is well determined also for maps that are nearly dependent.
+
+    Parameters
+    ----------
+    signals, maps
+        As in ``least_squares_courses``.
+
+    Returns
+    -------
+    courses : Tensor of shape (T, K), float64
+        Projection of the centred signals on each map; 0 for a map that is 0.
+    energy : float
+        Squared Frobenius norm of the joint fit of all maps.
+    """
+    unit, size, inverse = _normalised(maps.to(signals.device))
+    products = times(signals, unit.T.float()).double()
+    products -= products.mean(dim=0)
+    return products / size, float(((products @ inverse) * products).sum())
+
+
 def least_squares_filters(maps: Tensor) -> Tensor:
     """Compute filters F, so that centred signals X have the least-squares time courses X Fᵀ.
 

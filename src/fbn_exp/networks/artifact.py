@@ -15,7 +15,16 @@ from torch import Tensor
 from fbn_exp.core.errors import BenchmarkError, FbnError, LayoutError, NetworksError
 from fbn_exp.core.files import file_digest, new_folder, sealed, write_json
 from fbn_exp.core.layout import NeuronLayout
-from fbn_exp.networks.files import FORMAT, SEAL, blocks_in, read_description, read_tensors, statistics_in
+from fbn_exp.networks.files import (
+    FORMAT,
+    NAME,
+    SEAL,
+    blocks_in,
+    names_in,
+    read_description,
+    read_tensors,
+    statistics_in,
+)
 from fbn_exp.networks.folder import DESCRIPTION, TENSORS
 from fbn_exp.networks.masks import block_shares, network_table
 from fbn_exp.thresholds.base import Tails, Threshold, z_scores
@@ -26,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# statistic of networks whose weights were tested: a weight divided by it is a z score
+NULL_DEVIATION = "null_deviation"
 UNKNOWN_TEXTS = (
     "The networks do not say which texts they were extracted from (text_digests are missing): it cannot be "
     "checked that these are others than those scored here."
@@ -53,6 +64,8 @@ class FunctionalNetworks:
         map is 0 in all other blocks. None for networks of the whole model.
     time_courses : Tensor of shape (T, K), optional
         Activity of each network over the T tokens, with unit variance, if it was kept; not saved.
+    names : tuple of str, of length K, optional
+        Name of each network, from methods that are told what to look for.
 
     Examples
     --------
@@ -68,6 +81,7 @@ class FunctionalNetworks:
     provenance: dict[str, Any] = field(default_factory=dict)
     blocks: tuple[int, ...] | None = None
     time_courses: Tensor | None = None
+    names: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         name = self.provenance.get("model", "a model")
@@ -79,6 +93,8 @@ class FunctionalNetworks:
             raise NetworksError(
                 f"maps have shape {tuple(self.maps.shape)}, the layout has {self.layout.n_neurons} neurons"
             )
+        if self.names is not None and len(self.names) != len(self.maps):
+            raise NetworksError(f"{len(self.names)} names are given for {len(self.maps)} networks")
         if self.blocks is not None:
             if len(self.blocks) != len(self.maps):
                 raise NetworksError(f"{len(self.blocks)} blocks are given for {len(self.maps)} networks")
@@ -107,6 +123,18 @@ class FunctionalNetworks:
     def __len__(self) -> int:
         return self.maps.shape[0]
 
+    def title(self, network: int) -> str:
+        """Name a network by its index, and by its own name if it has one."""
+        return f"network {network}" + ("" if self.names is None else f" ({self.names[network]})")
+
+    @property
+    def tested(self) -> Tensor | None:
+        """Maps as z scores with a standard normal null, (K, N), from a method that tests every neuron."""
+        if NULL_DEVIATION not in self.statistics:
+            return None
+        deviation = torch.tensor(self.statistics[NULL_DEVIATION], dtype=torch.float64)
+        return self.maps.double() / deviation.clamp_min(1e-300)[:, None]
+
     def masks(self, threshold: Threshold | None = None) -> Tensor:
         """Masks of the members of each network under a threshold, z > 1.96 by default; bool of shape (K, N).
 
@@ -114,6 +142,8 @@ class FunctionalNetworks:
         other blocks, nearly every neuron of its block would stand out.
         """
         rule = threshold or ZThreshold()
+        if (tested := self.tested) is not None:
+            return rule.masks_of_z(tested, self.layout)
         if self.blocks is None:
             return rule.masks(self.maps, self.layout)
         return self._by_block(rule.masks, torch.bool)
@@ -214,7 +244,9 @@ class FunctionalNetworks:
             Rule of membership; ``ZThreshold()``, z > 1.96, by default.
         """
         rule = threshold or ZThreshold()
-        return network_table(self.masks(rule), self.maps, self.layout, self.statistics, self.tails(rule))
+        return network_table(
+            self.masks(rule), self.maps, self.layout, self.statistics, self.tails(rule), self.names
+        )
 
     def plot(self, network: int, threshold: Threshold | None = None) -> "Figure":
         """Draw the map of one network over the blocks of the model, members circled.
@@ -239,7 +271,7 @@ class FunctionalNetworks:
         rule = threshold or ZThreshold()
         explained = self.statistics.get("explained_variance_ratio", [math.nan] * len(self))[network]
         scores, mask = self.z_scores()[network], self.masks(rule)[network]
-        return network_map(scores, mask, self.layout, f"network {network}", explained, rule.describe())
+        return network_map(scores, mask, self.layout, self.title(network), explained, rule.describe())
 
     def require_weights(self, digest: str, model_name: str) -> None:
         """Check that a model has the weights that the maps were extracted from.
@@ -287,6 +319,7 @@ class FunctionalNetworks:
                 "size": int(masks[index].sum()),
                 "block_shares": [round(share, 4) for share in shares[index].tolist()],
                 **({} if self.blocks is None else {"block": self.blocks[index]}),
+                **({} if self.names is None else {NAME: self.names[index]}),
                 **{name: values[index] for name, values in self.statistics.items()},
             }
             for index in range(len(self))
@@ -309,7 +342,8 @@ class FunctionalNetworks:
             statistics = statistics_in(description["networks"])
             neurons = {name.removeprefix("neuron_"): data for name, data in tensors.items() if name != "maps"}
             provenance, blocks = description["provenance"], blocks_in(description["networks"])
-            return cls(tensors["maps"], layout, statistics, neurons, provenance, blocks)
+            names = names_in(description["networks"])
+            return cls(tensors["maps"], layout, statistics, neurons, provenance, blocks, names=names)
         except (LookupError, TypeError, ValueError, AttributeError, FbnError) as error:
             raise NetworksError(
                 f"{folder / DESCRIPTION} is not a description of networks: {error!r}"

@@ -54,13 +54,14 @@ class Extractor:
     config: Mapping[str, Any]
 
     def texts(self, lm: LanguageModel) -> Texts:
-        """Sample the texts and tokenise them for this model."""
-        texts = self.dataset.sample(lm.tokenizer)
+        """Sample the texts that the method takes and tokenise them for this model."""
+        texts = self.dataset.sample(lm.tokenizer, self.method.compared_labels)
         log.info("%d texts, %s tokens from %s", len(texts), f"{texts.n_tokens:,}", texts.source)
         return texts
 
     def key(self, lm: LanguageModel, texts: Texts) -> dict[str, Any]:
         """Cache key: all that determines the networks, as plain json."""
+        labels = [document.label for document in texts.documents] if self.method.compared_labels else []
         return {
             "weights": lm.weight_digest,
             "dtype": lm.dtype,
@@ -69,6 +70,7 @@ class Extractor:
             **{name: self.config[name] for name in DETERMINING if name in self.config},
             "version": version(),
             "neurons": STATISTICS,
+            **({"labels": labels} if labels else {}),
         }
 
     @contextmanager
@@ -142,6 +144,7 @@ def networks_of(
         provenance,
         method.block_of_network_,
         method.time_courses_ if keep_time_courses else None,
+        method.names_,
     )
 
 

@@ -19,6 +19,8 @@ FORMAT = "fbn_exp networks 2"
 # its description has no digest of its own
 UNSEALED = "fbn_exp networks 1"
 SEAL = "description_sha256"
+# key of the name of a network, where networks have names
+NAME = "name"
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -72,7 +74,8 @@ def read_tensors(folder: Path, sha256: str) -> dict[str, Tensor]:
 
 def statistics_in(summaries: list[dict[str, Any]]) -> dict[str, list[float]]:
     """Statistics per network, by name, from the summaries of all networks."""
-    names = [name for name in summaries[0] if name not in ("index", "size", "block_shares", "block")]
+    others = ("index", "size", "block_shares", "block", NAME)
+    names = [name for name in summaries[0] if name not in others]
     return {name: [float(summary[name]) for summary in summaries] for name in names}
 
 
@@ -81,3 +84,10 @@ def blocks_in(summaries: list[dict[str, Any]]) -> tuple[int, ...] | None:
     if "block" not in summaries[0]:
         return None
     return tuple(int(summary["block"]) for summary in summaries)
+
+
+def names_in(summaries: list[dict[str, Any]]) -> tuple[str, ...] | None:
+    """Name of each network, None for networks without names."""
+    if NAME not in summaries[0]:
+        return None
+    return tuple(str(summary[NAME]) for summary in summaries)

@@ -63,6 +63,7 @@ def network_table(
     layout: NeuronLayout,
     statistics: Mapping[str, Sequence[float]],
     tails: Tails | None = None,
+    names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Table with one row per network: size, statistics, share of its neurons in each block.
 
@@ -75,6 +76,7 @@ def network_table(
     table = pd.DataFrame(
         {
             "network": range(len(masks)),
+            **({} if names is None else {"name": names}),
             "size": masks.sum(dim=1).tolist(),
             "members_up": (masks & (maps > 0)).sum(dim=1).tolist(),
             "members_down": (masks & (maps < 0)).sum(dim=1).tolist(),

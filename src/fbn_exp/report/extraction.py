@@ -13,7 +13,7 @@ from fbn_exp.methods.solvers.convergence import Convergence, Starts, StartScore
 from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
-from fbn_exp.report.networks import mask_metrics, tail_metrics, tail_remarks
+from fbn_exp.report.networks import mask_metrics, tail_metrics, tail_remarks, tested_lines
 from fbn_exp.report.order import present_order_curves
 from fbn_exp.report.presentation import ROWS, Presentation, peak_memory
 from fbn_exp.report.reliability import COLUMNS, present_reliability
@@ -54,7 +54,12 @@ def present_extraction(
     """
     networks, threshold = description.extraction.networks, description.threshold
     table = network_table(
-        description.masks, networks.maps, networks.layout, networks.statistics, description.tails
+        description.masks,
+        networks.maps,
+        networks.layout,
+        networks.statistics,
+        description.tails,
+        networks.names,
     )
     drivers = description.drivers
     many_fits = Presentation() if reliability is None else present_reliability(reliability)
@@ -89,6 +94,7 @@ def present_extraction(
         lines=[
             _sentence(description),
             *(autoencoder_lines(description.extraction.method) if "active_share" in table else ()),
+            *tested_lines(networks.statistics),
             *number_of_networks.lines,
             *many_fits.lines,
         ],
@@ -134,7 +140,10 @@ def _rows(table: pd.DataFrame, description: Description) -> pd.DataFrame:
     drivers = description.drivers.table.head(len(table)).to_dict("records")
     return pd.DataFrame(
         {
-            "network": table["network"].astype(str),
+            "network": [
+                " ".join(str(row[key]) for key in ("network", "name") if key in table)
+                for row in table.to_dict("records")
+            ],
             "neurons": [f"{size:,}" for size in table["size"]],
             "variance": [f"{share:.1%}" for share in table["explained_variance_ratio"]],
             **{

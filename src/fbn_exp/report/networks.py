@@ -1,5 +1,7 @@
 """Metrics of networks and of their extraction."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
@@ -75,3 +77,14 @@ def tail_remarks(tails: Tails | None, threshold: Threshold) -> list[str]:
     elif not isinstance(threshold, MixtureThreshold):
         said += f"; {threshold.describe()} cuts a continuum there, and its members are a convention"
     return [f"{said}."]
+
+
+def tested_lines(statistics: Mapping[str, Sequence[float]]) -> list[str]:
+    """Say how many neurons differ between the conditions of contrasts; empty for other networks."""
+    if "share_significant" not in statistics:
+        return []
+    least, most = (100 * end(statistics["share_significant"]) for end in (min, max))
+    return [
+        f"Tested one by one (false-discovery rate .05), {least:.0f} to {most:.0f}% of the neurons are more "
+        "active in the positive condition of a contrast: the rule of membership cuts a continuum."
+    ]

@@ -15,6 +15,7 @@ COLUMNS = {
     "p_shift": "p (shift)",
     "split_half": "split-half",
     "p_split_half": "p (halves)",
+    "effect_size": "held-out d",
 }
 
 

@@ -50,6 +50,18 @@ class Threshold(ABC):
             True at members; a row may have none.
         """
 
+    def masks_of_z(self, z: Tensor, layout: NeuronLayout | None = None) -> Tensor:
+        """Compute the members of networks whose weights are z scores with a standard normal null.
+
+        Parameters
+        ----------
+        z : Tensor of shape (K, N)
+            The scores; the peak of a row can be negative.
+        layout : NeuronLayout, optional
+            As in ``masks``.
+        """
+        return self.masks(z, layout)
+
     def tails(self, maps: Tensor, layout: NeuronLayout | None = None) -> Tails | None:
         """Tails of each map; None from a rule that does not ask whether there are any.
 

@@ -18,7 +18,8 @@ class FalseDiscoveryRate(FDRThresholdConfig, Threshold):
     ``null_scores``: an empirical null in each block, from the bulk of that block's weights. A network without
     significant weights is empty. If more than half of the weights are equal, as in a sparse map, the null has
     no spread, and every other weight on a tested side is significant. With ``pole=both`` p values are
-    two-sided, so that a member of one pole may be lost.
+    two-sided, so that a member of one pole may be lost. Networks of a localizer bring the p values of their
+    own tests, which take the place of the null.
 
     Examples
     --------
@@ -27,7 +28,11 @@ class FalseDiscoveryRate(FDRThresholdConfig, Threshold):
 
     @override
     def masks(self, maps: Tensor, layout: NeuronLayout | None = None) -> Tensor:
-        p = torch.special.ndtr(-self._oriented(null_scores(maps, layout)))
+        return self.masks_of_z(null_scores(maps, layout))
+
+    @override
+    def masks_of_z(self, z: Tensor, layout: NeuronLayout | None = None) -> Tensor:
+        p = torch.special.ndtr(-self._oriented(z))
         if self.pole is Pole.both:
             p *= 2
         return torch.from_numpy(false_discovery_control(p.numpy(), axis=1)) <= self.rate

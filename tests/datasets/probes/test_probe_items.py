@@ -7,12 +7,13 @@ from collections import Counter
 import pytest
 
 from fbn_exp.core.errors import ConfigError, DatasetError
-from fbn_exp.datasets.probes import PROBES, sentiment
+from fbn_exp.datasets.probes import sentiment
 from fbn_exp.datasets.probes.items import Draft, generate, half_of
+from fbn_exp.datasets.probes.prompts import PROBES
 
 DIGEST = """
 import hashlib
-from fbn_exp.datasets.probes import PROBES
+from fbn_exp.datasets.probes.prompts import PROBES
 from fbn_exp.datasets.probes.items import generate
 drawn = [generate(PROBES[name], "test", 30) for name in PROBES if name != "sentiment"]
 print(hashlib.sha256(repr(drawn).encode()).hexdigest())

@@ -115,7 +115,7 @@ def test_the_overview_shows_every_weight_and_members_beside_them():
     layout = lay_out(8, 4, 8)
     scores, masks = torch.arange(20.0)[None], torch.zeros(1, 20, dtype=torch.bool)
     masks[0, [3, 9, 11, 19]] = True
-    axes, bar = overview(scores, masks, layout, "z > 2").axes
+    axes, bar = overview(scores, masks, layout, "z > 2", ["network 0"] * len(scores)).axes
     np.testing.assert_array_equal(axes.images[0].get_array(), blocks_by_neurons(scores[0], layout))
     assert not axes.collections
     (beside,) = axes.child_axes

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from fbn_exp.core.errors import ConfigError
-from fbn_exp.datasets.config import Probe
+from fbn_exp.datasets.probes.config import Probe
 
 BATTERY = tuple(f"fbn_{probe.value}" for probe in Probe)
 """Names of the tasks; with ``_dev`` appended, the same task on its dev half."""

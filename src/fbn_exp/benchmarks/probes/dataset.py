@@ -5,8 +5,8 @@ import dataclasses
 from datasets import Dataset, DatasetDict
 
 from fbn_exp.core.errors import ConfigError
-from fbn_exp.datasets.probes import PROBES
 from fbn_exp.datasets.probes.items import Half, generate
+from fbn_exp.datasets.probes.prompts import PROBES
 
 SPLITS: dict[str, Half] = {"validation": "dev", "test": "test"}
 

@@ -173,7 +173,7 @@ class Rotation(Drawer):
 
 
 def _chosen(networks: FunctionalNetworks, indices: Tensor) -> FunctionalNetworks:
-    """Return networks of given indices, without their statistics and time courses."""
+    """Return networks of given indices, without their statistics, names and time courses."""
     blocks = networks.blocks
     return replace(
         networks,
@@ -181,6 +181,7 @@ def _chosen(networks: FunctionalNetworks, indices: Tensor) -> FunctionalNetworks
         statistics={},
         blocks=None if blocks is None else tuple(blocks[index] for index in indices.tolist()),
         time_courses=None,
+        names=None,
     )
 
 

@@ -1,5 +1,6 @@
 """Figures of networks: their location in the model, sizes and overlap."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -42,8 +43,9 @@ def network_figures(networks: FunctionalNetworks, threshold: Threshold, max_netw
     masks, scores = networks.masks(threshold), networks.z_scores()
     layout, rule = networks.layout, threshold.describe()
     explained = networks.statistics.get("explained_variance_ratio", [float("nan")] * len(networks))
+    titles = [networks.title(index) for index in range(len(networks))]
     figures = {
-        "overview": partial(overview, scores, masks, layout, rule),
+        "overview": partial(overview, scores, masks, layout, rule, titles),
         "overlap": partial(overlap, masks, rule),
         "block_shares": partial(share_matrix, masks, layout, rule),
     }
@@ -51,9 +53,8 @@ def network_figures(networks: FunctionalNetworks, threshold: Threshold, max_netw
         # fewer stand in the table on the console
         figures["sizes"] = partial(sizes, masks, rule)
     for index in range(min(len(networks), max_networks)):
-        title = f"network {index}"
         figures[f"network_{index:03d}"] = partial(
-            network_map, scores[index], masks[index], layout, title, explained[index], rule
+            network_map, scores[index], masks[index], layout, titles[index], explained[index], rule
         )
     return figures
 
@@ -129,7 +130,7 @@ def _mark_members(axes: Axes, scores: Tensor, mask: Tensor, layout: NeuronLayout
             )
 
 
-def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
+def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str, titles: Sequence[str]) -> Figure:
     """Draw small maps of the first networks side by side, with bars of the members in each block.
 
     Neighbouring neurons share a cell, which has the weight of largest magnitude among them.
@@ -149,7 +150,7 @@ def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str) -> 
         bars = axes.inset_axes((1.02, 0.0, 0.16, 1.0), sharey=axes)
         bars.barh(np.arange(len(shares[index])), shares[index], height=0.9, color=ACCENT)
         bars.axis("off")
-        axes.set_title(f"network {index}: {int(masks[index].sum()):,} neurons", fontsize=9)
+        axes.set_title(f"{titles[index]}: {int(masks[index].sum()):,} neurons", fontsize=9)
         axes.tick_params(labelsize=8)
     bar = figure.colorbar(
         image, ax=list(grid.flat), label="weight, z-score", extend="both", pad=0.01, aspect=30

@@ -58,7 +58,9 @@ def network_cards(description: Description, max_networks: int, context: int) -> 
                 **map_card(networks, index, description.masks[index], scores[index], large),
                 "tails": tails[index],
                 "go": row["members_go"],
-                "label": row["label"],
+                "label": row["label"]
+                if networks.names is None
+                else f"{networks.names[index]}: {row['label']}",
                 "drivers": row,
                 "tokens": strongest,
                 "list_tokens": list(words.items())[:LIST_TOKENS],

@@ -1,0 +1,1 @@
+"""Several data sets as the conditions of an experiment."""

@@ -1,0 +1,1 @@
+"""Localizers: networks of neurons that tell the conditions of an experiment apart."""
