@@ -5,19 +5,24 @@ import pkgutil
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from in_process import composed
 from pages import DOCS, commands_on, files_on
 from scripts import REPOSITORY, finished, result_of
 from zoo import OPT
 
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.embedded import EmbeddedDataset
 from fbn_exp.models.random import byte_tokenizer, random_model
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.reliability.split_half import subspace_cosines
+from fbn_exp.stages.build import built
+from fbn_exp.thresholds.base import Threshold
 
 QUICK = (
     "tracking=none",
@@ -147,3 +152,24 @@ def test_every_name_with_its_module_can_be_imported(page):
     ):
         for name in names.split(", "):
             pkgutil.resolve_name(f"{module}.{name}")
+
+
+def test_the_threshold_of_the_page_composes_and_takes_the_fewest_neurons_of_its_share(tmp_path, monkeypatch):
+    for name, content in files_on(DOCS / "adding" / "threshold.md").items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path / "mine")
+    (_, *words) = commands_on(DOCS / "adding" / "threshold.md")[0]
+    place = words.index("--config-dir")
+    assert words[place + 1] == "mine/conf"
+    settings = words[:place] + words[place + 2 :]
+    cfg = composed(*settings, f"hydra.searchpath=[file://{tmp_path / 'mine' / 'conf'}]")
+    threshold = built(cfg.threshold, Threshold)
+    # energies 16, 9, 9, 1 of 35 on the positive pole: the first holds 30% and more by itself
+    maps = torch.tensor([[3.0, -5, 4, 1, 3], [0, 0, 0, 0, 0]])
+    assert threshold.masks(maps).tolist() == [[False, False, True, False, False], [False] * 5]
+    assert replace(threshold, pole="both").masks(maps)[0].tolist() == [False, True, False, False, False]
+    assert threshold.describe() == "30% of the energy, positive pole"
+    with pytest.raises(ConfigError, match=r"threshold\.share is 1\.5, must lie between 0 and 1"):
+        replace(threshold, share=1.5)

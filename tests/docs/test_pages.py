@@ -2,9 +2,11 @@
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from pages import DOCS, code_on, commands_on
@@ -15,7 +17,8 @@ from fbn_exp.config.register import register
 
 CONF = REPOSITORY / "conf"
 README = REPOSITORY / "README.md"
-PAGES = [README, *sorted(DOCS.rglob("*.md"))]
+ROOT_PAGES = [REPOSITORY / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = [README, *ROOT_PAGES, *sorted(DOCS.rglob("*.md"))]
 LISTS_COMMANDS = [README, DOCS / "recipes.md", DOCS / "clusters.md"]
 
 
@@ -58,6 +61,21 @@ def test_every_module_that_is_named_exists(page):
     for name in re.findall(r"\bfbn_exp\.[\w.]*\w", text):
         module, _, attribute = name.rpartition(".")
         assert importlib.util.find_spec(name if attribute[0].islower() else module), name
+
+
+def test_the_citation_is_that_of_readme_and_package():
+    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    about = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["title"], cited["version"], cited["license"]) == (
+        about["name"],
+        about["version"],
+        about["license"],
+    )
+    paper, text = cited["preferred-citation"], README.read_text(encoding="utf-8")
+    authors = [f"{each['given-names']} {each['family-names']}" for each in paper["authors"]]
+    assert f"author        = {{{' and '.join(authors)}}}" in text
+    assert f"title         = {{{paper['title']}}}" in text
+    assert paper["identifiers"][0]["value"].removeprefix("arXiv:") in text
 
 
 def test_the_readme_leads_to_every_page():
