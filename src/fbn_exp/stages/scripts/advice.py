@@ -21,6 +21,7 @@ from fbn_exp.config import root
 MISSING_PLUGINS = {
     "hydra/launcher/submitit": "launch=slurm needs submitit: pip install 'fbn_exp[slurm]'",
     "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
+    "hydra/sweeper/optuna": "hydra/sweeper=optuna needs Optuna 2: pip install hydra-optuna-sweeper",
 }
 
 # keys of version 0.1 -> what to write in their place
