@@ -1,5 +1,6 @@
 """Where files lie: tests mirror packages, config groups are named after them, and no folder is crowded."""
 
+from collections import Counter
 from pathlib import Path
 
 from scripts import REPOSITORY
@@ -21,6 +22,12 @@ def test_every_package_has_tests_and_every_folder_of_tests_a_package():
     assert folders_of(REPOSITORY / "tests") - {"chaos", "docs"} == folders_of(PACKAGE)
     for name in folders_of(PACKAGE):
         assert list((REPOSITORY / "tests" / name).rglob("test_*.py")), name
+
+
+def test_modules_of_tests_have_names_of_their_own():
+    # pytest imports them by that name alone, and stops at the second one
+    counts = Counter(file.name for file in (REPOSITORY / "tests").rglob("test_*.py"))
+    assert {name: count for name, count in counts.items() if count > 1} == {}
 
 
 def test_every_config_group_is_named_after_a_package():
