@@ -179,7 +179,9 @@ class Scorer:
         chunks += [missing[start : start + at_once] for start in range(0, len(missing), at_once)]
         known: dict[str, list[Score]] = {}
         done, expected = 0, self.seconds_per_scoring()
-        with tqdm(total=len(missing), desc="scoring", leave=False, disable=len(missing) < 2, **BAR) as bar:
+        # a setting of tqdm in the environment holds where nothing is passed
+        silent: dict[str, Any] = {"disable": True} if len(missing) < 2 else {}
+        with tqdm(total=len(missing), desc="scoring", leave=False, **silent, **BAR) as bar:
             for chunk in chunks:
                 compute = partial(self._compute, [edits[place] for place in chunk], Progress(bar))
                 scores = self.cache.scores_of([keys[place] for place in chunk], compute)
