@@ -53,7 +53,7 @@ def sweep(n_texts: str, overrides: list[str]) -> Row:
 
         models._kept.clear()
         stack.enter_context(patch.object(Perplexity, "score", timing(scoring, Perplexity.score)))
-        stack.enter_context(patch.object(models, "_load", timing(loading, models._load)))
+        stack.enter_context(patch.object(models, "_read", timing(loading, models._read)))
         factors = ",".join(f"{each / JOBS:.2f}" for each in range(JOBS))
         with peaked(peaks), timed(whole):
             script(

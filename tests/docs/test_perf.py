@@ -39,7 +39,7 @@ def run(monkeypatch, tmp_path, tiny_model):
         ("interventions", ["1"], 2),
         ("recording", ["1"], 6),
         ("packed", ["1", "4"], 4),
-        ("draws", ["1", "2"], 1),
+        ("draws", ["1", "2"], 2),
         ("sweep", ["4", "model=tiny"], 1),
     ],
 )
