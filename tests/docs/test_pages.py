@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from pages import DOCS, code_on, commands_on
+from pages import DOCS, SCRIPTS, code_on, commands_on
 from scripts import REPOSITORY
 
 import fbn_exp.stages.cli  # noqa: F401 - registers the resolver that conf/common.yaml uses
@@ -19,7 +19,7 @@ CONF = REPOSITORY / "conf"
 README = REPOSITORY / "README.md"
 ROOT_PAGES = [REPOSITORY / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = [README, *ROOT_PAGES, *sorted(DOCS.rglob("*.md"))]
-LISTS_COMMANDS = [README, DOCS / "recipes.md", DOCS / "clusters.md"]
+LISTS_COMMANDS = [README, DOCS / "recipes.md", DOCS / "clusters.md", DOCS / "explorer.md"]
 
 
 def named(pages):
@@ -133,4 +133,4 @@ def test_the_python_of_the_readme_and_what_loads_networks_run_as_they_stand(tmp_
 def test_enough_commands_are_quoted():
     assert len(commands_on(README)) >= 10
     assert len(commands_on(DOCS / "recipes.md")) >= 15
-    assert {words[0] for words in commands_on(README)} == {"extract.py", "evaluate.py", "train.py"}
+    assert {words[0] for words in commands_on(README)} == set(SCRIPTS)

@@ -20,11 +20,13 @@ def words(**settings) -> list[str]:
 
 def test_it_names_all_that_differs_from_what_evaluate_takes_by_itself():
     assert words() == [
-        *("python", "evaluate.py", 'networks="out/networks"', "model=tiny"),
+        *("python", "evaluate.py", "networks=out/networks", "model=tiny"),
         *("intervention=inhibit", "intervention.networks=[3,4]"),
         *("controls.kinds=[activation]", "controls.repeats=1", "seed=0"),
         *("benchmark=generation", 'benchmark.prompts=["It\'s"]', "benchmark.new_tokens=40"),
     ]
+    odd = evaluate_command(Settings("a", (0,)), Path("my out"), ())
+    assert 'networks="my out"' in shlex.split(odd)
     projected = words(
         rule=Rule.project,
         factor=0.5,

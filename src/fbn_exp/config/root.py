@@ -300,6 +300,8 @@ class ExploreConfig:
         Port of the page, on this machine alone.
     open_browser : bool
         Open the page in the browser.
+    space : str or None
+        Folder to write the page to, to be uploaded as a Space of the hub; None serves the page here.
 
     Raises
     ------
@@ -316,6 +318,7 @@ class ExploreConfig:
     cache: str = "outputs/cache"
     port: int = 7860
     open_browser: bool = True
+    space: str | None = None
 
     def __post_init__(self) -> None:
         _check_cache(self.cache)

@@ -7,6 +7,9 @@ from pathlib import Path
 from fbn_exp.explorer.acting import Rule, Settings
 from fbn_exp.interventions.config import Fill, Place
 
+# a value that Hydra's grammar takes without quotes
+PLAIN = re.compile(r"[\w./-]+")
+
 
 def evaluate_command(settings: Settings, networks: Path, arguments: tuple[str, ...]) -> str:
     """Command line that writes the same texts, and compares them with the same control.
@@ -23,7 +26,7 @@ def evaluate_command(settings: Settings, networks: Path, arguments: tuple[str, .
     usual = Fill.position_mean if settings.rule is Rule.project else Fill.zero
     chosen = ",".join(map(str, settings.networks))
     parts = [
-        f"networks={quoted(str(networks))}",
+        f"networks={networks if PLAIN.fullmatch(str(networks)) else quoted(str(networks))}",
         *arguments,
         f"intervention={settings.rule.value}",
         f"intervention.networks=[{chosen}]",

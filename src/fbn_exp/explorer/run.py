@@ -14,13 +14,13 @@ from fbn_exp.core.errors import ConfigError
 from fbn_exp.models.config import ModelConfig
 
 # settings that evaluate.py has, too
-SHARED = re.compile(r"(model|threshold|same_weights|cache)[.=]")
+SHARED = re.compile(r"(model|threshold|same_weights)\b")
 
 log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> None:
-    """Serve the page until it is interrupted.
+    """Serve the page until it is interrupted, or write it as a Space.
 
     Parameters
     ----------
@@ -35,6 +35,7 @@ def run(cfg: DictConfig) -> None:
     if importlib.util.find_spec("gradio") is None:
         raise ConfigError("the explorer needs gradio: pip install 'fbn_exp[explorer]'")
     from fbn_exp.explorer.model import model_of
+    from fbn_exp.explorer.space import write_space
     from fbn_exp.explorer.workbench import Workbench
     from fbn_exp.models.load import load
     from fbn_exp.networks.artifact import FunctionalNetworks
@@ -45,10 +46,12 @@ def run(cfg: DictConfig) -> None:
     threshold = built(cfg.threshold, Threshold)  # type: ignore[type-abstract]
     networks = FunctionalNetworks.load(folder)
     config = model_of(networks.provenance) if cfg.model is None else typed(cfg.model, ModelConfig)
-    lm = load(config, cache)
-    bench = Workbench(
-        lm, networks, threshold, folder, cache, _arguments(cfg, networks.provenance), cfg.same_weights
-    )
+    arguments = _arguments(cfg, networks.provenance)
+    if cfg.space is not None:
+        write_space(Path(cfg.space).expanduser(), folder, config, arguments)
+        log.info("folder to upload as a Space: %s", cfg.space)
+        return
+    bench = Workbench(load(config, cache), networks, threshold, folder, cache, arguments, cfg.same_weights)
     from fbn_exp.explorer.page.server import serve  # late: gradio takes two seconds to import
 
     blocks, address = serve(bench, cfg.port, cfg.open_browser)
