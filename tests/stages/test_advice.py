@@ -40,3 +40,23 @@ def test_a_list_that_the_shell_has_split_needs_quotes(monkeypatch):
     assert "put it in quotes, 'intervention.networks=[0, 1]'" in explain(caught.value)
     assert torn_list(["seed=1", "method=pca"]) is None
     assert torn_list(["method=[pca", "seed=1"]) is None
+
+
+@pytest.mark.parametrize(
+    ("override", "advice"),
+    [
+        (
+            "method/contrasts=[french]",
+            "there is no method/contrasts=french; there are: code, files, labels, lang",
+        ),
+        ("method.contrasts=[language]", "chosen with a slash: method/contrasts="),
+        (
+            "dataset=wiki",
+            "leave dataset= out, or compare the labels of your data set with method/contrasts=lab",
+        ),
+    ],
+)
+def test_contrasts_that_cannot_be_chosen_so_are_explained(override, advice):
+    with pytest.raises(HydraException) as caught:
+        composed("method=localizer", override)
+    assert advice in explain(caught.value)

@@ -7,7 +7,10 @@ from typing_extensions import override
 from fbn_exp.benchmarks import probes
 from fbn_exp.benchmarks.config import ProbesConfig
 from fbn_exp.benchmarks.harness.tasks import Harness
+from fbn_exp.datasets.base import text_digest
 from fbn_exp.datasets.config import Split
+from fbn_exp.datasets.probes.config import Probe
+from fbn_exp.datasets.probes.prompts import ProbePrompts
 
 
 class Probes(ProbesConfig, Harness):
@@ -30,6 +33,16 @@ class Probes(ProbesConfig, Harness):
     @override
     def on(self, part: Split) -> "Probes":
         return replace(self, part=part.value)
+
+    @override
+    def text_digests(self) -> frozenset[str]:
+        """Digests of the prompts of its part, which a localizer may have been fitted to."""
+        splits = (Split.test,) if self.part == "test" else (Split.train, Split.dev)
+        probes_taken = [Probe(task) for task in self.tasks]
+        prompts = (ProbePrompts(probes=probes_taken, split=split) for split in splits)
+        return frozenset(
+            text_digest(document.text) for dataset in prompts for document in dataset.documents()
+        )
 
     @override
     def name_on_test(self, name: str) -> str:

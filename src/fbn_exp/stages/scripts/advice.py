@@ -16,6 +16,7 @@ from omegaconf.errors import (
 )
 
 from fbn_exp.config import root
+from fbn_exp.config.folder import CONF
 
 # Hydra's message if the package of a launcher is missing -> advice
 MISSING_PLUGINS = {
@@ -23,6 +24,15 @@ MISSING_PLUGINS = {
     "hydra/launcher/ray": "launch=ray needs Ray: pip install hydra-ray-launcher",
     "hydra/sweeper/optuna": "hydra/sweeper=optuna needs Optuna 2: pip install hydra-optuna-sweeper",
 }
+
+# messages for what does not go together with method=localizer -> advice
+LOCALIZERS = {
+    "merging override method.contrasts=": "contrasts are chosen with a slash: method/contrasts=[language]",
+    "Key 'conditions' not in": "contrasts bring their texts with them: leave dataset= out, or compare the "
+    "labels of your data set with method/contrasts=labels",
+}
+# Hydra's message for one of several options of a group that does not exist
+UNLOADED = re.compile(r"Could not load '([\w/]+)/([^/']+)'")
 
 # keys of version 0.1 -> what to write in their place
 REPLACED_KEYS = {
@@ -74,7 +84,10 @@ def explain(error: Exception) -> str:
             lines += [f"accepted here: {', '.join(names)}"] if names else []
     if (home := home_of("\n".join(lines))) is not None:
         return home
-    lines += [hint for words, hint in MISSING_PLUGINS.items() if words in lines[0]]
+    lines += [hint for words, hint in (MISSING_PLUGINS | LOCALIZERS).items() if words in "\n".join(lines)]
+    if (missing := UNLOADED.search(lines[0])) is not None and (CONF / missing[1]).is_dir():
+        options = sorted(file.stem for file in (CONF / missing[1]).glob("*.yaml"))
+        return f"there is no {missing[1]}={missing[2]}; there are: {', '.join(options)}"
     return "\n".join(lines)
 
 
