@@ -267,13 +267,11 @@ class SAEConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_count("method.active", self.active)
-        require_count("method.components", self.components)
+        for name in ("active", "components", "steps", "batch_size"):
+            require_count(f"method.{name}", getattr(self, name))
         if self.active is not None and self.n_components != AUTO:
             rule = f"be at most method.n_components, {self.n_components}"
             require(self.active <= self.count, "method.active", self.active, rule)
-        require_count("method.steps", self.steps)
-        require_count("method.batch_size", self.batch_size)
         require_positive("method.learning_rate", self.learning_rate)
         require_at_least("method.auxiliary", self.auxiliary, 0)
         require(0 <= self.held_out < 1, "method.held_out", self.held_out, "be at least 0 and below 1")

@@ -64,6 +64,8 @@ def present_extraction(
     drivers = description.drivers
     many_fits = Presentation() if reliability is None else present_reliability(reliability)
     number_of_networks = present_order_curves(description.extraction.method.orders_)
+    # of single blocks, the numbers are means over them
+    whole = networks.blocks is None
     more = f", the first {ROWS} of {len(table)}" if len(table) > ROWS else ""
     return Presentation(
         metrics={
@@ -93,7 +95,7 @@ def present_extraction(
         words=("driven by: members go", "strongest at"),
         lines=[
             _sentence(description),
-            *(autoencoder_lines(description.extraction.method) if "active_share" in table else ()),
+            *(autoencoder_lines(description.extraction.method) if "active_share" in table and whole else ()),
             *tested_lines(networks.statistics),
             *number_of_networks.lines,
             *many_fits.lines,
