@@ -7,6 +7,8 @@ import re
 import pytest
 from browsers import DESK, PHONE, running_browser
 
+from fbn_exp.core.errors import LaunchError
+
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> ${1} {{1}}"
 pytestmark = pytest.mark.slow
 
@@ -30,6 +32,9 @@ def address(extraction, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     bench = Workbench(lm, networks, fbn.ZThreshold(), folder / "networks", folder / "cache", ("model=tiny",))
     blocks, url = serve(bench, None, open_browser=False)
+    # a taken port is named, and another page is not put in its place
+    with pytest.raises(LaunchError, match="port="):
+        serve(bench, int(url.strip("/").rpartition(":")[2]), open_browser=False)
     yield url
     blocks.close()
 
