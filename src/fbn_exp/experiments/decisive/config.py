@@ -14,6 +14,7 @@ class Decisive(StrEnum):
     """Question that an experiment decides."""
 
     sink = "sink"
+    preservation = "preservation"
 
 
 @dataclass
@@ -115,6 +116,50 @@ class SinkConfig(DecisiveConfig):
         }.items():
             for lesion in lesions:
                 _require_lesion(f"decisive.{name}", lesion)
+
+
+@dataclass
+class PreservationConfig(DecisiveConfig):
+    """Whether the neurons of networks are enough for a task, and others or none are not.
+
+    Attributes
+    ----------
+    components : int
+        Number of networks whose preservation is judged.
+    fill : Fill
+        What all other neurons are moved to where it is judged.
+    setting : str
+        Preservation of a job, as ``members/fill/components``.
+    share : float
+        Share of the untouched score above the anchor that has to remain.
+    draws, other_draws : int
+        Draws of as many random neurons, where it is judged and elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    components: int = MISSING
+    fill: Fill = Fill.zero
+    setting: str = MISSING
+    share: float = 0.95
+    draws: int = 19
+    other_draws: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fill = require_choice(Fill, "decisive.fill", self.fill)
+        require_count("decisive.components", self.components)
+        require(0 < self.share <= 1, "decisive.share", self.share, "be above 0 and at most 1")
+        require_draws("decisive.draws", self.draws)
+        require_count("decisive.other_draws", self.other_draws)
+
+    @property
+    def judged(self) -> str:
+        """The preservation that is judged, in the form of ``setting``."""
+        return f"{Members.all.value}/{self.fill.value}/{self.components}"
 
 
 def _require_lesion(name: str, text: str) -> None:

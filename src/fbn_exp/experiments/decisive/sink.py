@@ -1,7 +1,6 @@
 """Is it the sink? Harm of lesions beyond that of other neurons, and how much of it goes with the sink."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,28 +11,10 @@ from fbn_exp.benchmarks.inference.families import max_t_over_draws
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.rows import Array
 from fbn_exp.experiments.decisive.config import SinkConfig
+from fbn_exp.experiments.decisive.jobs import Jobs, settings
 
 # config of a job that names its lesion -> value of a job that does not say
-PARTS = {"members": "all", "fill": "zero", "tokens": "all"}
-
-
-@dataclass(frozen=True, eq=False)
-class Jobs:
-    """Tables of all jobs of a sweep, with a column ``job``.
-
-    Attributes
-    ----------
-    scores : DataFrame
-        One row per job, task and metric.
-    items : DataFrame
-        Values of items, with and without the lesion, and means over the draws of each kind of control.
-    draws : DataFrame
-        Score of every draw.
-    """
-
-    scores: pd.DataFrame
-    items: pd.DataFrame
-    draws: pd.DataFrame
+PARTS = {"intervention.members": "all", "intervention.fill": "zero", "intervention.tokens": "all"}
 
 
 def sink_table(config: SinkConfig, jobs: Jobs, seed: int = 0) -> pd.DataFrame:
@@ -57,18 +38,12 @@ def sink_table(config: SinkConfig, jobs: Jobs, seed: int = 0) -> pd.DataFrame:
     NetworksError
         If the claim's lesion has no result.
     """
-    scores = jobs.scores.assign(lesion=_lesions(jobs.scores))
+    scores = jobs.scores.assign(lesion=settings(jobs.scores, PARTS).agg("/".join, axis=1))
     tables = [
         _of_endpoint(config, scores[scores["metric"] == metric], jobs, seed)
         for metric in (config.endpoint, config.second_endpoint)
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def _lesions(scores: pd.DataFrame) -> pd.Series:
-    names = [f"override/intervention.{name}" for name in PARTS]
-    said = scores.reindex(columns=names).fillna(dict(zip(names, PARTS.values(), strict=True)))
-    return said.agg("/".join, axis=1)
 
 
 def _of_endpoint(config: SinkConfig, scores: pd.DataFrame, jobs: Jobs, seed: int) -> pd.DataFrame:

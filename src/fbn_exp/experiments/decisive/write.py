@@ -1,12 +1,17 @@
 """What an experiment decided, from the results of its sweep: table, picture, verdict and page."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fbn_exp.experiments.decisive.config import DecisiveConfig, SinkConfig
-from fbn_exp.experiments.decisive.sink import Jobs, sink_table
+import pandas as pd
+
+from fbn_exp.experiments.decisive import preservation
+from fbn_exp.experiments.decisive.config import DecisiveConfig, PreservationConfig, SinkConfig
+from fbn_exp.experiments.decisive.jobs import Jobs
+from fbn_exp.experiments.decisive.sink import sink_table
 from fbn_exp.experiments.decisive.sink_verdict import PAGE_ONLY, readable, sink_verdict
-from fbn_exp.experiments.decisive.verdict import page, paragraphs
+from fbn_exp.experiments.decisive.verdict import Verdict, page, paragraphs
 from fbn_exp.report.presentation import Presentation
 
 if TYPE_CHECKING:
@@ -41,26 +46,63 @@ def decide(config: DecisiveConfig, jobs: Jobs, model: str) -> Decided:
     model : str
         Name of the model.
     """
-    assert isinstance(config, SinkConfig)
+    if isinstance(config, SinkConfig):
+        found = _sink(config, jobs, model)
+    elif isinstance(config, PreservationConfig):
+        found = _preservation(config, jobs, model)
+    else:
+        raise TypeError(f"no rule judges a {type(config).__name__}")
+    name, question = f"decisive_{config.name.value}", " ".join(config.question.split())
+    said = paragraphs(config, found.verdict)
+    presentation = Presentation(
+        tables={"decisive": found.table},
+        figures={name: found.draw},
+        title=question,
+        # the page has all columns
+        rows=found.readable.drop(columns=list(found.page_only)),
+        words=tuple(map(str, found.readable))[:1],
+        lines=[f"{head}: {text}" for head, text in said.items()],
+    )
+    return Decided(presentation, page(question, said, found.readable, [f"figures/{name}.png"]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Table with all numbers, the same for reading, verdict, picture, and columns of the page alone."""
+
+    table: pd.DataFrame
+    readable: pd.DataFrame
+    verdict: Verdict
+    draw: Callable[[], "Figure"]
+    page_only: Sequence[str]
+
+
+def _sink(config: SinkConfig, jobs: Jobs, model: str) -> _Found:
     table = sink_table(config, jobs)
-    shown, said = readable(config, table), paragraphs(config, sink_verdict(config, table, model))
 
     def draw() -> "Figure":
         from fbn_exp.experiments.decisive.sink_figure import sink_figure  # late: imports matplotlib
 
         return sink_figure(config, table, model)
 
-    name, question = f"decisive_{config.name.value}", " ".join(config.question.split())
-    presentation = Presentation(
-        tables={"decisive": table},
-        figures={name: draw},
-        title=question,
-        # the page has all columns
-        rows=shown.drop(columns=list(PAGE_ONLY)),
-        words=tuple(map(str, shown))[:1],
-        lines=[f"{head}: {text}" for head, text in said.items()],
+    return _Found(table, readable(config, table), sink_verdict(config, table, model), draw, PAGE_ONLY)
+
+
+def _preservation(config: PreservationConfig, jobs: Jobs, model: str) -> _Found:
+    table = preservation.preservation_table(config, jobs)
+
+    def draw() -> "Figure":
+        from fbn_exp.experiments.decisive.preservation_figure import preservation_figure  # late: matplotlib
+
+        return preservation_figure(config, table, model)
+
+    return _Found(
+        table,
+        preservation.preservation_readable(config, table),
+        preservation.preservation_verdict(config, table, model),
+        draw,
+        preservation.PAGE_ONLY,
     )
-    return Decided(presentation, page(question, said, shown, [f"figures/{name}.png"]))
 
 
 def model_in_words(name: str) -> str:
