@@ -33,3 +33,9 @@ def test_quiet_and_verbose_set_the_level_of_messages(monkeypatch):
     assert expanded(["quiet=true"], "extract") == ["hydra.job_logging.root.level=WARNING"]
     assert os.environ["TQDM_DISABLE"] == "1"
     assert expanded(["debug=false", "quiet=false"], "extract") == []
+
+
+def test_a_dry_run_of_a_localizer_has_the_networks_of_its_contrasts():
+    settings = expanded(["method=localizer", "debug=true"], "extract")
+    assert "dataset.n_texts=6" in settings
+    assert not [each for each in settings if each.startswith("method.n_components")]

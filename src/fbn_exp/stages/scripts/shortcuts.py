@@ -35,4 +35,7 @@ def expanded(arguments: list[str], script: str) -> list[str]:
         # read by progress bars, in the processes of launched jobs too
         os.environ["TQDM_DISABLE"] = "1"
     named = {argument.lstrip("+~").partition("=")[0] for argument in others}
+    if "method=localizer" in others:
+        # it has as many networks as contrasts
+        named.add("method.n_components")
     return [*others, *(setting for setting in settings if setting.partition("=")[0] not in named)]
