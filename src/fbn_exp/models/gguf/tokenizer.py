@@ -1,4 +1,4 @@
-"""Tokenizers of Gemma models in GGUF files, which transformers takes for another kind."""
+"""Tokenizers of Gemma models in GGUF files, which some releases of transformers take for another kind."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +19,10 @@ SPECIAL = {"unk": "unk_token_id", "bos": "bos_token_id", "eos": "eos_token_id", 
 def gemma_tokenizer(file: Path) -> PreTrainedTokenizerBase:
     """Read the tokenizer of a Gemma model from its GGUF file.
 
-    The file holds the pieces of a byte pair encoding in the order in which they are merged. transformers
-    (5.14) takes the negative ranks for the log-probabilities of a unigram model, which splits all text into
-    single characters, and leaves out the token at the beginning of a text, without which Gemma does not work.
+    The file holds the pieces of a byte pair encoding in the order in which they are merged. transformers 5.14
+    takes their negative ranks for the log-probabilities of a unigram model: it splits all text into single
+    characters, and leaves out the token at the beginning of a text, without which Gemma does not work. 5.23
+    reads the file as this function does.
 
     Parameters
     ----------
