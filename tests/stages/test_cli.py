@@ -17,7 +17,7 @@ from fbn_exp.stages.cli import (
 
 HEAVY = ("torch", "transformers", "numpy", "wandb", "sklearn", "pandas", "matplotlib")
 COMMON = {"dataset", "launch", "model", "threshold", "tracking"}
-NETWORKS = {*COMMON, "method", "reliability", "signals"}
+NETWORKS = {"method/contrasts", *COMMON, "method", "reliability", "signals"}
 
 
 def imported(stderr: str) -> set[str]:
@@ -39,7 +39,18 @@ def test_help_lists_every_choice_and_loads_nothing_heavy():
     ("script", "groups"),
     [
         ("extract.py", NETWORKS),
-        ("evaluate.py", {*NETWORKS, "analysis", "benchmark", "controls", "experiment/paper", "intervention"}),
+        (
+            "evaluate.py",
+            {
+                *NETWORKS,
+                "analysis",
+                "benchmark",
+                "controls",
+                "experiment/decisive",
+                "experiment/paper",
+                "intervention",
+            },
+        ),
         ("train.py", {*COMMON, "forgetting", "intervention", "task", "trainable"}),
     ],
 )
