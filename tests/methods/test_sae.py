@@ -46,7 +46,7 @@ def test_planted_latents_are_recovered_with_their_sign(world, fitted):
     _, maps, latents = world
     assert matched(fitted.maps_, maps).min() > 0.95
     assert matched(fitted.time_courses_.T, latents.T).min() > 0.9
-    # a map whose peak is negative stays as it is: the latent takes that neuron down
+    # a map whose heavier tail is negative stays as it is: the latent takes that neuron down
     assert (maps.amin(dim=1).abs() > maps.amax(dim=1)).any()
 
 

@@ -239,3 +239,13 @@ def test_neither_a_neuron_by_neuron_matrix_nor_a_copy_of_the_signals_is_made(sha
     extra_bytes = int(result.stdout) * 1024
     copy_bytes = 4 * shape[0] * shape[1]
     assert extra_bytes < 0.9 * copy_bytes  # an N × N matrix of 80,000 neurons would take 26 GB
+
+
+def test_neurons_that_never_change_have_no_weight():
+    values = torch.randn(800, 900, generator=torch.Generator().manual_seed(0))
+    values[:, ::3] = 2.0
+    # one that changes in a single token is not silent
+    values[17, 0] = 500.0
+    found = find(values, 3)
+    assert float(found.loadings[:, 3::3].abs().max()) < 1e-6
+    assert float(found.loadings[:, 0].abs().max()) > 0.9

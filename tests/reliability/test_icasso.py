@@ -62,7 +62,7 @@ def test_planted_networks_are_reliable_and_beyond_chance(world, planted_report):
 
 
 def test_masks_of_halves_are_compared_on_the_side_that_is_reported(world):
-    # two-sided maps: which side has the peak is decided by noise, and differs between halves
+    # two-sided maps: which side has the heavier tail is decided by noise, and differs between halves
     noise = torch.randn(world[0].shape, generator=torch.Generator().manual_seed(1))
     signals = torch.cat([world[0], noise - world[0]], dim=1)
     overlaps = []

@@ -7,9 +7,11 @@ from synthetic import described, lay_out, texts
 
 from fbn_exp.core.moments import RowNorms
 from fbn_exp.methods.config import Criterion
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.order import OrderCurve
 from fbn_exp.methods.sae import SparseAutoencoder
 from fbn_exp.methods.solvers.convergence import Convergence, Starts, StartScore
+from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.extraction import (
     autoencoder_lines,
     convergence_remarks,
@@ -17,7 +19,9 @@ from fbn_exp.report.extraction import (
     present_extraction,
     remarks,
 )
+from fbn_exp.report.networks import sign_remarks
 from fbn_exp.report.order import present_order_curves
+from fbn_exp.thresholds.config import Pole
 from fbn_exp.thresholds.mixture import MixtureThreshold
 from fbn_exp.thresholds.z import ZThreshold
 
@@ -124,6 +128,17 @@ def test_a_reader_is_told_where_the_members_go(pole, high, low):
     assert found.rows["strongest at"][0].startswith(f"{arrow}{tokens['token'][0]!r}")
     counts = found.tables["networks"]
     assert (counts["members_down" if high == "up" else "members_up"] == 0).all()
+
+
+def test_a_reader_is_told_of_networks_whose_sign_is_a_convention():
+    maps = torch.randn(3, 2_000, generator=torch.Generator().manual_seed(0))
+    maps[1] = maps[1].exp()
+    networks = FunctionalNetworks(maps * torch.tensor([1, 1, -1])[:, None], lay_out(2, 1_000))
+    (said,) = sign_remarks(networks, ICA(3), Pole.positive)
+    assert "convention in networks 0, 2:" in said
+    assert sign_remarks(networks, ICA(3), Pole.both) == []
+    # latents of an autoencoder have a sign
+    assert sign_remarks(networks, SparseAutoencoder(3), Pole.positive) == []
 
 
 def test_a_reader_is_told_of_networks_without_members_and_without_tails():

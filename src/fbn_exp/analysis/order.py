@@ -212,7 +212,7 @@ def _compare(
     first, second = (fit.maps_ for fit in fits)
     similarity = absolute_correlation(first, second).numpy()
     partner = partners(similarity)
-    # a peak fixes the sign of a map, and may be another neuron in the other half
+    # skewness fixes the sign of a map, and may be the other one in the other half
     turned = aligned(second[torch.from_numpy(partner)], first)
     masks = [FunctionalNetworks(maps, signals.layout).masks(threshold) for maps in (first, turned)]
     ended = [convergence.converged for fit in fits for convergence in fit.convergence_]

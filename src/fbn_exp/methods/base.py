@@ -42,8 +42,8 @@ class Components:
 class Decomposition(MethodConfig, ABC):
     """A decomposition signals ≈ time_courses_ · maps_ + mean.
 
-    Networks are ordered by the variance that they explain. The sign of a network is fixed by its peak: the
-    weight of largest magnitude is positive (nilearn's rule), and the time course follows. ``fit`` ignores
+    Networks are ordered by the variance that they explain. The sign of a network is fixed by the
+    skewness of its map, which is positive, and the time course follows. ``fit`` ignores
     ``per_block``, since it does not know the layout: ``fbn_exp.methods.per_block.PerBlock`` fits each block.
 
     Attributes
@@ -186,8 +186,8 @@ class Decomposition(MethodConfig, ABC):
         return energy.argsort(descending=True)
 
     def signs(self, maps: Tensor) -> Tensor:
-        """Signs to give to maps (K, N) of a fit, shape (K,): by default their peak becomes positive."""
-        return peak_signs(maps)
+        """Signs to give to maps (K, N) of a fit, shape (K,): by default their skewness becomes positive."""
+        return tail_signs(maps)
 
     def _arrange(self, order: Tensor) -> None:
         """Reorder fitted attributes other than maps, time courses and ``statistics_``."""
@@ -248,7 +248,17 @@ def explained_energy(components: Components) -> float:
     return float((courses * (maps @ maps.T)).sum())
 
 
-def peak_signs(maps: Tensor) -> Tensor:
-    """Sign of the weight of largest magnitude in each of the maps (K, N), shape (K,)."""
-    peak = maps.abs().argmax(dim=1, keepdim=True)
-    return maps.gather(1, peak)[:, 0].sign()
+def skewness(maps: Tensor) -> Tensor:
+    """Skewness over the neurons of each of the maps (K, N), shape (K,), float64; 0 if all are equal."""
+    centred = maps.double() - maps.double().mean(dim=1, keepdim=True)
+    variance = centred.square().mean(dim=1)
+    return centred.pow(3).mean(dim=1) / variance.pow(1.5).clamp_min(1e-300)
+
+
+def tail_signs(maps: Tensor) -> Tensor:
+    """Signs, 1 or -1, that give each of the maps (K, N) its heavier tail on the positive side, shape (K,).
+
+    All neurons decide. The weight of largest magnitude, the rule of nilearn, is one neuron: the two ends of
+    maps of z-scored signals differ by less than 1%, and rounding turned them round.
+    """
+    return torch.where(skewness(maps) < 0, -1.0, 1.0).to(maps.dtype)

@@ -25,7 +25,7 @@ class SparseAutoencoder(SAEConfig, Decomposition):
     of the signals, since its output has rank K: that takes seconds where all neurons take minutes. The maps
     are the decoder that fits the trained latents best on all neurons, by least squares: they are not confined
     to these components, and explained variance is exact. A map is what a latent adds: its sign is kept, so
-    that its peak may be negative, unlike in other methods.
+    that its heavier tail may be negative, unlike in other methods.
 
     Texts at the end are held out of the training, to be judged on; the reported decoder is fitted to all.
 

@@ -242,7 +242,18 @@ def _start(signals: Tensor, mean: Tensor, block: int, generator: torch.Generator
     start = torch.randn(n_neurons, block, generator=generator).to(signals.device) * (REST / n_neurons**0.5)
     # fewer than a block, if the sample has a lower rank
     start[:, : direction.shape[1]] += direction
+    # no later block has a part of these, so that none would take the noise away again
+    start[_silent(signals, sample)] = 0
     return start
+
+
+def _silent(signals: Tensor, sample: Tensor) -> Tensor:
+    """True at neurons that are constant, shape (N,); one pass over the signals if the sample has any."""
+    silent = (sample == sample[0]).all(dim=0)
+    if silent.any():
+        for chunk in row_chunks(signals):
+            silent &= (chunk == sample[0]).all(dim=0)
+    return silent
 
 
 def _new_directions(columns: Tensor, basis: Tensor) -> Tensor:

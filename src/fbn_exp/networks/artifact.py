@@ -50,7 +50,8 @@ class FunctionalNetworks:
     Attributes
     ----------
     maps : Tensor of shape (K, N), float32
-        Weight of every neuron in every network, in units of the signal; the peak of each map is positive.
+        Weight of every neuron in every network, in units of the signal; the heavier tail of each map is
+        positive.
     layout : NeuronLayout
         Order of the neurons.
     statistics : dict of str to list of float

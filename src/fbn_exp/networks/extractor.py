@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 DETERMINING = ("signals", "method", "reliability", "threshold")
 # what is kept of each neuron; networks of earlier versions in the cache have less
 STATISTICS = "first tokens apart"
+# what makes a sign; networks of earlier versions in the cache can have the other one
+SIGN = "skewness"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Extractor:
             **{name: self.config[name] for name in DETERMINING if name in self.config},
             "version": version(),
             "neurons": STATISTICS,
+            "sign": SIGN,
             **({"labels": labels} if labels else {}),
         }
 

@@ -178,7 +178,7 @@ class Centrotypes(Decomposition):
         """Agreement of masks and of signs within each cluster, computed one cluster at a time.
 
         Estimates take the sign of the reported network before their masks are compared. ``sign_agreement``
-        is the share of a cluster's estimates whose own peak gives that sign; a fit that found one of the
+        is the share of a cluster's estimates whose own skewness gives that sign; a fit that found one of the
         others would have reported it with the opposite sign.
         """
         estimates = torch.cat([run.maps for run in runs])

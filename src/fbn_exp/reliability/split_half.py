@@ -81,7 +81,7 @@ def split_half(
     rows : Rows
         Text of each token, at least two texts.
     members : callable
-        Rule of membership, from maps (K, N) with a positive peak to masks (K, N).
+        Rule of membership, from maps (K, N) with a positive skewness to masks (K, N).
     splits : int
         Number of random splits.
     rotations : int
@@ -113,7 +113,7 @@ def compare_halves(
     The networks of either half are matched one to one to the reported ones (Hungarian method, |r|). The value
     for a network is the agreement of its two matches with each other: these share no text, whereas the
     reported network was fitted to both halves. Matches take the sign of the reported network before masks are
-    compared, since the peak that fixes a sign may differ between halves.
+    compared, since the skewness that fixes a sign may differ between halves.
 
     The null asks what halves agree on whatever is done in their subspaces: the independent side of each
     half's networks (time courses of temporal ICA, maps of spatial ICA) is turned by a rotation drawn
@@ -128,7 +128,7 @@ def compare_halves(
     maps : Tensor of shape (K, N)
         Reported networks.
     members : callable
-        Rule of membership, from maps (K, N) with a positive peak to masks (K, N).
+        Rule of membership, from maps (K, N) with a positive skewness to masks (K, N).
     splits, rotations : int
         Number of random splits, and of rotations of each.
     generator : Generator

@@ -13,7 +13,7 @@ from fbn_exp.methods.solvers.convergence import Convergence, Starts, StartScore
 from fbn_exp.networks.masks import network_table
 from fbn_exp.reliability.base import ReliabilityReport
 from fbn_exp.report.figures.networks import network_figures
-from fbn_exp.report.networks import mask_metrics, tail_metrics, tail_remarks, tested_lines
+from fbn_exp.report.networks import mask_metrics, sign_remarks, tail_metrics, tail_remarks, tested_lines
 from fbn_exp.report.order import present_order_curves
 from fbn_exp.report.presentation import ROWS, Presentation, peak_memory
 from fbn_exp.report.reliability import COLUMNS, present_reliability
@@ -103,6 +103,7 @@ def present_extraction(
         remarks=[
             *number_of_networks.remarks,
             *tail_remarks(description.tails, description.threshold),
+            *(sign_remarks(networks, description.extraction.method, threshold.pole) if whole else ()),
             *remarks(description),
         ],
     )

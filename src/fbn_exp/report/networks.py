@@ -5,15 +5,20 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from fbn_exp.methods.base import Decomposition, skewness
+from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import Extraction
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.thresholds.base import Tails, Threshold
+from fbn_exp.thresholds.config import Pole
 from fbn_exp.thresholds.mixture import MixtureThreshold
 
 # metrics of masks that pictures of a sweep draw
 UNION_SIZE = "networks/union_size"
 SIZES = {name: f"networks/{name}_size" for name in ("largest", "mean", "smallest")}
 OVERLAPS = {name: f"networks/{name}_iou" for name in ("largest", "mean")}
+# networks that a sentence names
+NAMED = 10
 
 
 def mask_metrics(masks: Tensor) -> dict[str, float]:
@@ -77,6 +82,23 @@ def tail_remarks(tails: Tails | None, threshold: Threshold) -> list[str]:
     elif not isinstance(threshold, MixtureThreshold):
         said += f"; {threshold.describe()} cuts a continuum there, and its members are a convention"
     return [f"{said}."]
+
+
+def sign_remarks(networks: FunctionalNetworks, method: Decomposition, pole: Pole) -> list[str]:
+    """Name networks whose sign is a convention; empty if the method gives signs, or both ends are taken."""
+    maps = networks.maps
+    if pole is Pole.both or torch.equal(method.signs(maps), method.signs(-maps)):
+        return []
+    undecided = (skewness(maps).abs() < 2 * (6 / maps.shape[1]) ** 0.5).nonzero().flatten().tolist()
+    if not undecided:
+        return []
+    named = ", ".join(str(network) for network in undecided[:NAMED])
+    more = f" and {len(undecided) - NAMED} more" if len(undecided) > NAMED else ""
+    return [
+        f"Which end is positive is a convention in networks {named}{more}: the skewness of the map is "
+        "within two standard errors of 0. Members are those of one end; threshold.pole=negative takes the "
+        "other, threshold.pole=both either."
+    ]
 
 
 def tested_lines(statistics: Mapping[str, Sequence[float]]) -> list[str]:

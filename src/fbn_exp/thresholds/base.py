@@ -27,7 +27,7 @@ class Tails:
 class Threshold(ABC):
     """A rule that decides which neurons are members of a network.
 
-    The sign of a network is arbitrary; by convention its peak, the weight of largest magnitude, is positive.
+    The sign of a network is arbitrary; by convention the heavier tail of its map is positive.
     Neurons of the positive pole go up where the time course does, those of the negative pole go down.
     """
 
@@ -40,7 +40,7 @@ class Threshold(ABC):
         Parameters
         ----------
         maps : Tensor of shape (K, N)
-            Weights, with a positive peak in every row.
+            Weights, with a positive skewness in every row.
         layout : NeuronLayout, optional
             Blocks of the neurons, for rules with a null per block; without it all neurons are one block.
 
@@ -56,7 +56,7 @@ class Threshold(ABC):
         Parameters
         ----------
         z : Tensor of shape (K, N)
-            The scores; the peak of a row can be negative.
+            The scores; the skewness of a row can be negative.
         layout : NeuronLayout, optional
             As in ``masks``.
         """

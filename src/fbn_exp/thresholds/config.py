@@ -24,7 +24,7 @@ class ThresholdConfig:
     ----------
     pole : Pole
         ``positive``, as in the paper: neurons that go up where the time course does, on the side of the map's
-        peak; ``negative``: those that go down there; ``both``: either.
+        heavier tail; ``negative``: those that go down there; ``both``: either.
 
     Raises
     ------

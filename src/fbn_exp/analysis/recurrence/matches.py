@@ -58,7 +58,7 @@ class Individual:
     Attributes
     ----------
     maps : Tensor of shape (L, N)
-        Maps, their peaks positive.
+        Maps, their heavier tails positive.
     courses : Tensor of shape (T, L), float64
         Time courses.
     converged : bool or None

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from fbn_exp.analysis.recurrence.matches import Individual, Matches, Templates, matches_of
 from fbn_exp.core.rows import Array
-from fbn_exp.methods.base import peak_signs
+from fbn_exp.methods.base import tail_signs
 from fbn_exp.networks.curveball import Curveball
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation
@@ -121,11 +121,11 @@ class Rotations:
         return cls(text.maps[is_sink], rest)
 
     def draw(self, rng: np.random.Generator) -> Tensor:
-        """Draw maps (L, N), peaks positive."""
-        # uniform over the orthogonal matrices up to signs of rows, which the peaks fix (Mezzadri 2007)
+        """Draw maps (L, N), heavier tails positive."""
+        # uniform over the orthogonal matrices up to signs of rows, which the tails fix (Mezzadri 2007)
         turn = np.linalg.qr(rng.standard_normal((len(self._basis),) * 2))[0].T
         maps = torch.from_numpy(turn).to(self._basis) @ self._basis
-        return torch.cat([self._kept, maps * peak_signs(maps)[:, None]])
+        return torch.cat([self._kept, maps * tail_signs(maps)[:, None]])
 
 
 def _whitened(maps: Tensor) -> Tensor:

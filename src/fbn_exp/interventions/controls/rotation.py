@@ -11,7 +11,7 @@ from fbn_exp.interventions.component.patterns import Components, components_of
 from fbn_exp.interventions.config import Members
 from fbn_exp.interventions.controls.control import Control, Drawer, Original
 from fbn_exp.interventions.target import OUTSIDE, choose_target
-from fbn_exp.methods.base import peak_signs
+from fbn_exp.methods.base import tail_signs
 from fbn_exp.methods.random import random_rotations
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.neurons import statistics_of
@@ -64,13 +64,13 @@ def sink_shares(networks: FunctionalNetworks, first: Tensor | None = None) -> Te
 
 
 def rotated_maps(maps: Tensor, generator: torch.Generator) -> Tensor:
-    """Maps (K, N) turned by a random rotation, each with a positive peak.
+    """Maps (K, N) turned by a random rotation, each with its heavier tail positive.
 
     Where time courses are uncorrelated, as those of ICA and PCA, this is another rotation of the same
     whitened signals: it spans what the maps span, and explains as much variance.
     """
     turned = random_rotations(1, len(maps), generator)[0] @ maps.double()
-    return (turned * peak_signs(turned)[:, None]).float()
+    return (turned * tail_signs(turned)[:, None]).float()
 
 
 class Rotation(Drawer):
