@@ -16,6 +16,7 @@ from fbn_exp.config.register import OWN_SCHEMAS, SCHEMAS
 from fbn_exp.config.root import EvaluateConfig, ExploreConfig, ExtractConfig, TrainConfig
 from fbn_exp.core.errors import ConfigError, FbnError
 from fbn_exp.datasets.config import EmbeddedDatasetConfig
+from fbn_exp.experiments.decisive.config import DecisiveConfig, PreservationConfig, SinkConfig
 from fbn_exp.interventions.config import AmplifyConfig, NoInterventionConfig, ScaleConfig, ShiftConfig
 from fbn_exp.launch.config import RayConfig
 from fbn_exp.methods.config import ICAConfig
@@ -43,10 +44,22 @@ MAY_BE_ZERO = {
     "launch.main_process_port",
     "launch.num_cpus",
     "launch.num_gpus",
+    "method.auxiliary",
+    "method.held_out",
     "signals.first_tokens_excluded",
     "trainable.dropout",
     "trainer.warmup_steps",
     "trainer.weight_decay",
+}
+DECISIVE = {
+    DecisiveConfig: {"equivalent": 0.5},
+    SinkConfig: {
+        "equivalent": 0.5,
+        "lesion": "all/zero/all",
+        "claim": "all/zero/all",
+        "remedies": ["all/zero/first_spared"],
+    },
+    PreservationConfig: {"equivalent": 0.1, "components": 512, "setting": "all/zero/512"},
 }
 
 
@@ -78,6 +91,8 @@ def valid(kind: type, folder: Path) -> dict[str, Any]:
     }
     if kind is ModelConfig:
         return {"name": "gpt2"}
+    if issubclass(kind, DecisiveConfig):
+        return DECISIVE[kind]
     if kind is ExploreConfig:
         return {"networks": str(folder), "threshold": values["threshold"]}
     return {field.name: values[field.name] for field in fields(kind) if field.name in values}

@@ -139,7 +139,7 @@ def test_connectivity_of_networks_in_a_folder(extracted, tmp_path, run):
     with pytest.raises(
         ConfigError, match=r"set signals\.first_tokens_excluded=1 signals\.standardise=zscore"
     ):
-        run("evaluate", tmp_path / "run", *overrides, "signals=paper")
+        run("evaluate", tmp_path / "other", *overrides, "signals=paper")
 
 
 def test_keystones_are_scanned_once_and_label_the_report(extracted, tmp_path, run, caplog):

@@ -57,7 +57,7 @@ def result_of(folder):
 def test_the_result_names_the_stage_and_what_lies_in_the_folder(finished):
     folder, _ = finished
     result = result_of(folder)
-    assert result.keys() == {"stage", "finished", "metrics", "remarks", "artifacts"}
+    assert result.keys() == {"stage", "finished", "configuration", "metrics", "remarks", "artifacts"}
     assert result["stage"] == "extract"
     assert {"networks", "tables/networks", "tables/strongest_tokens", "figures/overview"} <= set(
         result["artifacts"]
