@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from planted import plant
-from scipy.stats import skew
+from scipy.stats import norm, skew
 
 from fbn_exp.core.errors import ConfigError, MethodError
-from fbn_exp.methods.base import tail_signs
+from fbn_exp.methods.base import skewness, skewness_error, tail_signs
 from fbn_exp.methods.canica import CanICA
 from fbn_exp.methods.config import Independence
 from fbn_exp.methods.dictionary import DictionaryLearning
@@ -128,6 +128,23 @@ def test_networks_are_ordered_by_explained_variance(method):
 def test_the_heavier_tail_of_every_map_is_positive(method):
     maps = method(n_components=6).fit(planted_signals()).maps_
     assert (torch.from_numpy(skew(maps.double().numpy(), axis=1)) >= 0).all()
+
+
+@pytest.mark.parametrize("distribution", ["normal", "heavy", "exponential"])
+def test_the_standard_error_of_the_skewness_holds_for_heavy_tails(distribution):
+    rng, n = np.random.default_rng(0), 20_000
+    drawn = rng.standard_normal((200, n))
+    maps = {
+        "normal": drawn,
+        "heavy": np.sign(drawn) * np.abs(drawn) ** 1.5,
+        "exponential": -np.log(norm.cdf(drawn)),
+    }[distribution]
+    weights = torch.from_numpy(maps)
+    error = skewness_error(weights)
+    assert float(error.median()) == pytest.approx(float(skewness(weights).std()), rel=0.2)
+    assert (float(error.median()) > 1.5 * (6 / n) ** 0.5) == (distribution != "normal")
+    torch.testing.assert_close(skewness_error(3 * weights + 1), error)
+    assert skewness_error(torch.zeros(1, 3)).tolist() == [0.0]
 
 
 def test_signs_do_not_rest_on_a_single_neuron():

@@ -6,6 +6,7 @@ import torch
 from synthetic import described, lay_out, texts
 
 from fbn_exp.core.moments import RowNorms
+from fbn_exp.methods.base import skewness, tail_signs
 from fbn_exp.methods.config import Criterion
 from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.order import OrderCurve
@@ -19,8 +20,9 @@ from fbn_exp.report.extraction import (
     present_extraction,
     remarks,
 )
-from fbn_exp.report.networks import sign_remarks
+from fbn_exp.report.networks import sign_remarks, tail_remarks
 from fbn_exp.report.order import present_order_curves
+from fbn_exp.thresholds.base import Tails
 from fbn_exp.thresholds.config import Pole
 from fbn_exp.thresholds.mixture import MixtureThreshold
 from fbn_exp.thresholds.z import ZThreshold
@@ -137,6 +139,12 @@ def test_a_reader_is_told_of_networks_whose_sign_is_a_convention():
     (said,) = sign_remarks(networks, ICA(3), Pole.positive)
     assert "convention in networks 0, 2:" in said
     assert sign_remarks(networks, ICA(3), Pole.both) == []
+    # heavy tails: the skewness is 4 standard errors of a normal distribution from 0, within 2 of its own
+    heavy = torch.randn(1, 2_000, generator=torch.Generator().manual_seed(1)).pow(3)
+    heavy *= tail_signs(heavy)
+    assert skewness(heavy) > 4 * (6 / 2_000) ** 0.5
+    (said,) = sign_remarks(FunctionalNetworks(heavy, lay_out(2, 1_000)), ICA(1), Pole.positive)
+    assert "convention in network 0:" in said
     # latents of an autoencoder have a sign
     assert sign_remarks(networks, SparseAutoencoder(3), Pole.positive) == []
 
@@ -150,6 +158,29 @@ def test_a_reader_is_told_of_networks_without_members_and_without_tails():
     assert found.metrics["networks/positive_tails"] == found.metrics["networks/negative_tails"] == 3
     assert found.remarks[0].startswith("Of 3 maps 3 have a positive tail, 3 a negative one, and 0 neither")
     assert (found.tables["drivers"]["members_go"] == "up and down").all()
+
+
+@pytest.mark.parametrize(
+    ("threshold", "said"),
+    [
+        (MixtureThreshold(), "negative tail was found in network 1: threshold.pole=positive has no members;"),
+        (
+            ZThreshold(2),
+            "negative tail was found in network 1: threshold.pole=positive cuts a continuum in it;",
+        ),
+        (
+            ZThreshold(2, pole="negative"),
+            "positive tail was found in networks 0, 3: threshold.pole=negative cuts",
+        ),
+        (ZThreshold(2, pole="both"), None),
+    ],
+)
+def test_a_reader_is_told_of_tails_at_the_end_that_is_not_taken(threshold, said):
+    tails = Tails(torch.tensor([0.1, 0.0, 0.1, 0.1, 0.0]), torch.tensor([0.0, 0.1, 0.1, 0.0, 0.0]))
+    first, *others = tail_remarks(tails, threshold)
+    assert "and 1 neither: no tail beyond a normal distribution was found in them" in first
+    assert len(others) == (said is not None)
+    assert all(said in remark for remark in others)
 
 
 def test_an_autoencoder_is_judged_by_what_it_explains_in_held_out_texts():

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from fbn_exp.methods.base import Decomposition, skewness
+from fbn_exp.methods.base import Decomposition, skewness, skewness_error
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import Extraction
 from fbn_exp.networks.masks import intersection_over_union
@@ -75,13 +75,41 @@ def tail_remarks(tails: Tails | None, threshold: Threshold) -> list[str]:
     positive, negative, without = (int(number) for number in tail_metrics(tails).values())
     said = (
         f"Of {len(tails.positive)} maps {positive} have a positive tail, {negative} a negative one, and "
-        f"{without} neither: their weights are those of noise in every block"
+        f"{without} neither: no tail beyond a normal distribution was found in them"
     )
     if without == 0:
         said = said.split(":")[0]
     elif not isinstance(threshold, MixtureThreshold):
         said += f"; {threshold.describe()} cuts a continuum there, and its members are a convention"
-    return [f"{said}."]
+    return [f"{said}.", *_one_sided(tails, threshold)]
+
+
+def _one_sided(tails: Tails, threshold: Threshold) -> list[str]:
+    """Name maps whose only tail lies at the end that the rule does not take."""
+    ends = {Pole.positive: (tails.positive, tails.negative), Pole.negative: (tails.negative, tails.positive)}
+    if threshold.pole not in ends:
+        return []
+    taken, other = ends[threshold.pole]
+    missed = ((taken == 0) & (other > 0)).nonzero().flatten().tolist()
+    if not missed:
+        return []
+    opposite = Pole.negative if threshold.pole is Pole.positive else Pole.positive
+    members = (
+        "has no members"
+        if isinstance(threshold, MixtureThreshold)
+        else f"cuts a continuum in {'it' if len(missed) == 1 else 'them'}"
+    )
+    return [
+        f"Only a {opposite.value} tail was found in {_named(missed)}: threshold.pole={threshold.pole.value} "
+        f"{members}; threshold.pole={opposite.value} takes that tail, threshold.pole=both either."
+    ]
+
+
+def _named(networks: Sequence[int]) -> str:
+    """Name networks by their numbers, the first ``NAMED`` of many."""
+    named = ", ".join(str(network) for network in networks[:NAMED])
+    more = f" and {len(networks) - NAMED} more" if len(networks) > NAMED else ""
+    return f"network{'s' if len(networks) > 1 else ''} {named}{more}"
 
 
 def sign_remarks(networks: FunctionalNetworks, method: Decomposition, pole: Pole) -> list[str]:
@@ -89,13 +117,11 @@ def sign_remarks(networks: FunctionalNetworks, method: Decomposition, pole: Pole
     maps = networks.maps
     if pole is Pole.both or torch.equal(method.signs(maps), method.signs(-maps)):
         return []
-    undecided = (skewness(maps).abs() < 2 * (6 / maps.shape[1]) ** 0.5).nonzero().flatten().tolist()
+    undecided = (skewness(maps).abs() <= 2 * skewness_error(maps)).nonzero().flatten().tolist()
     if not undecided:
         return []
-    named = ", ".join(str(network) for network in undecided[:NAMED])
-    more = f" and {len(undecided) - NAMED} more" if len(undecided) > NAMED else ""
     return [
-        f"Which end is positive is a convention in networks {named}{more}: the skewness of the map is "
+        f"Which end is positive is a convention in {_named(undecided)}: the skewness of the map is "
         "within two standard errors of 0. Members are those of one end; threshold.pole=negative takes the "
         "other, threshold.pole=both either."
     ]
