@@ -122,6 +122,21 @@ def test_the_interval_is_that_of_items_drawn_for_all_doses_together():
     assert shown == f"{found['ci_low']:.3g} … {found['ci_high']:.3g}"
 
 
+def test_items_that_do_not_differ_leave_no_interval():
+    rows = pd.DataFrame([{"job": "0", **row(0.0, 4.0, 0.0)}, {"job": "1", **row(0.5, 1.0, 0.0)}])
+    values = np.random.default_rng(0).normal(size=30)
+    head = {"task": "tales", "metric": "kl", "item": range(30), "weight": 1.0, "baseline_weight": 1.0}
+    items = pd.concat(
+        [
+            pd.DataFrame({"job": job, **head, "value": values + rounding, "baseline": values})
+            for job, rounding in (("0", 0.0), ("1", 1e-13))
+        ]
+    )
+    (found,) = harm_per_energy(rows, items).to_dict("records")
+    assert found["harm_per_energy"] == 0
+    assert present_doses(pd.DataFrame([found])).rows["95% interval"].item() == "–"
+
+
 def test_without_the_items_of_a_dose_there_is_no_interval():
     rows = pd.DataFrame([{"job": "0", **row(0.0, 4.0, 4.0)}, {"job": "1", **row(0.5, 1.0, 1.0)}])
     one = {"job": "0", "task": "tales", "metric": "kl", "item": [0, 1], "value": [4.0, 4.0]}

@@ -43,7 +43,8 @@ def harm_per_energy(scores: pd.DataFrame, items: pd.DataFrame | None = None) -> 
         control. ``mean_harm`` is the area under the harm, over the range of energies (trapezoids);
         ``harm_per_energy`` is ``mean_harm`` over the mean of that range: the slope where harm is proportional
         to energy. ``ci_low`` and ``ci_high`` are the ends of its 95% interval over items, the same items at
-        all doses (percentile bootstrap); NaN for controls, and where the values of items are not at hand.
+        all doses (percentile bootstrap); NaN for controls, where the values of items are not at hand, and
+        where no item differs, which leaves no width.
         Empty if energies or several doses are missing.
     """
     if scores.empty or "energy" not in scores or "factor" not in scores:
@@ -128,7 +129,7 @@ class _Curve:
 
 
 def _interval(rows: pd.DataFrame, curve: _Curve, items: pd.DataFrame) -> tuple[float, float]:
-    """95% interval of the harm per energy over items; NaN where their values are not known at all doses."""
+    """95% interval over items; NaN where their values are not known at all doses, or none of them differs."""
     unknown = float("nan"), float("nan")
     if items.empty:
         return unknown
@@ -150,9 +151,11 @@ def _interval(rows: pd.DataFrame, curve: _Curve, items: pd.DataFrame) -> tuple[f
     times = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=BOOTSTRAPS)
     with np.errstate(invalid="ignore", divide="ignore"):
         after = (times @ (weight * value).T) / (times @ weight.T)
-        harm = _signs(rows) * (after - (times @ (weight_before * before).T) / (times @ weight_before.T))
+        untouched = (times @ (weight_before * before).T) / (times @ weight_before.T)
+        harm = _signs(rows) * (after - untouched)
+    harm[np.isclose(after, untouched, rtol=1e-9, atol=1e-9)] = 0.0
     low, high = np.nanquantile(harm @ curve.slopes, [0.025, 0.975]).tolist()
-    return low, high
+    return (low, high) if low < high else unknown
 
 
 def dose_metrics(doses: pd.DataFrame) -> dict[str, float]:
