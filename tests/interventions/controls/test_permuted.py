@@ -111,7 +111,7 @@ def test_likeness_is_that_of_the_weights_and_of_the_edits():
 
 
 def test_kinds_that_choose_neurons_are_left_out_in_words():
-    found = drawn(original_of(Project()), [*KINDS, ControlKind.activation], share=0.2)
+    found = drawn(original_of(Subtract()), [*KINDS, ControlKind.activation], share=0.2)
     assert list(found.by_kind) == KINDS
     assert found.remarks == (
         "No activation, share controls: they choose neurons, and the intervention acts on whole maps.",
@@ -150,6 +150,14 @@ def test_rotations_lie_along_rotated_maps_and_noise_is_as_long_as_the_change(rul
                 (noise.change(block, part, tokens) - part).norm(dim=1),
                 (own.change(block, part, tokens) - part).norm(dim=1),
             )
+
+
+def test_draws_of_a_projection_are_said_to_remove_less_energy():
+    (said,) = drawn(original_of(Project())).remarks
+    assert "random, per_block draws of a projection mostly remove less energy" in said
+    # time courses stay under subtract, and with them the energy; noise has that of the projection
+    assert drawn(original_of(Subtract())).remarks == ()
+    assert drawn(original_of(Project()), [ControlKind.noise]).remarks == ()
 
 
 def test_draws_are_those_of_their_seed():

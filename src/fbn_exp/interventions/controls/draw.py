@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from fbn_exp.core.errors import ControlError
 from fbn_exp.datasets.base import Texts
+from fbn_exp.interventions.component.config import ProjectConfig
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.interventions.controls.attribution import cached_attribution
 from fbn_exp.interventions.controls.config import ControlsConfig
@@ -82,6 +83,8 @@ def draw_controls(original: Original, settings: ControlsConfig) -> DrawnControls
                 f"Controls of equal energy take {neurons:,.0f} neurons on average, where the networks have "
                 f"{original.target.size:,}."
             )
+    if (said := _of_projection(original, by_kind)) is not None:
+        remarks.append(said)
     if any(kind in ELSEWHERE for kind in by_kind) and (said := _of_size(original)) is not None:
         remarks.append(said)
     return DrawnControls(by_kind, tuple(remarks))
@@ -130,18 +133,30 @@ def _of_size(original: Original) -> str | None:
 
     Under the null hypothesis the target is a draw of n among N neurons, and so is a control, but among the
     N − n others: the standard deviation of the difference from the mean control is larger than that of
-    controls by the factor 1 / sqrt(1 − 2 n / N).
+    controls by the factor 1 / sqrt(1 − 2 n / N). The level is that of the two-sided p among many draws.
     """
     if original.on_whole_maps:
         return None
     share = original.target.size / original.target.layout.n_neurons
     normal = NormalDist()
-    level = normal.cdf(normal.inv_cdf(NOMINAL) * max(0.0, 1 - 2 * share) ** 0.5)
+    level = 2 * normal.cdf(normal.inv_cdf(NOMINAL / 2) * max(0.0, 1 - 2 * share) ** 0.5)
     if level <= LARGEST_LEVEL:
         return None
     return (
         f"The networks hold {share:.0%} of all neurons, and controls lie outside them: of random targets of "
         f"this size about {level:.0%} would have p ≤ {NOMINAL:g}."
+    )
+
+
+def _of_projection(original: Original, kinds: Iterable[ControlKind]) -> str | None:
+    """Remark on draws that remove less energy than a projection of the networks, None if there are none."""
+    permuted = [kind.value for kind in kinds if kind in DRAWERS_OF_MAPS]
+    if not permuted or not isinstance(original.intervention, ProjectConfig):
+        return None
+    return (
+        f"Activations vary little along permuted maps: {', '.join(permuted)} draws of a projection mostly "
+        "remove less energy than it does, so that their p also asks whether more energy does more harm. See "
+        "edit/control/<kind>/energy; noise has the same energy."
     )
 
 
