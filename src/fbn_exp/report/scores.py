@@ -247,7 +247,7 @@ def _rows(comparisons: list[Comparison]) -> pd.DataFrame:
             "difference": f"{each.delta.value:+.4g}",
             "95% interval": interval_text(each.delta),
             "p": p_text(each.delta.p_value),
-            **{p_head(kind): among_text(each.among.get(kind), each.score.higher_is_better) for kind in kinds},
+            **{p_head(kind): among_text(each.among.get(kind)) for kind in kinds},
         }
         for each in comparisons
     )

@@ -55,19 +55,57 @@ def test_a_single_draw_has_no_interval_and_can_show_nothing():
     found = among_draws(score_of([0.0, 1.0]), [score_of([1.0, 1.0])])
     assert math.isnan(found.ci_low)
     assert found.smallest_p == 0.5
-    assert rank_detectable(5) == rank_detectable(18) == math.inf
+    assert rank_detectable(np.arange(5.0)) == rank_detectable(np.arange(18.0)) == math.inf
 
 
 def test_the_shift_that_a_rank_finds_is_found_in_80_percent_of_experiments():
+    """On the side that is harder to see; normal, skewed and heavy-tailed draws."""
     rng = np.random.default_rng(0)
-    for n_draws in (19, 99):
-        pools = rng.normal(size=(2_000, n_draws + 1))
-        pools[:, 0] += rank_detectable(n_draws)
-        distances = np.abs(pools - np.median(pools, axis=1, keepdims=True))
-        p_values = (distances >= distances[:, :1]).mean(axis=1)
-        assert (p_values <= 0.05).mean() == pytest.approx(0.8, abs=0.03)
+    shapes = {
+        "normal": rng.normal,
+        "lognormal": rng.lognormal,
+        "t": lambda size: rng.standard_t(3, size=size),
+    }
+    for shape, sample in shapes.items():
+        for n_draws in (19, 99):
+            pools = sample(size=(2_000, n_draws + 1))
+            shifts = np.array([rank_detectable(pool[1:]) for pool in pools])
+            power = []
+            for sign in (1, -1):
+                shifted = pools.copy()
+                shifted[:, 0] += sign * shifts
+                distances = np.abs(shifted - np.median(shifted, axis=1, keepdims=True))
+                power.append(((distances >= distances[:, :1]).mean(axis=1) <= 0.05).mean())
+            assert min(power) == pytest.approx(0.8, abs=0.05), (shape, n_draws)
     # the two-sided normal quantiles, as draws become many
-    assert rank_detectable(9_999) == pytest.approx(1.96 + 0.8416, abs=0.02)
+    assert rank_detectable(rng.normal(size=9_999)) == pytest.approx(1.96 + 0.8416, abs=0.06)
+
+
+def test_the_shift_that_a_rank_finds_by_hand():
+    # 0 … 18: median 9, farthest draw 9 away, quantiles 3.6 and 14.4
+    assert rank_detectable(np.arange(19.0)) == pytest.approx(9 + 5.4)
+    # the upper tail makes a shift down harder to see: quantiles 1 and 4, median 2, farthest 98
+    skewed = np.array([0.0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 4, 4, 50, 100])
+    low, high = np.quantile(skewed, [0.2, 0.8])
+    assert rank_detectable(skewed) == pytest.approx(98 + max(2 - low, high - 2))
+
+
+def test_one_sided_p_sees_the_short_side_of_skewed_draws():
+    lognormal = np.exp(scipy.stats.norm.ppf(np.arange(1, 100) / 100))
+    draws = [plain(each, higher_is_better=False) for each in lognormal]
+    found = among_draws(plain(0.9 * lognormal.min(), higher_is_better=False), draws)
+    assert found.p_gain == found.p_side == 0.01
+    assert found.p_value == 0.27
+    assert not found.is_harm
+
+
+def test_the_side_is_that_of_the_ranks_not_of_the_mean():
+    values = [*np.linspace(0.9, 1.1, 97), 1000.0, 1000.0]
+    found = among_draws(
+        plain(5.0, higher_is_better=False), [plain(each, higher_is_better=False) for each in values]
+    )
+    assert found.difference < 0  # better than the mean
+    assert (found.p_value, found.p_harm, found.is_harm) == (0.03, 0.03, True)
 
 
 def planted(rng, n_items=60, n_draws=20, shift=0.0):

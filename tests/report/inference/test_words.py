@@ -30,11 +30,24 @@ def test_p_values_are_short(p_value, said):
 
 def test_arrows_say_on_which_side_of_the_draws_a_score_lies_if_it_is_shown():
     (found,) = compared(0.1, np.linspace(0.5, 0.7, 99))
-    assert among_text(found.among[ControlKind.random], True) == "↓.01"
-    assert among_text(found.among[ControlKind.random], False) == "↑.01"
+    assert among_text(found.among[ControlKind.random]) == "↓.01"
+    (loss,) = compared(0.1, np.linspace(0.5, 0.7, 99), higher_is_better=False)
+    assert among_text(loss.among[ControlKind.random]) == "↑.01"
+    # better than the mean of the draws, and worse than all but two of them
+    (extreme,) = compared(5.0, [*np.linspace(0.9, 1.1, 97), 1000.0, 1000.0], higher_is_better=False)
+    assert among_text(extreme.among[ControlKind.random]) == "↓.03"
     (found,) = compared(0.6, np.linspace(0.5, 0.7, 99))
-    assert among_text(found.among[ControlKind.random], True) == "1"
-    assert among_text(None, True) == "–"
+    assert among_text(found.among[ControlKind.random]) == "1"
+    assert among_text(None) == "–"
+
+
+def test_one_sided_p_is_said_where_distances_from_the_median_do_not_see_it():
+    draws = np.exp(np.linspace(-2.3, 2.3, 99))
+    comparisons = compared(0.09, draws, baseline=0.09, higher_is_better=False)
+    lines = inference_lines(comparisons)
+    (said,) = (line for line in lines if "short side" in line)
+    assert said.endswith("one-sided p there: agreement/f1 random ↑.01.")
+    assert not any("No difference from random draws" in line for line in lines)
 
 
 def test_few_draws_are_said_to_show_nothing():

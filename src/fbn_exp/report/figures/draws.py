@@ -89,7 +89,7 @@ def _panel(axes: Axes, comparison: Comparison, labelled: bool) -> None:
         else:
             _strip(axes, drawn[np.isfinite(drawn)], place, colour)
             if kind in comparison.among:
-                _beside(axes, among_text(comparison.among[kind], comparison.score.higher_is_better), place)
+                _beside(axes, among_text(comparison.among[kind]), place)
     _beside(axes, "p", -0.9)
     axes.set_yticks(
         range(len(kinds)), [KIND_LABELS.get(kind.value, kind.value) for kind in kinds], fontsize=9

@@ -55,14 +55,45 @@ def interval_text(delta: Difference) -> str:
     return f"{delta.ci_low:+z.2g} … {delta.ci_high:+z.2g}"
 
 
-def among_text(among: AmongDraws | None, higher_is_better: bool) -> str:
-    """Format p among draws: ``↓`` before it if the networks score worse than the draws, ``↑`` if better."""
+def among_text(among: AmongDraws | None) -> str:
+    """Format p among draws: ``↓`` before it if the networks score worse than the draws, ``↑`` if better.
+
+    The side is that on which fewer draws lie beyond the networks: a few extreme draws move the mean.
+    """
     if among is None:
         return "–"
     text = p_text(among.p_value)
-    if not among.p_value <= SIGNIFICANT:
-        return text
-    return ("↑" if (among.difference > 0) == higher_is_better else "↓") + text
+    return _arrow(among) + text if among.p_value <= SIGNIFICANT else text
+
+
+def _arrow(among: AmongDraws) -> str:
+    return "↓" if among.is_harm else "↑"
+
+
+def _only_one_sided(found: Difference | AmongDraws) -> bool:
+    """Whether networks lie at the end of skewed draws that distances from the median do not show."""
+    return isinstance(found, AmongDraws) and found.p_value > SIGNIFICANT and 2 * found.p_side <= SIGNIFICANT
+
+
+def _one_sided_line(comparisons: Sequence[Comparison]) -> str | None:
+    """Say which results lie beyond nearly all draws on their short side, where p is large."""
+    names = [
+        f"{each.score.name} {kind_head(kind)} {_arrow(found)}{p_text(found.p_side)}"
+        for each in comparisons
+        for kind, found in each.among.items()
+        if _only_one_sided(found)
+    ]
+    if not names:
+        return None
+    return (
+        "p counts distances from the median, which hardly see the short side of skewed draws; one-sided p "
+        f"there: {_listed(names)}."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _noise_line(comparisons: Sequence[Comparison]) -> str:
@@ -96,6 +127,8 @@ def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
             f"With {fewest} draws p cannot be below {p_text(1 / (1 + fewest))}: nothing can be shown beside "
             f"controls, whatever the effect. controls=many draws {MANY_DRAWS}."
         )
+    if (skewed := _one_sided_line(comparisons)) is not None:
+        lines.append(skewed)
     unshown: list[tuple[str, list[tuple[Comparison, Difference | AmongDraws]]]]
     unshown = [("the untouched model", [(each, each.delta) for each in comparisons])]
     for kind in kinds:
@@ -106,15 +139,14 @@ def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
         names = [
             f"{each.score.name} ({_plus_minus(found.detectable)}; {_plus_minus(found.equivalent_within)})"
             for each, found in results
-            if found.p_value > SIGNIFICANT
+            if found.p_value > SIGNIFICANT and not _only_one_sided(found)
         ]
         if names:
-            more = f", and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-            silent.append(f"No difference from {other} is shown: {', '.join(names[:MOST_NAMES])}{more}.")
+            silent.append(f"No difference from {other} is shown: {_listed(names)}.")
     if silent:
         lines.append(
             "In brackets, the difference that 80% of experiments would have shown, and the bound within "
-            "which it lies, by its 90% interval:"
+            "which it lies, by its 90% interval; beside draws, of the difference from their mean:"
         )
     return [*lines, *silent]
 
