@@ -33,6 +33,12 @@ from fbn_exp.thresholds.z import ZThreshold
     [
         ("ICA", Convergence(True, 12, 1e-9), "ICA converged in 12 iterations (gradient 1e-09)."),
         (
+            "ICA",
+            Convergence(False, 30, 2e-3, starts=Starts(40, 0, 35, None, False), own_rule=1e-7),
+            "FastICA stopped by its own rule after 30 iterations; the gradient 0.002 is above "
+            "method.tolerance (1e-07): no optimum. Other seeds",
+        ),
+        (
             "CanICA",
             Convergence(False, 400, 0.012),
             "CanICA did not converge in 400 iterations (gradient 0.01): ",

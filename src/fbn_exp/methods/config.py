@@ -125,9 +125,10 @@ class StartsConfig(MethodConfig):
         ``picard``: quasi-Newton iterations, which converge. ``fastica``: the paper's fixed point, as it is,
         with its own rule of convergence; it often stops far from an optimum, as its ``gradient`` shows.
     tolerance : float
-        Picard's convergence: largest entry of the skew part of the relative gradient.
+        Convergence of either solver: largest entry of the skew part of the relative gradient, 0 at an
+        optimum. Picard goes on until it is met; FastICA stops by its own rule, and a run says if above it.
     fastica_tolerance : float
-        FastICA's convergence: largest 1 − |cosine| between the rows of two successive rotations.
+        FastICA's own rule to stop: largest 1 − |cosine| between the rows of two successive rotations.
     max_iterations : int
         Largest number of iterations of a start.
     max_starts : int or null

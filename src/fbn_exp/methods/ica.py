@@ -40,7 +40,7 @@ class ICA(ICAConfig, SubspaceDecomposition):
     n_iterations_ : int
         Number of iterations of the start that was kept.
     converged_ : bool
-        True if that start converged.
+        True if that start reached an optimum: a gradient below ``tolerance``, whatever the solver's rule.
 
     Examples
     --------
@@ -114,22 +114,23 @@ def convergence_of(found: Found, score: StartScore = StartScore.negentropy) -> C
     first = found.best.starts[0]
     starts = Starts(
         run=len(found.solution.converged),
-        converged=int(found.solution.converged.sum()),
+        converged=int(found.optimal.sum()),
         best=len(found.best.starts),
         gap=found.gap,
         tied=found.tied,
         score=score,
     )
     return Convergence(
-        converged=found.best.converged,
+        converged=found.at_optimum,
         n_iterations=int(found.solution.n_iterations[first]),
         gradient=float(found.solution.gradient[first]),
         starts=starts,
+        own_rule=found.tolerance if found.best.converged and not found.at_optimum else None,
     )
 
 
 def search_metrics(found: Found) -> dict[str, float]:
-    """Metrics of a search over starts."""
+    """Metrics of a search over starts; those of optima only if the kept start is at one."""
     convergence = convergence_of(found)
     starts = convergence.starts
     assert starts is not None
@@ -138,12 +139,16 @@ def search_metrics(found: Found) -> dict[str, float]:
         "converged": float(convergence.converged),
         "starts": float(starts.run),
         "starts_converged": float(starts.converged),
-        "starts_failed": float(starts.run - starts.converged),
+        "starts_failed": float((~found.solution.converged).sum()),
+        "n_iterations": float(convergence.n_iterations),
+        "gradient": convergence.gradient,
+    }
+    if not convergence.converged:
+        return metrics
+    metrics |= {
         "starts_at_best": float(starts.best),
         "optima": float(sum(each.converged for each in found.optima)),
         "good_optima": float(len(found.good)),
         "tied": float(starts.tied),
-        "n_iterations": float(convergence.n_iterations),
-        "gradient": convergence.gradient,
     }
     return metrics if starts.gap is None else {**metrics, "gap": starts.gap}

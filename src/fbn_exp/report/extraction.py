@@ -228,6 +228,12 @@ def convergence_remarks(method: str, fits: Sequence[Convergence], per_block: boo
         return [f"The method converged in {share:.0%} of {len(fits)} blocks."]
     (fit,) = fits
     gradient = "" if fit.gradient is None else f" (gradient {fit.gradient:.1g})"
+    if fit.own_rule is not None:
+        return [
+            f"FastICA stopped by its own rule after {fit.n_iterations} iterations; the gradient "
+            f"{fit.gradient:.1g} is above method.tolerance ({fit.own_rule:.1g}): no optimum. Other "
+            "seeds may find other networks; method.solver=picard goes on to an optimum."
+        ]
     if not fit.converged:
         return [
             f"{method} did not converge in {fit.n_iterations} iterations{gradient}: other seeds may find "

@@ -18,7 +18,7 @@ class Starts:
     Attributes
     ----------
     run, converged : int
-        Number of starts, and of those that converged.
+        Number of starts, and of those that converged: whose gradient is below the tolerance.
     best : int
         Number of starts that reached the optimum that was kept.
     gap : float or None
@@ -44,7 +44,7 @@ class Convergence:
     Attributes
     ----------
     converged : bool
-        True if the fit met its tolerance.
+        True if the fit met its tolerance; of independent components, if the gradient is below it.
     n_iterations : int
         Number of iterations until it converged or was stopped.
     gradient : float or None
@@ -53,6 +53,8 @@ class Convergence:
         Full name of the setting that limits the iterations.
     starts : Starts or None
         The random starts, for methods that take the best of several.
+    own_rule : float or None
+        The tolerance that the gradient is above, if the solver (FastICA) stopped by a rule of its own.
     """
 
     converged: bool
@@ -60,3 +62,4 @@ class Convergence:
     gradient: float | None = None
     limit: str = "method.max_iterations"
     starts: Starts | None = None
+    own_rule: float | None = None

@@ -45,7 +45,7 @@ class Optimum:
     starts : tuple of int
         Starts that reached it, the kept one first.
     converged : bool
-        True if the kept start converged.
+        True if the kept start met the solver's own rule.
     """
 
     weights: Tensor
@@ -64,15 +64,28 @@ class Found:
         All starts.
     optima : tuple of Optimum
         The chosen one first; then those of converged starts by their score, then those of the others.
+    tolerance : float
+        Gradient below which a rotation is an optimum, whatever the rule of the solver.
     """
 
     solution: Solution
     optima: tuple[Optimum, ...]
+    tolerance: float
 
     @property
     def best(self) -> Optimum:
         """The chosen optimum."""
         return self.optima[0]
+
+    @property
+    def optimal(self) -> Tensor:
+        """Flag per start, shape (S,): true where the gradient is below the tolerance."""
+        return self.solution.gradient < self.tolerance
+
+    @property
+    def at_optimum(self) -> bool:
+        """True if the kept start is at an optimum, not where FastICA stopped by its own rule before."""
+        return bool(self.optimal[self.best.starts[0]])
 
     @property
     def gap(self) -> float | None:
@@ -91,12 +104,12 @@ class Found:
         return [each for each in self.optima[1:] if each.converged and _below(self.best, each) < GOOD]
 
     def statistics(self, n_constant: int = 0) -> dict[str, Tensor]:
-        """Count the ``good`` optima in which each network stands; empty for a single start.
+        """Count the ``good`` optima in which each network stands; empty for a single start, or none at one.
 
         Networks are the sources of the best optimum, and after them ``n_constant`` constant maps that were
         set aside, which stand in every optimum.
         """
-        if len(self.solution.converged) == 1:
+        if len(self.solution.converged) == 1 or not self.at_optimum:
             return {}
         counts = self.best.weights.new_zeros(len(self.best.weights))
         for other in self.good:
@@ -175,7 +188,7 @@ def search(
             "at them, or take fewer components (method.n_components)"
         )
     second = Contrast.logcosh if contrast is Contrast.cube else Contrast.cube
-    return _chosen(solution, optima, _total(whitened, second))
+    return Found(solution, _chosen(optima, _total(whitened, second)), config.tolerance)
 
 
 def solve(whitened: Tensor, start: Tensor, config: StartsConfig, contrast: Contrast) -> Solution:
@@ -212,7 +225,7 @@ def _optima(solution: Solution, scores: list[float]) -> list[Optimum]:
     ]
 
 
-def _chosen(solution: Solution, optima: list[Optimum], tie_break: Score) -> Found:
+def _chosen(optima: list[Optimum], tie_break: Score) -> tuple[Optimum, ...]:
     """Put the kept optimum first: of those as good to within rounding, the better one by the tie-break."""
     best = optima[0]
     ties = [
@@ -222,7 +235,7 @@ def _chosen(solution: Solution, optima: list[Optimum], tie_break: Score) -> Foun
     ]
     if len(ties) > 1:
         best = max(ties, key=lambda each: tie_break(each.weights))
-    return Found(solution, (best, *(each for each in optima if each is not best)))
+    return (best, *(each for each in optima if each is not best))
 
 
 def same_sources(weights: Tensor, other: Tensor) -> bool:

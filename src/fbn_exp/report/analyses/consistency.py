@@ -222,7 +222,7 @@ def _remarks(findings: Findings) -> list[str]:
     if findings.converged is not None and findings.converged < MOST_CONVERGED:
         remarks.append(
             f"ICA converged in {findings.converged:.0%} of the texts only: the other networks are where it "
-            "stopped. Raise method.max_iterations."
+            "stopped. Raise method.max_iterations, or take method.solver=picard if it is fastica."
         )
     if findings.tokens_per_square < ENOUGH_TOKENS:
         remarks.append(

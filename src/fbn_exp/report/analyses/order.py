@@ -85,6 +85,9 @@ def _remarks(findings: OrderFindings) -> list[str]:
         )
     stopped = [str(point.n_components) for point in findings.points if point.converged < 1]
     if stopped:
-        said.append(f"Not all fits of {', '.join(stopped)} networks converged: raise method.max_iterations.")
+        said.append(
+            f"Not all fits of {', '.join(stopped)} networks converged: raise method.max_iterations, or take "
+            "method.solver=picard if it is fastica."
+        )
     said += [f"{order} networks were left out: {reason}" for order, reason in findings.refused.items()]
     return said
