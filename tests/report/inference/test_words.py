@@ -59,6 +59,7 @@ def test_few_draws_are_said_to_show_nothing():
 def test_where_nothing_is_shown_what_could_have_been_seen_stands_beside_it():
     _, brackets, untouched, random = inference_lines(compared(0.895, np.linspace(0.85, 0.95, 39)))
     assert brackets.startswith("In brackets, the difference that 80% of experiments would have shown")
+    assert brackets.endswith("by its 90% interval; beside draws, of the difference from their mean:")
     error = math.hypot(0.01, 0.01)
     assert untouched.startswith("No difference from the untouched model is shown")
     assert untouched.endswith(f": agreement/f1 (±{2.8016 * error:.2g}; ±0.028).")
@@ -69,7 +70,8 @@ def test_where_nothing_is_shown_what_could_have_been_seen_stands_beside_it():
 
 def test_four_items_could_not_have_shown_anything():
     items = mean_score("a", "acc", np.ones(4), higher_is_better=True)
-    _, line = inference_lines(compare([items], [items], {}))
+    brackets, line = inference_lines(compare([items], [items], {}))
+    assert brackets.endswith("by its 90% interval:")
     assert "a/acc (none; ±" in line
 
 

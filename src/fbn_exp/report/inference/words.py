@@ -144,9 +144,11 @@ def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
         if names:
             silent.append(f"No difference from {other} is shown: {_listed(names)}.")
     if silent:
+        # the first sentence may be about the untouched model
+        of_mean = "; beside draws, of the difference from their mean" if "draws is" in silent[-1] else ""
         lines.append(
             "In brackets, the difference that 80% of experiments would have shown, and the bound within "
-            "which it lies, by its 90% interval; beside draws, of the difference from their mean:"
+            f"which it lies, by its 90% interval{of_mean}:"
         )
     return [*lines, *silent]
 
