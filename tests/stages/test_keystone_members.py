@@ -46,6 +46,14 @@ def test_members_are_divided_into_keystones_and_the_others(model, tmp_path, capl
     assert sizes["without_keystones"] == sizes["all"] - 1
 
 
+def test_controls_can_be_kept_from_keystones_that_nobody_scanned_for(model, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    own = (*SMALL, f"model.name={model}", f"cache={tmp_path / 'cache'}", "controls.kinds=[random]")
+    run_stage("evaluate", tmp_path / "scanned", *own, "controls.scan=true")
+    assert "losses with neurons at 0 are computed" in caplog.text
+    assert "which neurons are keystones" not in caplog.text
+
+
 def test_a_model_without_keystones_has_none_to_intervene_on(tmp_path):
     own = (*SMALL, f"cache={tmp_path / 'cache'}")
     with pytest.raises(NetworksError, match=r"no member of networks .* is a keystone"):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from fbn_exp.analysis.keystones.analysis import obtain_keystones
 from fbn_exp.analysis.keystones.scan import known_keystones
-from fbn_exp.core.errors import ControlError, DatasetError
+from fbn_exp.core.errors import ControlError, DatasetError, ModelError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.datasets.config import Split
@@ -29,8 +30,16 @@ ATTRIBUTED_TEXTS, ATTRIBUTED_TOKENS = 32, 64
 EMPTY = "No member of the networks is left to intervene on, and an empty choice of neurons has no controls."
 NOT_SCANNED = (
     "It is not known which neurons are keystones, and controls may hold some: python evaluate.py "
-    "analysis=keystones finds them, and later runs keep them out."
+    "analysis=keystones or controls.scan=true finds them, and later runs keep them out."
 )
+
+
+def scan_for_controls(lm: LanguageModel, layout: NeuronLayout, parts: Parts, scratch: Path) -> None:
+    """Scan for keystones, so that draws find them in the cache, unless model or texts allow none."""
+    try:
+        obtain_keystones(parts.dataset, lm, layout, parts.cache, scratch)
+    except (DatasetError, ModelError) as error:
+        log.warning("keystones cannot be scanned for: %s", error)
 
 
 def drawn_controls(

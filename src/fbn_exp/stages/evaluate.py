@@ -30,7 +30,7 @@ from fbn_exp.report.console import show
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.scores import evaluation_names, present_evaluation
 from fbn_exp.stages.build import Parts, built, extraction_parts
-from fbn_exp.stages.controls import drawn_controls
+from fbn_exp.stages.controls import drawn_controls, scan_for_controls
 from fbn_exp.stages.rank_resources import rank_resources
 from fbn_exp.stages.results import keep, objective_of, opened_run, require_family, require_objective, track
 
@@ -87,7 +87,7 @@ def _evaluate(
     """Evaluate on rank 0; the other ranks help to record and to score."""
     with opened_run(cfg, "evaluate", parts.tracker) as (folder, tracked):
         lm = load(parts.model, parts.cache)
-        target, networks, sample = _target(cfg, intervention, parts, lm, folder.path)
+        target, networks, sample = _target(cfg, intervention, parts, controls, lm, folder.path)
         if networks is not None:
             folder.add_metrics(mask_metrics(networks.masks(parts.threshold)))
             folder.write()
@@ -148,7 +148,12 @@ def _is_lesion_of_one(evaluation: Evaluation, networks: FunctionalNetworks, lm: 
 
 
 def _target(
-    cfg: DictConfig, intervention: Intervention, parts: Parts, lm: LanguageModel, scratch: Path
+    cfg: DictConfig,
+    intervention: Intervention,
+    parts: Parts,
+    controls: ControlsConfig,
+    lm: LanguageModel,
+    scratch: Path,
 ) -> tuple[Target, FunctionalNetworks | None, ActivationSample | None]:
     """Return the neurons to intervene on, their networks and a sample of activations, if any."""
     if isinstance(intervention, NoIntervention):
@@ -157,6 +162,8 @@ def _target(
     keystones = None
     if intervention.needs_keystones:
         keystones = obtain_keystones(parts.dataset, lm, networks.layout, parts.cache, scratch)
+    elif controls.scans:
+        scan_for_controls(lm, networks.layout, parts, scratch)
     target = intervention.target(networks, parts.threshold, keystones)
     texts = sample_texts(parts.dataset, lm, target.layout)
     sample = obtain_sample(lm, target.layout, texts, parts.cache)

@@ -40,6 +40,9 @@ class ControlsConfig:
         control, 0.15), at most half; None leaves it out.
     keystones : bool
         True lets controls hold keystones, the neurons whose removal alone costs the model much.
+    scan : bool
+        Scan for keystones (the default scan of ``analysis=keystones``, kept in the cache) before controls are
+        drawn; False keeps those out that an earlier scan found.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class ControlsConfig:
     seed: int = 0
     share: float | None = None
     keystones: bool = False
+    scan: bool = False
 
     def __post_init__(self) -> None:
         self.kinds = list(
@@ -71,6 +75,11 @@ class ControlsConfig:
         """Kinds that are drawn; a share of all neurons if there is a number for it."""
         extra = [] if self.share is None else [ControlKind.share]
         return list(dict.fromkeys([*self.kinds, *extra]))
+
+    @property
+    def scans(self) -> bool:
+        """True if keystones have to be known before controls are drawn."""
+        return self.scan and not self.keystones and bool(self.drawn)
 
     @property
     def scorings(self) -> int:
