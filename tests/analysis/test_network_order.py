@@ -14,6 +14,7 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.rows import Rows
 from fbn_exp.datasets.embedded import EmbeddedDataset
+from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.pca import PCA
 from fbn_exp.methods.random import RandomRotation
 from fbn_exp.networks.artifact import FunctionalNetworks
@@ -109,7 +110,7 @@ def test_random_rotations_agree_as_those_of_the_method_random_do():
     signals, _ = planted(n_components=6)
     halves = signals[: len(signals) // 2], signals[len(signals) // 2 :]
     fits = [PCA(5).fit(half).maps_ for half in halves]
-    chance = rotated_agreement(*fits, 200, np.random.default_rng(0))
+    chance = rotated_agreement(*fits, 200, np.random.default_rng(0), in_units=True)
     drawn = [
         matched(
             absolute_correlation(
@@ -119,6 +120,38 @@ def test_random_rotations_agree_as_those_of_the_method_random_do():
         for seed in range(60)
     ]
     assert chance.mean() == pytest.approx(np.mean(drawn), abs=0.03)
+
+
+def test_independent_maps_are_turned_at_norm_1_whatever_their_energy():
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.randn(2, 4, 60, generator=generator, dtype=torch.float64)
+    strength = torch.tensor([100.0, 1.0, 1.0, 1.0], dtype=torch.float64)[:, None]
+    others = first + 0.3 * second
+
+    def chance(scale, in_units):
+        rng = np.random.default_rng(0)
+        return rotated_agreement(scale * first, scale * others, 50, rng, in_units=in_units)
+
+    np.testing.assert_allclose(chance(strength, False), chance(1.0, False))
+    # in units of the signal all turned maps lean to the strong one, and agree
+    assert np.median(chance(strength, True)) > 0.9
+    assert np.median(chance(strength, False)) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("method", "in_units"),
+    [(PCA(), True), (ICA(max_starts=1), True), (ICA(max_starts=1, independence="spatial"), False)],
+)
+def test_the_null_turns_the_side_that_the_method_makes_independent(monkeypatch, method, in_units):
+    asked = []
+
+    def agreement(maps, others, draws, rng, *, in_units):
+        asked.append(in_units)
+        return np.zeros((draws, len(maps)))
+
+    monkeypatch.setattr("fbn_exp.analysis.order.rotated_agreement", agreement)
+    measured(method, *planted(), orders=[2], splits=1)
+    assert asked == [in_units]
 
 
 def test_prediction_of_a_case_computed_by_hand():

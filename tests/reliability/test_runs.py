@@ -8,13 +8,13 @@ from fbn_exp.methods.config import Independence
 from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.methods.pca import PCA
+from fbn_exp.methods.spatial import makes_maps_independent
 from fbn_exp.reliability.resampling import draw_texts
 from fbn_exp.reliability.runs import (
     SubspaceFits,
     WholeFits,
     changed,
     fits_of,
-    makes_maps_independent,
     one_start,
     span,
 )

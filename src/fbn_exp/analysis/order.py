@@ -18,9 +18,10 @@ from fbn_exp.core.moments import row_chunks
 from fbn_exp.core.rows import Array, Indices
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.methods.base import Decomposition
+from fbn_exp.methods.spatial import makes_maps_independent
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
-from fbn_exp.networks.matching import absolute_correlation, aligned, matched, partners
+from fbn_exp.networks.matching import absolute_correlation, aligned, matched, partners, unit_rows
 from fbn_exp.signals.base import Signals
 from fbn_exp.thresholds.base import Threshold
 
@@ -218,7 +219,7 @@ def _compare(
     ended = [convergence.converged for fit in fits for convergence in fit.convergence_]
     return _Split(
         similarity[np.arange(len(first)), partner],
-        rotated_agreement(first, second, draws, rng),
+        rotated_agreement(first, second, draws, rng, in_units=not makes_maps_independent(method)),
         intersection_over_union(*masks).diagonal().numpy(),
         (
             prediction_error(first, halves[0].mean, halves[1].values, neurons),
@@ -235,17 +236,33 @@ def _fit(method: Decomposition, half: _Half, signals: Signals) -> Decomposition:
         raise MethodError(f"in one half of the texts, for analysis=order: {error}") from error
 
 
-def rotated_agreement(maps: Tensor, others: Tensor, draws: int, rng: np.random.Generator) -> Array:
+def rotated_agreement(
+    maps: Tensor, others: Tensor, draws: int, rng: np.random.Generator, *, in_units: bool
+) -> Array:
     """Matched |r| of random rotations of two sets of maps (K, N), shape (draws, K).
 
-    A rotation of the time courses, which are white, rotates the maps; so these draws are what
-    ``method=random`` would find in the same two subspaces.
+    Either way a rotation keeps that side white which the method makes independent, as in the split-half
+    reliability. A rotation of white time courses rotates maps in units of the signal; so these draws are what
+    ``method=random`` would find in the same two subspaces. If maps are independent, they are centred and
+    scaled to norm 1 before they are turned.
+
+    Parameters
+    ----------
+    maps, others : Tensor of shape (K, N)
+        Maps of either half.
+    draws : int
+        Number of rotations of both.
+    rng : Generator
+        Source of the rotations.
+    in_units : bool
+        True for maps of independent time courses, False for independent maps.
     """
     size = len(maps)
     first, second = (
-        (each - each.mean(dim=1, keepdim=True)).double().div(float(each.double().norm()))
+        each.double() - each.double().mean(dim=1, keepdim=True) if in_units else unit_rows(each.double())
         for each in (maps, others)
     )
+    first, second = (each / each.norm().clamp_min(1e-300) for each in (first, second))
     across, own, theirs = (
         product.numpy() for product in (first @ second.T, first @ first.T, second @ second.T)
     )

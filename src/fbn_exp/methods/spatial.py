@@ -8,9 +8,18 @@ from torch import Tensor
 
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.moments import row_chunks
+from fbn_exp.methods.base import Decomposition, SubspaceDecomposition
+from fbn_exp.methods.config import Independence
 
 # variance over neurons of a direction of norm 1, below which it is float32 rounding error
 CONSTANT_DIRECTION = 1e-6
+
+
+def makes_maps_independent(method: Decomposition) -> bool:
+    """True if a method works on maps, False if on time courses: what ICA calls sources is either."""
+    if not isinstance(method, SubspaceDecomposition):
+        return True
+    return getattr(method, "independence", Independence.temporal) is Independence.spatial
 
 
 @dataclass(frozen=True, eq=False)

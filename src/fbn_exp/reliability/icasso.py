@@ -14,6 +14,7 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition
+from fbn_exp.methods.spatial import makes_maps_independent
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import aligned
 from fbn_exp.reliability.base import Reliability, ReliabilityReport, SurrogateNull
@@ -21,7 +22,7 @@ from fbn_exp.reliability.clusters import Clusters, cluster, quality
 from fbn_exp.reliability.config import Cluster, IcassoConfig, Resample
 from fbn_exp.reliability.model_order import fits_at, model_order_curve
 from fbn_exp.reliability.nulls import KINDS, surrogate_null
-from fbn_exp.reliability.runs import AnyFits, Run, changed, fits_of, makes_maps_independent
+from fbn_exp.reliability.runs import AnyFits, Run, changed, fits_of
 from fbn_exp.reliability.split_half import SplitHalf, compare_halves
 from fbn_exp.thresholds.base import Threshold
 

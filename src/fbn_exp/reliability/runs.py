@@ -15,7 +15,6 @@ from fbn_exp.core.memmap import copied_rows, transposed_times
 from fbn_exp.core.moments import neuron_statistics
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Decomposition, SubspaceDecomposition
-from fbn_exp.methods.config import Independence
 from fbn_exp.methods.least_squares import least_squares_courses
 from fbn_exp.reliability.resampling import TokenSpace, TokenSpaces, draw_texts
 
@@ -178,13 +177,6 @@ def fits_of(method: Decomposition, signals: Tensor, rows: Rows, generator: torch
     if isinstance(method, SubspaceDecomposition):
         return SubspaceFits(method, signals, rows, TokenSpaces(signals, method.count, generator))
     return WholeFits(method, signals, rows)
-
-
-def makes_maps_independent(method: Decomposition) -> bool:
-    """True if a method works on maps, False if on time courses: what ICA calls sources is either."""
-    if not isinstance(method, SubspaceDecomposition):
-        return True
-    return getattr(method, "independence", Independence.temporal) is Independence.spatial
 
 
 def span(time_courses: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from fbn_exp.core.errors import MethodError
 from fbn_exp.core.rows import Array, Indices, Rows
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.methods.random import random_rotations
+from fbn_exp.methods.spatial import makes_maps_independent
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import aligned, partners, unit_rows
 from fbn_exp.networks.surrogates import upper_p_value
-from fbn_exp.reliability.runs import SEEDS, AnyFits, fits_of, makes_maps_independent
+from fbn_exp.reliability.runs import SEEDS, AnyFits, fits_of
 
 
 @dataclass(frozen=True, eq=False)
