@@ -76,6 +76,21 @@ def test_p_of_noise_is_uniform_or_larger(kind):
     assert kstest(smallest, "uniform", alternative="greater").pvalue > 0.05
 
 
+@pytest.mark.slow
+def test_few_runs_of_both_kinds_lower_the_mean_of_networks_of_noise_and_not_the_largest():
+    few, many = [], []
+    for seed in range(60):
+        noise = torch.randn(400, 40, generator=generator(seed))
+        fits = fits_of(ICA(4, max_iterations=100), noise, Rows((40,) * 10), generator(seed))
+        for pairs, found in ((2, few), (10, many)):
+            draws = fits.draws((False, True) * pairs, generator(seed + 1))
+            runs = fits.runs(draws, generator(seed + 2), "")
+            found.append(cluster(runs, Cluster.sources).reproducibility)
+    few, many = torch.stack(few), torch.stack(many)
+    assert few.mean() < many.mean() - 0.03
+    assert few.amax(dim=1).mean() == pytest.approx(float(many.amax(dim=1).mean()), abs=0.04)
+
+
 def test_every_null_has_words():
     assert KINDS.keys() == set(Surrogate)
     assert DESCRIPTIONS.keys() == set(KINDS[Surrogate.both])

@@ -141,11 +141,13 @@ class _Evaluation:
 def _searched(
     evaluate: _Evaluation, points: Points, direction: Tensor, fine: Tensor
 ) -> tuple[Points, Tensor, Tensor]:
-    """Shorten steps along geodesics until the objective decreases.
+    """Shorten steps along geodesics until the slope at the end is below minus the slope at the start.
 
-    The objective along a geodesic is not evaluated: its slopes at both ends, which the gradients give, bound
-    its change, also where the change is far below the rounding error of the objective (the approximate Wolfe
-    condition of Hager & Zhang 2005).
+    The objective along a geodesic is not evaluated. The test is the upper one of the approximate Wolfe
+    conditions of Hager & Zhang (2005), φ′(α) ≤ (2δ − 1) φ′(0), with δ → 0: where the objective is quadratic
+    along the step it decreases, also where the decrease is far below its rounding error; elsewhere that is
+    not guaranteed. The lower condition, on the curvature, is not asked for: L-BFGS leaves out pairs of
+    negative curvature instead.
 
     Returns
     -------
