@@ -40,7 +40,7 @@ class SweepSummary(Callback):
         folder = Path(config.hydra.run.dir)
         try:
             if (folder / "result.json").is_file():
-                require_own_run(folder, fingerprint(config), config.overwrite)
+                require_own_run(folder, fingerprint(config), _overwrites(config))
         except OmegaConfBaseException:
             # what only a job can resolve; it checks again
             return
@@ -52,16 +52,16 @@ class SweepSummary(Callback):
 
         Otherwise the exception of such a job would end the sweep.
         """
-        folder = Path(config.hydra.sweep.dir)
-        remember("sweep", folder)
-        try:
-            require_own_sweep(folder, list(config.hydra.overrides.task), config.overwrite)
-        except ConfigError as error:
-            end(error)
         if str(config.hydra.launcher._target_).startswith(SUBMITIT):
             from fbn_exp.launch.submitted import take_over
 
             take_over()
+        folder = Path(config.hydra.sweep.dir)
+        remember("sweep", folder)
+        try:
+            require_own_sweep(folder, list(config.hydra.overrides.task), _overwrites(config))
+        except ConfigError as error:
+            end(error)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remove the error of an earlier attempt at the same job."""
@@ -172,3 +172,8 @@ def _described(config: DictConfig) -> dict[str, Any]:
         written = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
         assert isinstance(written, dict)
         return {str(key): value for key, value in written.items()}
+
+
+def _overwrites(config: DictConfig) -> bool:
+    """Return True if the folder of another run may be written over; own scripts may lack the field."""
+    return bool(OmegaConf.select(config, "overwrite", default=False))
