@@ -46,7 +46,7 @@ def logits(lm: LanguageModel, texts: Texts, batch_tokens: int) -> None:
 
 def main() -> None:
     given = [int(each) for each in sys.argv[1:]]
-    rounds, draws = [*given, *(3, 99)[len(given) :]]
+    rounds, draws = [*given, *(1, 99)[len(given) :]]
     lm = smollm2()
     dataset = EmbeddedDataset(Corpus.wiki, n_texts=N_TEXTS, tokens_per_text=LENGTH, split=Split.test)
     texts = dataset.sample(lm.tokenizer)
