@@ -19,7 +19,7 @@ test: .venv/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/.installed-dev .venv/.installed-gemma
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 # about forty kills, full disks, flipped bytes and races; part of test-slow
 chaos: .venv/.installed-dev
