@@ -234,9 +234,8 @@ def _edited(bench: Workbench, edit: Edit | None) -> Iterator[None]:
 
 def _predicted(bench: Workbench, ids: list[int]) -> Outcome:
     tokens = torch.tensor([ids], device=bench.lm.device)
-    model: Any = bench.lm.model
     with torch.inference_mode():
-        logits = model(input_ids=tokens, use_cache=False).logits
+        logits = bench.lm.logits(tokens)
         losses = token_nats(logits[0, :-1], tokens[0, 1:].to(logits.device)).cpu()
         return Outcome(losses, logits[0, -1].float().softmax(dim=0).cpu())
 

@@ -250,9 +250,7 @@ def explained_energy(components: Components) -> float:
 
 def skewness(maps: Tensor) -> Tensor:
     """Skewness over the neurons of each of the maps (K, N), shape (K,), float64; 0 if all are equal."""
-    centred = maps.double() - maps.double().mean(dim=1, keepdim=True)
-    variance = centred.square().mean(dim=1)
-    return centred.pow(3).mean(dim=1) / variance.pow(1.5).clamp_min(1e-300)
+    return _standardised(maps).pow(3).mean(dim=1)
 
 
 def skewness_error(maps: Tensor) -> Tensor:
@@ -262,13 +260,16 @@ def skewness_error(maps: Tensor) -> Tensor:
     standardised over neurons and g the skewness. It holds for weights of any distribution with six moments;
     √(6 / N) holds for normal weights only, and is several times too small for heavy tails.
     """
-    exact = maps.double()
-    z = (exact - exact.mean(dim=1, keepdim=True)) / exact.std(dim=1, correction=0, keepdim=True).clamp_min(
-        1e-300
-    )
-    g = skewness(maps)[:, None]
+    z = _standardised(maps)
+    g = z.pow(3).mean(dim=1, keepdim=True)
     influence = z.pow(3) - g - 1.5 * g * (z.square() - 1) - 3 * z
     return influence.square().sum(dim=1).sqrt() / maps.shape[1]
+
+
+def _standardised(maps: Tensor) -> Tensor:
+    """Rows of mean 0 and standard deviation 1, float64; a row whose values are all equal is 0."""
+    centred = maps.double() - maps.double().mean(dim=1, keepdim=True)
+    return centred / centred.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-300)
 
 
 def tail_signs(maps: Tensor) -> Tensor:

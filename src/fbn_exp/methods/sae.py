@@ -59,7 +59,8 @@ class SparseAutoencoder(SAEConfig, Decomposition):
         if not math.isfinite(energy):
             refuse_not_finite(signals)
         n_trained = self._n_trained(rows)
-        values = self._reduced(signals, n_trained, generator)
+        mean = moments(signals[:n_trained]).mean
+        values = self._reduced(signals, n_trained, mean, generator)
         latents = train(values[:n_trained], self, generator).latents(values)
         share = (latents > 0).double().mean(dim=0)
         self.statistics_ = {"active_share": share.cpu()}
@@ -68,7 +69,7 @@ class SparseAutoencoder(SAEConfig, Decomposition):
             "latents_per_token": float(share.sum()),
         }
         if n_trained < len(signals):
-            self._judge(signals, n_trained, latents, values[n_trained:, : self.count])
+            self._judge(signals, n_trained, mean, latents, values[n_trained:, : self.count])
         centred = latents - latents.mean(dim=0)
         return Components(_decoder(signals, centred), centred, energy)
 
@@ -88,8 +89,11 @@ class SparseAutoencoder(SAEConfig, Decomposition):
         n_held = min(round(self.held_out * n_texts), n_texts - 1)
         return rows.slices[n_texts - n_held - 1].stop if n_held > 0 else len(rows)
 
-    def _reduced(self, signals: Tensor, n_trained: int, generator: torch.Generator) -> Tensor:
-        """Coordinates of all tokens on principal components of the trained ones, (T, R), float64."""
+    def _reduced(self, signals: Tensor, n_trained: int, mean: Tensor, generator: torch.Generator) -> Tensor:
+        """Coordinates of all tokens on principal components of the trained ones, (T, R), float64.
+
+        ``mean`` is that of the trained tokens.
+        """
         trained = signals[:n_trained]
         wanted = min(self.most_components, max(1, n_trained - 1), signals.shape[1])
         subspace = leading_subspace(trained, wanted, generator)
@@ -101,15 +105,18 @@ class SparseAutoencoder(SAEConfig, Decomposition):
             )
         loadings = subspace.loadings[:kept]
         inside = (subspace.scores * subspace.singular_values)[:, :kept]
-        mean = moments(trained).mean.to(signals.device)
-        outside = times(signals[n_trained:], loadings.T).double() - loadings.double() @ mean
+        outside = times(signals[n_trained:], loadings.T).double() - loadings.double() @ mean.to(
+            signals.device
+        )
         return torch.cat([inside, outside])
 
-    def _judge(self, signals: Tensor, n_trained: int, latents: Tensor, on_principal: Tensor) -> None:
+    def _judge(
+        self, signals: Tensor, n_trained: int, known: Tensor, latents: Tensor, on_principal: Tensor
+    ) -> None:
         """Share of the variance of held-out tokens that latents explain, and that principal components do."""
         mean = latents[:n_trained].mean(dim=0)
         decoder = _decoder(signals[:n_trained], latents[:n_trained] - mean).double()
-        known, held = moments(signals[:n_trained]).mean, moments(signals[n_trained:])
+        held = moments(signals[n_trained:])
         n_held = len(signals) - n_trained
         energy = held.energy + n_held * float((held.mean - known).square().sum())
         courses = latents[n_trained:] - mean

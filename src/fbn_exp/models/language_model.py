@@ -14,7 +14,7 @@ from fbn_exp.core.errors import ModelError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.decoding.generation import written
-from fbn_exp.models.decoding.predictions import Predictions, predictions
+from fbn_exp.models.decoding.predictions import Predictions, predictions, token_nats
 from fbn_exp.models.hooks import is_edited
 from fbn_exp.models.offload import device_of, named_weights
 from fbn_exp.models.sites import resolve
@@ -209,9 +209,7 @@ def nats_of(logits: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torc
     Tensor of shape (B,)
         Nats, summed over the tokens of each row.
     """
-    losses = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
-    )
+    losses = token_nats(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
     per_text = losses.view(ids.shape[0], -1).double()
     return per_text.masked_fill(mask[:, 1:] == 0, 0.0).sum(dim=1)
 

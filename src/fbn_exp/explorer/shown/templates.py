@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from fbn_exp.explorer.reading import Reading
 from fbn_exp.explorer.shown.colours import (
@@ -17,6 +17,7 @@ from fbn_exp.explorer.shown.colours import (
     visible,
 )
 from fbn_exp.explorer.workbench import Workbench
+from fbn_exp.report.html import templates
 
 # networks on one page of a list
 ROWS = 12
@@ -25,13 +26,7 @@ ROWS = 12
 @cache
 def environment() -> Environment:
     """Templates, with the functions that they use."""
-    made = Environment(
-        loader=PackageLoader("fbn_exp.explorer.shown", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = templates.page_templates("fbn_exp.explorer.shown")
     made.globals |= {
         "alone": alone,
         "fixed": fixed,
@@ -52,9 +47,7 @@ def rendered(template: str, **values: Any) -> str:
 
 def source(name: str) -> str:
     """Text of a file among the templates, such as the style of the page."""
-    loader = environment().loader
-    assert loader is not None
-    return loader.get_source(environment(), name)[0]
+    return templates.source(environment(), name)
 
 
 def head(bench: Workbench) -> str:

@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fbn_exp.benchmarks.lesions import known_lesions
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.files import new_file
 from fbn_exp.report.html.content import FORMAT, with_remarks_of, without_nan
+from fbn_exp.report.html.templates import page_templates, source
 
 TEMPLATE, STYLE, SCRIPT = "report.html", "report.css", "report.js"
 DATA = re.compile(r'<script type="application/json" id="content">(.*?)</script>', re.DOTALL)
@@ -29,15 +29,9 @@ def write_report(content: dict[str, Any], file: Path) -> None:
 
 def rendered(content: dict[str, Any]) -> str:
     """Render the report; the template escapes everything that comes from a model or a text."""
-    environment = Environment(
-        loader=PackageLoader("fbn_exp.report.html", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("fbn_exp.report.html")
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    style, script = (_source(environment, name) for name in (STYLE, SCRIPT))
+    style, script = (source(environment, name) for name in (STYLE, SCRIPT))
     return environment.get_template(TEMPLATE).render(
         content=content,
         # files of this package, not content
@@ -48,14 +42,9 @@ def rendered(content: dict[str, Any]) -> str:
     )
 
 
-def _source(environment: Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
-
-
-def _hash(source: str) -> str:
+def _hash(text: str) -> str:
     """Hash that identifies an inline element in a content security policy."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 def content_of(file: Path) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
     for kind in kinds:
         beside = [(each, each.among[kind]) for each in comparisons if kind in each.among]
         unshown.append((f"{kind.value} draws", [(a, b) for a, b in beside if b.smallest_p <= SIGNIFICANT]))
-    silent = []
+    silent, beside_draws = [], False
     for other, results in unshown:
         names = [
             f"{each.score.name} ({_plus_minus(found.detectable)}; {_plus_minus(found.equivalent_within)})"
@@ -143,9 +143,9 @@ def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
         ]
         if names:
             silent.append(f"No difference from {other} is shown: {_listed(names)}.")
+            beside_draws = any(isinstance(found, AmongDraws) for _, found in results)
     if silent:
-        # the first sentence may be about the untouched model
-        of_mean = "; beside draws, of the difference from their mean" if "draws is" in silent[-1] else ""
+        of_mean = "; beside draws, of the difference from their mean" if beside_draws else ""
         lines.append(
             "In brackets, the difference that 80% of experiments would have shown, and the bound within "
             f"which it lies, by its 90% interval{of_mean}:"
