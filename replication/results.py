@@ -1,50 +1,79 @@
-"""Read the tables that the steps wrote."""
+"""Read what the steps of a model left."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from runner import DONE
+from step import Model
 
 
 @dataclass(frozen=True)
 class Results:
-    """Results of the steps that were run.
+    """Results of the steps of a model that were run.
 
     Attributes
     ----------
     folder : Path
-        Folder of all steps.
+        Folder of all steps of the model.
+    model : Model
+        The model.
     """
 
     folder: Path
+    model: Model
 
-    def has(self, step: str) -> bool:
-        """Return True if a step was run to its end."""
-        return (self.folder / step / "done.json").is_file()
+    def has(self, *steps: str) -> bool:
+        """Return True if all of the steps were run to their ends."""
+        return all((self.folder / step / DONE).is_file() for step in steps)
 
     def command(self, step: str) -> str:
         """Return the command of a step as a user types it."""
-        return str(json.loads((self.folder / step / "done.json").read_text(encoding="utf-8"))["command"])
+        return str(self._done(step)["command"])
 
     def seconds(self, step: str) -> float:
-        """Return the duration of a step."""
-        return float(json.loads((self.folder / step / "done.json").read_text(encoding="utf-8"))["seconds"])
+        """Return the duration of a step, or of its last part if it was interrupted."""
+        return float(str(self._done(step)["seconds"]))
 
-    def paper(self, step: str) -> pd.DataFrame:
-        """Read the tidy table of a sweep that repeats an experiment of the paper."""
-        return pd.read_csv(self.folder / step / "sweep" / "paper.csv", dtype={"networks": str})
+    def commit(self, step: str) -> str:
+        """Return the commit of the code that a step was run with, empty if unknown."""
+        return str(self._done(step).get("commit", ""))
+
+    def paper(self, *steps: str) -> pd.DataFrame:
+        """Read the tidy tables of sweeps that repeat an experiment of the paper, one below the other."""
+        tables = [self.table(f"{step}/sweep/paper.csv", {"networks": str}) for step in steps]
+        return pd.concat(tables, ignore_index=True)
 
     def items(self, step: str) -> pd.DataFrame:
         """Read the values of single items of all jobs of a sweep."""
         files = sorted((self.folder / step).glob("*/tables/items.csv"))
         return pd.concat([pd.read_csv(file).assign(job=int(file.parts[-3])) for file in files])
 
-    def metrics(self, step: str) -> dict[str, float]:
-        """Read the metrics of a single run."""
-        content = json.loads((self.folder / step / "result.json").read_text(encoding="utf-8"))
+    def metrics(self, run: str) -> dict[str, float]:
+        """Read the metrics of a run, by its path below the folder of all steps."""
+        content = json.loads((self.folder / run / "result.json").read_text(encoding="utf-8"))
         return {str(name): float(value) for name, value in content["metrics"].items()}
 
-    def table(self, file: str) -> pd.DataFrame:
+    def table(self, file: str, types: dict[str, type] | None = None) -> pd.DataFrame:
         """Read a table by its path below the folder of all steps."""
-        return pd.read_csv(self.folder / file)
+        return pd.read_csv(self.folder / file, dtype=types)
+
+    def decided(self, step: str) -> dict[str, str]:
+        """Paragraphs of the page of an experiment that decides a question, by their heads."""
+        text = (self.folder / step / "sweep" / "decisive.md").read_text(encoding="utf-8")
+        found = re.findall(r"^\*\*(.+?)\.\*\* (.+?)(?=\n\n)", text, re.DOTALL | re.MULTILINE)
+        return {head: " ".join(words.split()) for head, words in found}
+
+    def n_neurons(self) -> int | None:
+        """Return the number of neurons of the model, from the layout of its networks; None if unknown."""
+        files = sorted(self.folder.glob("networks/*/networks/networks.json"))
+        if not files:
+            return None
+        blocks = json.loads(files[0].read_text(encoding="utf-8"))["layout"]["blocks"]
+        return sum(int(block["width"]) for block in blocks)
+
+    def _done(self, step: str) -> dict[str, object]:
+        content: dict[str, object] = json.loads((self.folder / step / DONE).read_text(encoding="utf-8"))
+        return content

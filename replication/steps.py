@@ -1,187 +1,205 @@
-"""Commands that repeat the paper on the embedded model, in order; the quick variant has smaller settings."""
+"""Commands that repeat the paper, in the order of what they tell; the quick variant has smaller settings."""
 
-from dataclasses import dataclass
+from step import Step
 
-
-@dataclass(frozen=True)
-class Step:
-    """A command of the replication.
-
-    Attributes
-    ----------
-    name : str
-        Name of its folder and of its section in the document.
-    script : str
-        Entry script.
-    overrides : tuple of str
-        Overrides as typed; ``{folder}`` stands for the folder of all steps.
-    quick : tuple of str
-        Overrides of the quick variant, which replace those of the same name or are added.
-    sweep : bool
-        True for a sweep.
-    in_quick : bool
-        True if the quick variant includes the step.
-    """
-
-    name: str
-    script: str
-    overrides: tuple[str, ...]
-    quick: tuple[str, ...] = ()
-    sweep: bool = True
-    in_quick: bool = True
-
-    def arguments(self, folder: str, quick: bool, more: tuple[str, ...] = ()) -> list[str]:
-        """Return the command-line arguments of the script."""
-        chosen = {}
-        for each in (*self.overrides, *(self.quick if quick else ()), *more):
-            chosen[each.partition("=")[0].lstrip("+")] = each
-        place = f"hydra.{'sweep' if self.sweep else 'run'}.dir={folder}/{self.name}"
-        return [each.replace("{folder}", folder) for each in (*chosen.values(), place)]
-
-
-# fine-tune a classifier of tweets, as the paper fine-tunes GPT-2 for each task
+# networks by converged ICA in place of one start of FastICA; 19 draws are the fewest that can give p = .05
+PAPER = ("method=ica", "tracking=none", "controls.repeats=19")
+KINDS = "controls.kinds=[random,activation,rotation]"
+SHORT_TEXTS = ("benchmark=perplexity", "benchmark.dataset.n_texts=6")
+# a verdict on a task takes 400 items
+TASKS = ("benchmark=probes", "benchmark.limit=400")
+FEW_ITEMS = ("benchmark.limit=10", "controls.repeats=1")
+FEW_TEXTS = ("benchmark.dataset.n_texts=4", "controls.repeats=1")
+# a classifier of tweets, as the paper fine-tunes GPT-2 for each task
 TUNED = (
-    "model.name={folder}/train/checkpoint",
+    "model.name={folder}/classifier/checkpoint",
     "dataset=tweets",
     "dataset.n_texts=400",
     "benchmark=classification",
-    "benchmark.dataset.n_texts=200",
 )
-FEW = ("dataset.n_texts=200", "benchmark.dataset.n_texts=50", "controls.repeats=1")
+FEW_TWEETS = ("dataset.n_texts=200", "benchmark.dataset.n_texts=50", "controls.repeats=1")
 
 STEPS = (
     Step(
-        "consistency",
+        "networks",
+        "Networks: raw signals as in the paper, and the default ones",
+        "extract.py",
+        ("signals=paper,stable", "tracking=none"),
+        quick=("dataset.n_texts=40",),
+    ),
+    Step(
+        "sink",
+        "Experiment A: is it the sink?",
         "evaluate.py",
-        ("experiment=paper/consistency",),
-        ("dataset=wiki,news", "dataset.n_texts=30", "benchmark.dataset.n_texts=10"),
+        (
+            "experiment=decisive/sink",
+            "tracking=none",
+            "decisive.other_draws=3",
+            # noise has no p, and 99 draws of it cost as much as those of other neurons
+            "controls.kinds=[random,energy]",
+            "controls.scan=true",
+        ),
+        {"gemma3-270m": ("decisive.draws=39",)},
+        (
+            "decisive.draws=1",
+            "decisive.other_draws=1",
+            "controls.scan=false",
+            "intervention.members=all",
+            "benchmark.dataset.n_texts=4",
+        ),
+    ),
+    Step(
+        "consistency",
+        "Networks of single texts that match those of many: raw signals",
+        "evaluate.py",
+        ("experiment=paper/consistency", *PAPER[:2]),
+        {"gemma3-270m": ("dataset=wiki,code",)},
+        ("dataset=wiki", "dataset.n_texts=30", "analysis.dataset.n_texts=10"),
+    ),
+    Step(
+        "consistency_stable",
+        "The same with z-scored signals, first tokens left out",
+        "evaluate.py",
+        ("experiment=paper/consistency", *PAPER[:2], "dataset=wiki", "signals=stable"),
+        quick=None,
     ),
     Step(
         "lesion",
+        "All networks at 0: loss on Wikipedia",
         "evaluate.py",
-        ("experiment=paper/lesion",),
-        ("benchmark=probes", "benchmark.limit=12", "controls.repeats=1"),
+        ("experiment=paper/lesion", *PAPER, "benchmark=perplexity", KINDS),
+        quick=FEW_TEXTS,
     ),
-    # repeated with signals that neither first tokens nor single neurons dominate
     Step(
-        "consistency_stable",
+        "lesion_tasks",
+        "All networks at 0: tasks",
         "evaluate.py",
-        ("experiment=paper/consistency", "dataset=wiki", "signals=stable"),
-        in_quick=False,
-    ),
-    # the same principal subspace, rotated at random
-    Step(
-        "lesion_rotation",
-        "evaluate.py",
-        ("experiment=paper/lesion", "method=random", "benchmark=perplexity"),
-        in_quick=False,
+        ("experiment=paper/lesion", *PAPER, *TASKS, "benchmark.tasks=[grammar,morphology]", KINDS),
+        quick=FEW_ITEMS,
     ),
     Step(
         "lesion_stable",
+        "All default networks at 0: loss on Wikipedia",
         "evaluate.py",
-        ("experiment=paper/lesion", "signals=stable", "benchmark=perplexity"),
-        in_quick=False,
+        ("experiment=paper/lesion", *PAPER, "benchmark=perplexity", KINDS, "signals=stable"),
+        quick=None,
     ),
     Step(
         "lesion_single",
+        "One network at a time at 0: loss on Wikipedia",
         "evaluate.py",
-        ("experiment=paper/lesion_single", "benchmark.limit=40", "controls.repeats=2"),
-        ("benchmark.limit=10", "controls.repeats=1", "intervention.networks=[0],[1],[2]"),
+        ("experiment=paper/lesion_single", *PAPER, *SHORT_TEXTS, KINDS),
+        quick=(*FEW_TEXTS, "intervention.networks=[0],[1],[2]"),
     ),
     Step(
-        "preservation",
+        "lesion_functions",
+        "One network at a time at 0: tasks",
         "evaluate.py",
-        ("experiment=paper/preservation",),
-        ("method.n_components=10,64", "benchmark.dataset.n_texts=8", "controls.repeats=1"),
+        (
+            "experiment=paper/lesion_single",
+            *PAPER[:2],
+            *TASKS,
+            "benchmark.tasks=[grammar,morphology,recall,arithmetic]",
+            # beside one another, not beside draws: experiment B asks whether other directions differ
+            "controls.kinds=[]",
+        ),
+        quick=("benchmark.limit=10", "intervention.networks=[0],[1],[2]"),
     ),
     Step(
         "amplification",
+        "All networks amplified: loss on Wikipedia",
         "evaluate.py",
         (
             "experiment=paper/amplification",
-            "intervention.networks=all,[0]",
-            "benchmark.limit=40",
-            "controls.repeats=2",
+            *PAPER,
+            "benchmark=perplexity",
+            "benchmark.dataset.n_texts=10",
+            "controls.kinds=[random,activation]",
+            "intervention.networks=all,[0],[1],[2]",
+            "factors=[1,1.05,1.1,1.25,1.5]",
         ),
-        ("benchmark.limit=10", "controls.repeats=1", "intervention.networks=all", "factors=[1,1.1,1.5]"),
+        {"gemma3-270m": ("intervention.networks=all,[0]",)},
+        (*FEW_TEXTS, "intervention.networks=all", "factors=[1,1.1]"),
+    ),
+    Step(
+        "amplification_tasks",
+        "All networks amplified: tasks",
+        "evaluate.py",
+        (
+            "experiment=paper/amplification",
+            *PAPER,
+            *TASKS,
+            "benchmark.tasks=[grammar,morphology]",
+            "controls.kinds=[random]",
+            "intervention.networks=all",
+            "factors=[1,1.1,1.5]",
+        ),
+        {"gemma3-270m": ("benchmark.tasks=[morphology]",)},
+        (*FEW_ITEMS, "factors=[1,1.1]"),
+    ),
+    Step(
+        "preservation",
+        "All neurons outside 10 to 256 networks at 0: loss on Wikipedia",
+        "evaluate.py",
+        (
+            "experiment=paper/preservation",
+            *PAPER,
+            *SHORT_TEXTS,
+            # more of them from more starts take too long; experiment C has 512, by the authors' FastICA
+            "method.starts=2",
+            "method.n_components=10,64,256",
+            "controls.kinds=[random,activation]",
+        ),
+        quick=("method.n_components=10,64", *FEW_TEXTS),
     ),
     Step(
         "generation",
+        "Texts written with one network at a time at 0",
         "evaluate.py",
-        ("experiment=paper/generation", "controls.repeats=1"),
-        ("intervention.networks=[0],[1]", "controls.repeats=1", "benchmark.new_tokens=24"),
+        (
+            "experiment=paper/generation",
+            *PAPER,
+            "controls.kinds=[]",
+            "benchmark.new_tokens=24",
+            "benchmark.batch_size=50",
+        ),
+        {"gemma3-270m": ("intervention.networks=[0],[1],[2],[3],[4]",)},
+        ("intervention.networks=[0],[1]", "controls.repeats=1", "benchmark.new_tokens=12"),
     ),
     Step(
-        "train",
+        "classifier",
+        "The fine-tuned classifier of tweets",
         "train.py",
         (
             "dataset=tweets",
             "task=classification",
+            "tracking=none",
             "trainer.max_steps=200",
             "trainer.batch_size=16",
             "trainer.learning_rate=1e-4",
         ),
+        {"gemma3-270m": ("trainer.max_steps=100",)},
         ("trainer.max_steps=20", "trainer.batch_size=8", "task.dev_texts=40", "task.test_texts=60"),
         sweep=False,
     ),
     Step(
-        "tuned_consistency",
+        "tuned_lesion",
+        "All networks of the classifier at 0",
         "evaluate.py",
-        ("experiment=paper/consistency", "model.name={folder}/train/checkpoint", "dataset=wiki"),
-        in_quick=False,
+        ("experiment=paper/lesion", *PAPER, *TUNED, "benchmark.dataset.n_texts=400", KINDS),
+        quick=FEW_TWEETS,
     ),
-    Step("tuned_lesion", "evaluate.py", ("experiment=paper/lesion", *TUNED), FEW),
     Step(
         "tuned_lesion_single",
-        "evaluate.py",
-        ("experiment=paper/lesion_single", *TUNED),
-        (*FEW, "intervention.networks=[0],[1],[2]"),
-    ),
-    Step(
-        "tuned_preservation",
-        "evaluate.py",
-        ("experiment=paper/preservation", *TUNED, "controls.repeats=2"),
-        (*FEW, "method.n_components=10,64"),
-    ),
-    Step(
-        "tuned_amplification",
-        "evaluate.py",
-        ("experiment=paper/amplification", *TUNED, "controls.repeats=2", "intervention.networks=all,[0]"),
-        (*FEW, "factors=[1,1.1,1.5]", "intervention.networks=all"),
-    ),
-    Step("networks", "extract.py", ("dataset=wiki", "signals=paper"), ("dataset.n_texts=40",), sweep=False),
-    Step(
-        "tuned_networks",
-        "extract.py",
-        ("model.name={folder}/train/checkpoint", "dataset=wiki", "signals=paper"),
-        ("dataset.n_texts=40",),
-        sweep=False,
-    ),
-    Step(
-        "tuned_overlap",
+        "One network of the classifier at a time at 0",
         "evaluate.py",
         (
-            "analysis=overlap",
-            "networks={folder}/networks/networks",
-            "analysis.other={folder}/tuned_networks/networks",
+            "experiment=paper/lesion_single",
+            *PAPER[:2],
+            *TUNED,
+            "benchmark.dataset.n_texts=400",
+            "controls.kinds=[]",
         ),
-        sweep=False,
-    ),
-    Step(
-        "forgetting",
-        "train.py",
-        (
-            "trainable=all,inside,inside_control,outside,lora",
-            "networks={folder}/networks/networks",
-            "dataset=math",
-            "task=language_modeling",
-            "task.dev_texts=20",
-            "task.test_texts=100",
-            "trainer.max_steps=40",
-            "trainer.learning_rate=2e-4",
-            "trainer.evaluation_interval=40",
-            "forgetting=corpora",
-        ),
-        in_quick=False,
+        quick=(*FEW_TWEETS, "intervention.networks=[0],[1],[2]"),
     ),
 )

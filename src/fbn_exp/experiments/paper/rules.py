@@ -28,8 +28,8 @@ class Finding:
     rule : str
         Criterion by which it counts as replicated.
     verdict : str
-        ``holds``, ``holds in part`` and in how many cases, ``not reproduced on`` a model and tasks, with the
-        effect that could have been seen; ``not shown`` where no effect could have been. Never "false".
+        ``reproduced``, ``reproduced in part`` and in how many cases, ``not reproduced on`` a model and tasks,
+        with the effect that could have been seen; ``not shown`` where no effect could have been. Never "false".
     numbers : str
         Numbers that the verdict rests on.
     """
@@ -43,8 +43,8 @@ class Finding:
 def verdict(holding: int, all_: int, where: str, detectable: Iterable[float] = ()) -> str:
     """Verdict in words, from the number of cases that meet a rule, of all; see ``not_reproduced``."""
     if holding == all_:
-        return "holds"
-    return f"holds in part ({holding} of {all_})" if holding else not_reproduced(where, detectable)
+        return "reproduced"
+    return f"reproduced in part ({holding} of {all_})" if holding else not_reproduced(where, detectable)
 
 
 def not_reproduced(where: str, detectable: Iterable[float] = ()) -> str:

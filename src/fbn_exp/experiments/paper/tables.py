@@ -79,13 +79,20 @@ def _scored(scores: pd.DataFrame) -> pd.DataFrame:
     table["helps"] = better & clear
     table["below_controls"] = table["p_worse"] <= SIGNIFICANT
     table["above_controls"] = table["p_better"] <= SIGNIFICANT
+    for kind in _drawn(rows):
+        table[f"p_worse_{kind}"] = rows[f"p_harm_{kind}"]
+        table[f"detectable_{kind}"] = rows[f"detectable_{kind}"]
     return table
+
+
+def _drawn(rows: pd.DataFrame) -> list[ControlKind]:
+    """Kinds of control that were drawn in any row."""
+    return [kind for kind in BESIDE if f"draws_{kind}" in rows and rows[f"draws_{kind}"].notna().any()]
 
 
 def _over_kinds(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """Values of a column of each kind of control that was drawn in any row; NaN where they are unknown."""
-    drawn = [kind for kind in BESIDE if f"draws_{kind}" in rows and rows[f"draws_{kind}"].notna().any()]
-    return rows[[f"{name}_{kind}" for kind in drawn]].astype(float)
+    return rows[[f"{name}_{kind}" for kind in _drawn(rows)]].astype(float)
 
 
 def _consistency(jobs: pd.DataFrame, templates: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -106,6 +113,14 @@ def _consistency(jobs: pd.DataFrame, templates: Mapping[str, pd.DataFrame]) -> p
                 for null in CHANCES
             },
             "p_value": rows["consistency/count_total/p_value"],
+            **{
+                name: rows.get(f"consistency/{metric}", np.nan)
+                for name, metric in (
+                    ("specificity", "specificity"),
+                    ("specificity_chance", "specificity/chance_rotations"),
+                    ("specificity_p", "specificity/p_value_rotations"),
+                )
+            },
             "smallest": [each.min() for each in counts],
             "largest": [each.max() for each in counts],
             "above_chance": rows["consistency/above_chance"].astype(int),
@@ -146,6 +161,8 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
         "random": "random",
         "per_block": "same blocks",
         "activation": "nearest in activity",
+        "energy": "equal energy",
+        "rotation": "rotated",
     }
     for control, name in names.items():
         cells[name] = value_range(row[f"control_{control}_low"], row[f"control_{control}_high"])
@@ -160,7 +177,9 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
 
 
 def _beside(row: Mapping[Hashable, Any], shown: bool) -> str:
-    """Whether a result differs from controls: yes, no, or that so few draws cannot tell."""
+    """Whether a result differs from controls: yes, no, or that so few draws cannot tell; ``–`` of none."""
+    if np.isnan(row["draws"]):
+        return "–"
     if shown:
         return "yes"
     return "too few draws" if 1 / (1 + row["draws"]) > SIGNIFICANT else "no"

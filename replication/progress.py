@@ -1,0 +1,93 @@
+"""How long a replication still takes, from the seconds that its steps took before."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fbn_exp.core.files import new_file
+
+# seconds of a run on two processor cores that other work shared; those of this machine lie beside its runs
+KEPT = Path(__file__).parent / "seconds.json"
+
+
+@dataclass
+class Seconds:
+    """Seconds of steps, by ``<variant>/<model>/<step>``.
+
+    Attributes
+    ----------
+    file : Path
+        File beside the runs, to which every finished step is added.
+    known : dict of str to float
+        Seconds of earlier runs: of this machine, or else those kept in the repository.
+    expected, taken : float
+        Seconds that the steps finished so far were expected to take, and took.
+    """
+
+    file: Path
+    known: dict[str, float] = field(default_factory=dict)
+    expected: float = 0.0
+    taken: float = 0.0
+
+    @classmethod
+    def beside(cls, folder: Path) -> "Seconds":
+        """Read the seconds of earlier runs.
+
+        Parameters
+        ----------
+        folder : Path
+            Folder of the runs of all models.
+        """
+        file = folder / "seconds.json"
+        return cls(file, {**_read(KEPT), **_read(file)})
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add a finished step, and keep its seconds for later runs."""
+        if name in self.known:
+            self.expected += self.known[name]
+            self.taken += seconds
+        own = {**_read(self.file), name: round(seconds)}
+        self.known[name] = seconds
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(self.file) as partial:
+            partial.write_text(json.dumps(own, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    def estimate(self, names: Iterable[str]) -> tuple[float, int]:
+        """Estimate the seconds of steps, corrected by how the finished ones compared with theirs.
+
+        Returns
+        -------
+        float
+            Seconds of the steps that were run before.
+        int
+            Number of steps of which nothing is known.
+        """
+        steps = list(names)
+        seconds = sum(self.known.get(name, 0.0) for name in steps)
+        pace = self.taken / self.expected if self.expected else 1.0
+        return seconds * pace, sum(name not in self.known for name in steps)
+
+    def in_words(self, names: Iterable[str]) -> str:
+        """Return an estimate in words, for a line of the console."""
+        seconds, unknown = self.estimate(names)
+        if not unknown:
+            return f"about {in_minutes(seconds)}"
+        steps = "a step" if unknown == 1 else f"{unknown} steps"
+        return (
+            f"about {in_minutes(seconds)} and {steps} not run before"
+            if seconds
+            else f"{steps} not run before"
+        )
+
+
+def in_minutes(seconds: float) -> str:
+    """Return a duration in words: seconds below two minutes, else minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _read(file: Path) -> dict[str, float]:
+    if not file.is_file():
+        return {}
+    read: Mapping[str, float] = json.loads(file.read_text(encoding="utf-8"))
+    return {str(name): float(seconds) for name, seconds in read.items()}

@@ -1,0 +1,80 @@
+"""Run a step through its script, once: what is done is known by the command that it was done with."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from step import Model, Step
+
+from fbn_exp.core.files import new_file
+
+DONE, BEGUN = "done.json", "begun.json"
+
+
+def done_before(place: Path, command: str) -> bool:
+    """Return True if a step was run to its end with this command.
+
+    Parameters
+    ----------
+    place : Path
+        Folder of the step.
+    command : str
+        Command as a user types it.
+    """
+    return _command(place / DONE) == command
+
+
+def run_step(
+    root: Path, model: Model, step: Step, folder: str, quick: bool, more: tuple[str, ...]
+) -> float | None:
+    """Run a step to its end; return its seconds, None if it failed.
+
+    What an interrupted run with the same command left is kept: finished scores and networks are in the cache.
+    What another command left is removed.
+    """
+    own = f"{folder}/{model.option}"
+    place, command = root / own / step.name, step.command(model.option, own, quick, more)
+    if _command(place / BEGUN) != command:
+        shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / DONE).unlink(missing_ok=True)
+    _write(place / BEGUN, {"command": command})
+    print(f"== {command}", flush=True)
+    started = time.perf_counter()
+    arguments = [*(["-m"] if step.sweep else []), *step.arguments(model.option, own, quick, more)]
+    ended = subprocess.run([sys.executable, step.script, *arguments], cwd=root, check=False)
+    seconds = time.perf_counter() - started
+    print(f"== {model.option}/{step.name}: {seconds:.0f} s, exit status {ended.returncode}", flush=True)
+    if ended.returncode:
+        return None
+    _write(place / DONE, {"command": command, "seconds": seconds, "commit": _commit(root)})
+    return seconds
+
+
+def _command(file: Path) -> str | None:
+    """Command that a file of a step names; None if there is no such file or it is damaged."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(read["command"]) if isinstance(read, dict) and "command" in read else None
+
+
+def _write(file: Path, content: dict[str, object]) -> None:
+    with new_file(file) as partial:
+        partial.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _commit(root: Path) -> str:
+    """Commit of the code, with a mark if files differ from it; empty outside of a git repository."""
+    ended = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.stdout.strip() if ended.returncode == 0 else ""

