@@ -41,10 +41,13 @@ STEPS = (
         ),
         {"gemma3-270m": ("decisive.draws=39",)},
         (
-            "decisive.draws=1",
+            "decisive.draws=19",
             "decisive.other_draws=1",
+            "controls.kinds=[random]",
+            # the scan for keystones takes as long as all else, so that one remedy is left out
             "controls.scan=false",
             "intervention.members=all",
+            "intervention.fill=zero,position_mean",
             "benchmark.dataset.n_texts=4",
         ),
     ),

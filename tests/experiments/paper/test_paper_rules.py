@@ -16,8 +16,8 @@ from fbn_exp.experiments.paper.rules import (
 
 def test_a_rule_for_many_cases_holds_in_all_in_part_or_is_not_reproduced():
     assert [verdict(each, 3, "a model, some tasks", [0.2]) for each in (3, 1, 0)] == [
-        "holds",
-        "holds in part (1 of 3)",
+        "reproduced",
+        "reproduced in part (1 of 3)",
         "not reproduced on a model, some tasks, which could have seen an effect of 0.2",
     ]
 

@@ -3,7 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from claims import amplification, lesions, preservation, recurrence, single, texts
+from claims import (
+    amplification,
+    beyond_neurons,
+    beyond_rotations,
+    harm,
+    mild_share,
+    preservation,
+    recurrence,
+    single,
+    texts,
+)
 from dissociation import functions
 
 
@@ -47,9 +57,19 @@ def row(
         "below_controls": sign * value < sign * control,
         "above_controls": sign * value > sign * control,
     }
-    for kind in ("random", "per_block", "activation"):
+    for kind in ("random", "per_block", "activation", "rotation"):
         found |= {f"control_{kind}_low": control, f"control_{kind}_high": control}
+        found |= {
+            f"p_worse_{kind}": 0.05 if sign * value < sign * control else 0.6,
+            f"detectable_{kind}": 0.06,
+        }
     return found | more
+
+
+def lesions(rows, model):
+    """Verdicts on harm, more harm than other neurons, than rotations, and 15% at random."""
+    table = pd.DataFrame(rows)
+    return [make(table, model) for make in (harm, beyond_neurons, beyond_rotations, mild_share)]
 
 
 def verdicts(findings):
@@ -61,45 +81,62 @@ NOT_AT_ALL = "not reproduced on model, a, which could have seen an effect of 0.1
 
 
 def test_a_lesion_that_does_what_the_paper_says():
-    assert verdicts(lesions(pd.DataFrame([row(), row("b")]), "model")) == ["holds"] * 3
+    assert verdicts(lesions([row(), row("b")], "model")) == ["reproduced"] * 4
 
 
 def test_a_lesion_that_equally_active_neurons_do_as_well_is_no_more_than_theirs():
-    harm, more, share = lesions(pd.DataFrame([row(control=0.45)]), "model")
-    assert (harm.verdict, more.verdict, share.verdict) == ("holds", NOT_BESIDE, "holds")
+    harmed, more, rotated, share = lesions([row(control=0.45)], "model")
+    assert [harmed.verdict, more.verdict, share.verdict] == ["reproduced", NOT_BESIDE, "reproduced"]
+    assert rotated.verdict == NOT_BESIDE
     assert more.numbers.startswith(
-        "19 draws of each kind (p ≥ 0.05); worse than every draw of random neurons"
+        "19 draws of each kind (p ≥ 0.05); worse, of 1 tasks, than random ones on 0"
     )
-    one_kind = row(control_activation_low=0.45, below_controls=False)
-    _, more, _ = lesions(pd.DataFrame([one_kind]), "model")
-    assert more.verdict == NOT_BESIDE
-    assert "worse than every draw of random neurons on 1 of 1" in more.numbers
-    assert "nearest in activity on 0; the latter have 80% of the networks" in more.numbers
+    _, more, rotated, _ = lesions([row(p_worse_activation=0.3)], "model")
+    assert (more.verdict, rotated.verdict) == (NOT_BESIDE, "reproduced")
+    assert "than random ones on 1, than some in the same blocks on 1, than the nearest in activity on 0" in (
+        more.numbers
+    )
+    assert "have 80% of the networks" in more.numbers
+
+
+def test_rotations_are_judged_apart_from_other_neurons():
+    _, more, rotated, _ = lesions([row(p_worse_rotation=0.4)], "model")
+    assert (more.verdict, rotated.verdict) == ("reproduced", NOT_BESIDE)
+
+
+def test_kinds_that_were_not_drawn_are_not_asked_for():
+    table = pd.DataFrame([row()]).drop(columns=["p_worse_per_block", "detectable_per_block"])
+    found = beyond_neurons(table, "model")
+    assert found.verdict == "reproduced"
+    assert "same blocks" not in found.numbers
 
 
 def test_random_neurons_that_cost_more_than_half_contradict_the_paper():
-    _, _, share = lesions(pd.DataFrame([row(share=0.6), row("b")]), "model")
-    assert share.verdict == "holds in part (1 of 2)"
+    *_, share = lesions([row(share=0.6), row("b")], "model")
+    assert share.verdict == "reproduced in part (1 of 2)"
     # nor does it count that random neurons cost little where the networks cost nothing
-    _, _, share = lesions(pd.DataFrame([row(value=0.95)]), "model")
+    *_, share = lesions([row(value=0.95)], "model")
     assert share.verdict == NOT_AT_ALL
 
 
 def test_what_may_be_no_harm_is_not_more_harm_than_that_of_others():
-    found = lesions(pd.DataFrame([row(value=0.85, control=0.88, share=0.89)]), "model")
-    assert verdicts(found) == [NOT_AT_ALL, NOT_BESIDE, NOT_AT_ALL]
+    found = lesions([row(value=0.85, control=0.88, share=0.89)], "model")
+    assert verdicts(found) == [NOT_AT_ALL, NOT_BESIDE, NOT_BESIDE, NOT_AT_ALL]
 
 
 def test_so_few_draws_that_nothing_can_be_shown_are_no_evidence_against():
-    _, more, _ = lesions(
-        pd.DataFrame([row(draws=5.0, detectable_beside=np.inf, below_controls=False)]), "model"
-    )
+    blind = {
+        f"{name}_{kind}": value
+        for kind in ("random", "per_block", "activation")
+        for name, value in (("p_worse", 1 / 6), ("detectable", np.inf))
+    }
+    _, more, _, _ = lesions([row(draws=5.0, **blind)], "model")
     assert more.verdict == "not shown on model, a, which could not have seen an effect of any size"
 
 
 def test_a_loss_that_rises_is_harm():
     rows = [row(metric="nats_per_token", value=9.0, untouched=3.0, control=4.0, share=3.5, chance=np.nan)]
-    assert verdicts(lesions(pd.DataFrame(rows), "model")) == ["holds"] * 3
+    assert verdicts(lesions(rows, "model")) == ["reproduced"] * 4
 
 
 def crossed(values, n_items=400):
@@ -116,7 +153,9 @@ def crossed(values, n_items=400):
 
 def test_two_networks_that_each_harm_another_task_are_a_double_dissociation():
     found = functions(*crossed([0.4, 0.9, 0.9, 0.4]), "model")
-    assert found.verdict == "holds"
+    assert found.verdict == (
+        "reproduced in part on model, a, b: networks differ, which other directions may as well"
+    )
     assert found.numbers.startswith("1 of 1 pairs, 1 without the correction")
     assert "power 1 for an effect of 0.2 against 0.2 with 400 items" in found.numbers
 
@@ -143,12 +182,12 @@ def test_networks_that_leave_nothing_above_chance_are_left_out():
 )
 def test_what_is_less_than_a_crossing_is_no_dissociation(values):
     found = functions(*crossed(values), "model").verdict
-    assert found.startswith("not reproduced on model, a, b, which could have seen an effect of 0.06; power")
+    assert found.startswith("not reproduced on model, a, b, which could have seen an effect of 0.14; power")
 
 
 def test_single_networks_need_one_that_is_beyond_its_controls():
     rows = [row(networks="0"), row(networks="1", value=0.88)]
-    assert single(pd.DataFrame(rows), "model").verdict == "holds"
+    assert single(pd.DataFrame(rows), "model").verdict == "reproduced"
     assert single(pd.DataFrame([row(networks="0", control=0.4)]), "model").verdict == NOT_BESIDE
     # of ten tries, one with p = .01 is none
     tried = [row(networks=str(each), p_value=0.01 if each == 0 else 0.5) for each in range(10)]
@@ -157,20 +196,19 @@ def test_single_networks_need_one_that_is_beyond_its_controls():
 
 def test_balanced_accuracy_stands_in_for_accuracy_where_there_is_one():
     rows = [row(metric="acc", value=0.2), row(metric="balanced_acc", value=0.88)]
-    harm, *_ = lesions(pd.DataFrame(rows), "model")
-    assert harm.verdict == NOT_AT_ALL
+    assert harm(pd.DataFrame(rows), "model").verdict == NOT_AT_ALL
 
 
 def test_preservation_asks_for_few_neurons_and_nearly_the_whole_score_above_chance():
     kept = row(value=0.89, neurons=90, factor=np.nan)  # (.89 - .5) / (.9 - .5) = .975
     many = row(value=0.89, neurons=200, factor=np.nan)
     lost = row(value=0.87, neurons=90, factor=np.nan)  # .925
-    assert preservation(pd.DataFrame([kept]), 1_000, "model").verdict == "holds"
+    assert preservation(pd.DataFrame([kept]), 1_000, "model").verdict == "reproduced"
     assert preservation(pd.DataFrame([many, lost]), 1_000, "model").verdict == NOT_AT_ALL
     idle = row(value=0.5, untouched=0.5, neurons=90, factor=np.nan)
     assert preservation(pd.DataFrame([idle]), 1_000, "model").verdict == NOT_AT_ALL
     loss = {"metric": "nats_per_token", "chance": np.nan, "untouched": 3.0, "control": 9.0, "factor": np.nan}
-    assert preservation(pd.DataFrame([row(value=3.1, **loss)]), 1_000, "model").verdict == "holds"
+    assert preservation(pd.DataFrame([row(value=3.1, **loss)]), 1_000, "model").verdict == "reproduced"
     assert preservation(pd.DataFrame([row(value=9.0, **loss)]), 1_000, "model").verdict == NOT_AT_ALL
 
 
@@ -180,7 +218,7 @@ def test_an_overall_gain_is_that_of_the_mean_and_a_specific_one_is_beyond_every_
     alone = row("b", value=1.05, networks="0", factor=1.1, control=1.1, above_controls=False)
     overall, specific = amplification(pd.DataFrame([gain, none, alone]), "model")
     # .15 ± .1 and 0 ± .05: .075 ± .056
-    assert (overall.verdict, specific.verdict) == ("holds", "holds")
+    assert (overall.verdict, specific.verdict) == ("reproduced", "reproduced")
     assert overall.numbers.startswith("+0.075 (+0.019 … +0.131)")
     assert specific.numbers.startswith("1 gains; 2 with an interval above 0")
     overall, specific = amplification(pd.DataFrame([none, alone]), "model")
@@ -206,23 +244,34 @@ def test_recurrence_is_judged_on_every_corpus():
         "chance_shift": 2.0,
         "p_value": 0.005,
         "above_chance": 9,
+        "specificity": 0.2,
+        "specificity_chance": 0.1,
+        "specificity_p": 0.01,
     }
-    missed = corpus | {"corpus": "news", "p_value": 0.2}
-    assert recurrence(pd.DataFrame([corpus]), "model").verdict == "holds"
-    assert recurrence(pd.DataFrame([corpus, missed]), "model").verdict == "holds in part (1 of 2)"
-    assert "by chance 2.0" in recurrence(pd.DataFrame([corpus]), "model").numbers
+    missed = corpus | {"corpus": "news", "p_value": 0.2, "specificity_p": 0.5}
+    assert verdicts(recurrence(pd.DataFrame([corpus]), "model")) == ["reproduced"] * 2
+    assert (
+        verdicts(recurrence(pd.DataFrame([corpus, missed]), "model")) == ["reproduced in part (1 of 2)"] * 2
+    )
+    recurring, own = recurrence(pd.DataFrame([corpus]), "model")
+    assert "by chance 2.0" in recurring.numbers
+    assert own.numbers == "wiki: 0.200, rotations 0.100 (p = 0.01)"
+    others = pd.DataFrame([corpus | {"specificity_p": 0.3}])
+    assert verdicts(recurrence(others, "model")) == ["reproduced", "not reproduced on model, wiki"]
 
 
 def test_texts_have_to_repeat_themselves_more_than_with_random_neurons_at_zero():
     def written(share, value=0.6, p_value=0.01):
-        more = {"n": 8, "metric": "repetition", "untouched": 0.1, "share": share, "chance": np.nan}
+        more = {"n": 50, "metric": "repetition", "untouched": 0.1, "share": share, "chance": np.nan}
         return row("generation", value=value, harms=value > 0.2, p_value=p_value, **more)
 
-    assert texts(pd.DataFrame([written(0.15), written(0.2)])).verdict == "holds"
-    assert texts(pd.DataFrame([written(0.15), written(0.7)])).verdict == "holds in part (1 of 2)"
-    unseen = "not reproduced on base model, written texts, which could have seen an effect of 0.14"
-    assert texts(pd.DataFrame([written(0.05, value=0.15)])).verdict == unseen
-    unclear = texts(pd.DataFrame([written(0.05, p_value=0.06)]))
-    assert unclear.verdict == unseen
-    assert "0 of 1 differ from untouched, 1 by the interval alone" in unclear.numbers
-    assert "p cannot be below 0.0078 with 8" in unclear.numbers
+    def judge(*rows):
+        return texts(pd.DataFrame(list(rows)), "model")
+
+    assert judge(written(0.15), written(0.2)).verdict == "reproduced"
+    assert judge(written(0.15), written(0.7)).verdict == "reproduced in part (1 of 2)"
+    unseen = "not reproduced on model, written texts, which could have seen an effect of 0.14"
+    assert judge(written(0.05, value=0.15)).verdict == unseen
+    # p of .03 is none among two
+    assert judge(written(0.05, p_value=0.03), written(0.05, p_value=0.9)).verdict == unseen
+    assert "in 50 texts: untouched 0.10" in judge(written(0.05)).numbers
