@@ -2,7 +2,7 @@
 
 python perf/autoencoder.py [--components 10 64]
 
-docs/results.md quotes what it prints; it writes no file.
+docs/replication.md quotes what it prints; it writes no file.
 """
 
 import argparse

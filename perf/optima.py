@@ -2,7 +2,7 @@
 
 python perf/optima.py [--seeds 10] [--largest-order 600]
 
-These rows are no speeds: docs/results.md and docs/method.md quote them.
+These rows are no speeds: docs/replication.md and docs/method.md quote them.
 """
 
 import argparse

@@ -149,7 +149,7 @@ STEPS = (
             *PAPER,
             *SHORT_TEXTS,
             # more of them from more starts take too long; experiment C has 512, by the authors' FastICA
-            "method.starts=2",
+            "method.max_starts=2",
             "method.n_components=10,64,256",
             "controls.kinds=[random,activation]",
         ),
