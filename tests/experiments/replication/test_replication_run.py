@@ -9,9 +9,9 @@ import pytest
 from scripts import REPOSITORY
 from steps import STEPS
 
-SMALL = ("model=tiny", "tracking=none", "dataset.n_texts=20", "dataset.tokens_per_text=48")
+SMALL = ("model=tiny", "dataset.n_texts=20", "dataset.tokens_per_text=48")
 # one step that needs another's result, and one that nothing needs
-SOME = ("generation", "train", "tuned_lesion")
+SOME = ("generation", "classifier", "tuned_lesion")
 
 
 def replicate(folder, *arguments):
@@ -20,7 +20,7 @@ def replicate(folder, *arguments):
     document.parent.mkdir(exist_ok=True)
     places = ("--folder", str(folder / "steps"), "--document", str(document))
     done = subprocess.run(
-        [sys.executable, "replication/run.py", "--quick", *places, *arguments, *SMALL],
+        [sys.executable, "replication/run.py", "--quick", "--models", "smollm2", *places, *arguments, *SMALL],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
@@ -35,17 +35,18 @@ def replicate(folder, *arguments):
 def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictures(tmp_path):
     done, document = replicate(tmp_path, "--only", ",".join(SOME))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"smollm2/generation: step 1 of 3, at \d\d:\d\d after 0 s; this one ", done.stdout)
     text = document.read_text(encoding="utf-8")
     assert "too few to judge a claim by" in text
-    assert "python train.py dataset=tweets" in text
-    assert re.search(r"\| Setting all networks to 0 impairs the model \(fine-tuned classifier\)\. +\|", text)
+    assert "python train.py model=tiny dataset=tweets" in text
+    assert "| Setting all networks to 0 impairs the model (fine-tuned classifier). |" in text
     assert "network 0 set to 0" in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert [each.rpartition("/")[2] for each in pictures] == [
-        "generation_paper_generation.png",
-        "generation_lesion_map.png",
-        "train_training.png",
-        "tuned_lesion_paper_lesion.png",
+        "smollm2_generation_paper_generation.png",
+        "smollm2_generation_lesion_map.png",
+        "smollm2_classifier_training.png",
+        "smollm2_tuned_lesion_paper_lesion.png",
     ]
     assert all((document.parent / each).stat().st_size > 10_000 for each in pictures)
     again, _ = replicate(tmp_path, "--only", ",".join(SOME))
@@ -57,16 +58,20 @@ def test_a_failed_step_is_named_and_the_others_are_in_the_document(tmp_path):
     # there is no checkpoint for the second step
     done, document = replicate(tmp_path, "--only", "generation,tuned_lesion")
     assert done.returncode == 1
-    assert "failed: tuned_lesion" in done.stderr
+    assert "failed: smollm2/tuned_lesion" in done.stderr
     text = document.read_text(encoding="utf-8")
-    assert "## Generated texts" in text
-    assert "## Lesions" not in text
+    assert "### generation" in text
+    assert "### tuned_lesion" not in text
+    assert "--only tuned_lesion" in text.partition("### Not run")[2]
 
 
-def test_an_unknown_step_is_named_with_those_that_exist(tmp_path):
+def test_an_unknown_step_or_model_is_named_with_those_that_exist(tmp_path):
     done, document = replicate(tmp_path, "--only", "lesions")
     assert done.returncode == 2
-    assert "no step lesions; there are: consistency, lesion," in done.stderr
+    assert "no step lesions; there are: networks, sink, consistency," in done.stderr
+    done, document = replicate(tmp_path, "--models", "gpt2")
+    assert done.returncode == 2
+    assert "no model gpt2; there are: smollm2, gemma3-270m" in done.stderr
     assert not document.exists()
 
 
@@ -76,12 +81,4 @@ def test_every_step_of_the_quick_variant_runs(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     text = document.read_text(encoding="utf-8")
     for step in STEPS:
-        if step.in_quick:
-            assert f"/{step.name}" in text or step.name in ("networks", "tuned_networks"), step.name
-
-
-def test_the_quick_variant_replaces_settings_and_does_not_repeat_them():
-    for step in STEPS:
-        names = [each.partition("=")[0].lstrip("+") for each in step.arguments("folder", quick=True)]
-        assert len(names) == len(set(names)), step.name
-        assert names[-1] == f"hydra.{'sweep' if step.sweep else 'run'}.dir"
+        assert (f"\n### {step.name}\n" in text) == (step.quick is not None), step.name
