@@ -28,8 +28,9 @@ class Finding:
     rule : str
         Criterion by which it counts as replicated.
     verdict : str
-        ``reproduced``, ``reproduced in part`` and in how many cases, ``not reproduced on`` a model and tasks,
-        with the effect that could have been seen; ``not shown`` where no effect could have been. Never "false".
+        ``reproduced``, ``reproduced in part`` and in how many cases, ``not reproduced on`` a model and
+        tasks, with the effect that could have been seen; ``not shown`` where no effect could have been. Never
+        "false".
     numbers : str
         Numbers that the verdict rests on.
     """
