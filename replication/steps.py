@@ -8,6 +8,7 @@ KINDS = "controls.kinds=[random,activation,rotation]"
 SHORT_TEXTS = ("benchmark=perplexity", "benchmark.dataset.n_texts=6")
 # a verdict on a task takes 400 items
 TASKS = ("benchmark=probes", "benchmark.limit=400")
+WRITTEN = ("controls.kinds=[]", "benchmark.new_tokens=24", "benchmark.batch_size=50")
 FEW_ITEMS = ("benchmark.limit=10", "controls.repeats=1")
 FEW_TEXTS = ("benchmark.dataset.n_texts=4", "controls.repeats=1")
 # a classifier of tweets, as the paper fine-tunes GPT-2 for each task
@@ -55,9 +56,8 @@ STEPS = (
         "consistency",
         "Networks of single texts that match those of many: raw signals",
         "evaluate.py",
-        ("experiment=paper/consistency", *PAPER[:2]),
-        {"gemma3-270m": ("dataset=wiki,code",)},
-        ("dataset=wiki", "dataset.n_texts=30", "analysis.dataset.n_texts=10"),
+        ("experiment=paper/consistency", *PAPER[:2], "dataset=wiki,code"),
+        quick=("dataset=wiki", "dataset.n_texts=30", "analysis.dataset.n_texts=10"),
     ),
     Step(
         "consistency_stable",
@@ -118,11 +118,10 @@ STEPS = (
             "benchmark=perplexity",
             "benchmark.dataset.n_texts=10",
             "controls.kinds=[random,activation]",
-            "intervention.networks=all,[0],[1],[2]",
+            "intervention.networks=all",
             "factors=[1,1.05,1.1,1.25,1.5]",
         ),
-        {"gemma3-270m": ("intervention.networks=all,[0]",)},
-        (*FEW_TEXTS, "intervention.networks=all", "factors=[1,1.1]"),
+        quick=(*FEW_TEXTS, "factors=[1,1.1]"),
     ),
     Step(
         "amplification_tasks",
@@ -161,13 +160,18 @@ STEPS = (
         "evaluate.py",
         (
             "experiment=paper/generation",
-            *PAPER,
-            "controls.kinds=[]",
-            "benchmark.new_tokens=24",
-            "benchmark.batch_size=50",
+            *PAPER[:2],
+            *WRITTEN,
+            "controls.share=null",
         ),
-        {"gemma3-270m": ("intervention.networks=[0],[1],[2],[3],[4]",)},
-        ("intervention.networks=[0],[1]", "controls.repeats=1", "benchmark.new_tokens=12"),
+        quick=("intervention.networks=[0],[1]", "benchmark.new_tokens=12"),
+    ),
+    Step(
+        "generation_share",
+        "Texts written with 15% of all neurons at 0, at random",
+        "evaluate.py",
+        ("experiment=paper/generation", *PAPER, *WRITTEN, "intervention.networks=[0]"),
+        quick=("controls.repeats=1", "benchmark.new_tokens=12"),
     ),
     Step(
         "classifier",

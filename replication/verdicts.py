@@ -65,7 +65,11 @@ MAKERS: tuple[tuple[str, tuple[str, ...], Maker], ...] = (
         (),
         lambda one, on: functions(one.paper("lesion_functions"), one.items("lesion_functions"), on),
     ),
-    ("generation", (), lambda one, on: texts(one.paper("generation"), on)),
+    (
+        "generation",
+        ("generation_share",),
+        lambda one, on: texts(one.paper("generation"), one.paper("generation_share"), on),
+    ),
     (
         "preservation",
         ("networks",),

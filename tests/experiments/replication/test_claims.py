@@ -261,17 +261,19 @@ def test_recurrence_is_judged_on_every_corpus():
 
 
 def test_texts_have_to_repeat_themselves_more_than_with_random_neurons_at_zero():
-    def written(share, value=0.6, p_value=0.01):
-        more = {"n": 50, "metric": "repetition", "untouched": 0.1, "share": share, "chance": np.nan}
+    def written(value=0.6, p_value=0.01):
+        more = {"n": 50, "metric": "repetition", "untouched": 0.1, "chance": np.nan}
         return row("generation", value=value, harms=value > 0.2, p_value=p_value, **more)
 
-    def judge(*rows):
-        return texts(pd.DataFrame(list(rows)), "model")
+    def judge(*rows, share=0.15):
+        return texts(
+            pd.DataFrame(list(rows)), pd.DataFrame([written() | {"control_share_high": share}]), "model"
+        )
 
-    assert judge(written(0.15), written(0.2)).verdict == "reproduced"
-    assert judge(written(0.15), written(0.7)).verdict == "reproduced in part (1 of 2)"
+    assert judge(written(), written()).verdict == "reproduced"
+    assert judge(written(), written(value=0.8), share=0.7).verdict == "reproduced in part (1 of 2)"
     unseen = "not reproduced on model, written texts, which could have seen an effect of 0.14"
-    assert judge(written(0.05, value=0.15)).verdict == unseen
+    assert judge(written(value=0.15), share=0.05).verdict == unseen
     # p of .03 is none among two
-    assert judge(written(0.05, p_value=0.03), written(0.05, p_value=0.9)).verdict == unseen
-    assert "in 50 texts: untouched 0.10" in judge(written(0.05)).numbers
+    assert judge(written(p_value=0.03), written(p_value=0.9)).verdict == unseen
+    assert "in 50 texts: untouched 0.10" in judge(written()).numbers
