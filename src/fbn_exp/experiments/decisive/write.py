@@ -1,5 +1,6 @@
 """What an experiment decided, from the results of its sweep: table, picture, verdict and page."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -106,5 +107,6 @@ def _preservation(config: PreservationConfig, jobs: Jobs, model: str) -> _Found:
 
 
 def model_in_words(name: str) -> str:
-    """Short name of a model: the last part of a path or identifier, without the ending of its file."""
-    return name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")
+    """Short name of a model: last part of a path or identifier, without ending and quantisation."""
+    last = name.rstrip("/").rpartition("/")[2]
+    return re.sub(r"[.-]q\d\w*$", "", last.removesuffix(".gguf"), flags=re.IGNORECASE)
