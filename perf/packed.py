@@ -17,6 +17,7 @@ from fbn_exp.models.language_model import LanguageModel
 
 BATCH = 32
 CONTEXT, ENDING, ENDINGS = 80, 20, 4
+SHOTS = 4
 
 
 def requests_of(lm: LanguageModel, tasks: list[str], items: int, shots: int = 0) -> list[Any]:
@@ -41,6 +42,17 @@ def requests_of(lm: LanguageModel, tasks: list[str], items: int, shots: int = 0)
     benchmark._harness_model._loglikelihood_tokens = listened
     benchmark.score(lm)
     return asked
+
+
+def after_the_same(lm: LanguageModel, requests: list[Any]) -> list[Any]:
+    """Put the first items, with a continuation each, before the context of every other one."""
+    blank = lm.tokenizer("\n\n")["input_ids"]
+    firsts = {tuple(context): words for _, context, words in requests}
+    shots = [each for item in list(firsts.items())[:SHOTS] for each in (*item[0], *item[1], *blank)]
+    others = set(list(firsts)[SHOTS:])
+    return [
+        (texts, [*shots, *context], words) for texts, context, words in requests if tuple(context) in others
+    ]
 
 
 def endings_of(lm: LanguageModel, items: int) -> list[Any]:
@@ -84,10 +96,21 @@ def main() -> None:
     given = [int(each) for each in sys.argv[1:]]
     rounds, items = [*given, *(3, 100)[len(given) :]]
     lm = smollm2()
+    arithmetic, code = (requests_of(lm, [f"fbn_{task}"], items) for task in ("arithmetic", "code"))
     measured = [
         ("probe battery", requests_of(lm, list(probes.BATTERY), items), "≥ 1.8"),
-        ("arithmetic, 4-shot", requests_of(lm, ["fbn_arithmetic"], items, shots=4), "≥ 3"),
-        ("code", requests_of(lm, ["fbn_code"], items), "≥ 3"),
+        (
+            "arithmetic, four examples drawn for each item",
+            requests_of(lm, ["fbn_arithmetic"], items, SHOTS),
+            "≥ 3",
+        ),
+        (
+            "arithmetic, the same four examples for all",
+            after_the_same(lm, arithmetic),
+            "≥ 3",
+        ),
+        ("code, no examples", code, "≥ 3"),
+        ("code, the same four examples for all", after_the_same(lm, code), "≥ 3"),
         (f"{ENDINGS} endings of {ENDING} tokens after {CONTEXT}", endings_of(lm, items), "≥ 2.3"),
     ]
     rows = []

@@ -25,6 +25,7 @@ SCRIPTS = [
     "larger_than_memory --text",
     "sweep",
     "packed",
+    "probe_sweep",
     "draws",
     "solver",
     "icasso",

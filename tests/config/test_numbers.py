@@ -11,7 +11,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from fbn_exp.analysis.config import ConsistencyConfig
-from fbn_exp.benchmarks.config import GenerationConfig, HarnessConfig, PerplexityConfig, ProbesConfig
+from fbn_exp.benchmarks.config import GenerationConfig, PerplexityConfig
+from fbn_exp.benchmarks.harness.config import HarnessConfig, ProbesConfig
 from fbn_exp.config.register import OWN_SCHEMAS, SCHEMAS
 from fbn_exp.config.root import EvaluateConfig, ExploreConfig, ExtractConfig, TrainConfig
 from fbn_exp.core.errors import ConfigError, FbnError

@@ -5,13 +5,21 @@ from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from tqdm import tqdm
+from typing_extensions import override
 
+from fbn_exp.benchmarks.config import AUTO, SharedBatchesConfig
 from fbn_exp.benchmarks.score import Score
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.datasets.config import Split
 from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.stacked import stacked, stacks
 from fbn_exp.models.language_model import LanguageModel
+
+# operations of a forward pass that take an accelerator longer than to start its kernels
+BUSY_OPERATIONS = 2.0**43
+# edits that share a batch unless more are asked for
+MOST_BY_ITSELF = 32
 
 
 class Progress:
@@ -38,9 +46,14 @@ class Benchmark(ABC):
     ----------
     edits_at_once : int
         Largest number of edits that ``score_many`` is called with; more than 1 where they can share work.
+        ``edits_together`` can make it depend on the model.
     """
 
     edits_at_once: ClassVar[int] = 1
+
+    def edits_together(self, lm: LanguageModel) -> int:
+        """Largest number of edits that ``score_many`` is called with for a model."""
+        return self.edits_at_once
 
     @abstractmethod
     def prepare(self, lm: LanguageModel) -> None:
@@ -68,7 +81,7 @@ class Benchmark(ABC):
         layout : NeuronLayout
             Layout of the neurons that the edits change.
         edits : sequence of Edit
-            At most ``edits_at_once`` edits.
+            At most ``edits_together`` edits.
         progress : Progress
             To be advanced by the number of edits altogether.
         """
@@ -108,3 +121,46 @@ class Benchmark(ABC):
     def text_digests(self) -> frozenset[str] | None:
         """Digests of the texts that are scored, None if they are unknown."""
         return None
+
+
+class SharedBatches(SharedBatchesConfig, Benchmark):
+    """Benchmark that can score copies of its rows in one batch, each copy under an edit of its own."""
+
+    def score_copies(self, lm: LanguageModel, copies: int) -> list[list[Score]]:
+        """Score the model as it stands on several copies of each batch, one after the other in its rows."""
+        raise NotImplementedError(f"{type(self).__name__} scores edits in a way of its own")
+
+    @abstractmethod
+    def tokens_of_batch(self) -> int:
+        """Number of tokens of a batch of one edit, about."""
+
+    @override
+    def score(self, lm: LanguageModel) -> list[Score]:
+        (scores,) = self.score_copies(lm, 1)
+        return scores
+
+    @override
+    def edits_together(self, lm: LanguageModel) -> int:
+        return max(self.edits_at_once, self.edits_of_batch(lm))
+
+    def edits_of_batch(self, lm: LanguageModel) -> int:
+        """Number of edits that share a batch on a model."""
+        if self.edits_per_batch != AUTO:
+            return int(self.edits_per_batch)
+        if lm.device.type == "cpu":
+            return 1
+        operations = 2 * lm.model.num_parameters() * self.tokens_of_batch()
+        return max(1, min(MOST_BY_ITSELF, int(BUSY_OPERATIONS / operations)))
+
+    @override
+    def score_many(
+        self, lm: LanguageModel, layout: NeuronLayout, edits: Sequence[Edit], progress: Progress
+    ) -> list[list[Score]]:
+        scores: list[list[Score]] = [[] for _ in edits]
+        for places in stacks(edits, self.edits_of_batch(lm)):
+            with applied(lm.model, layout, stacked([edits[place] for place in places])):
+                found = [self.score(lm)] if len(places) == 1 else self.score_copies(lm, len(places))
+            for place, own in zip(places, found, strict=True):
+                scores[place] = own
+            progress.advance(len(places))
+        return scores

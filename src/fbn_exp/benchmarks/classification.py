@@ -13,7 +13,7 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from fbn_exp.benchmarks.auroc import auroc_score
-from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.base import SharedBatches
 from fbn_exp.benchmarks.config import ClassificationConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
@@ -28,7 +28,7 @@ from fbn_exp.models.language_model import LanguageModel
 log = logging.getLogger(__name__)
 
 
-class Classification(ClassificationConfig, Benchmark):
+class Classification(ClassificationConfig, SharedBatches):
     """Accuracy of the most likely label word, with the rate of the most frequent label as chance.
 
     The balanced accuracy is the mean over labels of the accuracy on their texts: a model that always gives
@@ -156,8 +156,15 @@ class Classification(ClassificationConfig, Benchmark):
         return [f"classification_{self.dataset.name}/{metric}" for metric in metrics]
 
     @override
-    def score(self, lm: LanguageModel) -> list[Score]:
-        likelihood = self._likelihood(lm)
+    def tokens_of_batch(self) -> int:
+        return min(self.batch_tokens, sum(map(len, self.rows)))
+
+    @override
+    def score_copies(self, lm: LanguageModel, copies: int) -> list[list[Score]]:
+        return [self._scores(likelihood) for likelihood in self._likelihoods(lm, copies)]
+
+    def _scores(self, likelihood: Array) -> list[Score]:
+        """Scores from the log-likelihood of each label after each prompt."""
         decided: NDArray[np.bool_] = np.asarray(np.isfinite(likelihood).all(axis=1))
         right = decided & (np.where(decided[:, None], likelihood, 0).argmax(axis=1) == self.gold)
         counts = np.bincount(self.gold, minlength=len(self.labels_))
@@ -184,28 +191,31 @@ class Classification(ClassificationConfig, Benchmark):
             scores.append(mean_score(task, "nats_per_text", nats, higher_is_better=False))
         return scores
 
-    def _likelihood(self, lm: LanguageModel) -> Array:
-        """Log-likelihood of each label's word after each prompt, shape (texts, labels)."""
+    def _likelihoods(self, lm: LanguageModel, copies: int) -> Array:
+        """Log-likelihood of each label's word after each prompt, shape (copies, texts, labels)."""
         words = [self.word_ids] * len(self.rows)
         if not self.single:
             words = [[word] for _ in self.gold for word in self.word_ids]
-        likelihood = np.zeros((len(self.rows), len(words[0])))
+        likelihood = np.zeros((copies, len(self.rows), len(words[0])))
         lengths = [len(row) for row in self.rows]
         batches = ranks.share(length_batches(lengths, self.batch_tokens))
         tokens = sum(lengths[row] for batch in batches for row in batch)
         bar = tqdm(total=tokens, unit=" tokens", unit_scale=True, desc="classification", leave=False)
         with bar, torch.inference_mode():
             for batch in batches:
-                ids, mask = pad([self.rows[row] for row in batch], lm.pad_id)
+                rows = pad([self.rows[row] for row in batch], lm.pad_id)
+                ids, mask = (each.repeat(copies, 1) for each in rows)
                 if self.head is not None:
-                    likelihood[batch] = _head_likelihoods(lm.logits(ids, mask), self.word_ids)
+                    values = _head_likelihoods(lm.logits(ids, mask), self.word_ids)
                 else:
                     found = lm.predictions(ids, mask)
                     ends = [range(lengths[row] - len(words[row][0]), lengths[row]) for row in batch]
-                    likelihood[batch] = _word_likelihoods(found, ends, [words[row] for row in batch])
+                    of_rows = [words[row] for row in batch]
+                    values = np.array(_word_likelihoods(found, ends * copies, of_rows * copies))
+                likelihood[:, batch] = values.reshape(copies, len(batch), -1)
                 bar.update(int(mask.sum()))
         likelihood = ranks.summed(likelihood, "scores of classification")
-        return likelihood.reshape(len(self.gold), len(self.labels_))
+        return likelihood.reshape(copies, len(self.gold), len(self.labels_))
 
 
 def _word_likelihoods(

@@ -174,7 +174,7 @@ class Scorer:
         different = {name: place for place, name in enumerate(names)}
         # entries that are there are read one by one; a damaged one is scored by itself
         missing = [place for place in different.values() if not self.cache.holds(keys[place])]
-        at_once = self.benchmark.edits_at_once
+        at_once = self.benchmark.edits_together(self.lm)
         chunks = [[place] for place in different.values() if place not in missing]
         chunks += [missing[start : start + at_once] for start in range(0, len(missing), at_once)]
         known: dict[str, list[Score]] = {}

@@ -9,10 +9,11 @@ import torch
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.benchmarks.base import Benchmark
+from fbn_exp.benchmarks.base import SharedBatches
 from fbn_exp.benchmarks.config import PerplexityConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
+from fbn_exp.core.rows import Array
 from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
@@ -23,7 +24,7 @@ from fbn_exp.models.language_model import LanguageModel
 NATS_TO_BITS = 1 / math.log(2)
 
 
-class Perplexity(PerplexityConfig, Benchmark):
+class Perplexity(PerplexityConfig, SharedBatches):
     """Negative log-likelihood of every token but the first of each text.
 
     Examples
@@ -57,8 +58,15 @@ class Perplexity(PerplexityConfig, Benchmark):
         return [f"perplexity_{self.dataset.name}/{metric}" for metric in ("nats_per_token", "bits_per_byte")]
 
     @override
-    def score(self, lm: LanguageModel) -> list[Score]:
-        nats = self._nats_per_text(lm)
+    def tokens_of_batch(self) -> int:
+        return min(self.batch_tokens, self.texts.n_tokens)
+
+    @override
+    def score_copies(self, lm: LanguageModel, copies: int) -> list[list[Score]]:
+        return [self._scores(nats) for nats in self._nats_per_text(lm, copies)]
+
+    def _scores(self, nats: Array) -> list[Score]:
+        """Scores from the nats of each text."""
         predicted = np.array(self.texts.lengths, dtype=np.float64) - 1
         task = f"perplexity_{self.dataset.name}"
         return [
@@ -84,8 +92,9 @@ class Perplexity(PerplexityConfig, Benchmark):
     def text_digests(self) -> frozenset[str]:
         return self.texts.text_digests
 
-    def _nats_per_text(self, lm: LanguageModel) -> np.ndarray[Any, np.dtype[np.float64]]:
-        nats = np.zeros(len(self.texts))
+    def _nats_per_text(self, lm: LanguageModel, copies: int) -> Array:
+        """Nats of each text in each copy, shape (copies, texts)."""
+        nats = np.zeros((copies, len(self.texts)))
         lengths = self.texts.lengths
         batches = ranks.share(length_batches(lengths, self.batch_tokens))
         tokens = sum(lengths[text] for batch in batches for text in batch)
@@ -93,6 +102,7 @@ class Perplexity(PerplexityConfig, Benchmark):
         with bar, torch.inference_mode():
             for batch in batches:
                 ids, mask = pad([self.texts.ids[text] for text in batch], lm.pad_id)
-                nats[batch] = nats_per_row(lm.model, ids.to(lm.device), mask.to(lm.device)).cpu().numpy()
+                rows = [each.repeat(copies, 1).to(lm.device) for each in (ids, mask)]
+                nats[:, batch] = nats_per_row(lm.model, *rows).view(copies, -1).cpu().numpy()
                 bar.update(int(mask.sum()))
         return ranks.summed(nats, "scores of perplexity")

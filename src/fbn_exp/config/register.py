@@ -5,6 +5,7 @@ from omegaconf import OmegaConf
 
 from fbn_exp.analysis import config as analysis
 from fbn_exp.benchmarks import config as benchmarks
+from fbn_exp.benchmarks.harness import config as harness
 from fbn_exp.config import root
 from fbn_exp.config.single_values import accept_single_values
 from fbn_exp.datasets import config as datasets
@@ -63,8 +64,8 @@ SCHEMAS: dict[str, type] = {
     "controls": controls.ControlsConfig,
     "perplexity": benchmarks.PerplexityConfig,
     "divergence": benchmarks.DivergenceConfig,
-    "probes": benchmarks.ProbesConfig,
-    "lm_eval": benchmarks.HarnessConfig,
+    "probes": harness.ProbesConfig,
+    "lm_eval": harness.HarnessConfig,
     "classification": benchmarks.ClassificationConfig,
     "generation": benchmarks.GenerationConfig,
     "consistency": analysis.ConsistencyConfig,

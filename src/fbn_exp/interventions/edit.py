@@ -44,6 +44,11 @@ class Edit(ABC):
         """Why the edit has no equivalent in weights, in words; None for an affine map of each block."""
         return "it is no affine map of the activations of a block"
 
+    @property
+    def own_pass(self) -> bool:
+        """Whether the edit runs the model itself, so that it cannot share a batch with others."""
+        return False
+
     def in_weights(self, block: Block) -> BlockMap:
         """Change of a block's activations as an affine map, to go into weights, unless ``unfoldable``."""
         raise NotImplementedError(f"{type(self).__name__} is no affine map")

@@ -1,5 +1,6 @@
 """Set-up and clean-up of a job's process, around the main function of its script."""
 
+import atexit
 import contextlib
 import logging
 import os
@@ -46,10 +47,12 @@ def run_rank(main: Callable[..., Any]) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         logging.shutdown()
-    if status:
-        # open connections to waiting ranks would keep the process from ending
-        os._exit(status)
-    sys.exit(0)
+    if status == 0:
+        # what was registered for the end runs; all results are written
+        atexit._run_exitfuncs()
+    # open connections to waiting ranks would keep a process from ending, and threads of libraries that still
+    # run when C++ takes down its statics abort it ("terminate called without an active exception")
+    os._exit(status)
 
 
 def _tell(error: Exception, logs: Path, rank: int) -> None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from component_edits import random_projection, random_subtraction
 
 from fbn_exp.benchmarks.base import Progress
 from fbn_exp.benchmarks.divergence.benchmark import Divergence
@@ -135,6 +136,27 @@ def test_many_edits_give_what_each_gives_alone(lively_model, texts_of):
             assert (found[metric].items == score.items).all()
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_edits_that_share_a_batch_give_what_each_gives_alone(lively_model, texts_of, size):
+    layout, edits = edits_of(lively_model)
+    edits.insert(1, no_edit(layout.n_neurons))
+    edits.insert(2, random_subtraction(layout))
+    edits.insert(4, random_projection(layout))
+    shared, alone = (
+        scored(
+            prepared(texts_of(TEXTS), lively_model, batch_tokens=150, edits_per_batch=each),
+            lively_model,
+            layout,
+            edits,
+        )
+        for each in (size, 1)
+    )
+    assert len({found["kl"].value for found in alone}) == len(edits)
+    for one, other in zip(shared, alone, strict=True):
+        for metric, score in one.items():
+            assert score.items == pytest.approx(other[metric].items, rel=1e-4, abs=1e-5)
+
+
 @pytest.mark.parametrize("batch_tokens", [1, 150, 100_000])
 def test_batches_and_padding_do_not_matter(lively_model, texts_of, batch_tokens):
     layout, edits = edits_of(lively_model, 2)
@@ -171,7 +193,7 @@ def test_tokens_that_both_models_exclude_count_nothing():
 
     logits = torch.tensor([[1.0, 2.0, -math.inf], [0.0, 0.5, -math.inf]])
     edited = torch.tensor([[2.0, 1.0, -math.inf], [0.0, 0.5, -math.inf]])
-    sums = _Untouched.of(logits).sums(edited, torch.tensor([0, 1]))
+    sums = _Untouched.of(logits).measures(edited, torch.tensor([0, 1])).sum(dim=0)
     p = 1 / (1 + math.e)
     assert sums[0].item() == pytest.approx((1 - p) - p, rel=1e-6)
     assert sums[1].item() == 1

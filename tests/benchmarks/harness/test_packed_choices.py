@@ -11,9 +11,10 @@ from zoo import ZOO
 
 from fbn_exp.benchmarks.harness.choices import Way
 from fbn_exp.benchmarks.harness.model import harness_model
+from fbn_exp.benchmarks.harness.riders import Riders
 from fbn_exp.core.layout import Site
 from fbn_exp.interventions.config import Place
-from fbn_exp.interventions.edit import applied
+from fbn_exp.interventions.edit import AffineEdit, applied
 from fbn_exp.interventions.resample import Donors, ResampleEdit
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.language_model import LanguageModel
@@ -156,6 +157,36 @@ def test_edits_see_the_positions_of_rows_of_their_own(name, kind):
     # subtract follows no cache whose rows are repeated
     bloom = Way.rows if kind == "subtract" else Way.cached
     assert shared.way is (bloom if name == "bloom" else Way.packed)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_edits_that_share_batches_give_what_each_gives_alone(name):
+    lm = language_model(ZOO[name].build())
+    layout = resolve(lm.model, Site.mlp_output)
+    some, kinds = requests(), edits(layout)
+    plain = harness_model(lm, 8, False)
+    for together in (scales(layout), [kinds["first_spared"], kinds["project"], kinds["first_only"]]):
+        model = harness_model(lm, 8, True)
+        riders = Riders(lm.model, layout, together)
+        with model.riding(riders):
+            for riders.turn, edit in enumerate(together):
+                found = model._loglikelihood_tokens(some, disable_tqdm=True)
+                with applied(lm.model, layout, edit):
+                    expected = plain._loglikelihood_tokens(some, disable_tqdm=True)
+                assert_equal(found, expected)
+        assert model._shared.way is CANNOT.get(name, Way.packed)
+        # code that takes no cache cannot have copies of rows either
+        alone = [remark for remark in model.remarks if "edits_per_batch" in remark]
+        assert len(alone) == (model._shared.way is Way.rows)
+
+
+def scales(layout):
+    generator = torch.Generator().manual_seed(0)
+    return [
+        AffineEdit((torch.rand(layout.n_neurons, generator=generator) > share).float(), shift)
+        for share in (0.1, 0.4)
+        for shift in (torch.zeros(layout.n_neurons), torch.ones(layout.n_neurons))
+    ]
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "bloom"])

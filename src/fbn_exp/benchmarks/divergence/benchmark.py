@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.benchmarks.base import Benchmark, Progress
+from fbn_exp.benchmarks.base import Progress, SharedBatches
 from fbn_exp.benchmarks.config import DivergenceConfig
-from fbn_exp.benchmarks.divergence.temperature import INVERSE_TEMPERATURES, loss_curve, refitted
+from fbn_exp.benchmarks.divergence.temperature import INVERSE_TEMPERATURES, Exponentials, refitted
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
 from fbn_exp.core.errors import BenchmarkError
@@ -23,6 +23,7 @@ from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
 from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.stacked import stacked, stacks
 from fbn_exp.models.decoding.predictions import Predictions, head_works_apart
 from fbn_exp.models.language_model import LanguageModel
 
@@ -31,13 +32,16 @@ METRICS = ("kl", "top1", "nats_per_token", "nats_refitted")
 FROM_UNTOUCHED = ("kl", "top1")
 # sums over the tokens of a text: divergence, equal best tokens, loss; then the curve of the loss
 SUMS = 3
+MEASURES = SUMS + 3 * len(INVERSE_TEMPERATURES)
 # numbers of edited predictions kept at once, hidden states if the head works apart
 KEPT_VALUES = 2**27
-# logits handled at once on a processor: they are read some sixty times, and fit its cache
+# logits that are made and kept at once
+LOGIT_VALUES = 2**23
+# logits read at once on a processor: they are read some sixty times, and fit its cache
 CACHED_VALUES = 2**17
 
 
-class Divergence(DivergenceConfig, Benchmark):
+class Divergence(DivergenceConfig, SharedBatches):
     """Divergence of an edited model's predictions from the untouched model's, for every token but the first.
 
     ``kl`` is the mean Kullback-Leibler divergence KL(untouched ‖ edited) over the whole vocabulary, in nats
@@ -74,6 +78,10 @@ class Divergence(DivergenceConfig, Benchmark):
         return self.texts.n_tokens
 
     @override
+    def tokens_of_batch(self) -> int:
+        return min(self.batch_tokens, self.texts.n_tokens)
+
+    @override
     def score_names(self) -> list[str]:
         return [f"{self._task}/{metric}" for metric in METRICS]
 
@@ -95,7 +103,7 @@ class Divergence(DivergenceConfig, Benchmark):
     def score_many(
         self, lm: LanguageModel, layout: NeuronLayout, edits: Sequence[Edit], progress: Progress
     ) -> list[list[Score]]:
-        sums = np.zeros((len(edits), len(self.texts), SUMS + 3 * len(INVERSE_TEMPERATURES)))
+        sums = np.zeros((len(edits), len(self.texts), MEASURES))
         batches = ranks.share(length_batches(self.texts.lengths, self.batch_tokens))
         with torch.inference_mode():
             for batch in batches:
@@ -106,18 +114,32 @@ class Divergence(DivergenceConfig, Benchmark):
                 at_once = max(1, KEPT_VALUES // untouched.states.numel())
                 for start in range(0, len(edits), at_once):
                     some = range(start, min(len(edits), start + at_once))
-                    # an edit that touches nothing has the untouched model's very predictions
-                    edited = [
-                        _edited_predictions(lm, layout, edits[place], ids, mask)
-                        if edits[place].touched.any()
-                        else untouched
-                        for place in some
-                    ]
-                    for row, text in enumerate(batch):
-                        sums[some, text] = _sums(untouched, edited, row, ids[row, : self.texts.lengths[text]])
+                    edited = self._edited(lm, layout, [edits[place] for place in some], untouched, ids, mask)
+                    sums[np.ix_(some, batch)] = _sums(untouched, edited, ids, mask)
                     progress.advance(len(some) / len(batches))
         sums = ranks.summed(sums, "scores of divergence")
         return [self._scores(each) for each in sums]
+
+    def _edited(
+        self,
+        lm: LanguageModel,
+        layout: NeuronLayout,
+        edits: Sequence[Edit],
+        untouched: Predictions,
+        ids: Tensor,
+        mask: Tensor,
+    ) -> list[Predictions]:
+        """Predictions under each edit; one that touches nothing has those of the untouched model."""
+        found = [untouched] * len(edits)
+        touching = [place for place, edit in enumerate(edits) if edit.touched.any()]
+        for group in stacks([edits[place] for place in touching], self.edits_of_batch(lm)):
+            places = [touching[member] for member in group]
+            rows = [each.repeat(len(places), 1) for each in (ids, mask)]
+            with applied(lm.model, layout, stacked([edits[place] for place in places])):
+                together = lm.predictions(*rows)
+            for place, own in zip(places, together.divided(len(places)), strict=True):
+                found[place] = own
+        return found
 
     @override
     def key(self) -> dict[str, Any]:
@@ -154,55 +176,55 @@ class Divergence(DivergenceConfig, Benchmark):
         ]
 
 
-def _edited_predictions(
-    lm: LanguageModel, layout: NeuronLayout, edit: Edit, ids: Tensor, mask: Tensor
-) -> Predictions:
-    with applied(lm.model, layout, edit):
-        return lm.predictions(ids, mask)
-
-
-def _sums(untouched: Predictions, edited: Sequence[Predictions], row: int, tokens: Tensor) -> Array:
-    """Sums over the tokens of a text, in a row of the predictions, shape (edits, measures): see ``SUMS``."""
-    columns = torch.arange(len(tokens) - 1, device=untouched.states.device)
-    targets = tokens[1:].to(columns.device)
-    totals = torch.zeros(
-        len(edited), SUMS + 3 * len(INVERSE_TEMPERATURES), dtype=torch.float64, device=columns.device
-    )
-    for places in untouched.slices(len(columns)):
-        logits = untouched.logits(row, columns[places])
+def _sums(untouched: Predictions, edited: Sequence[Predictions], ids: Tensor, mask: Tensor) -> Array:
+    """Sums over the tokens of each text of a batch, shape (edits, texts, measures): see ``SUMS``."""
+    device = untouched.states.device
+    rows, columns = mask[:, 1:].to(device).nonzero(as_tuple=True)
+    targets = ids.to(device)[rows, columns + 1]
+    totals = torch.zeros(len(edited), len(ids), MEASURES, dtype=torch.float64, device=device)
+    for places in untouched.slices(len(rows), LOGIT_VALUES):
+        logits = untouched.logits(rows[places], columns[places])
         one = _Untouched.of(logits)
-        for place, each in enumerate(edited):
-            own = logits if each is untouched else each.logits(row, columns[places])
-            totals[place] += one.sums(own, targets[places])
+        for total, each in zip(totals, edited, strict=True):
+            own = logits if each is untouched else each.logits(rows[places], columns[places])
+            total.index_add_(0, rows[places], one.measures(own, targets[places]))
     sums: Array = totals.cpu().numpy()
     return sums
 
 
 @dataclass(frozen=True, eq=False)
 class _Untouched:
-    """Predictions of the untouched model for some tokens of a text.
+    """Predictions of the untouched model for some tokens.
 
     Attributes
     ----------
-    logits : Tensor of shape (T, V)
-        Logits in the model's number format.
-    normaliser : Tensor of shape (T,), float32
-        Logarithm of the summed exponentials.
+    below : Tensor of shape (T, V), float32
+        Logits less the largest one of their token.
+    likelihood : Tensor of shape (T, V), float32
+        Probability of each token of the vocabulary.
+    normaliser : Tensor of shape (T,), float64
+        Logarithm of the summed exponentials of ``below``.
     best : Tensor of shape (T,), int64
         Most likely token.
     """
 
-    logits: Tensor
+    below: Tensor
+    likelihood: Tensor
     normaliser: Tensor
     best: Tensor
 
     @classmethod
     def of(cls, logits: Tensor) -> "_Untouched":
-        normaliser = torch.cat([logits[rows].float().logsumexp(dim=1) for rows in _slices(logits)])
-        return cls(logits, normaliser, logits.argmax(dim=1))
+        read = [Exponentials.of(logits[rows]) for rows in _slices(logits)]
+        below, normaliser = (
+            torch.cat([each.below for each in read]),
+            torch.cat([each.normaliser for each in read]),
+        )
+        likelihood = below.sub(normaliser[:, None].float()).exp_()
+        return cls(below, likelihood, normaliser, logits.argmax(dim=1))
 
-    def sums(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Sums of an edited model's measures over the tokens, float64, in the order of ``SUMS``.
+    def measures(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Measures of an edited model at each token, float64 of shape (T, measures): see ``SUMS``.
 
         Parameters
         ----------
@@ -211,29 +233,26 @@ class _Untouched:
         targets : Tensor of shape (T,), int64
             Tokens that follow.
         """
-        total = torch.zeros(SUMS + 3 * len(INVERSE_TEMPERATURES), dtype=torch.float64, device=logits.device)
+        measures = [logits.new_zeros(0, MEASURES, dtype=torch.float64)]
         for rows in _slices(logits):
-            # a copy, also of float32: the curve overwrites it
-            edited = logits[rows].to(torch.float32, copy=True)
-            total[0] += self._divergence(edited, rows).sum(dtype=torch.float64)
-            total[1] += (edited.argmax(dim=1) == self.best[rows]).sum()
-            total[2] += torch.nn.functional.cross_entropy(edited, targets[rows], reduction="sum").double()
-            total[SUMS:] += loss_curve(edited, targets[rows]).flatten()
-        return total
+            edited = Exponentials.of(logits[rows])
+            # largest as well, which costs nothing to see
+            same = edited.below.gather(1, self.best[rows, None]) == 0
+            first = [self._divergence(edited, rows), same[:, 0].double(), edited.losses(targets[rows])]
+            curve = edited.curve(targets[rows]).flatten(1)
+            measures.append(torch.cat([torch.stack(first, dim=1), curve], dim=1))
+        return torch.cat(measures)
 
-    def _divergence(self, edited: Tensor, rows: slice) -> Tensor:
-        """KL(untouched ‖ edited) of each token of a slice, shape (rows,)."""
-        log_p = self.logits[rows].float() - self.normaliser[rows, None]
-        log_q = edited - edited.logsumexp(dim=1, keepdim=True)
-        p = log_p.exp()
-        # differences before they are weighted: a small divergence is no difference of large sums; a token
-        # that the untouched model excludes counts nothing, and would be 0 · inf
-        ratio = log_p.sub_(log_q).masked_fill_(p == 0, 0.0)
-        return p.mul_(ratio).sum(dim=1)
+    def _divergence(self, edited: Exponentials, rows: slice) -> Tensor:
+        """KL(untouched ‖ edited) of each token of a slice, float64 of shape (rows,)."""
+        # differences before they are weighted: a small divergence is no difference of large sums
+        ratio = self.below[rows] - edited.below
+        weighted = ratio.mul_(self.likelihood[rows]).sum(dim=1).double()
+        return weighted + (edited.normaliser - self.normaliser[rows])
 
 
 def _slices(logits: Tensor) -> Iterator[slice]:
-    """Rows of a text that are handled at once, so that float32 copies of them stay small."""
+    """Tokens whose logits are read at once."""
     chunk = CACHED_VALUES if logits.device.type == "cpu" else ACCELERATOR_CHUNK_VALUES
     step = max(1, chunk // logits.shape[1])
     return (slice(start, start + step) for start in range(0, len(logits), step))

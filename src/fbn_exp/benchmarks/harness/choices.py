@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fbn_exp.benchmarks.harness import forward
+from fbn_exp.benchmarks.harness.riders import Answer, Riders
 from fbn_exp.benchmarks.harness.rows import (
     Request,
     Row,
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# lm-eval's: (context, continuation) as text, then as token ids; its answer: log-likelihood, whether greedy
+# lm-eval's: (context, continuation) as text, then as token ids
 Encoded = tuple[tuple[str, str], list[int], list[int]]
-Answer = tuple[float, bool]
 Plain = Callable[[Sequence[Encoded], bool], list[Answer]]
 
 # what the difference of a token may amount to: roundings of the largest logit in the model's number format,
@@ -82,8 +83,12 @@ class SharedContexts:
         self._largest = 0.0
         self._plans: dict[Way, list[Row]] = {}
         self._obstacle = forward.obstacle_to_packing(harness.model)
+        self._riders: Riders | None = None
+        self._may_ride = True
 
-    def answers(self, encoded: Sequence[Encoded], plain: Plain, quiet: bool) -> list[Answer]:
+    def answers(
+        self, encoded: Sequence[Encoded], plain: Plain, quiet: bool, riders: Riders | None = None
+    ) -> list[Answer]:
         """Answer requests, whichever way is taken.
 
         Parameters
@@ -94,7 +99,35 @@ class SharedContexts:
             Answers requests in lm-eval's own rows; the second argument tells whether it is aside, to compare.
         quiet : bool
             Whether there is no progress bar.
+        riders : Riders, optional
+            Edits that are to share batches, none of which is on the model; answers are those under the edit
+            whose turn it is. Otherwise the model is taken as it stands.
         """
+        if riders is not None and (known := riders.known(encoded)) is not None:
+            return known
+        self._riders = riders
+        try:
+            answers = self._answers(encoded, plain, quiet)
+        finally:
+            self._riders = None
+        if riders is None or len(answers) == len(encoded):
+            return answers
+        riders.keep(encoded, answers)
+        return answers[len(encoded) * riders.turn :][: len(encoded)]
+
+    @property
+    def _copies(self) -> int:
+        """Number of edits that share batches now."""
+        return 1 if self._riders is None or not self._may_ride else len(self._riders)
+
+    def _edited(self) -> AbstractContextManager[None]:
+        """Context of a forward pass over ``_copies`` copies of some rows."""
+        if self._riders is None:
+            return nullcontext()
+        return self._riders.alone() if self._copies == 1 else self._riders.together()
+
+    def _answers(self, encoded: Sequence[Encoded], plain: Plain, quiet: bool) -> list[Answer]:
+        """Answers in order, those of all edits that share batches; those of one edit in lm-eval's rows."""
         # lm-eval refuses these
         if not all(context and 0 < len(words) <= self.harness.max_length for _, context, words in encoded):
             return plain(encoded, False)
@@ -166,24 +199,41 @@ class SharedContexts:
         row = next((row for row in rows if len(row.sequences) > 1), rows[0])
         # the last one sees tokens far back
         members = sorted({row.members[0], row.members[-1]})
-        compared = [encoded[member] for member in members]
-        own, lm_eval = _values([answers[member] for member in members]), _values(plain(compared, True))
-        off = _difference(own, lm_eval)
-        own_eps, eps = (torch.finfo(each).eps for each in (self.harness.model.dtype, torch.float32))
-        rounding = self._largest * (ROUNDINGS * own_eps + IN_SUMS * eps)
-        if (off <= rounding * np.sqrt([len(words) for *_, words in compared])).all():
-            return answers
-        # how much lm-eval's numbers differ with the rows beside them
-        spread = _difference(_values([plain([each], True)[0] for each in compared]), lm_eval).max()
+        for copy in sorted({0, self._copies - 1}):
+            own = _values([answers[self._number(copy, member)] for member in members])
+            if reason := self._off(own, [encoded[member] for member in members], plain, copy):
+                return reason
+        return answers
+
+    def _number(self, copy: int, member: int) -> int:
+        """Number of an answer among all: those of the first copy of the requests come first."""
+        return copy * len(self._requests) + member
+
+    def _off(self, own: Array, compared: Sequence[Encoded], plain: Plain, copy: int) -> str | None:
+        """Say by how much values differ from those of lm-eval's rows, None if by rounding at most."""
+        riding = self._riders if self._copies > 1 else None
+        with nullcontext() if riding is None else riding.turn_of(copy):
+            lm_eval = _values(plain(compared, True))
+            off = _difference(own, lm_eval)
+            own_eps, eps = (torch.finfo(each).eps for each in (self.harness.model.dtype, torch.float32))
+            rounding = self._largest * (ROUNDINGS * own_eps + IN_SUMS * eps)
+            if (off <= rounding * np.sqrt([len(words) for *_, words in compared])).all():
+                return None
+            # how much lm-eval's numbers differ with the rows beside them
+            spread = _difference(_values([plain([each], True)[0] for each in compared]), lm_eval).max()
         if (off <= SPREADS * spread).all():
-            return answers
+            return None
         return f"log-likelihoods are {off.max():.2g} nats off those of lm-eval's own rows"
 
     def _fall_back(self, reason: str) -> None:
-        self._obstacle = None
-        what = "packed rows" if self.way is Way.packed else "shared cache"
-        self.way = Way.cached if self.way is Way.packed else Way.rows
-        remark = f"benchmark.packed: no {what} ({reason}): {INSTEAD[self.way]}."
+        if self._copies > 1 and not self._obstacle:
+            self._may_ride = False
+            remark = f"benchmark.edits_per_batch: one edit per batch ({reason})."
+        else:
+            self._obstacle = None
+            what = "packed rows" if self.way is Way.packed else "shared cache"
+            self.way = Way.cached if self.way is Way.packed else Way.rows
+            remark = f"benchmark.packed: no {what} ({reason}): {INSTEAD[self.way]}."
         log.warning("%s", remark)
         self.remarks.append(remark)
 
@@ -196,22 +246,26 @@ class SharedContexts:
             "delay": BAR_DELAY,
             "disable": hidden,
         }
-        with tqdm(total=len(self._requests), desc="choices", **settings) as bar:
+        total = self._copies * len(self._requests)
+        with tqdm(total=total, desc="choices", **settings) as bar:
             bar.update(len(answers))
             for batch in self._batches()[1:]:
                 answers.update(self._scored(batch))
-                bar.update(sum(len(row.members) for row in batch))
-        return [answers[member] for member in range(len(self._requests))]
+                bar.update(self._copies * sum(len(row.members) for row in batch))
+        return [answers[number] for number in range(total)]
 
     def _scored(self, rows: Sequence[Row], first: bool = False) -> Iterator[tuple[int, Answer]]:
-        """Answers from some rows, each with its request; from the first rows also the largest logit."""
+        """Answers from some rows, by ``_number``; from the first rows also the largest logit."""
         compute = forward.packed_logits if self.way is Way.packed else forward.cached_logits
         with torch.inference_mode():
-            logits = compute(self.harness.model, rows, self.harness.device)
+            with self._edited():
+                logits = compute(self.harness.model, [*rows] * self._copies, self.harness.device)
             if first:
                 self._largest = float(logits.abs().max()) if logits.isfinite().all() else 0.0
-            log_likelihoods = logits.log_softmax(dim=-1, dtype=self.harness.softmax_dtype)
-            yield from self._read(rows, log_likelihoods)
+            for copy, own in enumerate(logits.chunk(self._copies)):
+                log_likelihoods = own.log_softmax(dim=-1, dtype=self.harness.softmax_dtype)
+                for member, answer in self._read(rows, log_likelihoods):
+                    yield self._number(copy, member), answer
 
     def _read(self, rows: Sequence[Row], log_likelihoods: Tensor) -> Iterator[tuple[int, Answer]]:
         members = [member for row in rows for member in row.members]

@@ -1,12 +1,14 @@
 """Adapter of the loaded model to lm-evaluation-harness: split over ranks, tokenised once, packed."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fbn_exp.benchmarks.harness.choices import Encoded, SharedContexts
+from fbn_exp.benchmarks.harness.riders import Riders
 from fbn_exp.core import ranks
 from fbn_exp.models.language_model import LanguageModel
 
@@ -43,6 +45,7 @@ def harness_model(lm: LanguageModel, batch_size: int | str, packed: bool) -> "HF
             tokenizer = copy.deepcopy(lm.tokenizer)
             super().__init__(pretrained=lm.model, tokenizer=tokenizer, batch_size=batch_size)
             self._shared = SharedContexts(self) if packed else None
+            self._riders: Riders | None = None
 
         @property
         def remarks(self) -> list[str]:
@@ -74,6 +77,28 @@ def harness_model(lm: LanguageModel, batch_size: int | str, packed: bool) -> "HF
                 self._encoded[key] = super().tok_encode(string, *args, **kwargs)
             return list(self._encoded[key])
 
+        @contextmanager
+        def riding(self, riders: Riders) -> Iterator[None]:
+            """Answer for the edit whose turn it is, while no edit is on the model."""
+            self._riders = riders
+            try:
+                yield
+            finally:
+                self._riders = None
+
+        # all passes of lm-eval's own are made by these two
+
+        def _model_call(self, *args: Any, **kwargs: Any) -> Any:
+            with self._edited():
+                return super()._model_call(*args, **kwargs)
+
+        def _model_generate(self, *args: Any, **kwargs: Any) -> Any:
+            with self._edited():
+                return super()._model_generate(*args, **kwargs)
+
+        def _edited(self) -> Any:
+            return nullcontext() if self._riders is None else self._riders.alone()
+
         def _loglikelihood_tokens(
             self, requests: list[Any], disable_tqdm: bool = False, override_bs: int | None = None
         ) -> list[tuple[float, bool]]:
@@ -88,6 +113,6 @@ def harness_model(lm: LanguageModel, batch_size: int | str, packed: bool) -> "HF
                 answers: list[tuple[float, bool]] = plain(list(some), disable_tqdm or aside, size)
                 return answers
 
-            return self._shared.answers(requests, in_own_rows, disable_tqdm)
+            return self._shared.answers(requests, in_own_rows, disable_tqdm, self._riders)
 
     return LoadedModel()

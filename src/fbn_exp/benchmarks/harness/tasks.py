@@ -10,9 +10,10 @@ import numpy as np
 from jinja2.exceptions import SecurityError
 from typing_extensions import override
 
-from fbn_exp.benchmarks.base import Benchmark
-from fbn_exp.benchmarks.config import HarnessConfig
+from fbn_exp.benchmarks.base import Progress, SharedBatches
+from fbn_exp.benchmarks.harness.config import HarnessConfig
 from fbn_exp.benchmarks.harness.model import harness_model
+from fbn_exp.benchmarks.harness.riders import Riders
 from fbn_exp.benchmarks.harness.surroundings import (
     installed_evaluate,
     no_environment_report,
@@ -22,7 +23,10 @@ from fbn_exp.benchmarks.harness.surroundings import (
 from fbn_exp.benchmarks.harness.trust import confined_templates, log_code
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core.errors import BenchmarkError, FbnError
+from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.random_state import random_state_kept
+from fbn_exp.interventions.edit import Edit, applied
+from fbn_exp.interventions.stacked import stacks
 from fbn_exp.models.language_model import LanguageModel
 
 if TYPE_CHECKING:
@@ -31,9 +35,11 @@ if TYPE_CHECKING:
 
 # lm-eval's name for the answers as they are
 NO_FILTER = "none"
+# tokens of a row, where they are not known yet
+TYPICAL_ROW = 64
 
 
-class Harness(HarnessConfig, Benchmark):
+class Harness(HarnessConfig, SharedBatches):
     """Tasks scored by lm-eval itself, on the model as it stands in memory.
 
     Examples
@@ -86,6 +92,36 @@ class Harness(HarnessConfig, Benchmark):
     @override
     def forward_tokens(self) -> int | None:
         return None
+
+    @override
+    def tokens_of_batch(self) -> int:
+        return TYPICAL_ROW * self.batch_size if isinstance(self.batch_size, int) else 0
+
+    @override
+    def edits_of_batch(self, lm: LanguageModel) -> int:
+        # only packed rows and their caches have copies; a batch whose size is measured fills the device
+        shared = self.packed and isinstance(self.batch_size, int)
+        return super().edits_of_batch(lm) if shared else 1
+
+    @override
+    def score_many(
+        self, lm: LanguageModel, layout: NeuronLayout, edits: Sequence[Edit], progress: Progress
+    ) -> list[list[Score]]:
+        scores: list[list[Score]] = [[] for _ in edits]
+        for places in stacks(edits, self.edits_of_batch(lm)):
+            together = [edits[place] for place in places]
+            if len(together) == 1:
+                with applied(lm.model, layout, *together):
+                    scores[places[0]] = self.score(lm)
+                progress.advance(1)
+                continue
+            riders = Riders(lm.model, layout, together)
+            with self._harness_model.riding(riders):
+                for turn, place in enumerate(places):
+                    riders.turn = turn
+                    scores[place] = self.score(lm)
+                    progress.advance(1)
+        return scores
 
     @override
     def score(self, lm: LanguageModel) -> list[Score]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from fbn_exp.benchmarks import probes
-from fbn_exp.benchmarks.config import ProbesConfig
+from fbn_exp.benchmarks.harness.config import ProbesConfig
 from fbn_exp.benchmarks.harness.tasks import Harness
 from fbn_exp.datasets.base import text_digest
 from fbn_exp.datasets.config import Split

@@ -42,6 +42,11 @@ class SubtractEdit(ComponentEdit):
     def unfoldable(self) -> str:
         return SubtractConfig().never_in_weights
 
+    @property
+    @override
+    def own_pass(self) -> bool:
+        return True
+
     def courses(self, activations: Tensor, tokens: Tokens | None) -> Tensor:
         """Time courses of the networks, from untouched activations of all blocks.
 

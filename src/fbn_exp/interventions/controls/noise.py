@@ -66,6 +66,11 @@ class NoiseEdit(Edit):
 
     @property
     @override
+    def own_pass(self) -> bool:
+        return self.edit.own_pass
+
+    @property
+    @override
     def digest(self) -> str:
         digest = hashlib.sha256(f"noise {self.seed} {self.edit.digest}".encode())
         digest.update(self.allowed.numpy().tobytes())

@@ -5,7 +5,7 @@ Logits of a whole batch may be a hundred times as large as its hidden states, an
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -48,12 +48,16 @@ class Predictions:
         chosen = self.states[rows, columns]
         return chosen if self.body_output is None else _head(self.model, self.body_output, chosen)
 
-    def slices(self, n_places: int) -> Iterator[slice]:
-        """Slices of places whose logits may be in memory together."""
+    def divided(self, parts: int) -> "list[Predictions]":
+        """Predictions of each of several equal parts of the rows."""
+        return [replace(self, states=states) for states in self.states.chunk(parts)]
+
+    def slices(self, n_places: int, values: int = HEAD_VALUES) -> Iterator[slice]:
+        """Slices of places whose logits may be in memory together, so many of them."""
         width = self.states.shape[-1]
         if self.body_output is not None:
             width = _vocabulary(self.model)
-        return _steps(n_places, HEAD_VALUES, width)
+        return _steps(n_places, values, width)
 
 
 def predictions(model: nn.Module, **inputs: Any) -> Predictions:
