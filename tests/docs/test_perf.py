@@ -38,9 +38,10 @@ def run(monkeypatch, tmp_path, tiny_model):
     [
         ("interventions", ["1"], 2),
         ("recording", ["1"], 6),
-        ("packed", ["1", "4"], 4),
-        ("draws", ["1", "2"], 2),
+        ("packed", ["1", "8"], 6),
+        ("draws", ["1", "2"], 3),
         ("sweep", ["4", "model=tiny"], 1),
+        ("probe_sweep", ["2", "model=tiny"], 1),
     ],
 )
 def test_a_measurement_runs(run, name, arguments, rows):

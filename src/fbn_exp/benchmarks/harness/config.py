@@ -46,7 +46,8 @@ class ProbesConfig(SharedBatchesConfig):
     packed: bool = True
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        # not super: a class can inherit from both
+        SharedBatchesConfig.__post_init__(self)
         if unknown := [task for task in self.tasks if task not in SHORT_NAMES]:
             raise ConfigError(
                 f"benchmark.tasks: no probe {', '.join(unknown)}; there are {', '.join(SHORT_NAMES)}"
@@ -99,7 +100,8 @@ class HarnessConfig(SharedBatchesConfig):
     packed: bool = True
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        # not super: a class can inherit from both
+        SharedBatchesConfig.__post_init__(self)
         if not self.tasks:
             raise ConfigError("benchmark.tasks is empty: name at least one task, as [hellaswag,arc_easy]")
         _check_lm_eval(self.limit, self.batch_size)
