@@ -25,8 +25,9 @@ from torch import Tensor
 from fbn_exp.methods.config import Contrast
 from fbn_exp.methods.ica import ICA
 from fbn_exp.methods.solvers.contrasts import negentropy
+from fbn_exp.methods.solvers.krylov import KrylovSpace
 from fbn_exp.methods.solvers.starts import solve
-from fbn_exp.methods.subspace import KrylovSpace, leading_subspace
+from fbn_exp.methods.subspace import leading_subspace
 
 K = 64
 BLOCK = slice(15 * 576, 16 * 576)

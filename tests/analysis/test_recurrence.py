@@ -23,6 +23,7 @@ from fbn_exp.methods.base import skewness, tail_signs
 from fbn_exp.methods.ica import ICA
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import block_shares
+from fbn_exp.thresholds.config import Pole
 from fbn_exp.thresholds.top import TopFraction
 from fbn_exp.thresholds.z import ZThreshold
 
@@ -41,8 +42,8 @@ def planted_maps(rng):
     return maps
 
 
-def templates_of(maps, threshold, minimum_iou):
-    return Templates(FunctionalNetworks(maps, LAYOUT), threshold, minimum_iou)
+def templates_of(maps, threshold, minimum_iou, align_signs=False):
+    return Templates(FunctionalNetworks(maps, LAYOUT), threshold, minimum_iou, align_signs)
 
 
 def texts_with(maps_of_text, rng):
@@ -161,6 +162,54 @@ def test_p_values_of_equal_degrees_are_uniform_where_only_the_degrees_are_shared
         p_values.append(nulls["iou"]["degrees"].p_value[-1])
     assert kstest(p_values, "uniform").pvalue > 1e-3
     assert np.mean(np.array(p_values) <= 0.1) < 0.25
+
+
+def two_tailed_maps(rng, n_maps):
+    """Maps with 20 strong neurons on either side, so that chance decides which side is positive."""
+    maps = 0.2 * rng.standard_normal((n_maps, N_NEURONS))
+    for each in maps:
+        strong = rng.permutation(N_NEURONS)[:40]
+        each[strong[:20]] += 2
+        each[strong[20:]] -= 2
+    return torch.from_numpy(maps).float()
+
+
+def test_networks_that_come_with_the_other_sign_recur_as_much_if_signs_are_aligned():
+    rng = np.random.default_rng(12)
+    maps = two_tailed_maps(rng, 3)
+    signs = torch.from_numpy(rng.choice([-1.0, 1.0], size=(30, 3, 1))).float()
+    texts = as_texts(*(sign * maps for sign in signs))
+    aligned, own = (
+        matches(templates_of(maps, ZThreshold(), 0.2, align_signs), texts) for align_signs in (True, False)
+    )
+    assert aligned.iou.min() == 1
+    assert aligned.count.sum() == 90
+    assert aligned.own_largest.min() == 1
+    assert own.count.sum() == (signs > 0).sum()
+    # both poles have the same members by either sign
+    both = templates_of(maps, ZThreshold(pole=Pole.both), 0.2, align_signs=True)
+    assert both.signs == (1,)
+    assert matches(both, texts).iou.min() == 1
+
+
+def test_aligned_signs_find_no_recurrence_where_there_is_none():
+    rng = np.random.default_rng(13)
+    p_values = {"masks": [], "degrees": [], "rotations": []}
+    for _ in range(40):
+        templates = templates_of(two_tailed_maps(rng, 2), ZThreshold(), 0.1, align_signs=True)
+        texts = as_texts(*(two_tailed_maps(rng, 2) for _ in range(6)))
+        drawn = {
+            "masks": mask_null(templates, texts, 19, rng),
+            "degrees": degree_null(templates, texts, 19, rng),
+            "rotations": rotation_null(templates, texts, 19, rng),
+        }
+        nulls = compare(matches(templates, texts), drawn, {}, 1, rng)
+        for name, values in p_values.items():
+            values.append(nulls["iou"][name].p_value[-1])
+    for values in (p_values["masks"], p_values["degrees"]):
+        assert kstest(values, "uniform").pvalue > 1e-3
+    # rotations mix the strong neurons of several maps, and are no exact null of other maps' masks
+    assert np.mean(np.array(p_values["rotations"]) <= 0.1) < 0.3
 
 
 def test_a_subspace_that_recurs_without_its_networks_is_no_recurrence_beyond_rotations():

@@ -8,8 +8,9 @@ from scipy.fft import idct
 
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.memmap import times
-from fbn_exp.methods import subspace
-from fbn_exp.methods.subspace import EXACT_BELOW, KrylovSpace, leading_subspace
+from fbn_exp.methods.solvers import krylov
+from fbn_exp.methods.solvers.krylov import KrylovSpace
+from fbn_exp.methods.subspace import EXACT_BELOW, leading_subspace
 
 SMALL, LARGE = (EXACT_BELOW - 12, EXACT_BELOW + 88)
 
@@ -75,7 +76,7 @@ def test_blocks_are_added_until_the_subspace_stays(spectrum, blocks, monkeypatch
             widths.append(right.shape[1])
         return times(values, right)
 
-    monkeypatch.setattr(subspace, "times", counted)
+    monkeypatch.setattr(krylov, "times", counted)
     found = find(signals, 10)
     assert len(widths) == blocks
     if blocks == 3:

@@ -42,6 +42,11 @@ def test_a_reader_is_told_what_is_significant_and_what_is_not_sure():
         "1 of the networks were found in half of the runs or less.",
         "3 of 20 runs did not converge; they are counted like the others.",
     ]
+    starts = {"runs_on_all_texts": 10.0, "runs_at_best": 6.0, "optima": 3.0}
+    assert present_reliability(report(**starts)).lines[1] == (
+        "Each run takes one start. Of 10 that converged on all texts, 6 reached the best optimum; "
+        "3 optima in all."
+    )
     halves = {"split_half_median": 0.7, "split_half_null_median": 0.5, "networks_p_split_half_to_05": 1.0}
     assert present_reliability(report(**halves)).lines[1] == (
         "Halves of the texts: |r| 0.70 of maps (median; rotations of the same subspaces 0.50), p ≤ .05 for "

@@ -39,6 +39,9 @@ class ConsistencyConfig(AnalysisConfig):
         Individual networks of each text, by the method that extracted the templates.
     minimum_iou : float
         Networks with a larger IoU count as the same; at least 0 and below 1.
+    align_signs : bool
+        Compare a text's network with each template by the sign with the larger IoU, and those of all nulls as
+        well; if false, by the sign of either map's own skewness, which may be opposite for the same network.
     null_draws : int
         Draws of random masks, and of masks that keep every neuron's number of memberships.
     rotations : int
@@ -57,6 +60,7 @@ class ConsistencyConfig(AnalysisConfig):
     dataset: DatasetConfig
     n_components: int = 10
     minimum_iou: float = 0.2
+    align_signs: bool = True
     null_draws: int = 200
     rotations: int = 100
     seed: int = 0

@@ -129,7 +129,7 @@ class Consistency(ConsistencyConfig, TextAnalysis):
                 "the networks were sought in each block by itself: consistency decomposes single texts over "
                 "the whole model; take networks of method.per_block=false"
             )
-        templates = Templates(networks, threshold, self.minimum_iou)
+        templates = Templates(networks, threshold, self.minimum_iou, self.align_signs)
         with recording.recorded(self.texts) as signals:
             method = replace(recording.method, n_components=self.n_components)
             individual = individual_networks(signals.values, signals.rows, method)
@@ -164,7 +164,7 @@ class Consistency(ConsistencyConfig, TextAnalysis):
             halves,
             sizes=templates.masks.sum(dim=1).numpy(),
             individual_size=float(
-                np.median([size for text in individual for size in templates.members_of(text).sum(dim=1)])
+                np.median(np.concatenate([_sizes(templates, text) for text in individual]))
             ),
             n_components=self.n_components,
             converged=float(np.mean(ended)) if ended else None,
@@ -174,3 +174,9 @@ class Consistency(ConsistencyConfig, TextAnalysis):
             texts=self.dataset.describe(),
             asked=self.dataset.n_texts,
         )
+
+
+def _sizes(templates: Templates, text: Individual) -> NDArray[np.int64]:
+    """Number of members of each network of a text, by its own sign."""
+    sizes: NDArray[np.int64] = templates.members_of(text)[: len(text.maps)].sum(dim=1).numpy()
+    return sizes

@@ -22,6 +22,7 @@ from fbn_exp.reliability.clusters import Clusters, cluster, quality
 from fbn_exp.reliability.config import Cluster, IcassoConfig, Resample
 from fbn_exp.reliability.model_order import fits_at, model_order_curve
 from fbn_exp.reliability.nulls import KINDS, surrogate_null
+from fbn_exp.reliability.optima import optima_metrics
 from fbn_exp.reliability.runs import AnyFits, Run, changed, fits_of
 from fbn_exp.reliability.split_half import SplitHalf, compare_halves
 from fbn_exp.thresholds.base import Threshold
@@ -134,6 +135,7 @@ class Centrotypes(Decomposition):
         }
         metrics = {
             **self.metrics_,
+            **optima_metrics(runs, clusters.similarity, self.plan.resampled),
             "seconds": time.perf_counter() - started,
             **unusual(clusters.labels.bincount(), len(runs)),
         }

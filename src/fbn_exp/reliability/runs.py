@@ -38,11 +38,14 @@ class Run:
         unmixing, which is the least-squares fit of all signals to the maps. Zero mean.
     converged : bool
         True if the fit converged, and for a method that does not iterate.
+    score : float or None
+        What starts are compared by, larger is better; None for a method without starts.
     """
 
     maps: Tensor
     courses: Tensor
     converged: bool
+    score: float | None = None
 
 
 class Fits(ABC):
@@ -151,7 +154,7 @@ class SubspaceFits(Fits):
         mixing = method.mixing(space.subspace(), torch.Generator().manual_seed(seed))
         maps = mixing.float().to(space.loadings.device) @ space.loadings
         courses = torch.linalg.solve(mixing.to(space.projected.device), space.projected, left=False)
-        return Run(maps.cpu(), courses.cpu(), converged(method))
+        return Run(maps.cpu(), courses.cpu(), converged(method), score(method))
 
 
 class WholeFits(Fits):
@@ -166,7 +169,7 @@ class WholeFits(Fits):
             own = torch.from_numpy(self.rows.of_texts(drawn))
             method.fit(copied_rows(self.signals, own), self.rows.subset(drawn))
         courses = least_squares_courses(self.signals, method.maps_)
-        return Run(method.maps_, courses.cpu(), converged(method))
+        return Run(method.maps_, courses.cpu(), converged(method), score(method))
 
 
 AnyFits = SubspaceFits | WholeFits
@@ -199,3 +202,10 @@ def one_start(method: Method) -> Method:
 def converged(method: Decomposition) -> bool:
     """True if all iterations of a fitted method converged, or if it has none."""
     return all(fit.converged for fit in method.convergence_)
+
+
+def score(method: Decomposition) -> float | None:
+    """Score of a fitted method by which its starts are compared, larger is better; None if it has none."""
+    if "largest_l1" in method.metrics_:
+        return -method.metrics_["largest_l1"]
+    return method.metrics_.get("negentropy")

@@ -1,6 +1,7 @@
 """Present the reliability of networks as numbers, tables, pictures and sentences."""
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -55,7 +56,7 @@ def _lines(report: ReliabilityReport) -> list[str]:
             f"{metrics['iq_texts_median']:.2f} over resampled texts"
         )
     n_networks = len(report.statistics["iq"])
-    lines = [line + "."]
+    lines = [line + ".", *_optima(metrics)]
     if "split_half_median" in metrics:
         lines.append(
             f"Halves of the texts: |r| {metrics['split_half_median']:.2f} of maps (median; rotations of the "
@@ -77,3 +78,15 @@ def _lines(report: ReliabilityReport) -> list[str]:
     if stopped := metrics["runs_not_converged"]:
         lines.append(f"{stopped:.0f} of {runs:.0f} runs did not converge; they are counted like the others.")
     return lines
+
+
+def _optima(metrics: Mapping[str, float]) -> list[str]:
+    """Say how many starts a run takes, and how often the best optimum of all texts came back."""
+    if "optima" not in metrics:
+        return []
+    runs, best, optima = (metrics[name] for name in ("runs_on_all_texts", "runs_at_best", "optima"))
+    others = "no other optimum" if optima == 1 else f"{optima:.0f} optima in all"
+    return [
+        f"Each run takes one start. Of {runs:.0f} that converged on all texts, {best:.0f} reached the best "
+        f"optimum; {others}."
+    ]

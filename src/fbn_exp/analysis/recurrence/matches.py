@@ -21,27 +21,56 @@ from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation, matched, partners
 from fbn_exp.networks.surrogates import random_lags, shifted
 from fbn_exp.thresholds.base import Threshold
+from fbn_exp.thresholds.config import Pole
 
 
 @dataclass(frozen=True, eq=False)
 class Templates:
-    """Group networks, the rule for their members, and the IoU that a match exceeds."""
+    """Group networks, the rule for their members, and the IoU that a match exceeds.
+
+    Attributes
+    ----------
+    networks : FunctionalNetworks
+        The group networks.
+    threshold : Threshold
+        The rule.
+    minimum_iou : float
+        IoU that a match exceeds.
+    align_signs : bool
+        Compare other networks with each template by the sign whose members overlap with it more. Which end of
+        a map is positive is a convention, and may be the other one in another text. If false, by the sign of
+        either map's own skewness.
+    """
 
     networks: FunctionalNetworks
     threshold: Threshold
     minimum_iou: float
+    align_signs: bool = True
 
     @cached_property
     def masks(self) -> Tensor:
         """Members, bool of shape (K, N)."""
         return self.networks.masks(self.threshold)
 
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """Signs by which other networks are compared; one where both poles hold the members."""
+        return (1, -1) if self.align_signs and self.threshold.pole is not Pole.both else (1,)
+
     def members(self, maps: Tensor) -> Tensor:
-        """Members of other networks over the same neurons (L, N), by the same rule."""
-        return self.threshold.masks(maps, self.networks.layout)
+        """Members of other networks over the same neurons (L, N) by the same rule, (S · L, N).
+
+        All L networks with the first of ``signs``, then all with the next.
+        """
+        return torch.cat([self.threshold.masks(sign * maps, self.networks.layout) for sign in self.signs])
+
+    def with_best_sign(self, overlap: Array) -> Array:
+        """IoU (K, L) by the sign with the larger one, of templates and ``members`` (K, S · L)."""
+        best: Array = overlap.reshape(len(overlap), len(self.signs), -1).max(axis=1)
+        return best
 
     def members_of(self, text: "Individual") -> Tensor:
-        """Members of a text's networks (L, N), computed once: several measures and nulls need them."""
+        """``members`` of a text's networks, computed once: several measures and nulls need them."""
         if text not in self._members:
             self._members[text] = self.members(text.maps)
         return self._members[text]
@@ -157,7 +186,8 @@ def matches(templates: Templates, texts: Sequence[Individual]) -> Matches:
     """Match each text's networks with the templates."""
     overlaps, similarities = [], []
     for text in texts:
-        overlaps.append(intersection_over_union(templates.masks, templates.members_of(text)).numpy())
+        overlap = intersection_over_union(templates.masks, templates.members_of(text)).numpy()
+        overlaps.append(templates.with_best_sign(overlap))
         similarities.append(absolute_correlation(templates.networks.maps, text.maps).numpy())
     return matches_of(overlaps, templates.minimum_iou, similarities)
 

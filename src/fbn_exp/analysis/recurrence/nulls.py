@@ -34,10 +34,11 @@ def mask_null(
     """
     shuffled = ShuffledMasks(templates.masks, templates.networks.layout)
     members: list[csr_matrix] = [sparse(templates.members_of(text)) for text in texts]
-    return [
-        matches_of([shuffled.intersection_over_union(each, rng) for each in members], templates.minimum_iou)
-        for _ in tqdm(range(draws), desc="random masks", unit=" draw", leave=False)
-    ]
+    found = []
+    for _ in tqdm(range(draws), desc="random masks", unit=" draw", leave=False):
+        overlaps = [shuffled.intersection_over_union(each, rng) for each in members]
+        found.append(matches_of([templates.with_best_sign(each) for each in overlaps], templates.minimum_iou))
+    return found
 
 
 def degree_null(
@@ -56,7 +57,7 @@ def degree_null(
     found = []
     for _ in tqdm(range(draws), desc="masks of equal degrees", unit=" draw", leave=False):
         overlap = sparse_overlap(fixed, sizes, curveball.draw())
-        of_texts = [overlap[:, start:stop] for start, stop in pairwise(bounds)]
+        of_texts = [templates.with_best_sign(overlap[:, start:stop]) for start, stop in pairwise(bounds)]
         found.append(matches_of(of_texts, templates.minimum_iou))
     return found
 
@@ -78,7 +79,9 @@ def rotation_null(
         for start in range(0, draws, step):
             chosen = range(start, min(draws, start + step))
             maps = torch.cat([rotations.draw(rng) for _ in chosen])
-            overlap = intersection_over_union(templates.masks, templates.members(maps)).numpy()
+            overlap = templates.with_best_sign(
+                intersection_over_union(templates.masks, templates.members(maps)).numpy()
+            )
             similarity = absolute_correlation(templates.networks.maps, maps).numpy()
             for place, draw in enumerate(chosen):
                 part = slice(place * width, (place + 1) * width)
