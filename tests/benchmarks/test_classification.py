@@ -171,7 +171,7 @@ def test_likelihoods_are_those_of_one_row_at_a_time(tiny_model, texts_of, words,
                 logits = tiny_model.model(input_ids=torch.tensor([prompt + word])).logits[0]
             likelihood = logits.double().log_softmax(-1)
             expected.append(sum(float(likelihood[len(prompt) - 1 + i, id_]) for i, id_ in enumerate(word)))
-    found = benchmark._likelihood(tiny_model)
+    found = benchmark._likelihoods(tiny_model, 1)[0]
     assert found.ravel() == pytest.approx(np.array(expected), rel=1e-5)
 
 

@@ -344,3 +344,12 @@ def test_the_embedded_model_speaks_english(embedded_model):
     assert embedded_model.name == "SmolLM2-135M-Instruct.Q4_1"
     assert embedded_model.layout(Site.mlp_output).describe() == "30 × 576 neurons, mlp_output"
     assert embedded_model.layout(Site.mlp_hidden).describe() == "30 × 1,536 neurons, mlp_hidden"
+
+
+def test_a_layout_is_found_by_one_pass_for_each_site(tiny_model):
+    passes = []
+    tiny_model.model.register_forward_hook(lambda *call: passes.append(1))
+    layouts = [tiny_model.layout(site) for site in (Site.mlp_output, "mlp_output", Site.mlp_hidden)]
+    assert layouts[0] is layouts[1]
+    assert [layout.site for layout in layouts] == [Site.mlp_output, Site.mlp_output, Site.mlp_hidden]
+    assert len(passes) <= 2

@@ -184,14 +184,21 @@ class LanguageModel:
         result.flatten()[-1].item()
 
     def layout(self, site: Site | str) -> NeuronLayout:
-        """Layout of a site's neurons in this model.
+        """Layout of a site's neurons in this model; found once, by a short forward pass.
 
         Raises
         ------
         ConfigError, LayoutError
             If there is no such site, or it cannot be found in this architecture.
         """
-        return resolve(self.model, require_choice(Site, "site", site), self.config.paths)
+        chosen = require_choice(Site, "site", site)
+        if chosen not in self._layouts:
+            self._layouts[chosen] = resolve(self.model, chosen, self.config.paths)
+        return self._layouts[chosen]
+
+    @functools.cached_property
+    def _layouts(self) -> dict[Site, NeuronLayout]:
+        return {}
 
 
 def nats_of(logits: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
