@@ -142,6 +142,14 @@ def test_by_default_the_labels_are_all_that_a_head_knows(tiny_model, texts_of):
     assert scored(named, model)["acc"].n == 3
 
 
+def test_texts_whose_labels_a_head_does_not_know_are_left_out(tiny_model, texts_of):
+    dataset = texts_of(["a text", "another", "a third", "more"], labels=["p", "n", "other", "n"])
+    model = classifier(tiny_model, ["n", "p"], seed=0)
+    assert scored(Classification(dataset, PROMPT), model)["acc"].n == 3
+    with pytest.raises(BenchmarkError, match=r"knows the labels n, p; .* has other"):
+        scored(Classification(dataset, PROMPT, labels=["n", "other"]), model)
+
+
 def test_words_of_one_token_share_one_pass(counter, texts_of):
     dataset = texts_of(["a ++", "b -"], labels=["yes", "no"])
     benchmark = Classification(dataset, PROMPT)

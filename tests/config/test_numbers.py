@@ -17,7 +17,7 @@ from fbn_exp.config.register import OWN_SCHEMAS, SCHEMAS
 from fbn_exp.config.root import EvaluateConfig, ExploreConfig, ExtractConfig, TrainConfig
 from fbn_exp.core.errors import ConfigError, FbnError
 from fbn_exp.datasets.config import EmbeddedDatasetConfig
-from fbn_exp.experiments.decisive.config import DecisiveConfig, PreservationConfig, SinkConfig
+from fbn_exp.experiments.decisive.config import DecisiveConfig, PreservationConfig, ShareConfig, SinkConfig
 from fbn_exp.interventions.config import AmplifyConfig, NoInterventionConfig, ScaleConfig, ShiftConfig
 from fbn_exp.launch.config import RayConfig
 from fbn_exp.methods.config import ICAConfig
@@ -36,6 +36,7 @@ NOWHERE = (math.nan, math.inf, -math.inf)
 MAY_BE_ZERO = {
     "analysis.minimum_iou",
     "benchmark.num_fewshot",
+    "benchmark.probe_texts",
     "figures.context_tokens",
     "figures.max_networks",
     "figures.strongest_tokens",
@@ -61,6 +62,7 @@ DECISIVE = {
         "remedies": ["all/zero/first_spared"],
     },
     PreservationConfig: {"equivalent": 0.1, "components": 512, "setting": "all/zero/512"},
+    ShareConfig: {"equivalent": 0.1},
 }
 
 

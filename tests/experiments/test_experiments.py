@@ -32,11 +32,23 @@ DECISIVE = {
         ),
         4,
     ),
+    # classifiers of tweets, two seeds
     "preservation": (
-        ("method.n_components=2", "decisive.components=2", "intervention.fill=zero"),
-        2,
+        (
+            *("method.n_components=2", "decisive.components=2", "intervention.fill=zero"),
+            *("dataset@benchmark.dataset=tweets", "decisive.classifier=0,1", "benchmark.probe_texts=12"),
+        ),
+        4,
+    ),
+    "share": (
+        (
+            *("dataset@benchmark.dataset=tweets", "decisive.classifier=0,1"),
+            *("method.n_components=2", "controls.repeats=2"),
+        ),
+        4,
     ),
 }
+CLASSIFIERS = "classifiers"
 
 
 def experiments(kind="paper"):
@@ -45,7 +57,7 @@ def experiments(kind="paper"):
 
 def test_every_table_of_the_paper_has_its_experiment():
     assert experiments() == sorted(PaperTable) == sorted(SHORT)
-    assert experiments("decisive") == sorted(Decisive) == sorted(DECISIVE)
+    assert sorted({*experiments("decisive")} - {CLASSIFIERS}) == sorted(Decisive) == sorted(DECISIVE)
     others = {file.parent.name for file in (REPOSITORY / "conf" / "experiment").rglob("*.yaml")}
     assert others == {"paper", "decisive"}  # a new one needs a test
 
@@ -75,9 +87,25 @@ def test_an_experiment_ends_in_the_papers_table_and_its_picture(name, tmp_path):
     assert ("control_share" in table and table["control_share"].notna().all()) == share
 
 
+@pytest.fixture(scope="module")
+def classifiers(tmp_path_factory):
+    """Folder of classifiers that the first command of an experiment has trained."""
+    folder = tmp_path_factory.mktemp("classifiers")
+    finished(
+        "train.py",
+        f"experiment=decisive/{CLASSIFIERS}",
+        *("model=tiny", "dataset=tweets", "seed=0,1", "trainable.blocks=1", "dataset.n_texts=12"),
+        *("task.dev_texts=4", "task.test_texts=4", "trainer.max_steps=2", "trainer.warmup_steps=0"),
+        *("tracking=none", "figures.dpi=30", f"hydra.sweep.dir={folder}", f"cache={folder / 'cache'}"),
+    )
+    return folder
+
+
 @pytest.mark.parametrize("name", DECISIVE)
-def test_a_decisive_experiment_ends_in_table_picture_and_verdict(name, tmp_path):
+def test_a_decisive_experiment_ends_in_table_picture_and_verdict(name, tmp_path, request):
     short, n_jobs = DECISIVE[name]
+    if name != "sink":
+        short = (*short, f"decisive.classifiers={request.getfixturevalue('classifiers')}")
     more = ("tracking=none", f"hydra.sweep.dir={tmp_path / 'run'}", f"cache={tmp_path}")
     small = ("benchmark.dataset.n_texts=4", "figures.dpi=30")
     own = {each.partition("=")[0] for each in short}

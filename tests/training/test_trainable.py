@@ -15,10 +15,11 @@ from fbn_exp.models.config import ModelConfig
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.neuron_weights import neuron_weights
 from fbn_exp.models.random import byte_tokenizer
+from fbn_exp.models.sites import decoder_blocks
 from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.loop import fit, trained_parameters
 from fbn_exp.training.tasks import ClassificationTask, LanguageModelingTask
-from fbn_exp.training.trainable import TrainAll, TrainInside, TrainLora, TrainOutside
+from fbn_exp.training.trainable import TrainAll, TrainInside, TrainLast, TrainLora, TrainOutside
 
 HARSH = TrainerConfig(
     max_steps=3, learning_rate=1e-2, weight_decay=0.5, batch_size=4, evaluation_interval=3, patience=None
@@ -90,6 +91,26 @@ def test_only_the_neurons_own_weights_move_inside(name, site, separable, tmp_pat
     moved = sum(int((after[name] != before[name]).sum()) for name in masks)
     # gradients of experts that no token went to are 0, and so are Conv1D biases that nothing decays
     assert moved > 0.5 * n_trained
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_only_the_last_blocks_and_the_head_move(name, separable, tmp_path):
+    task = ClassificationTask(dev_texts=4, test_texts=4)
+    lm = language_model(name)
+    _, blocks = decoder_blocks(lm.model)
+    before, after, n_trained = trained(lm, TrainLast(blocks=1), separable, tmp_path, task)
+    moved = {each for each, weight in before.items() if (after[each] != weight).any()}
+    in_block = {each for each in moved if f".{len(blocks) - 1}." in each}
+    head = {each for each, weight in after.items() if weight.shape[0] == 2 and weight.ndim == 2}
+    assert in_block
+    assert moved == in_block | head
+    assert n_trained >= sum(after[each].numel() for each in moved)
+
+
+def test_more_blocks_than_there_are_cannot_be_trained():
+    lm = language_model("llama")
+    with pytest.raises(TrainingError, match=r"trainable\.blocks is 99, the model has \d+ decoder blocks"):
+        TrainLast(blocks=99).prepare(lm.model, None)
 
 
 @pytest.mark.parametrize(("name", "site"), PLACES)

@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 from typing_extensions import override
 
-from fbn_exp.benchmarks.auroc import auroc_score
 from fbn_exp.benchmarks.base import SharedBatches
 from fbn_exp.benchmarks.config import ClassificationConfig
+from fbn_exp.benchmarks.labelled.auroc import auroc_score
+from fbn_exp.benchmarks.labelled.state_probe import head_pass, refitted_answers
+from fbn_exp.benchmarks.labelled.words import word_likelihoods
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.rows import Array, Indices
-from fbn_exp.datasets.base import TextDataset
+from fbn_exp.datasets.base import TextDataset, Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
-from fbn_exp.models.decoding.predictions import Predictions, head_works_apart
+from fbn_exp.models.decoding.predictions import head_works_apart
 from fbn_exp.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,9 @@ class Classification(ClassificationConfig, SharedBatches):
     accuracies are over the other items, NaN if there are none.
 
     A model with a sequence-classification head is scored by the head's likelihood of each label instead:
-    the prompt and the words are not used. ``nats_per_text`` is then its loss.
+    the prompt and the words are not used. ``nats_per_text`` is then its loss. An edit can move the states so
+    that this head does not fit them any more, although what it read is still there: ``probe_balanced_acc`` is
+    that of a linear probe, fitted under the same edit to the last token's states in ``probe_texts`` others.
 
     Attributes
     ----------
@@ -65,6 +68,8 @@ class Classification(ClassificationConfig, SharedBatches):
         by_default = [] if self.head is not None else list(self.words)
         self.chosen = by_default if self.labels is None else self.labels
         self.texts = self.dataset.sample(lm.tokenizer, self.chosen)
+        if self.head is not None and self.labels is None:
+            self._leave_out_foreign(lm, self.head)
         for document in self.texts.documents:
             if document.label is None:
                 raise BenchmarkError(
@@ -77,10 +82,20 @@ class Classification(ClassificationConfig, SharedBatches):
         else:
             head_works_apart(lm.model)
             self._prepare_words(lm, gold)
+        self._prepare_probe(lm)
         # here, not for each of hundreds of edits
         counts = np.bincount(self.gold, minlength=len(self.labels_))
         most, share = self.labels_[int(counts.argmax())], counts.max() / counts.sum()
         log.info("majority class %s: %.4f of %d texts", most, share, len(gold))
+
+    def _leave_out_foreign(self, lm: LanguageModel, head: Sequence[str]) -> None:
+        """Sample only texts with labels that the head knows, if it knows some of them and not all."""
+        found = {str(document.label) for document in self.texts.documents if document.label is not None}
+        if (known := sorted(found & set(head))) and found - set(head):
+            log.info(
+                "%s is left out: the model's head does not know it", ", ".join(sorted(found - set(head)))
+            )
+            self.texts = self.dataset.sample(lm.tokenizer, known)
 
     def _prepare_words(self, lm: LanguageModel, gold: Sequence[str]) -> None:
         """Score by the probabilities of one word for each label after a prompt."""
@@ -110,6 +125,26 @@ class Classification(ClassificationConfig, SharedBatches):
         self.word_ids = [[list(head).index(label)] for label in self.labels_]
         self.rows, self.single = self.texts.ids, True
 
+    def _prepare_probe(self, lm: LanguageModel) -> None:
+        """Sample the texts that the probe is fitted to, from a part that is not scored."""
+        self.fitted: Texts | None = None
+        if not self.probe_texts:
+            return
+        if self.head is None:
+            raise BenchmarkError(
+                "benchmark.probe_texts fits a probe to the state that a classification head reads, and "
+                f"{lm.name} has none: take a checkpoint of train.py task=classification, or 0"
+            )
+        part = Split.train if self.dataset.split is Split.dev else Split.dev
+        source = replace(self.dataset, split=part, n_texts=self.probe_texts)
+        self.fitted = source.sample(lm.tokenizer, self.labels_)
+        named = [str(document.label) for document in self.fitted.documents]
+        self.fitted_gold = np.array([self.labels_.index(label) for label in named])
+        if np.bincount(self.fitted_gold, minlength=len(self.labels_)).min() < 2:
+            raise BenchmarkError(
+                f"benchmark.probe_texts is {self.probe_texts}: a label has fewer than two of them, take more"
+            )
+
     def _word_ids(self, lm: LanguageModel) -> list[list[int]]:
         """Tokenise the word of each label."""
         if unknown := [label for label in self.words if label not in self.labels_]:
@@ -127,11 +162,13 @@ class Classification(ClassificationConfig, SharedBatches):
 
     @override
     def forward_tokens(self) -> int:
-        return sum(map(len, self.rows))
+        return sum(map(len, self.rows)) + (0 if self.fitted is None else self.fitted.n_tokens)
 
     @override
     def key(self) -> dict[str, Any]:
+        probe = {} if self.fitted is None else {"probe": [self.fitted.digest, self.fitted_gold.tolist()]}
         return {
+            **probe,
             "benchmark": "classification",
             "name": self.dataset.name,
             "texts": self.texts.digest,
@@ -147,12 +184,13 @@ class Classification(ClassificationConfig, SharedBatches):
 
     @override
     def text_digests(self) -> frozenset[str]:
-        return self.texts.text_digests
+        return self.texts.text_digests | (frozenset() if self.fitted is None else self.fitted.text_digests)
 
     @override
     def score_names(self) -> list[str]:
         # the last one only with a classification head
-        metrics = ("acc", "balanced_acc", "auroc", "undecided", "nats_per_text")
+        metrics = ["acc", "balanced_acc", "auroc", "undecided", "nats_per_text"]
+        metrics += ["probe_balanced_acc"] * bool(self.probe_texts)
         return [f"classification_{self.dataset.name}/{metric}" for metric in metrics]
 
     @override
@@ -161,7 +199,19 @@ class Classification(ClassificationConfig, SharedBatches):
 
     @override
     def score_copies(self, lm: LanguageModel, copies: int) -> list[list[Score]]:
-        return [self._scores(likelihood) for likelihood in self._likelihoods(lm, copies)]
+        likelihoods, states = self._read(lm, copies)
+        if self.fitted is None:
+            return [self._scores(likelihood) for likelihood in likelihoods]
+        _, fitted = head_pass(lm, self.fitted.ids, self.batch_tokens, copies, states=True)
+        return [
+            [*self._scores(likelihood), self._probed(known, asked)]
+            for likelihood, known, asked in zip(likelihoods, fitted, states, strict=True)
+        ]
+
+    def _probed(self, known: Array, asked: Array) -> Score:
+        """Score of a probe that is fitted to the states of some texts, on those of others."""
+        answers = refitted_answers(known, self.fitted_gold, asked)
+        return self._balanced("probe_balanced_acc", answers == self.gold, answers >= 0)
 
     def _scores(self, likelihood: Array) -> list[Score]:
         """Scores from the log-likelihood of each label after each prompt."""
@@ -170,19 +220,10 @@ class Classification(ClassificationConfig, SharedBatches):
         counts = np.bincount(self.gold, minlength=len(self.labels_))
         majority = float(counts.max() / counts.sum())
         task = f"classification_{self.dataset.name}"
-        # every label has the same weight, however many of its texts are decided
-        per_label = np.bincount(self.gold[decided], minlength=len(self.labels_)).clip(min=1)
         items, weights = right.astype(np.float64), decided.astype(np.float64)
         scores = [
             _accuracy(task, "acc", items, weights, majority),
-            _accuracy(
-                task,
-                "balanced_acc",
-                items,
-                weights / per_label[self.gold],
-                1 / len(self.labels_),
-                strata=self.gold,
-            ),
+            self._balanced("balanced_acc", right, decided),
             auroc_score(task, likelihood, self.gold),
             mean_score(task, "undecided", (~decided).astype(np.float64), higher_is_better=False),
         ]
@@ -190,6 +231,26 @@ class Classification(ClassificationConfig, SharedBatches):
             nats = -likelihood[np.arange(len(self.gold)), self.gold]
             scores.append(mean_score(task, "nats_per_text", nats, higher_is_better=False))
         return scores
+
+    def _balanced(self, metric: str, right: NDArray[np.bool_], decided: NDArray[np.bool_]) -> Score:
+        """Mean over labels of the accuracy on their decided texts: every label has the same weight."""
+        per_label = np.bincount(self.gold[decided], minlength=len(self.labels_)).clip(min=1)
+        return _accuracy(
+            f"classification_{self.dataset.name}",
+            metric,
+            right.astype(np.float64),
+            decided / per_label[self.gold],
+            1 / len(self.labels_),
+            strata=self.gold,
+        )
+
+    def _read(self, lm: LanguageModel, copies: int) -> tuple[Array, Array]:
+        """Log-likelihoods, shape (copies, texts, labels), and states for a probe, if there is one."""
+        if self.head is None:
+            return self._likelihoods(lm, copies), np.empty((copies, len(self.gold), 0))
+        probed = self.fitted is not None
+        likelihoods, states = head_pass(lm, self.rows, self.batch_tokens, copies, states=probed)
+        return likelihoods[..., [output for (output,) in self.word_ids]], states
 
     def _likelihoods(self, lm: LanguageModel, copies: int) -> Array:
         """Log-likelihood of each label's word after each prompt, shape (copies, texts, labels)."""
@@ -205,47 +266,14 @@ class Classification(ClassificationConfig, SharedBatches):
             for batch in batches:
                 rows = pad([self.rows[row] for row in batch], lm.pad_id)
                 ids, mask = (each.repeat(copies, 1) for each in rows)
-                if self.head is not None:
-                    values = _head_likelihoods(lm.logits(ids, mask), self.word_ids)
-                else:
-                    found = lm.predictions(ids, mask)
-                    ends = [range(lengths[row] - len(words[row][0]), lengths[row]) for row in batch]
-                    of_rows = [words[row] for row in batch]
-                    values = np.array(_word_likelihoods(found, ends * copies, of_rows * copies))
+                found = lm.predictions(ids, mask)
+                ends = [range(lengths[row] - len(words[row][0]), lengths[row]) for row in batch]
+                of_rows = [words[row] for row in batch]
+                values = np.array(word_likelihoods(found, ends * copies, of_rows * copies))
                 likelihood[:, batch] = values.reshape(copies, len(batch), -1)
                 bar.update(int(mask.sum()))
         likelihood = ranks.summed(likelihood, "scores of classification")
         return likelihood.reshape(copies, len(self.gold), len(self.labels_))
-
-
-def _word_likelihoods(
-    found: Predictions, ends: Sequence[range], words: Sequence[Sequence[Sequence[int]]]
-) -> list[list[float]]:
-    """Log-likelihood of each row's words, of equal length, whose tokens except the last end the row.
-
-    Parameters
-    ----------
-    found : Predictions
-        Of rows of tokens.
-    ends : sequence of range
-        Places in each row that predict the tokens of its words.
-    words : sequence of sequences of words
-        Token ids of each row's words.
-    """
-    rows = [row for row, places in enumerate(ends) for _ in places]
-    logits = found.logits(rows, [place for places in ends for place in places])
-    likelihoods = []
-    for before, of_row in zip(logits.split([len(places) for places in ends]), words, strict=True):
-        values = before.double().log_softmax(dim=-1).cpu()
-        likelihoods.append([float(values[range(len(word)), list(word)].sum()) for word in of_row])
-    return likelihoods
-
-
-def _head_likelihoods(logits: Tensor, outputs: Sequence[Sequence[int]]) -> Array:
-    """Log-likelihood of chosen outputs of a head, shape (texts, outputs)."""
-    columns = [output for (output,) in outputs]
-    likelihoods: Array = logits.double().log_softmax(dim=-1)[:, columns].cpu().numpy()
-    return likelihoods
 
 
 def _accuracy(

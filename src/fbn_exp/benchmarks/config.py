@@ -115,10 +115,13 @@ class ClassificationConfig(SharedBatchesConfig):
         Word that stands for a label, such as ``science`` for ``Sci/Tech``; other labels stand for themselves.
         Words of labels that no text has are ignored with a warning.
     labels : list of str or None
-        Labels whose texts are used; empty uses all texts. None uses the labels that have a word, or all
-        labels for a model with a classification head.
+        Labels whose texts are used; empty uses all texts. None uses the labels that have a word, or those
+        that a model's classification head knows.
     batch_tokens : int
         Number of tokens of a batch, including padding.
+    probe_texts : int
+        Number of texts of another part (dev, or train where dev is scored) whose states a linear probe is
+        fitted to, under the same edit; 0 fits none. Needs a model with a classification head.
 
     Raises
     ------
@@ -135,9 +138,11 @@ class ClassificationConfig(SharedBatchesConfig):
     words: dict[str, str] = field(default_factory=dict)
     labels: list[str] | None = None
     batch_tokens: int = 1024
+    probe_texts: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_count("benchmark.probe_texts", self.probe_texts, 0)
         if "{text}" not in self.prompt:
             raise ConfigError(f"benchmark.prompt is {self.prompt!r}: needs {{text}} where the text goes")
         if self.labels is not None and len(set(self.labels)) == 1:

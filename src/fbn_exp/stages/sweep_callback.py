@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -158,6 +159,8 @@ def _decided(sweep: "Sweep", config: DictConfig) -> "Decided | None":
 
     if config.get("decisive") is None or sweep.scores.empty:
         return None
+    # what is said may name a choice of the sweep, and the jobs leave Hydra without one
+    HydraConfig.instance().set_config(config)
     said = typed(config.decisive, DecisiveConfig)
     return decide(said, Jobs(sweep.scores, sweep.items, sweep.draws), model_in_words(config.model.name))
 

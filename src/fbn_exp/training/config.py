@@ -112,6 +112,28 @@ class TrainAllConfig(TrainableConfig):
 
 
 @dataclass
+class TrainLastConfig(TrainableConfig):
+    """Train the last decoder blocks; no gradient passes through those before them, which saves their time.
+
+    Attributes
+    ----------
+    blocks : int
+        Number of blocks, at least 1.
+
+    Raises
+    ------
+    ConfigError
+        If it is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.training.trainable.TrainLast", kw_only=True, repr=False)
+    blocks: int = 8
+
+    def __post_init__(self) -> None:
+        require_count("trainable.blocks", self.blocks)
+
+
+@dataclass
 class TrainPartConfig(TrainableConfig):
     """Train weights by their neurons: those of networks, or of a random network of the same size.
 

@@ -21,6 +21,7 @@ from fbn_exp.training.classifier import head_parameters
 from fbn_exp.training.config import (
     TrainAllConfig,
     TrainInsideConfig,
+    TrainLastConfig,
     TrainLoraConfig,
     TrainOutsideConfig,
     TrainPartConfig,
@@ -76,6 +77,26 @@ class TrainAll(TrainAllConfig, Trainable):
     @override
     def describe(self) -> str:
         return "all"
+
+
+class TrainLast(TrainLastConfig, Trainable):
+    """Train the last decoder blocks."""
+
+    @override
+    def _choose(self, model: nn.Module, target: Target | None) -> Finish:
+        _, blocks = decoder_blocks(model)
+        if self.blocks > len(blocks):
+            raise TrainingError(
+                f"trainable.blocks is {self.blocks}, the model has {len(blocks)} decoder blocks: choose fewer"
+            )
+        model.requires_grad_(False)
+        for block in list(blocks)[-self.blocks :]:
+            block.requires_grad_(True)
+        return lambda: None
+
+    @override
+    def describe(self) -> str:
+        return f"last {self.blocks}"
 
 
 class _TrainPart(TrainPartConfig, Trainable):

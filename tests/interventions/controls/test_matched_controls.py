@@ -275,3 +275,17 @@ def test_a_draw_of_5000_neurons_takes_well_under_a_second():
     started = time.process_time()
     draw_controls(target, repeats=1, seed=0)
     assert time.process_time() - started < 2  # for all kinds; measured: 0.1 s
+
+
+def test_a_share_holds_members_of_networks_only_if_it_may():
+    target = random_target(0, [100] * 3, share=0.5)
+    original = Original(target)
+    for members in (False, True):
+        settings = ControlsConfig([], 20, 0, 0.4, members)
+        drawn = draw.draw_controls(original, settings).by_kind[ControlKind.share]
+        held = torch.stack([(each.target.members & target.members).sum() for each in drawn])
+        sizes = {int(each.target.members.sum()) for each in drawn}
+        assert sizes == {120}
+        assert (held > 0).all() == members
+        # as many as their share of all neurons
+        assert abs(held.double().mean() - 60 * members) < 5

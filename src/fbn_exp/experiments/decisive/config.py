@@ -15,6 +15,7 @@ class Decisive(StrEnum):
 
     sink = "sink"
     preservation = "preservation"
+    share = "share"
 
 
 @dataclass
@@ -119,11 +120,41 @@ class SinkConfig(DecisiveConfig):
 
 
 @dataclass
-class PreservationConfig(DecisiveConfig):
+class ClassifierConfig(DecisiveConfig):
+    """Question about classifiers that a sweep of ``train.py`` has fine-tuned, several for each task.
+
+    Attributes
+    ----------
+    classifiers : str or None
+        Folder of that sweep; None where ``model.name`` names the classifiers.
+    classifier : str
+        Classifier of a job, as a seed.
+    fine_tuned : str
+        Name of the model that was fine-tuned, for reading; empty takes that of ``model``.
+    """
+
+    classifiers: str | None = field(default=None, kw_only=True)
+    classifier: str = field(default="", kw_only=True)
+    fine_tuned: str = field(default="", kw_only=True)
+
+    def named(self, model: str) -> str:
+        """Name of the model that was fine-tuned."""
+        return self.fine_tuned or model
+
+
+@dataclass
+class ShareConfig(ClassifierConfig):
+    """Whether networks do more harm than a share of random neurons, with their members and without."""
+
+
+@dataclass
+class PreservationConfig(ClassifierConfig):
     """Whether the neurons of networks are enough for a task, and others or none are not.
 
     Attributes
     ----------
+    second_endpoint : str
+        Metric of a probe that is refitted to the states, said beside the first.
     components : int
         Number of networks whose preservation is judged.
     fill : Fill
@@ -141,6 +172,7 @@ class PreservationConfig(DecisiveConfig):
         If a number is out of range.
     """
 
+    second_endpoint: str = "probe_balanced_acc"
     components: int = MISSING
     fill: Fill = Fill.zero
     setting: str = MISSING

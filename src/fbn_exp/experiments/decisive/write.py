@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fbn_exp.experiments.decisive import preservation
-from fbn_exp.experiments.decisive.config import DecisiveConfig, PreservationConfig, SinkConfig
+from fbn_exp.experiments.decisive.config import DecisiveConfig, PreservationConfig, ShareConfig, SinkConfig
 from fbn_exp.experiments.decisive.jobs import Jobs
+from fbn_exp.experiments.decisive.preservation import share, table, verdict
 from fbn_exp.experiments.decisive.sink import sink_table
 from fbn_exp.experiments.decisive.sink_verdict import PAGE_ONLY, readable, sink_verdict
 from fbn_exp.experiments.decisive.verdict import Verdict, page, paragraphs
@@ -50,7 +50,9 @@ def decide(config: DecisiveConfig, jobs: Jobs, model: str) -> Decided:
     if isinstance(config, SinkConfig):
         found = _sink(config, jobs, model)
     elif isinstance(config, PreservationConfig):
-        found = _preservation(config, jobs, model)
+        found = _preservation(config, jobs, config.named(model))
+    elif isinstance(config, ShareConfig):
+        found = _share(config, jobs, config.named(model))
     else:
         raise TypeError(f"no rule judges a {type(config).__name__}")
     name, question = f"decisive_{config.name.value}", " ".join(config.question.split())
@@ -60,7 +62,7 @@ def decide(config: DecisiveConfig, jobs: Jobs, model: str) -> Decided:
         figures={name: found.draw},
         title=question,
         # the page has all columns
-        rows=found.readable.drop(columns=list(found.page_only)),
+        rows=found.readable.drop(columns=list(found.page_only), errors="ignore"),
         words=tuple(map(str, found.readable))[:1],
         lines=[f"{head}: {text}" for head, text in said.items()],
     )
@@ -90,19 +92,36 @@ def _sink(config: SinkConfig, jobs: Jobs, model: str) -> _Found:
 
 
 def _preservation(config: PreservationConfig, jobs: Jobs, model: str) -> _Found:
-    table = preservation.preservation_table(config, jobs)
+    found = table.preservation_table(config, jobs)
 
     def draw() -> "Figure":
-        from fbn_exp.experiments.decisive.preservation_figure import preservation_figure  # late: matplotlib
+        from fbn_exp.experiments.decisive.preservation.figure import preservation_figure  # late: matplotlib
 
-        return preservation_figure(config, table, model)
+        return preservation_figure(config, found, model)
 
     return _Found(
-        table,
-        preservation.preservation_readable(config, table),
-        preservation.preservation_verdict(config, table, model),
+        found,
+        verdict.preservation_readable(config, found),
+        verdict.preservation_verdict(config, found, model),
         draw,
-        preservation.PAGE_ONLY,
+        verdict.PAGE_ONLY,
+    )
+
+
+def _share(config: ShareConfig, jobs: Jobs, model: str) -> _Found:
+    found = share.share_table(config, jobs)
+
+    def draw() -> "Figure":
+        from fbn_exp.experiments.decisive.preservation.share_figure import share_figure  # late: matplotlib
+
+        return share_figure(config, found, model)
+
+    return _Found(
+        found,
+        share.share_readable(config, found),
+        share.share_verdict(config, found, model),
+        draw,
+        share.PAGE_ONLY,
     )
 
 

@@ -38,6 +38,8 @@ class ControlsConfig:
     share : float or None
         Adds a kind of another size than the networks: this share of all neurons, drawn at random (the paper's
         control, 0.15), at most half; None leaves it out.
+    members : bool
+        True lets that share of all neurons hold members of the networks; other kinds never do.
     keystones : bool
         True lets controls hold keystones, the neurons whose removal alone costs the model much.
     scan : bool
@@ -54,6 +56,7 @@ class ControlsConfig:
     repeats: int = 5
     seed: int = 0
     share: float | None = None
+    members: bool = False
     keystones: bool = False
     scan: bool = False
 

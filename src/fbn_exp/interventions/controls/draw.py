@@ -161,7 +161,7 @@ def _of_projection(original: Original, kinds: Iterable[ControlKind]) -> str | No
 
 
 def _draws(kind: ControlKind, original: Original, settings: ControlsConfig) -> list[Control]:
-    drawer = _drawer(kind, original, settings.share)
+    drawer = _drawer(kind, original, settings.share, settings.members)
     repeats = range(1 if kind.is_reference else settings.repeats)
     bar = tqdm(repeats, desc=f"{kind.value} controls", leave=False, delay=1)
     return [drawer.draw(generator_of(kind, settings.seed, place)) for place in bar]
@@ -203,11 +203,11 @@ DRAWERS_OF_MAPS: dict[ControlKind, Callable[[Original], Drawer]] = {
 OF_BOTH = (ControlKind.noise, ControlKind.rotation)
 
 
-def _drawer(kind: ControlKind, original: Original, share: float | None) -> Drawer:
+def _drawer(kind: ControlKind, original: Original, share: float | None, members: bool = False) -> Drawer:
     if original.on_whole_maps and kind not in OF_BOTH:
         if kind not in DRAWERS_OF_MAPS:
             raise ControlError("they choose neurons, and the intervention acts on whole maps")
         return DRAWERS_OF_MAPS[kind](original)
     if kind is ControlKind.share and share is not None:
-        return ShareOfAll(original, share)
+        return ShareOfAll(original, share, members)
     return DRAWERS[kind](original)

@@ -45,16 +45,28 @@ class Anywhere(Drawer):
     @override
     def draw(self, generator: torch.Generator) -> Control:
         members = self.original.members
-        return self.original.control(_drawn(self.original, len(members), generator), members)
+        free = self.original.free.nonzero()[:, 0]
+        return self.original.control(_drawn(free, len(members), generator), members)
 
 
 class ShareOfAll(Drawer):
-    """A share of all neurons, anywhere, each in place of a member drawn at random."""
+    """A share of all neurons, anywhere, each in place of a member drawn at random.
 
-    def __init__(self, original: Original, share: float) -> None:
+    Parameters
+    ----------
+    original : Original
+        What the share stands in for.
+    share : float
+        Share of all neurons.
+    members : bool
+        True draws from members of the networks as well.
+    """
+
+    def __init__(self, original: Original, share: float, members: bool = False) -> None:
         super().__init__(original)
+        self.pool = (original.allowed if members else original.free).nonzero()[:, 0]
         wanted = max(1, round(share * original.target.layout.n_neurons))
-        self.size = min(wanted, int(original.free.sum()))
+        self.size = min(wanted, len(self.pool))
         if self.size == 0:
             raise ControlError("no neuron is outside the networks")
 
@@ -62,13 +74,12 @@ class ShareOfAll(Drawer):
     def draw(self, generator: torch.Generator) -> Control:
         members = self.original.members
         represented = members[torch.randint(len(members), (self.size,), generator=generator)]
-        return self.original.control(_drawn(self.original, self.size, generator), represented)
+        return self.original.control(_drawn(self.pool, self.size, generator), represented)
 
 
-def _drawn(original: Original, size: int, generator: torch.Generator) -> Tensor:
-    """Draw free neurons without replacement."""
-    free = original.free.nonzero()[:, 0]
-    return free[torch.randperm(len(free), generator=generator)[:size]]
+def _drawn(pool: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Draw neurons without replacement."""
+    return pool[torch.randperm(len(pool), generator=generator)[:size]]
 
 
 class InBlocks(Drawer):

@@ -7,12 +7,9 @@ import pytest
 from fbn_exp.core.errors import ConfigError, NetworksError
 from fbn_exp.experiments.decisive.config import PreservationConfig
 from fbn_exp.experiments.decisive.jobs import Jobs
-from fbn_exp.experiments.decisive.preservation import (
-    preservation_readable,
-    preservation_table,
-    preservation_verdict,
-)
-from fbn_exp.experiments.decisive.preservation_figure import preservation_figure
+from fbn_exp.experiments.decisive.preservation.figure import preservation_figure
+from fbn_exp.experiments.decisive.preservation.table import preservation_table
+from fbn_exp.experiments.decisive.preservation.verdict import preservation_readable, preservation_verdict
 
 SAID = {
     "question": "Are they?",
@@ -29,6 +26,7 @@ CONFIG = PreservationConfig(**SAID)
 
 def row(members, value, components=64, fill="zero", model="one", **more):
     return {
+        "job": f"{model} {members} {fill} {components}",
         "task": "classification_tweets",
         "metric": "balanced_acc",
         "override/intervention.members": members,
@@ -43,6 +41,7 @@ def row(members, value, components=64, fill="zero", model="one", **more):
         "delta": value - 0.9,
         "ci_low": value - 0.91,
         "ci_high": value - 0.89,
+        "detectable": 0.08,
         "control_random": 0.52,
         "p_gain_random": 0.05,
         "detectable_random": 0.04,
@@ -53,9 +52,52 @@ def row(members, value, components=64, fill="zero", model="one", **more):
     }
 
 
-def judged(*rows):
-    table = preservation_table(CONFIG, Jobs(pd.DataFrame(rows), pd.DataFrame(), pd.DataFrame()))
+def judged(*rows, items=(), draws=()):
+    tables = [pd.DataFrame(rows), *(pd.concat(each) if each else pd.DataFrame() for each in (items, draws))]
+    table = preservation_table(CONFIG, Jobs(*tables))
     return table, preservation_verdict(CONFIG, table, "a model")
+
+
+def texts_of(of, right, untouched, metric="balanced_acc"):
+    """Values of 100 texts of a job, of which a share is right."""
+    number = np.arange(100)
+    return pd.DataFrame(
+        {
+            **{name: of[name] for name in ("job", "task")},
+            "metric": metric,
+            "item": number,
+            "value": (number < 100 * right).astype(float),
+            "baseline": (number < 100 * untouched).astype(float),
+            "weight": 0.01,
+            "baseline_weight": 0.01,
+        }
+    )
+
+
+def draws_of(of, values):
+    return pd.DataFrame(
+        {
+            **{name: of[name] for name in ("job", "task", "metric")},
+            "kind": "random",
+            "draw": range(len(values)),
+            "value": values,
+        }
+    )
+
+
+def three(kept, none, draws, probe=None):
+    """Results of three classifiers: scores with networks and with nothing kept, and draws of each."""
+    rows, items, drawn = [], [], []
+    for place, (value, anchor) in enumerate(zip(kept, none, strict=True)):
+        for members, score, probed in (("all", value, probe), ("none", anchor, 0.5)):
+            own = row(members, score, model=str(place))
+            rows.append(own)
+            items.append(texts_of(own, score, 0.9))
+            if probe is not None:
+                rows.append(row(members, probed, model=str(place), metric="probe_balanced_acc"))
+                items.append(texts_of(own, probed, 0.9, "probe_balanced_acc"))
+        drawn.append(draws_of(row("all", value, model=str(place)), draws))
+    return judged(*rows, items=items, draws=drawn)
 
 
 def test_what_remains_is_a_share_of_what_is_above_the_anchor():
@@ -75,7 +117,7 @@ def test_every_result_has_the_anchor_of_its_model_and_fill():
         row("all", 0.7, model="two"),
         row("none", 0.5, model="two"),
     )
-    anchors = table.set_index(["model", "fill"])["anchor"]
+    anchors = table[table["models"] == 1].set_index(["model", "fill"])["anchor"]
     assert anchors.to_dict() == {("one", "zero"): 0.4, ("one", "position_mean"): 0.6, ("two", "zero"): 0.5}
 
 
@@ -108,11 +150,45 @@ def test_a_rival_explanation_is_named(kept, anchor, reason):
     assert "false" not in verdict.outcome
 
 
-def test_each_seed_of_a_classifier_has_its_verdict():
-    rows = [row("all", 0.9), row("none", 0.5), row("all", 0.6, model="two"), row("none", 0.5, model="two")]
-    _, verdict = judged(*rows)
-    assert verdict.outcome.startswith("The claim holds on one, tweets. The claim is not reproduced on two")
-    assert len(verdict.numbers) == 2
+def test_three_classifiers_of_a_task_have_one_verdict_and_stand_beside_it():
+    table, verdict = three([0.9, 0.89, 0.91], [0.5, 0.5, 0.5], np.full(19, 0.6))
+    (mean,) = table[table["models"] == 3].to_dict("records")
+    assert mean["value"] == pytest.approx(0.9)
+    assert mean["remains"] == pytest.approx(1.0)
+    assert mean["p_gain_random"] == 0.05
+    assert verdict.outcome == "The claim holds on a model, tweets (mean of 3 classifiers)."
+    assert "Each classifier: 0 0.900 → 0.900, 1 0.900 → 0.890, 2 0.900 → 0.910." in verdict.numbers
+    shown = preservation_readable(CONFIG, table)
+    assert shown["classifier"].tolist() == ["mean of 3", "0", "1", "2"]
+    assert shown["could see"].map(float).notna().all()
+
+
+def test_classifiers_that_differ_widen_the_interval_of_their_mean():
+    same, _ = three([0.7, 0.7, 0.7], [0.5, 0.5, 0.5], np.full(19, 0.6))
+    apart, _ = three([0.5, 0.7, 0.9], [0.5, 0.5, 0.5], np.full(19, 0.6))
+    widths = [float((table["high"] - table["low"])[table["models"] == 3].iloc[0]) for table in (same, apart)]
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_draws_of_several_classifiers_are_no_more_draws():
+    table, verdict = three([0.9] * 3, [0.5] * 3, np.linspace(0.5, 0.95, 19))
+    (mean,) = table[table["models"] == 3].to_dict("records")
+    assert mean["draws_random"] == 19
+    assert mean["p_gain_random"] == pytest.approx(4 / 20)
+    assert "as many random neurons are not shown to keep less" in verdict.outcome
+
+
+@pytest.mark.parametrize(
+    ("head", "probe", "said"),
+    [
+        (0.6, 0.9, "the head no longer fits the moved states"),
+        (0.6, 0.6, "part of what the head reads is lost, whatever reads it"),
+        (0.9, 0.9, "what the head reads is there."),
+    ],
+)
+def test_a_refitted_probe_tells_a_head_that_does_not_fit_from_what_is_lost(head, probe, said):
+    _, verdict = three([head] * 3, [0.5] * 3, np.full(19, 0.5), probe)
+    assert said in " ".join(verdict.numbers)
 
 
 def test_nothing_is_judged_without_an_anchor_or_the_networks_of_the_claim():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fbn_exp.benchmarks.auroc import auroc_score
+from fbn_exp.benchmarks.labelled.auroc import auroc_score
 
 
 def two(values):
