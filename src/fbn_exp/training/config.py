@@ -70,6 +70,8 @@ class ClassificationTaskConfig(TaskConfig):
     ----------
     labels : list of str
         Only texts with one of these labels are used; empty uses all texts.
+    balanced : bool
+        True trains on as many texts of each label, those of the rarest; dev and test texts stay as they are.
     seed : int
         Seed of the head's initial weights.
 
@@ -81,6 +83,7 @@ class ClassificationTaskConfig(TaskConfig):
 
     _target_: str = field(default="fbn_exp.training.tasks.ClassificationTask", kw_only=True, repr=False)
     labels: list[str] = field(default_factory=list)
+    balanced: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.classification import Classification
 from fbn_exp.benchmarks.perplexity import Perplexity
 from fbn_exp.core.errors import TrainingError
-from fbn_exp.datasets.base import TextDataset, Texts
+from fbn_exp.datasets.base import TextDataset, Texts, TokenisedText
 from fbn_exp.datasets.batches import pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.models.language_model import LanguageModel
@@ -86,6 +86,8 @@ class ClassificationTask(ClassificationTaskConfig, Task):
     def prepare(self, lm: LanguageModel, dataset: TextDataset) -> PreparedTask:
         texts = self._part(dataset, Split.train).sample(lm.tokenizer, self.labels)
         labels = self._labels(texts)
+        if self.balanced:
+            texts = _balanced(texts)
         model = classifier(lm, labels, self.seed)
         assert model.labels is not None
         place = {label: index for index, label in enumerate(model.labels)}
@@ -118,6 +120,16 @@ class ClassificationTask(ClassificationTaskConfig, Task):
                 "(dataset.n_texts) or other data"
             )
         return labels
+
+
+def _balanced(texts: Texts) -> Texts:
+    """First texts of each label, as many as the rarest has."""
+    of_label: dict[str | None, list[TokenisedText]] = {}
+    for each in texts.items:
+        of_label.setdefault(each.document.label, []).append(each)
+    fewest = min(map(len, of_label.values()))
+    kept = {id(each) for items in of_label.values() for each in items[:fewest]}
+    return replace(texts, items=tuple(each for each in texts.items if id(each) in kept))
 
 
 class LanguageModelingTask(LanguageModelingTaskConfig, Task):
