@@ -80,8 +80,8 @@ class DivergenceConfig(SharedBatchesConfig):
     dataset : DatasetConfig
         Texts to predict; must not include those that networks were extracted from.
     batch_tokens : int
-        Number of tokens of a batch, including padding. Two sets of their logits are in memory at a time: 200
-        MB for 512 tokens, a vocabulary of 49,152 and float32.
+        Number of tokens of a batch, including padding. Logits are made for a part of them at a time, and take
+        about 150 MB whatever the vocabulary.
 
     Raises
     ------

@@ -215,11 +215,11 @@ class _Untouched:
 
     @classmethod
     def of(cls, logits: Tensor) -> "_Untouched":
-        read = [Exponentials.of(logits[rows]) for rows in _slices(logits)]
-        below, normaliser = (
-            torch.cat([each.below for each in read]),
-            torch.cat([each.normaliser for each in read]),
-        )
+        below = torch.empty_like(logits, dtype=torch.float32)
+        normaliser = torch.empty(len(logits), dtype=torch.float64, device=logits.device)
+        for rows in _slices(logits):
+            read = Exponentials.of(logits[rows])
+            below[rows], normaliser[rows] = read.below, read.normaliser
         likelihood = below.sub(normaliser[:, None].float()).exp_()
         return cls(below, likelihood, normaliser, logits.argmax(dim=1))
 
