@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fbn_exp.api import fit, load_model, load_networks, load_texts, record, score
+    from fbn_exp.api import fit, load_model, load_networks, load_texts, push_networks, record, score
     from fbn_exp.benchmarks.classification import Classification
     from fbn_exp.benchmarks.divergence.benchmark import Divergence
     from fbn_exp.benchmarks.generation import Generation
@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 
 # public name -> module, and its name there where that differs
 _PUBLIC = {
-    **dict.fromkeys(("fit", "load_model", "load_networks", "load_texts", "record", "score"), "api"),
+    **dict.fromkeys(
+        ("fit", "load_model", "load_networks", "load_texts", "push_networks", "record", "score"), "api"
+    ),
     "Amplify": "interventions.rules",
     "CanICA": "methods.canica",
     "Classification": "benchmarks.classification",
@@ -120,6 +122,7 @@ __all__ = [
     "load_model",
     "load_networks",
     "load_texts",
+    "push_networks",
     "record",
     "score",
 ]

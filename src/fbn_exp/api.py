@@ -35,11 +35,16 @@ from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import fitted, networks_of
+from fbn_exp.networks.sharing.config import SharingConfig
+from fbn_exp.networks.sharing.pull import local_folder
+from fbn_exp.networks.sharing.push import push
+from fbn_exp.report.card import model_card
 from fbn_exp.report.edit_size import size_columns
 from fbn_exp.report.scores import comparison_row
 from fbn_exp.signals.base import Signals
 from fbn_exp.signals.config import SignalsConfig, Storage
 from fbn_exp.signals.recording import recorded
+from fbn_exp.thresholds.z import ZThreshold
 
 CACHE = Path("outputs/cache")
 
@@ -192,16 +197,63 @@ def fit(method: Decomposition, signals: Signals, *, keep_time_courses: bool = Fa
 def load_networks(folder: str | Path) -> FunctionalNetworks:
     """Read networks that ``extract.py`` or ``networks.save`` wrote.
 
+    Parameters
+    ----------
+    folder : path
+        The folder, or a repository of the Hugging Face hub: ``user/name`` or ``user/name@revision``.
+
     Raises
     ------
     NetworksError
-        If a file is missing, truncated, changed, or not of this format.
+        If a file is missing, truncated, changed, or not of this format, or the hub cannot give it.
 
     Examples
     --------
     >>> networks = fbn.load_networks("outputs/extract/2026-01-31/12-00-00/networks")
+    >>> networks = fbn.load_networks("user/smollm2-networks")
     """
-    return FunctionalNetworks.load(Path(folder).expanduser())
+    return FunctionalNetworks.load(local_folder(folder))
+
+
+def push_networks(
+    networks: FunctionalNetworks, repository: str, *, private: bool = True, license: str | None = None
+) -> str:
+    """Push networks and a card that tells their provenance to the Hugging Face hub.
+
+    Parameters
+    ----------
+    networks : FunctionalNetworks
+        The networks.
+    repository : str
+        ``user/name``, made if it is not there, or ``user/name@branch``. The token is that of ``hf auth
+        login`` or ``HF_TOKEN``.
+    private : bool
+        Whether a repository that is made is private.
+    license : str or None
+        Licence in the card, by its name on the hub; None says that none was given.
+
+    Returns
+    -------
+    str
+        Address of the commit.
+
+    Raises
+    ------
+    ConfigError
+        If ``repository`` is no name of one.
+    NetworksError
+        If there is no token, or the hub does not take the networks.
+
+    Examples
+    --------
+    >>> fbn.push_networks(fbn.load_networks("outputs/…/networks"), "user/smollm2-networks")
+    """
+    sharing = SharingConfig(repository, private, license)
+    assert sharing.repository is not None
+    card = model_card(networks, ZThreshold(), sharing.repository, license)
+    with TemporaryDirectory() as place:
+        networks.save(Path(place) / "networks")
+        return push(Path(place) / "networks", card, sharing.repository, private)
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,7 +1,6 @@
 """Overlap of two sets of networks over the same neurons, as before and after training."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from fbn_exp.core.rows import Array
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.masks import intersection_over_union
 from fbn_exp.networks.matching import absolute_correlation, matched, partners
+from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.networks.surrogates import ShuffledMasks, sparse, upper_p_value
 from fbn_exp.thresholds.base import Threshold
 
@@ -66,7 +66,7 @@ class Overlap(OverlapConfig, Analysis):
     def measure(
         self, networks: FunctionalNetworks, threshold: Threshold, recording: Recording | None
     ) -> Overlaps:
-        other = FunctionalNetworks.load(Path(self.other).expanduser())
+        other = FunctionalNetworks.load(local_folder(self.other))
         _require_same_layout(networks, other, self.other)
         result = overlaps(networks, other, threshold, self.null_draws, self.seed)
         return replace(result, other=self.other, threshold=threshold.describe())

@@ -73,6 +73,7 @@ SCHEMAS: dict[str, type] = {
     "connectivity": analysis.ConnectivityConfig,
     "order": analysis.OrderConfig,
     "keystones": analysis.KeystonesConfig,
+    "fingerprint": analysis.FingerprintConfig,
     "decisive_sink": decisive.SinkConfig,
     "decisive_preservation": decisive.PreservationConfig,
     "decisive_share": decisive.ShareConfig,

@@ -20,6 +20,8 @@ from fbn_exp.launch.config import LARGEST_PORT, LaunchConfig
 from fbn_exp.methods.config import MethodConfig
 from fbn_exp.models.config import ModelConfig
 from fbn_exp.networks.folder import count_in, description_in
+from fbn_exp.networks.sharing.config import SharingConfig
+from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.reliability.config import NoReliabilityConfig, ReliabilityConfig
 from fbn_exp.report.config import FiguresConfig
 from fbn_exp.signals.config import SignalsConfig
@@ -44,8 +46,8 @@ class RunConfig:
 
 
 @dataclass
-class ExtractConfig:
-    """Config of ``extract.py``.
+class ExtractionConfig:
+    """Config of all scripts that extract networks.
 
     Attributes
     ----------
@@ -85,14 +87,27 @@ class ExtractConfig:
 
 
 @dataclass
-class EvaluateConfig(ExtractConfig):
+class ExtractConfig(ExtractionConfig):
+    """Config of ``extract.py``.
+
+    Attributes
+    ----------
+    networks : SharingConfig
+        Repository of the hub to push the networks to.
+    """
+
+    networks: SharingConfig = field(default_factory=SharingConfig)
+
+
+@dataclass
+class EvaluateConfig(ExtractionConfig):
     """Config of ``evaluate.py``: how networks are obtained, and what is done with them.
 
     Attributes
     ----------
     networks : str or None
-        Folder written by ``extract.py``; None extracts the networks that the rest of the config describes, or
-        takes them from the cache.
+        Folder written by ``extract.py``, or ``user/name`` or ``user/name@revision`` of the hub; None extracts
+        the networks that the rest of the config describes, or takes them from the cache.
     same_weights : bool
         False also accepts networks of other weights, such as those of the model before it was fine-tuned.
     analysis : AnalysisConfig or None
@@ -155,7 +170,7 @@ class EvaluateConfig(ExtractConfig):
     def _known_count(self) -> int | None:
         """Number of networks, if it is known before they are loaded or extracted."""
         if self.networks is not None:
-            return count_in(Path(self.networks).expanduser())
+            return count_in(local_folder(self.networks))
         known = isinstance(self.method.n_components, int) and not self.method.per_block
         return self.method.n_components if known else None
 
@@ -200,7 +215,7 @@ def _check_cache(folder: str) -> None:
 def _check_networks(folder: str | None) -> None:
     if folder is not None:
         try:
-            description_in(Path(folder).expanduser())
+            description_in(local_folder(folder))
         except NetworksError as error:
             raise NetworksError(f"networks={folder}: {error}") from None
 
@@ -214,8 +229,8 @@ class TrainConfig:
     overwrite : bool
         True to write over the results of a run or sweep with another configuration in the same folder.
     networks : str or None
-        Folder written by ``extract.py``; needed by trainable=inside and outside, and by an intervention that
-        is active during training.
+        Folder written by ``extract.py``, or ``user/name`` of the hub; needed by trainable=inside and outside,
+        and by an intervention that is active during training.
     fold : bool
         Fold the intervention into the saved weights, instead of removing it before they are saved.
     forgetting : mapping of str to BenchmarkConfig
@@ -291,7 +306,7 @@ class ExploreConfig:
     Attributes
     ----------
     networks : str
-        Folder written by ``extract.py``.
+        Folder written by ``extract.py``, or ``user/name`` or ``user/name@revision`` of the hub.
     model : ModelConfig or None
         Model of the networks; None takes the one that they name.
     same_weights : bool

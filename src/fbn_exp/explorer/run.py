@@ -39,10 +39,11 @@ def run(cfg: DictConfig) -> None:
     from fbn_exp.explorer.workbench import Workbench
     from fbn_exp.models.load import load
     from fbn_exp.networks.artifact import FunctionalNetworks
+    from fbn_exp.networks.sharing.pull import local_folder
     from fbn_exp.stages.build import built
     from fbn_exp.thresholds.base import Threshold
 
-    folder, cache = Path(cfg.networks).expanduser(), Path(cfg.cache)
+    folder, cache = local_folder(cfg.networks), Path(cfg.cache)
     threshold = built(cfg.threshold, Threshold)  # type: ignore[type-abstract]
     networks = FunctionalNetworks.load(folder)
     config = model_of(networks.provenance) if cfg.model is None else typed(cfg.model, ModelConfig)

@@ -10,6 +10,7 @@ from fbn_exp.datasets.base import Texts
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import Extractor
+from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.thresholds.base import Threshold
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ def obtain_networks(
     Parameters
     ----------
     folder : str or None
-        Folder written by ``extract.py``; None takes the cache entry for exactly this model, these texts,
-        signals and method, and extracts it if it is missing or broken.
+        Folder written by ``extract.py``, or a repository of the hub; None takes the cache entry for exactly
+        this model, these texts, signals and method, and extracts it if it is missing or broken.
     extractor : Extractor
         Extracts networks that are missing.
     lm : LanguageModel
@@ -75,7 +76,7 @@ def obtain_networks(
         If the networks in ``folder`` belong to another model or site, or to other weights.
     """
     if folder is not None:
-        networks = FunctionalNetworks.load(Path(folder).expanduser())
+        networks = FunctionalNetworks.load(local_folder(folder))
         networks.require_layout(lm.layout(networks.layout.site), lm.name)
         if same_weights:
             networks.require_weights(lm.weight_digest, lm.name)

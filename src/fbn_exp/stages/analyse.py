@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from omegaconf import DictConfig
 from fbn_exp.analysis.base import Analysis, Recording
 from fbn_exp.analysis.keystones.analysis import KeystoneFindings
 from fbn_exp.core.errors import ConfigError
+from fbn_exp.explorer.model import model_named, model_of
+from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.report.analyses import present
 from fbn_exp.report.console import show
 from fbn_exp.report.html.keystones import refresh_keystones
@@ -50,7 +54,7 @@ def _prepared(
 ) -> tuple[FunctionalNetworks, Recording | None, list[str]]:
     """Obtain networks, a recording if the analysis needs it, and remarks; a folder may need no model."""
     if cfg.networks is not None and not analysis.records:
-        return FunctionalNetworks.load(Path(cfg.networks).expanduser()), None, []
+        return FunctionalNetworks.load(local_folder(cfg.networks)), None, []
     lm = load(parts.model, parts.cache)
     analysis.prepare(lm)
     networks = parts.networks(cfg.networks, lm, scratch, cfg.same_weights)
@@ -60,8 +64,27 @@ def _prepared(
     _require_same_signals(networks, parts.signals)
     _warn_of_another_method(networks, parts.config["method"])
     # networks of a folder may come from another site than the config's
-    recording = Recording(lm, networks.layout, parts.signals, parts.method, scratch, parts.cache)
+    load_other = partial(_load_other, parts, cfg.same_weights)
+    recording = Recording(lm, networks.layout, parts.signals, parts.method, scratch, parts.cache, load_other)
     return networks, recording, remarks
+
+
+def _load_other(
+    parts: Parts, same_weights: bool, networks: FunctionalNetworks, name: str | None
+) -> LanguageModel:
+    """Load the model of other networks, on the device of the first one, and check that it is theirs."""
+    dtype = networks.provenance.get("dtype")
+    if name is None:
+        config = model_of(networks.provenance)
+    else:
+        named = model_named(name)
+        config = replace(named, dtype=dtype or named.dtype)
+    # in place of the first model, which the recording keeps
+    lm = load(replace(config, device=parts.model.device), parts.cache)
+    networks.require_layout(lm.layout(networks.layout.site), lm.name)
+    if same_weights:
+        networks.require_weights(lm.weight_digest, lm.name)
+    return lm
 
 
 def _require_same_signals(networks: FunctionalNetworks, signals: SignalsConfig) -> None:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.run_folder import RunFolder
 from fbn_exp.networks.folder import config_in
+from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.report.presentation import Presentation
 from fbn_exp.stages.build import plain
 from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_run
@@ -44,7 +45,7 @@ def used(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     if config.get("networks") is None or config.get("analysis") is not None:
         return config
-    made = config_in(Path(config["networks"]).expanduser())
+    made = config_in(local_folder(config["networks"]))
     return {name: value for name, value in config.items() if name not in FITTING} | {
         name: made[name] for name in FITTING if name in made and name in config
     }
@@ -89,7 +90,7 @@ def track(
     if (report := folder.artifacts.get("report")) is not None:
         tracked.page("report", report)
     if provenance is not None:
-        tracked.lineage(provenance, None if networks is None else Path(networks).expanduser())
+        tracked.lineage(provenance, None if networks is None else local_folder(networks))
 
 
 def require_objective(name: str | None, known: Collection[str]) -> None:

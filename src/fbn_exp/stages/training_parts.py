@@ -11,6 +11,7 @@ from fbn_exp.core.layout import Site
 from fbn_exp.datasets.base import TextDataset
 from fbn_exp.interventions.rules import Intervention
 from fbn_exp.models.config import ModelConfig
+from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.report.config import FiguresConfig
 from fbn_exp.stages.build import built
 from fbn_exp.thresholds.base import Threshold
@@ -53,7 +54,7 @@ def training_parts(cfg: DictConfig) -> TrainingParts:
     return TrainingParts(
         site=cfg.site,
         cache=Path(cfg.cache),
-        networks=None if cfg.networks is None else Path(cfg.networks).expanduser(),
+        networks=None if cfg.networks is None else local_folder(cfg.networks),
         model=typed(cfg.model, ModelConfig),
         dataset=built(cfg.dataset, TextDataset),  # type: ignore[type-abstract]
         task=built(cfg.task, Task),  # type: ignore[type-abstract]

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +11,7 @@ from fbn_exp.analysis.keystones.scan import KeystoneScan
 from fbn_exp.benchmarks.lesions import networks_digest
 from fbn_exp.core.errors import DiskError, NetworksError
 from fbn_exp.networks.artifact import FunctionalNetworks
+from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.report.html.content import without_nan
 from fbn_exp.report.html.page import content_of, write_report
 from fbn_exp.thresholds.base import Threshold
@@ -63,7 +63,7 @@ def refresh_keystones(
     folder : str or None
         Folder that the networks were loaded from.
     """
-    report = None if folder is None else Path(folder).expanduser().resolve().parent / "report.html"
+    report = None if folder is None else local_folder(folder).resolve().parent / "report.html"
     if report is None or not report.is_file():
         return
     try:
