@@ -119,7 +119,11 @@ def test_files_are_readable_by_plain_json_and_safetensors(saved):
 
 def test_nothing_else_is_left_beside_the_folder(saved):
     assert [path.name for path in saved.parent.iterdir()] == ["networks"]
-    assert sorted(path.name for path in saved.iterdir()) == ["networks.json", "networks.safetensors"]
+    assert sorted(path.name for path in saved.iterdir()) == [
+        "networks.json",
+        "networks.safetensors",
+        "neurons.json",
+    ]
 
 
 def test_an_existing_folder_is_replaced(saved):

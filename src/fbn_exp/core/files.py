@@ -131,6 +131,13 @@ def write_json(path: Path, content: Any) -> None:
         partial.write_bytes(encoded)
 
 
+def write_compact_json(path: Path, content: Any) -> None:
+    """Write JSON of many numbers atomically, in one line."""
+    encoded = (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+    with new_file(path, len(encoded)) as partial:
+        partial.write_bytes(encoded)
+
+
 def save_figure(figure: "Figure", path: Path, dpi: int) -> None:
     """Write a figure atomically."""
     with new_file(path) as partial:

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fbn_exp.core.errors import BenchmarkError, FbnError, LayoutError, NetworksError
-from fbn_exp.core.files import file_digest, new_folder, sealed, write_json
+from fbn_exp.core.files import file_digest, new_folder, sealed, write_compact_json, write_json
 from fbn_exp.core.layout import NeuronLayout
+from fbn_exp.networks.exchange import neuron_lists
 from fbn_exp.networks.files import (
     FORMAT,
     NAME,
@@ -25,7 +26,7 @@ from fbn_exp.networks.files import (
     read_tensors,
     statistics_in,
 )
-from fbn_exp.networks.folder import DESCRIPTION, TENSORS
+from fbn_exp.networks.folder import DESCRIPTION, NEURONS, TENSORS
 from fbn_exp.networks.masks import block_shares, network_table
 from fbn_exp.thresholds.base import Tails, Threshold, z_scores
 from fbn_exp.thresholds.z import ZThreshold
@@ -292,7 +293,7 @@ class FunctionalNetworks:
         """Write ``networks.safetensors`` and ``networks.json``; an interrupted save leaves no file.
 
         Masks are not stored: the json states each network's size and share per block at ``threshold``,
-        for a reader without this package.
+        for a reader without this package, and ``neurons.json`` lists the members for other tools.
         """
         folder, threshold = Path(folder).expanduser(), threshold or ZThreshold()
         masks = self.masks(threshold)
@@ -311,6 +312,19 @@ class FunctionalNetworks:
                 "provenance": self.provenance,
             }
             write_json(partial / DESCRIPTION, sealed(description, SEAL))
+            write_compact_json(partial / NEURONS, self.neuron_lists(threshold))
+
+    def neuron_lists(self, threshold: Threshold | None = None) -> dict[str, Any]:
+        """Members of each network by the path of a module, as plain json for other tools.
+
+        Parameters
+        ----------
+        threshold : Threshold, optional
+            Rule of membership; ``ZThreshold()``, z > 1.96, by default.
+        """
+        rule = threshold or ZThreshold()
+        masks, words = self.masks(rule), rule.describe()
+        return neuron_lists(masks, self.maps, self.layout, self.provenance, words, self.names)
 
     def _summaries(self, masks: Tensor) -> list[dict[str, Any]]:
         shares = block_shares(masks, self.layout)

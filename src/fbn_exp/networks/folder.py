@@ -7,6 +7,8 @@ from typing import Any
 from fbn_exp.core.errors import NetworksError
 
 TENSORS, DESCRIPTION = "networks.safetensors", "networks.json"
+# members of each network, for other tools; networks are not read from it
+NEURONS = "neurons.json"
 
 
 def description_in(folder: Path) -> Path:
