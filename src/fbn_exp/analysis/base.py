@@ -1,6 +1,7 @@
 """Interface of analyses: measures of networks, of a model without interventions."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ class Recording:
         Folder for signals beyond the memory budget.
     cache : Path
         Folder of what later runs can use again.
+    load_other : callable, optional
+        Loads the model of other networks, by its name, or by None for the model that they name.
     """
 
     lm: LanguageModel
@@ -45,6 +48,7 @@ class Recording:
     method: Decomposition
     scratch: Path
     cache: Path
+    load_other: Callable[[FunctionalNetworks, str | None], LanguageModel] | None = None
 
     def recorded(self, texts: Texts) -> AbstractContextManager[Signals]:
         """Signals of texts, while the context is open."""

@@ -1,7 +1,6 @@
 """Options of the config group ``analysis``."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from omegaconf import MISSING
 
@@ -15,6 +14,7 @@ from fbn_exp.core.checks import (
 )
 from fbn_exp.datasets.config import DatasetConfig
 from fbn_exp.networks.folder import description_in
+from fbn_exp.networks.sharing.pull import local_folder
 
 # nats per token that the removal of a keystone costs at least
 MINIMUM_NATS = 0.5
@@ -83,7 +83,7 @@ class OverlapConfig(AnalysisConfig):
     Attributes
     ----------
     other : str
-        Folder of networks with the same layout; their weights may differ.
+        Folder of networks with the same layout, or a repository of the hub; their weights may differ.
     null_draws : int
         Draws of random masks.
     seed : int
@@ -105,7 +105,63 @@ class OverlapConfig(AnalysisConfig):
     def __post_init__(self) -> None:
         require_draws("analysis.null_draws", self.null_draws)
         require_seed("analysis.seed", self.seed)
-        description_in(Path(self.other).expanduser())
+        description_in(local_folder(self.other))
+
+
+@dataclass
+class FingerprintConfig(AnalysisConfig):
+    """Likeness of two models by the time courses of their networks over the same texts, with nulls.
+
+    Attributes
+    ----------
+    other : str
+        Folder of the other model's networks, or a repository of the hub.
+    dataset : DatasetConfig
+        Texts that both models read, none of them fitted by the networks.
+    other_model : str or None
+        The other model: an option of ``conf/model``, a hub id, or a folder; null takes the one that its
+        networks name.
+    references : list of str
+        Folders of networks of models that are known to be of another origin. Without any, same origin is
+        never shown: models that share nothing but the texts are alike, too.
+    texts_per_sample : int
+        Texts of the samples that are scored one by one, for an ROC curve.
+    draws : int
+        Draws of shuffled texts, and of shifts.
+    set_draws : int
+        Draws of random neurons, and of rotations.
+    seed : int
+        Seed of nulls and intervals.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    NetworksError
+        If a folder holds no networks.
+    """
+
+    _target_: str = field(
+        default="fbn_exp.analysis.fingerprint.analysis.Fingerprint", kw_only=True, repr=False
+    )
+    other: str
+    dataset: DatasetConfig
+    other_model: str | None = None
+    references: list[str] = field(default_factory=list)
+    texts_per_sample: int = 10
+    draws: int = 199
+    set_draws: int = 19
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_count("analysis.texts_per_sample", self.texts_per_sample)
+        require_draws("analysis.draws", self.draws)
+        require_draws("analysis.set_draws", self.set_draws)
+        require_seed("analysis.seed", self.seed)
+        for name in (self.other, *self.references):
+            description_in(local_folder(name))
+        if self.dataset.n_texts is not None:
+            require_at_least("analysis.dataset.n_texts", self.dataset.n_texts, 2)
 
 
 @dataclass

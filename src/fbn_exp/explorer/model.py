@@ -36,10 +36,15 @@ def model_of(provenance: dict[str, Any]) -> ModelConfig:
     name = provenance.get("model")
     if not isinstance(name, str) or not name:
         raise NetworksError("the networks do not name their model: give it, as in model=smollm2")
-    option = option_of(name)
-    config = ModelConfig(**_settings(option)) if option is not None else ModelConfig(name=name)
+    config = model_named(option_of(name) or name)
     revision, dtype = provenance.get("revision"), provenance.get("dtype")
     return replace(config, revision=revision or config.revision, dtype=dtype or config.dtype)
+
+
+def model_named(name: str) -> ModelConfig:
+    """Settings to load a model by an option of ``conf/model``, else by a hub id or folder."""
+    known = {file.stem for file in (CONF / "model").glob("*.yaml")}
+    return ModelConfig(**_settings(name)) if name in known else ModelConfig(name=name)
 
 
 def arguments_of(provenance: dict[str, Any]) -> list[str]:
