@@ -26,6 +26,20 @@ def test_a_part_of_another_script_is_named_with_that_script(script, override, ho
     assert explain(caught.value) == home
 
 
+@pytest.mark.parametrize(
+    ("script", "override", "advice"),
+    [
+        ("extract", "networks=user/name", "networks.push=user/name pushes them"),
+        ("evaluate", "networks.push=user/name", "extract.py alone pushes networks"),
+        ("evaluate", "networks.revision=v1", "networks=user/name@revision"),
+    ],
+)
+def test_networks_that_are_named_in_the_way_of_another_script_are_explained(script, override, advice):
+    with pytest.raises(HydraException) as caught:
+        composed(override, script=script)
+    assert advice in explain(caught.value)
+
+
 def test_an_installed_script_is_named_as_it_is_called(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/fbn-extract", "benchmark=probes"])
     with pytest.raises(HydraException) as caught:

@@ -6,7 +6,7 @@ from in_process import composed
 
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.stages.results import opened_run
-from fbn_exp.stages.scripts.own_folder import require_own_sweep
+from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_sweep
 from fbn_exp.tracking.base import NoTracker
 
 
@@ -58,3 +58,10 @@ def test_a_sweep_over_other_settings_is_not_written_over(tmp_path):
     with pytest.raises(ConfigError, match=r"holds another sweep \(model=tiny seed=0,1 launch=accelerate\)"):
         require_own_sweep(tmp_path, ["model=tiny", "seed=0,2"], overwrite=False)
     require_own_sweep(tmp_path, ["model=tiny", "seed=0,2"], overwrite=True)
+
+
+def test_a_push_of_the_same_networks_goes_on_in_their_folder():
+    plain, pushed = (fingerprint(composed(*more)) for more in ([], ["networks.push=user/name"]))
+    assert plain == pushed
+    named = fingerprint(composed("networks=some/folder", script="evaluate"))
+    assert named != fingerprint(composed(script="evaluate"))

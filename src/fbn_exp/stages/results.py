@@ -43,7 +43,7 @@ def opened_run(cfg: DictConfig, stage: str, tracker: Tracker) -> Iterator[tuple[
 def used(cfg: DictConfig) -> dict[str, Any]:
     """Config for the tracker: of networks of a folder, the settings that they were extracted with."""
     config = plain(cfg)
-    if config.get("networks") is None or config.get("analysis") is not None:
+    if not isinstance(config.get("networks"), str) or config.get("analysis") is not None:
         return config
     made = config_in(local_folder(config["networks"]))
     return {name: value for name, value in config.items() if name not in FITTING} | {

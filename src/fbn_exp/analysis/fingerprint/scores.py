@@ -51,7 +51,7 @@ class NullScores:
     @classmethod
     def of(cls, kind: FingerprintNull, scores: Array, observed: float) -> "NullScores":
         """Null scores with the p value of an observed score."""
-        return cls(kind, scores, float(upper_p_value(np.float64(observed), scores)))
+        return cls(kind, scores, float(upper_p_value(np.array(observed), scores)))
 
 
 def unit_ranks(courses: Array) -> Array:

@@ -31,6 +31,13 @@ LOCALIZERS = {
     "Key 'conditions' not in": "contrasts bring their texts with them: leave dataset= out, or compare the "
     "labels of your data set with method/contrasts=labels",
 }
+# messages for networks that are named in the way of another script -> advice
+SHARED_NETWORKS = {
+    "is not a subclass of SharingConfig": "extract.py makes networks: networks.push=user/name pushes them to "
+    "the hub; evaluate.py, train.py and explore.py take networks=FOLDER, or networks=user/name",
+    "override networks.": "extract.py alone pushes networks, networks.push=user/name; a branch, tag or "
+    "commit is part of the name, networks=user/name@revision",
+}
 # Hydra's message for one of several options of a group that does not exist
 UNLOADED = re.compile(r"Could not load '([\w/]+)/([^/']+)'")
 
@@ -84,7 +91,11 @@ def explain(error: Exception) -> str:
             lines += [f"accepted here: {', '.join(names)}"] if names else []
     if (home := home_of("\n".join(lines))) is not None:
         return home
-    lines += [hint for words, hint in (MISSING_PLUGINS | LOCALIZERS).items() if words in "\n".join(lines)]
+    lines += [
+        hint
+        for words, hint in (MISSING_PLUGINS | LOCALIZERS | SHARED_NETWORKS).items()
+        if words in "\n".join(lines)
+    ]
     if (missing := UNLOADED.search(lines[0])) is not None and (CONF / missing[1]).is_dir():
         options = sorted(file.stem for file in (CONF / missing[1]).glob("*.yaml"))
         return f"there is no {missing[1]}={missing[2]}; there are: {', '.join(options)}"

@@ -13,6 +13,8 @@ from fbn_exp.core.files import digest
 
 # parts of a config that say where and how a run goes, not what it computes
 NOT_DETERMINING = {"run", "hydra", "tracking", "figures", "cache", "launch", "overwrite", "objective"}
+# where extract.py pushes networks to is none either, while networks that a run starts from are
+PUSHED = "networks"
 RESUME = "resume"
 REMEDY = "name another folder, or write over it by overwrite=true"
 
@@ -23,6 +25,8 @@ def fingerprint(cfg: DictConfig) -> dict[str, str]:
     for name in (str(key) for key in cfg if key not in NOT_DETERMINING):
         node = OmegaConf.select(cfg, name)
         value: Any = str(node)
+        if name == PUSHED and OmegaConf.is_config(node):
+            continue
         if OmegaConf.is_config(node):
             value = OmegaConf.to_container(node, resolve=True, enum_to_str=True)
         if isinstance(value, dict):
@@ -73,5 +77,9 @@ def require_own_sweep(folder: Path, overrides: list[str], overwrite: bool) -> No
 
 
 def _determining(overrides: list[str]) -> set[str]:
-    named = {each: each.lstrip("+~").partition("=")[0].partition(".")[0] for each in overrides}
-    return {each for each, name in named.items() if name not in NOT_DETERMINING}
+    keys = {each: each.lstrip("+~").partition("=")[0] for each in overrides}
+    return {
+        each
+        for each, key in keys.items()
+        if key.partition(".")[0] not in NOT_DETERMINING and not key.startswith(f"{PUSHED}.")
+    }
