@@ -26,6 +26,7 @@ from fbn_exp.analysis.fingerprint.scores import (
 )
 from fbn_exp.core.errors import BenchmarkError
 from fbn_exp.core.rows import Array
+from fbn_exp.datasets.base import TextDataset
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.thresholds.base import Threshold
@@ -126,6 +127,7 @@ class FingerprintFindings:
 class Fingerprint(FingerprintConfig, TextAnalysis):
     """Compare time courses of the networks of two models over the same texts."""
 
+    dataset: TextDataset
     families = ("fingerprint", "network")
 
     @override

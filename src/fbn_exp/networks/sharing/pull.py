@@ -50,7 +50,7 @@ def _pulled(reference: HubReference) -> Path:
     with hub_errors(reference):
         if not constants.HF_HUB_OFFLINE:
             try:
-                info = HfApi().repo_info(reference.repository, revision=reference.revision)
+                info = HfApi().model_info(reference.repository, revision=reference.revision)
             except (HTTPError, OSError):
                 # there may be a copy in the cache, and without one snapshot_download says what is wrong
                 pass

@@ -122,7 +122,7 @@ def _metrics(findings: FingerprintFindings, table: pd.DataFrame) -> dict[str, fl
         metrics[f"fingerprint/reference_{index}/margin"] = margin
         metrics[f"fingerprint/reference_{index}/margin_ci_low"] = margin_low
         metrics[f"fingerprint/reference_{index}/margin_ci_high"] = margin_high
-    return metrics | {f"network/{row.network}/rho": float(row.rho) for row in table.itertuples()}
+    return metrics | {f"network/{row['network']}/rho": float(row["rho"]) for row in table.to_dict("records")}
 
 
 def _rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def _correlations(axes: Axes, other: Likeness, model: str) -> None:
 
 def _scores(axes: Axes, findings: FingerprintFindings, words: Mapping[FingerprintNull, str]) -> None:
     """Draw the other model and the references with intervals, the nulls as all their draws."""
-    labels = []
+    labels: list[str] = []
     rows = [(findings.other, ACCENT), *((reference, SECOND) for reference in findings.references)]
     for likeness, colour in rows:
         low, high = likeness.interval
