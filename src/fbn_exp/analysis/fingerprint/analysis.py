@@ -32,7 +32,7 @@ from fbn_exp.networks.sharing.pull import local_folder
 from fbn_exp.thresholds.base import Threshold
 
 BOOTSTRAPS = 1000
-# p values below it, and intervals of 1 minus it
+# largest p value, and intervals of 1 minus it
 LEVEL = 0.05
 
 
@@ -105,7 +105,7 @@ class FingerprintFindings:
     def beyond_texts(self) -> bool:
         """True if time courses agree token by token, beyond other texts and shifts."""
         needed = (FingerprintNull.texts, FingerprintNull.shifts)
-        return all(null.p_value < LEVEL for null in self.nulls if null.kind in needed)
+        return all(null.p_value <= LEVEL for null in self.nulls if null.kind in needed)
 
     def margin(self, reference: Likeness) -> tuple[float, float, float]:
         """Score minus that of a reference, with a 95% interval over the same texts."""

@@ -21,8 +21,13 @@ def fingerprint_figure(findings: FingerprintFindings, words: Mapping[Fingerprint
     _correlations(matrix, findings.other, findings.model)
     _scores(scores, findings, words)
     verdict = "same origin is shown" if findings.shown else "same origin is not shown"
-    figure.suptitle(f"{findings.model} and {findings.other.model}: {verdict}", fontsize=10)
+    figure.suptitle(f"{_short(findings.model)} and {_short(findings.other.model)}: {verdict}", fontsize=10)
     return figure
+
+
+def _short(model: str) -> str:
+    """Last two parts of a path, which are all of a name on the hub."""
+    return "/".join(model.split("/")[-2:])
 
 
 def _correlations(axes: Axes, other: Likeness, model: str) -> None:
@@ -31,8 +36,8 @@ def _correlations(axes: Axes, other: Likeness, model: str) -> None:
     values = other.correlations[:, order]
     image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     axes.figure.colorbar(image, ax=axes, label="Spearman ρ, mean over texts")
-    axes.set_xlabel(f"network of {other.model}", fontsize=8)
-    axes.set_ylabel(f"network of {model}", fontsize=8)
+    axes.set_xlabel(f"network of {_short(other.model)}", fontsize=8)
+    axes.set_ylabel(f"network of {_short(model)}", fontsize=8)
     if max(values.shape) <= NUMBERED_NETWORKS:
         axes.set_xticks(range(len(order)), [str(each) for each in order])
         axes.set_yticks(range(len(values)))
@@ -48,7 +53,8 @@ def _scores(axes: Axes, findings: FingerprintFindings, words: Mapping[Fingerprin
         place = len(labels)
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([likeness.score], [place], "o", color=colour)
-        labels.append(likeness.model if colour == ACCENT else f"{likeness.model}\n(another origin)")
+        kin = colour == ACCENT
+        labels.append(_short(likeness.model) if kin else f"{_short(likeness.model)}\n(another origin)")
     for null in findings.nulls:
         spread = np.linspace(-0.25, 0.25, len(null.scores))
         axes.plot(null.scores, len(labels) + spread, ".", color=GREY, markersize=3)
@@ -57,4 +63,4 @@ def _scores(axes: Axes, findings: FingerprintFindings, words: Mapping[Fingerprin
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("score: mean |ρ| of networks matched one to one; 95% intervals over texts", fontsize=8)
+    axes.set_xlabel("mean |ρ| of matched networks; 95% intervals over texts", fontsize=8)
