@@ -5,6 +5,7 @@ networks of each and of the other embedded model, and scores all pairs. What is 
 """
 
 import argparse
+import copy
 import itertools
 import json
 import logging
@@ -112,7 +113,8 @@ def change(name: str, asked: argparse.Namespace) -> None:
         torch.manual_seed(0)
         model: PreTrainedModel = AutoModelForCausalLM.from_config(lm.model.config)
     else:
-        model = lm.model
+        # the model itself is kept for the next one
+        model = copy.deepcopy(lm.model)
         with torch.no_grad():
             for path, weight in model.named_parameters():
                 if ".layers." in path and weight.ndim == 2:
