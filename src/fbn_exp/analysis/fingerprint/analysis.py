@@ -55,7 +55,8 @@ class Likeness:
     samples : array
         Score of each disjoint sample of a few texts.
     shared_tokens : float
-        Share of the first model's tokens that end where a token of the other one does.
+        Share of the first model's tokens that end where a token of the other one does; tokens that are left
+        out for both are not counted.
     """
 
     name: str
@@ -224,7 +225,9 @@ class _Compared:
             ]
             for start in range(0, len(sets), count)
         ]
-        shared = sum(len(here) for here, _ in places) / sum(map(len, self.own.ends))
+        # all ends of the first model would be shared with itself
+        ends = sum(len(shared_ends(ends, ends, skipped)[0]) for ends in self.own.ends)
+        shared = sum(len(here) for here, _ in places) / max(1, ends)
         return _Other(name, lm.name, pairs, shared)
 
 
