@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -205,7 +205,7 @@ class TextDataset(DatasetConfig, ABC):
         DatasetError
             If no document is usable, no document has one of the labels, or the source cannot be read.
         """
-        documents = self._labelled(list(self.documents()), labels)
+        documents = list(self._pieces(self._labelled(list(self.documents()), labels), tokenizer))
         order = np.random.default_rng(self.seed).permutation(len(documents))
         kept: dict[tuple[int, ...], TokenisedText] = {}
         short = duplicate = 0
@@ -225,6 +225,12 @@ class TextDataset(DatasetConfig, ABC):
         texts = Texts(tuple(kept.values()), short, duplicate, source=self.describe())
         self._check_enough(texts, n_read=len(documents))
         return texts
+
+    def _pieces(
+        self, documents: Sequence[Document], tokenizer: "PreTrainedTokenizerBase"
+    ) -> Iterable[Document]:
+        """Divide documents by their tokens; here each stays whole."""
+        return documents
 
     def _labelled(self, documents: list[Document], labels: Collection[str]) -> list[Document]:
         """Select documents with one of the labels; a label that no document has is an error."""

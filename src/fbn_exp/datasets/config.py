@@ -202,7 +202,10 @@ class FilesDatasetConfig(DatasetConfig):
         Encoding of txt, jsonl and csv files.
     split_on : Piece
         What one text of a txt file is: a ``paragraph``, which ends at a blank line, a ``line``, or the
-        ``file``. A text is cut after ``tokens_per_text`` tokens, so a file is rarely one text.
+        ``file``. A text is cut after ``tokens_per_text`` tokens, unless ``windows`` is true.
+    windows : bool
+        Divide each text that is longer than ``tokens_per_text`` tokens into consecutive windows of at most so
+        many, each a text of its own, instead of cutting it. All windows of a text belong to its split.
 
     Raises
     ------
@@ -219,6 +222,7 @@ class FilesDatasetConfig(DatasetConfig):
     label_field: str | None = None
     encoding: str = "utf-8"
     split_on: Piece = Piece.paragraph
+    windows: bool = False
     split: Split = Split.all
 
     def __post_init__(self) -> None:

@@ -5,9 +5,10 @@ import gzip
 import json
 import logging
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from fbn_exp.core.errors import DatasetError
 from fbn_exp.datasets.base import Document, TextDataset, Texts, label_text
 from fbn_exp.datasets.config import FilesDatasetConfig, Piece, suffix_of
 from fbn_exp.datasets.splits import in_split
+from fbn_exp.datasets.windows import windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -219,6 +221,14 @@ class FilesDataset(FilesDatasetConfig, TextDataset):
                     yield document
 
     @override
+    def _pieces(
+        self, documents: Sequence[Document], tokenizer: "PreTrainedTokenizerBase"
+    ) -> Iterable[Document]:
+        if not self.windows:
+            return documents
+        return chain.from_iterable(windows(each, tokenizer, self.tokens_per_text) for each in documents)
+
+    @override
     def sample(self, tokenizer: "PreTrainedTokenizerBase", labels: Collection[str] = ()) -> Texts:
         texts = super().sample(tokenizer, labels)
         self._tell_cut(texts, tokenizer)
@@ -234,8 +244,9 @@ class FilesDataset(FilesDatasetConfig, TextDataset):
         if left_out > MOST_LEFT_OUT * whole:
             logger.warning(
                 "%d of %d texts are longer than dataset.tokens_per_text=%d tokens and were cut: %.0f%% of "
-                "all characters are left out; take more tokens per text, or shorter texts (of txt files "
-                "dataset.split_on=paragraph or line)",
+                "all characters are left out; dataset.windows=true takes all of them, in consecutive "
+                "windows, dataset.split_on=paragraph or line divides txt files, and a larger "
+                "dataset.tokens_per_text takes more",
                 len(cut),
                 len(texts),
                 self.tokens_per_text,
