@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,6 +188,13 @@ def test_items_that_are_right_or_wrong_have_a_width_where_none_differs():
     assert delta.ci_high == -delta.ci_low == pytest.approx(z_squared / (40 + z_squared))
     # at least 6 of 40 items must be lost, in 80% of all experiments
     assert scipy.stats.binom.sf(5, 40, delta.detectable) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_a_distance_that_is_0_everywhere_is_not_taken_for_wrong_answers():
+    distance = replace(score_of(np.zeros(12), metric="kl"), from_untouched=True)
+    delta = difference(distance, distance)
+    assert delta.value == 0
+    assert math.isnan(delta.ci_low)
 
 
 def test_other_items_that_do_not_differ_could_have_moved_by_their_range_in_a_few_cases():

@@ -95,9 +95,13 @@ def difference(score: Score, baseline: Score, seed: int = 0) -> Difference:
 
 
 def right_or_wrong(*scores: Score) -> bool:
-    """Return True for scores of equal weights whose items are all 0 or 1."""
+    """Return True for scores of equal weights whose items are all 0 or 1.
+
+    A distance from the untouched model is none, even where all of its items are 0 since nothing was changed.
+    """
     return all(
         score.items is not None
+        and not score.from_untouched
         and score.strata is None
         and bool(np.isin(score.items, (0.0, 1.0)).all())
         and float(np.ptp(score.used_weights())) == 0
