@@ -34,7 +34,7 @@ GROUPS = (
         "benchmark",
         "analysis",
     ),
-    *("task", "trainable", "forgetting", "tracking", "launch", "experiment"),
+    *("task", "trainable", "forgetting", "tracking", "launch", "experiment", "hparams_search"),
 )
 # a longer default is cut
 LONGEST = 100

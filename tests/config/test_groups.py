@@ -10,7 +10,8 @@ from fbn_exp.config.register import OWN_SCHEMAS, SCHEMAS
 
 SOURCE = Path(fbn_exp.__file__).parent
 CONF = Path(__file__).parents[2] / "conf"
-GROUPS = sorted(each.name for each in CONF.iterdir() if each.is_dir() and each.name != "hydra")
+OF_HYDRA = ("hydra", "hparams_search")
+GROUPS = sorted(each.name for each in CONF.iterdir() if each.is_dir() and each.name not in OF_HYDRA)
 # several choices of one package
 IN_TRAINING = ("task", "trainable", "forgetting")
 

@@ -48,6 +48,7 @@ def test_help_lists_every_choice_and_loads_nothing_heavy():
                 "controls",
                 "experiment/decisive",
                 "experiment/paper",
+                "hparams_search",
                 "intervention",
             },
         ),
@@ -59,6 +60,19 @@ def test_help_lists_the_groups_that_its_script_chooses_from(script, groups):
     listed = page.partition("(group=option):")[2].partition("The config as it stands:")[0]
     assert [line.partition(":")[0] for line in listed.split("\n") if line] == sorted(groups)
     assert "Any field can be set on the command line" in page
+
+
+def test_the_tab_key_completes_groups_options_and_fields():
+    line = 'COMP_LINE="python extract.py method=pc" COMP_POINT=29 python extract.py -sc query=bash'
+    done = subprocess.run(
+        ["bash", "-c", line.replace("python extract.py -sc", f"{sys.executable} extract.py -sc")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    assert done.stdout.split() == ["method=pca"]
 
 
 def test_help_lists_options_and_experiments_of_ones_own(tmp_path):
