@@ -50,6 +50,22 @@ def test_the_same_lesion_scored_again_replaces_it_and_another_is_added(tmp_path)
     assert sorted(each["value"] for each in known_lesions(tmp_path)) == [0.5, 0.6, 0.7, 0.8, 0.9]
 
 
+def test_generated_texts_are_kept_once_a_task_beside_the_untouched_and_a_control(tmp_path):
+    def score(metric, *texts):
+        return Score("stories", metric, 0.5, 0.1, 4, True, texts=texts)
+
+    drawn = {ControlKind.random: [[score(name, "c" * 900, "d", "e", "f") for name in ("distinct", "length")]]}
+    metrics = [[score(name, *texts) for name in ("distinct", "length")] for texts in ("xyzw", "stuv")]
+    keep_lesions(compare(*metrics, drawn), 1, 33, "z > 2", {}, tmp_path)
+    distinct, length = known_lesions(tmp_path)
+    assert distinct["texts"][1:] == [
+        {"untouched": "t", "lesion": "y", "control": "d"},
+        {"untouched": "u", "lesion": "z", "control": "e"},
+    ]
+    assert distinct["texts"][0]["control"] == "c" * 600
+    assert length["texts"] == []
+
+
 def test_other_maps_or_weights_are_other_networks():
     changed = torch.arange(12.0).view(2, 6)
     changed[0, 0] = 1e-30

@@ -4,6 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fbn_exp.core.errors import ConfigError
+from fbn_exp.datasets.base import TextDataset
 from fbn_exp.methods.base import Decomposition
 from fbn_exp.stages.build import built
 
@@ -84,3 +85,13 @@ def test_a_class_of_another_kind_is_refused_with_the_one_to_derive_from(mine):
     mine("other_kind", "class Mine:\n    def __init__(self, n_components): ...\n")
     wanted = "which is no fbn_exp.methods.base.Decomposition: derive it from that"
     assert said_of("other_kind.Mine") == f"method._target_ is other_kind.Mine, {wanted}"
+
+
+def test_all_abstract_methods_that_a_class_lacks_are_named_at_once(mine):
+    mine(
+        "lacks_methods",
+        "from fbn_exp.datasets.base import TextDataset\n\n\nclass Mine(TextDataset):\n    pass\n",
+    )
+    config = OmegaConf.create({"dataset": {"_target_": "lacks_methods.Mine"}})
+    with pytest.raises(ConfigError, match=r"describe'?, '?documents'?, '?name"):
+        built(config.dataset, TextDataset)

@@ -1,5 +1,7 @@
 """evaluate.py in this process, on the tiny model: networks of a folder, exports, chosen factors, refusals."""
 
+import logging
+
 import pytest
 import torch
 from in_process import composed, run_stage
@@ -51,6 +53,15 @@ def test_a_factor_is_chosen_on_dev_and_reported_on_test(tmp_path):
     assert metrics[f"selected_factor/{TASK}"] in (0, 1, 4)
     assert metrics["factors_tried"] == 3
     assert f"delta/{TASK}/ci_low" in metrics
+
+
+def test_a_job_of_probes_logs_about_ten_lines(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    probes = ("benchmark=probes", "benchmark.tasks=[grammar,recall]", "benchmark.limit=3")
+    run_stage("evaluate", tmp_path, *TINY, *probes, "controls.repeats=1", f"cache={tmp_path / 'cache'}")
+    assert 3 <= len(caplog.messages) <= 14
+    assert "Selected" not in caplog.text
+    assert "Building contexts" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from fbn_exp.networks.artifact import FunctionalNetworks
 
 log = logging.getLogger(__name__)
 
+# generated texts of a record, and the characters of each
+TEXTS, CHARACTERS = 3, 600
 FIELDS = ("network", "threshold", "neurons", "task", "metric", "n", "value", "baseline", "delta")
 
 
@@ -52,6 +54,8 @@ def keep_lesions(
         Caveats about the scores, for the reports that show them.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # metrics of one task are of the same texts
+    generated = {each.score.task: each for each in reversed(comparisons) if each.score.texts is not None}
     for comparison in comparisons:
         drawn = [scores for kind, scores in comparison.controls.items() if kind.is_chance]
         controls = [score.value for scores in drawn for score in scores]
@@ -70,11 +74,23 @@ def keep_lesions(
             "higher_is_better": comparison.score.higher_is_better,
             "controls": len(controls),
             "remarks": list(remarks),
+            "texts": _generated(comparison) if generated.get(comparison.score.task) is comparison else [],
             "control_delta": float(np.mean(controls)) - comparison.baseline.value if controls else None,
         }
         key = {name: record[name] for name in ("network", "threshold", "task", "metric")}
         file = folder / f"{digest({**key, 'benchmark': benchmark})}.json"
         write_json(file, sealed(record))
+
+
+def _generated(comparison: Comparison) -> list[dict[str, str]]:
+    """Beginning of a few generated texts: untouched, with the lesion, with one control if there is one."""
+    columns = {"untouched": comparison.baseline.texts, "lesion": comparison.score.texts}
+    kind = next((each for each in comparison.controls if each.is_chance), None)
+    if kind is not None:
+        columns["control"] = comparison.controls[kind][0].texts
+    known = {name: texts for name, texts in columns.items() if texts is not None}
+    rows = zip(*(texts[:TEXTS] for texts in known.values()), strict=True)
+    return [{name: text[:CHARACTERS] for name, text in zip(known, row, strict=True)} for row in rows]
 
 
 def lesion_folder(networks: FunctionalNetworks, cache: Path) -> Path:

@@ -25,7 +25,10 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     lesion = {"network": 3, "threshold": "z > 2.5", "neurons": 5, "task": EVIL, "metric": "accuracy", "n": 9}
     lesion |= {"value": 0.4, "baseline": 0.7, "delta": -0.3, "ci_low": -0.4, "ci_high": -0.2, "controls": 6}
-    lesion |= {"control_delta": -0.01}
+    lesion |= {
+        "control_delta": -0.01,
+        "texts": [{"untouched": EVIL, "lesion": "all gone", "control": "here"}],
+    }
     sizes = {10: (lay_out(4, 24), [lesion]), 512: (lay_out(12, 96), [])}
     for n_networks, (layout, lesions) in sizes.items():
         found = content(n_networks, texts(more=(EVIL,)), layout, lesions=lesions)
@@ -85,6 +88,7 @@ def test_markup_in_a_text_shows_as_text(browser, files):
         shown = page.locator(".kwic").all_inner_texts()
         assert any(EVIL in text for text in shown)
         assert EVIL in page.locator("#network-3 .lesions").inner_text()
+        assert page.locator("#network-3 .generated td").all_inner_texts() == [EVIL, "all gone", "here"]
         assert page.locator("script").count() == 2
         assert page.locator("img[onerror]").count() == 0
 

@@ -29,7 +29,8 @@ CONTROL_LABELS = {
 }
 # accuracy of GPT-2 on AGNews without an intervention
 PAPER_UNTOUCHED = 0.8614
-COLUMNS = 4
+# more would be small letters in a page
+COLUMNS = 3
 # inches; the legend needs this width
 NARROWEST = 7.0
 
@@ -46,8 +47,9 @@ def draw(kind: PaperTable, table: pd.DataFrame) -> Figure:
     }.get(kind)
     tallest = max(len(rows) for _, rows in panels)
     n_panels = len(panels) + (paper is not None)
-    columns = min(COLUMNS, n_panels)
-    lines = -(-n_panels // columns)
+    lines = -(-n_panels // COLUMNS)
+    # rows of equal length leave the fewest places empty
+    columns = -(-n_panels // lines)
     height = 1.0 + 0.42 * max(tallest, 8 if paper else 4)
     figure = Figure(figsize=(max(NARROWEST, 4.6 * columns + 0.6), height * lines + 0.6), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False)

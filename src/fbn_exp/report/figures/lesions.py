@@ -1,5 +1,7 @@
 """Figure of lesions of single networks: the harm to each task, beside that of controls."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -60,6 +62,8 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
 
 def _with_harm(lesions: pd.DataFrame) -> pd.DataFrame:
     """Add harm, its interval, and the mean and range of the harm of controls of chance."""
+    # of one piece: the table of a sweep is put together column by column
+    lesions = lesions.copy()
     sign = pd.Series(np.where(lesions["higher_is_better"], -1.0, 1.0), index=lesions.index)
     table = lesions.assign(networks=lesions["networks"].astype(str), harm=sign * lesions["delta"])
     missing = pd.Series(np.nan, index=lesions.index)
@@ -87,17 +91,19 @@ def _panel(axes: Axes, rows: pd.DataFrame, networks: list[str]) -> AxesImage:
     }
     harm = fields["harm"]
     single = harm[[name != ALL for name in networks]]
-    top = float(np.nanmax(np.abs(single), initial=1e-12))
+    top = float(np.nanmax(np.abs(single), initial=0.0)) or 1.0
     image = axes.imshow(harm, aspect="auto", cmap="RdBu_r", vmin=-top, vmax=top)
     axes.set_xticks(range(len(tasks)), tasks, fontsize=8, rotation=30, ha="right")
     if ALL in networks and len(networks) > 1:
         axes.axhline(len(networks) - 1.5, color="black", lw=1.2)
     if len(networks) <= MOST_ROWS and len(tasks) <= MOST_COLUMNS:
-        _write_cells(axes, image, fields)
+        # two digits of the largest harm, and no less than hundredths
+        digits = min(6, max(2, 1 - math.floor(math.log10(top))))
+        _write_cells(axes, image, fields, f"+z.{digits}f")
     return image
 
 
-def _write_cells(axes: Axes, image: AxesImage, fields: dict[str, Array]) -> None:
+def _write_cells(axes: Axes, image: AxesImage, fields: dict[str, Array], form: str) -> None:
     for (row, column), harm in np.ndenumerate(fields["harm"]):
         if np.isnan(harm):
             continue
@@ -111,13 +117,13 @@ def _write_cells(axes: Axes, image: AxesImage, fields: dict[str, Array]) -> None
         axes.text(
             column,
             row - 0.24,
-            f"{harm:+z.2f}",
+            f"{harm:{form}}",
             ha="center",
             va="center",
             fontsize=8,
             color=colour,
             weight=weight,
         )
-        details = "" if np.isnan(least) else f"{least:+z.2f} … {most:+z.2f}"
-        details += "" if np.isnan(control) else f"\ncontrols {control:+z.2f}"
+        details = "" if np.isnan(least) else f"{least:{form}} … {most:{form}}"
+        details += "" if np.isnan(control) else f"\ncontrols {control:{form}}"
         axes.text(column, row + 0.18, details, ha="center", va="center", fontsize=6.8, color=colour)

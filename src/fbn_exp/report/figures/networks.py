@@ -201,10 +201,12 @@ def share_matrix(masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
     title = f"Where the networks' neurons are [{rule}]"
     # a few blocks hold many members: a scale of square roots also tells the others apart
     norm = PowerNorm(0.5, vmin=0, vmax=max(float(values.max()), 1e-9))
-    return _matrix(values, "block", "network", title, "share of the network's neurons, %", norm)
+    return _matrix(values, "block", "network", title, "share of the network's neurons, %", norm, "{:.0f}")
 
 
-def _matrix(values: Array, x: str, y: str, title: str, label: str, norm: Normalize) -> Figure:
+def _matrix(
+    values: Array, x: str, y: str, title: str, label: str, norm: Normalize, form: str = "{:.2f}"
+) -> Figure:
     rows, columns = values.shape
     width, height = min(13, max(5.5, 3 + 0.35 * columns)), min(10, max(3.6, 1.8 + 0.3 * rows))
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -217,5 +219,5 @@ def _matrix(values: Array, x: str, y: str, title: str, label: str, norm: Normali
     if max(rows, columns) <= NUMBERED_NETWORKS:
         axes.set_xticks(np.arange(columns))
         axes.set_yticks(np.arange(rows))
-        number_cells(axes, values, np.asarray(norm(values)) < 0.5)
+        number_cells(axes, values, np.asarray(norm(values)) < 0.5, form)
     return figure

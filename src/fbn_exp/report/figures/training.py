@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 
 def training_figure(history: pd.DataFrame, loss: str, best_step: int | None, chance: float | None) -> Figure:
@@ -24,6 +25,7 @@ def training_figure(history: pd.DataFrame, loss: str, best_step: int | None, cha
         if best_step is not None:
             axis.axvline(best_step, color="grey", linewidth=0.8, label="kept")
         axis.set_xlabel("updates")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(frameon=False)
     figure.tight_layout()
     return figure

@@ -147,10 +147,24 @@
       element("table", { class: "lesions" }, element("thead", {}, cells("th", "Benchmark", "Untouched", "Difference", "95% interval", "Controls' mean (draws)", "Neurons")), element("tbody", {}, ...rows))));
   };
 
+  const generated = (network) => {
+    const own = content.lesions.filter((each) => each.network === network.index && each.texts?.length);
+    if (!own.length) return null;
+    const titles = { untouched: "Untouched", lesion: "Without the network", control: "Control" };
+    const tables = own.map((each) => {
+      const columns = Object.keys(titles).filter((name) => name in each.texts[0]);
+      const head = element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, titles[name])));
+      const rows = each.texts.map((row) => element("tr", {}, ...columns.map((name) => element("td", {}, row[name]))));
+      return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Generated texts" },
+        element("table", { class: "generated" }, element("caption", {}, `${each.task}, ${each.threshold}`), element("thead", {}, head), element("tbody", {}, ...rows)));
+    });
+    return element("div", {}, element("h3", {}, "Texts that the model generates"), ...tables);
+  };
+
   const fill = (card) => {
     if (card.querySelector(".body")) return;
     const network = content.networks[Number(card.dataset.index)];
-    card.append(element("div", { class: "body" }, ...[map(network), numbers(network), driverTable(network), concordance(network), texts(network), lesions(network)].filter((each) => each !== null)));
+    card.append(element("div", { class: "body" }, ...[map(network), numbers(network), driverTable(network), concordance(network), texts(network), lesions(network), generated(network)].filter((each) => each !== null)));
   };
   const stack = byId("stack");
   const cards = [...stack.children];
