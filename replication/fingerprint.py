@@ -71,10 +71,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("outputs/fingerprint"))
     parser.add_argument("--pruned", type=Path, help="checkpoint written by prune.py, in place of our own")
     parser.add_argument("--cache", default="outputs/cache")
+    parser.add_argument("--only", help="record this model and end, beside others that do the same")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     register()
     origins = {BASE: BASE, OTHER: OTHER, **made_models(asked)}
+    if asked.only is not None:
+        record(asked.only, origins[asked.only], asked)
+        return
     recorded = {name: record(name, model, asked) for name, model in origins.items()}
     write(recorded, asked.folder)
 
@@ -138,8 +142,9 @@ def record(name: str, model: str, asked: argparse.Namespace) -> Recorded:
     kept = asked.folder / f"courses_{name}.npz"
     if not kept.is_file():
         which = f"model={model}" if model in (BASE, OTHER) else f"model.name={model}"
-        texts = (f"dataset.n_texts={TEXTS}", f"method.n_components={COMPONENTS}", "figures.max_networks=0")
-        stage(extract, asked, asked.folder / f"networks_{name}", which, *texts)
+        texts = (f"dataset.n_texts={TEXTS}", f"dataset.tokens_per_text={TOKENS}")
+        few = (f"method.n_components={COMPONENTS}", "figures.max_networks=0")
+        stage(extract, asked, asked.folder / f"networks_{name}", which, *texts, *few)
         networks = fbn.load_networks(asked.folder / f"networks_{name}" / "networks")
         lm = fbn.load_model(model, cache=asked.cache)
         found = located(base_texts(asked), lm)
