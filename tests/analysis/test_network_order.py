@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fbn_exp.analysis.order import NetworkOrder, OrderFindings, prediction_error, rotated_agreement
+from fbn_exp.analysis.halves import prediction_error, rotated_agreement
+from fbn_exp.analysis.order import NetworkOrder, OrderFindings
 from fbn_exp.core.errors import MethodError
 from fbn_exp.core.layout import NeuronLayout, Site
 from fbn_exp.core.rows import Rows
