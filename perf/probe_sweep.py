@@ -37,7 +37,7 @@ def scores_of(folder: Path) -> pd.DataFrame:
 
 
 def main() -> None:
-    items = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    items = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     os.chdir(ROOT)
     costs: dict[bool, list[Cost]] = {True: [], False: []}
     scorings: dict[bool, list[Cost]] = {True: [], False: []}
