@@ -32,7 +32,7 @@ def counted(scorings: list[Cost]) -> Iterator[None]:
 
 def scores_of(folder: Path) -> pd.DataFrame:
     """Scores of all jobs, by job, task and metric."""
-    table = pd.read_csv(folder / "scores.csv")
+    table = pd.read_csv(folder / "sweep" / "scores.csv")
     return table.set_index(["job", "task", "metric"]).sort_index()[list(OF_SCORES)]
 
 
