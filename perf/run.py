@@ -30,6 +30,7 @@ SCRIPTS = [
     "solver",
     "icasso",
     "optima",
+    "platforms",
     "decomposition",
 ]
 HEAD = """# Speed

@@ -10,7 +10,7 @@ from scripts import REPOSITORY
 
 PERF = REPOSITORY / "perf"
 # scripts whose smallest size takes minutes
-LONG = ("compare_checkouts", "decomposition", "larger_than_memory", "optima", "solver")
+LONG = ("compare_checkouts", "decomposition", "larger_than_memory", "optima", "platforms", "solver")
 
 
 @pytest.fixture
