@@ -17,7 +17,13 @@ from fbn_exp.config.register import OWN_SCHEMAS, SCHEMAS
 from fbn_exp.config.root import EvaluateConfig, ExploreConfig, ExtractConfig, TrainConfig
 from fbn_exp.core.errors import ConfigError, FbnError
 from fbn_exp.datasets.config import EmbeddedDatasetConfig
-from fbn_exp.experiments.decisive.config import DecisiveConfig, PreservationConfig, ShareConfig, SinkConfig
+from fbn_exp.experiments.decisive.config import (
+    DecisiveConfig,
+    ICAClaimConfig,
+    PreservationConfig,
+    ShareConfig,
+    SinkConfig,
+)
 from fbn_exp.interventions.config import AmplifyConfig, NoInterventionConfig, ScaleConfig, ShiftConfig
 from fbn_exp.launch.config import RayConfig
 from fbn_exp.methods.config import ICAConfig
@@ -61,6 +67,7 @@ DECISIVE = {
         "claim": "all/zero/all",
         "remedies": ["all/zero/first_spared"],
     },
+    ICAClaimConfig: {"equivalent": 0.05},
     PreservationConfig: {"equivalent": 0.1, "components": 512, "setting": "all/zero/512"},
     ShareConfig: {"equivalent": 0.1},
 }

@@ -32,6 +32,18 @@ DECISIVE = {
         ),
         4,
     ),
+    "ica": (
+        (
+            "decisive.items=6",
+            "decisive.rotations=19",
+            "decisive.per_method=2",
+            "dataset.n_texts=12",
+            "decisive.permutations=99",
+            "method=ica,pca",
+            "method.n_components=3",
+        ),
+        4,
+    ),
     # classifiers of tweets, two seeds
     "preservation": (
         (
@@ -104,10 +116,11 @@ def classifiers(tmp_path_factory):
 @pytest.mark.parametrize("name", DECISIVE)
 def test_a_decisive_experiment_ends_in_table_picture_and_verdict(name, tmp_path, request):
     short, n_jobs = DECISIVE[name]
-    if name != "sink":
+    if name not in ("sink", "ica"):
         short = (*short, f"decisive.classifiers={request.getfixturevalue('classifiers')}")
     more = ("tracking=none", f"hydra.sweep.dir={tmp_path / 'run'}", f"cache={tmp_path}")
-    small = ("benchmark.dataset.n_texts=4", "figures.dpi=30")
+    # probes have items in place of texts
+    small = ("figures.dpi=30",) if name == "ica" else ("benchmark.dataset.n_texts=4", "figures.dpi=30")
     own = {each.partition("=")[0] for each in short}
     tiny = [each for each in TINY if each.partition("=")[0] not in own]
     done = finished("evaluate.py", f"experiment=decisive/{name}", *tiny, *small, *short, *more)

@@ -22,7 +22,7 @@ from fbn_exp.models.config import ModelConfig
 from fbn_exp.networks.folder import count_in, description_in
 from fbn_exp.networks.sharing.config import SharingConfig
 from fbn_exp.networks.sharing.pull import local_folder
-from fbn_exp.reliability.config import NoReliabilityConfig, ReliabilityConfig
+from fbn_exp.reliability.config import NoReliabilityConfig, ReliabilityConfig, SplitHalvesConfig
 from fbn_exp.report.config import FiguresConfig
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.thresholds.config import ThresholdConfig
@@ -179,7 +179,7 @@ def require_labels(method: MethodConfig, dataset: DatasetConfig, reliability: Re
     """Refuse a method that compares labels that the texts do not have, as far as that is known unread."""
     if not method.compared_labels:
         return
-    if not isinstance(reliability, NoReliabilityConfig):
+    if not isinstance(reliability, NoReliabilityConfig | SplitHalvesConfig):
         raise ConfigError(
             "method=localizer measures the agreement of halves of the texts itself, and its networks need no "
             "matching over runs: take reliability=none"

@@ -49,6 +49,33 @@ class NoReliabilityConfig(ReliabilityConfig):
 
 
 @dataclass
+class SplitHalvesConfig(ReliabilityConfig):
+    """Fits of halves of the texts beside the fit of all; a localizer compares halves of its texts itself.
+
+    Attributes
+    ----------
+    splits : int
+        Random splits of the texts into halves, each of which costs two fits.
+    rotations : int
+        Random rotations of both halves' networks, the null of their agreement; at least 99.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    _target_: str = field(default="fbn_exp.reliability.halves.SplitHalves", kw_only=True, repr=False)
+    splits: int = 3
+    rotations: int = 999
+
+    def __post_init__(self) -> None:
+        require_count("reliability.splits", self.splits)
+        require(self.rotations >= 99, "reliability.rotations", self.rotations, "be at least 99")
+        require_count("reliability.rotations", self.rotations)
+
+
+@dataclass
 class IcassoConfig(ReliabilityConfig):
     """Many fits, clustered (Himberg, Hyvärinen & Esposito 2004); the centre of each cluster is a network.
 

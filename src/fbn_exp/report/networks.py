@@ -38,6 +38,20 @@ def mask_metrics(masks: Tensor) -> dict[str, float]:
     }
 
 
+def halves_metrics(networks: FunctionalNetworks, chosen: Sequence[int]) -> dict[str, float]:
+    """Agreement of a single chosen network between halves of the texts, with its chance level, if measured.
+
+    ``network/split_half`` is |r| of its map, ``…/null_95`` the 95th percentile by chance: of random
+    rotations, or of texts with permuted labels for a localizer.
+    """
+    known = networks.statistics
+    if len(chosen) != 1 or "split_half" not in known:
+        return {}
+    chance = known.get("split_half_null_95", known.get("chance_split_half"))
+    values = {"network/split_half": known["split_half"][chosen[0]]}
+    return values if chance is None else {**values, "network/split_half/null_95": chance[chosen[0]]}
+
+
 def extraction_metrics(extraction: Extraction) -> dict[str, float]:
     """Metrics of the signals and the fit, known before the networks are described."""
     signals, norms = extraction.signals, extraction.signals.row_norms

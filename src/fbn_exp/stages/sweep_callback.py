@@ -162,7 +162,8 @@ def _decided(sweep: "Sweep", config: DictConfig) -> "Decided | None":
     # what is said may name a choice of the sweep, and the jobs leave Hydra without one
     HydraConfig.instance().set_config(config)
     said = typed(config.decisive, DecisiveConfig)
-    return decide(said, Jobs(sweep.scores, sweep.items, sweep.draws), model_in_words(config.model.name))
+    jobs = Jobs(sweep.scores, sweep.items, sweep.draws, sweep.table)
+    return decide(said, jobs, model_in_words(config.model.name))
 
 
 def _described(config: DictConfig) -> dict[str, Any]:

@@ -31,6 +31,9 @@ class ProbesConfig(SharedBatchesConfig):
     packed : bool
         Let choices share one row with their context: lm-eval's log-likelihoods to rounding, in less time.
         False scores each choice in a row of its own, as lm-eval does.
+    margin : bool
+        Score the margin beside accuracy: the log-likelihood of the right choice less that of the best wrong
+        one, in nats. It moves where accuracy, which only counts its signs, stands still.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class ProbesConfig(SharedBatchesConfig):
     limit: int | None = 100
     batch_size: Any = 32
     packed: bool = True
+    margin: bool = False
 
     def __post_init__(self) -> None:
         # not super: a class can inherit from both

@@ -1,16 +1,24 @@
 """Bundled probe battery: short tasks that a small model can do, scored by lm-eval."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 from typing_extensions import override
 
 from fbn_exp.benchmarks import probes
 from fbn_exp.benchmarks.harness.config import ProbesConfig
 from fbn_exp.benchmarks.harness.tasks import Harness
+from fbn_exp.benchmarks.score import Score, mean_score
+from fbn_exp.core.rows import Array
 from fbn_exp.datasets.base import text_digest
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.probes.config import Probe
 from fbn_exp.datasets.probes.prompts import ProbePrompts
+
+# name of the metric
+MARGIN = "margin"
 
 
 class Probes(ProbesConfig, Harness):
@@ -50,8 +58,38 @@ class Probes(ProbesConfig, Harness):
 
     @override
     def score_names(self) -> list[str]:
-        return [f"{name}/acc" for name in self.names]
+        metrics = ("acc", MARGIN) if self.margin else ("acc",)
+        return [f"{name}/{metric}" for name in self.names for metric in metrics]
+
+    @override
+    def key(self) -> dict[str, Any]:
+        return {**super().key(), **({"margin": True} if self.margin else {})}
+
+    @override
+    def _scores(self, task: str, results: Mapping[str, Any]) -> list[Score]:
+        scores = super()._scores(task, results)
+        if self.margin:
+            items = margins(results["samples"][task])
+            scores.append(mean_score(task, MARGIN, items, higher_is_better=True))
+        return scores
 
     @override
     def _chance(self, task: str) -> float | None:
         return probes.chance(task.removesuffix("_dev"))
+
+
+def margins(samples: Sequence[Mapping[str, Any]]) -> Array:
+    """Log-likelihood of the right choice less that of the best wrong one, of each item, shape (n,), in nats.
+
+    Parameters
+    ----------
+    samples : sequence of mapping
+        Items of a task as lm-eval logs them: ``filtered_resps``, a pair per choice that begins with its
+        log-likelihood, and ``target``, the index of the right one.
+    """
+    values = []
+    for sample in sorted(samples, key=lambda each: each["doc_id"]):
+        likelihoods = [float(likelihood) for likelihood, *_ in sample["filtered_resps"]]
+        right = likelihoods.pop(int(sample["target"]))
+        values.append(right - max(likelihoods))
+    return np.array(values, dtype=np.float64)

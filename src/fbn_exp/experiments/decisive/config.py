@@ -14,6 +14,7 @@ class Decisive(StrEnum):
     """Question that an experiment decides."""
 
     sink = "sink"
+    ica = "ica"
     preservation = "preservation"
     share = "share"
 
@@ -192,6 +193,57 @@ class PreservationConfig(ClassifierConfig):
     def judged(self) -> str:
         """The preservation that is judged, in the form of ``setting``."""
         return f"{Members.all.value}/{self.fill.value}/{self.components}"
+
+
+@dataclass
+class ICAClaimConfig(DecisiveConfig):
+    """Whether networks of ICA are more selective for tasks than other directions of their subspace.
+
+    Attributes
+    ----------
+    second_endpoint : str
+        Metric of items that are right or wrong, judged beside it and used for double dissociations.
+    direction : str
+        Direction of a job, as ``class of the method/index of the network``.
+    rotated : str
+        Direction of the job that draws rotations, in the same form.
+    items : int
+        Items of each task.
+    rotations : int
+        Random rotations, of each of which one direction is taken.
+    per_method : int
+        Networks of each method, from the first on.
+    texts : int
+        Texts that networks are fitted to.
+    energy : float
+        Share of the energy of deviations that every direction removes.
+    permutations : int
+        Permutations of directions, and of tasks over items.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    second_endpoint: str = MISSING
+    direction: str = MISSING
+    rotated: str = MISSING
+    items: int = 400
+    rotations: int = 39
+    per_method: int = 10
+    texts: int = 500
+    energy: float = 0.04
+    permutations: int = 999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_count("decisive.items", self.items, 2)
+        require_draws("decisive.rotations", self.rotations)
+        require_count("decisive.per_method", self.per_method)
+        require_count("decisive.texts", self.texts, 2)
+        require(0 < self.energy <= 1, "decisive.energy", self.energy, "be above 0 and at most 1")
+        require_draws("decisive.permutations", self.permutations)
 
 
 def _require_lesion(name: str, text: str) -> None:

@@ -1,7 +1,7 @@
 """Results of the jobs of a sweep that decides a question."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -18,11 +18,14 @@ class Jobs:
         Values of items, with and without the lesion, and means over the draws of each kind of control.
     draws : DataFrame
         Score of every draw.
+    metrics : DataFrame
+        One row per job with its flat numbers.
     """
 
     scores: pd.DataFrame
     items: pd.DataFrame
     draws: pd.DataFrame
+    metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def settings(scores: pd.DataFrame, usual: Mapping[str, str]) -> pd.DataFrame:

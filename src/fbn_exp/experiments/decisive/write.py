@@ -1,13 +1,21 @@
 """What an experiment decided, from the results of its sweep: table, picture, verdict and page."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fbn_exp.experiments.decisive.config import DecisiveConfig, PreservationConfig, ShareConfig, SinkConfig
+from fbn_exp.experiments.decisive.config import (
+    DecisiveConfig,
+    ICAClaimConfig,
+    PreservationConfig,
+    ShareConfig,
+    SinkConfig,
+)
+from fbn_exp.experiments.decisive.ica import verdict as ica_verdict
+from fbn_exp.experiments.decisive.ica.table import ica_tables
 from fbn_exp.experiments.decisive.jobs import Jobs
 from fbn_exp.experiments.decisive.preservation import share, table, verdict
 from fbn_exp.experiments.decisive.sink import sink_table
@@ -51,6 +59,8 @@ def decide(config: DecisiveConfig, jobs: Jobs, model: str) -> Decided:
         found = _sink(config, jobs, model)
     elif isinstance(config, PreservationConfig):
         found = _preservation(config, jobs, config.named(model))
+    elif isinstance(config, ICAClaimConfig):
+        found = _ica(config, jobs, model)
     elif isinstance(config, ShareConfig):
         found = _share(config, jobs, config.named(model))
     else:
@@ -58,7 +68,7 @@ def decide(config: DecisiveConfig, jobs: Jobs, model: str) -> Decided:
     name, question = f"decisive_{config.name.value}", " ".join(config.question.split())
     said = paragraphs(config, found.verdict)
     presentation = Presentation(
-        tables={"decisive": found.table},
+        tables={"decisive": found.table, **found.more},
         figures={name: found.draw},
         title=question,
         # the page has all columns
@@ -71,13 +81,14 @@ def decide(config: DecisiveConfig, jobs: Jobs, model: str) -> Decided:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Table with all numbers, the same for reading, verdict, picture, and columns of the page alone."""
+    """Table with all numbers, the same for reading, verdict, picture, columns of the page, other tables."""
 
     table: pd.DataFrame
     readable: pd.DataFrame
     verdict: Verdict
     draw: Callable[[], "Figure"]
     page_only: Sequence[str]
+    more: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def _sink(config: SinkConfig, jobs: Jobs, model: str) -> _Found:
@@ -123,6 +134,20 @@ def _share(config: ShareConfig, jobs: Jobs, model: str) -> _Found:
         draw,
         share.PAGE_ONLY,
     )
+
+
+def _ica(config: ICAClaimConfig, jobs: Jobs, model: str) -> _Found:
+    directions, methods = ica_tables(config, jobs)
+
+    def draw() -> "Figure":
+        from fbn_exp.experiments.decisive.ica.figure import ica_figure  # late: imports matplotlib
+
+        return ica_figure(config, directions, model)
+
+    judged = ica_verdict.ica_verdict(config, directions, methods, model)
+    readable = ica_verdict.ica_readable(config, methods)
+    tables = {"decisive_methods": methods}
+    return _Found(directions, readable, judged, draw, ica_verdict.PAGE_ONLY, tables)
 
 
 def model_in_words(name: str) -> str:

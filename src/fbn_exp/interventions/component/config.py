@@ -67,20 +67,33 @@ class ProjectConfig(ComponentConfig):
     least_energy : float
         A network leaves a block alone that holds less than this share of the sum of squares of its map, from
         0 to below 1.
+    energy : float or null
+        Share of the energy of deviations from the fill, at the tokens that are changed, that is removed: the
+        factor is solved for it on a sample of activations, so that any direction removes as much. Where a
+        direction holds less, its factor is below 0: deviations are turned round. Null: ``factor`` as it is.
 
     Raises
     ------
     ConfigError
-        If the share is out of range.
+        If a share is out of range, or both a factor and an energy are given.
     """
 
     _target_: str = field(default="fbn_exp.interventions.component.project.Project", kw_only=True, repr=False)
     least_energy: float = 0.0
+    energy: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         rule = "be from 0 to below 1"
         require(0 <= self.least_energy < 1, "intervention.least_energy", self.least_energy, rule)
+        if self.energy is not None:
+            rule = "be above 0 and at most 1, or null"
+            require(0 < self.energy <= 1, "intervention.energy", self.energy, rule)
+            if self.factors != [0.0]:
+                raise ConfigError(
+                    f"intervention.factor is {self.factor} and intervention.energy {self.energy}: the energy "
+                    "decides the factor, give one of them"
+                )
 
 
 @dataclass

@@ -1,17 +1,20 @@
 """Projection: the direction of a network is taken out of each block."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from fbn_exp.core.errors import ConfigError
+from fbn_exp.core.errors import ConfigError, NetworksError
 from fbn_exp.core.layout import Block, NeuronLayout
 from fbn_exp.interventions.block_maps import BlockMap, Removal
 from fbn_exp.interventions.component.base import ComponentEdit, ComponentIntervention
 from fbn_exp.interventions.component.config import ProjectConfig
+from fbn_exp.interventions.config import Place
+from fbn_exp.interventions.resample import Donors
 from fbn_exp.interventions.target import Target
 from fbn_exp.models.positions import Tokens
 
@@ -148,7 +151,7 @@ class Project(ProjectConfig, ComponentIntervention):
     @override
     def edit_along(self, patterns: Tensor, target: Target) -> ProjectEdit:
         centre, first_centre = self._centres(target)
-        return ProjectEdit(
+        edit = ProjectEdit(
             patterns=patterns,
             factors=self._factors(target),
             centre=centre,
@@ -157,7 +160,52 @@ class Project(ProjectConfig, ComponentIntervention):
             layout=target.layout,
             least_energy=self.least_energy,
         )
+        return edit if self.energy is None else self._dosed(edit, self.energy, target)
+
+    def _dosed(self, edit: ProjectEdit, energy: float, target: Target) -> ProjectEdit:
+        """Edit with the factor at which it removes a share of the energy."""
+        if target.donors is None:
+            raise NetworksError(
+                "intervention.energy is solved for on a sample of activations, and the target has none: give "
+                "it donors, as evaluate.py does"
+            )
+        held = removed_share(edit, target.donors)
+        if not held > 0:
+            raise NetworksError(
+                f"networks {list(target.networks)} hold no energy where they are changed: there is nothing "
+                "that intervention.energy could remove"
+            )
+        return replace(edit, factors=(1 - math.sqrt(energy / held),) * len(edit.patterns))
 
     @override
     def describe(self) -> str:
-        return self._described("project")
+        described = self._described("project")
+        return described if self.energy is None else f"{described}, dosed to {self.energy:.3g} of the energy"
+
+
+def removed_share(edit: ProjectEdit, sample: Donors) -> float:
+    """Share of the energy of deviations from the centre that an edit removes, at the tokens that it changes.
+
+    Parameters
+    ----------
+    edit : ProjectEdit
+        The edit.
+    sample : Donors
+        Activations of the untouched model.
+    """
+    rows = {
+        Place.all: ((sample.first, edit.first_centre), (sample.others, edit.centre)),
+        Place.first_only: ((sample.first, edit.first_centre),),
+        Place.first_spared: ((sample.others, edit.centre),),
+    }
+    removed = held = 0.0
+    touched = edit.touched
+    for activations, centre in rows[edit.place]:
+        for block in edit.layout.blocks:
+            deviation = activations[:, block.columns] - centre[block.columns].float()
+            held += float(deviation.square().sum(dtype=torch.float64))
+            if touched[block.columns].any():
+                projection = edit.projection(block)
+                change = deviation @ projection.inward.float().T @ projection.outward.float()
+                removed += float(change.square().sum(dtype=torch.float64))
+    return removed / max(held, 1e-300)

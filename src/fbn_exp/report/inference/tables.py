@@ -7,7 +7,7 @@ import pandas as pd
 
 from fbn_exp.benchmarks.comparison import Comparison
 from fbn_exp.benchmarks.inference.draws import AmongDraws
-from fbn_exp.benchmarks.score import Score
+from fbn_exp.benchmarks.score import Score, standard_error
 from fbn_exp.core.rows import Array
 from fbn_exp.interventions.config import ControlKind
 
@@ -23,7 +23,10 @@ def control_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def draw_table(comparisons: Sequence[Comparison], factors: ControlFactors | None = None) -> pd.DataFrame:
-    """Table with the score of every draw, and the factor that was chosen for it."""
+    """Table with the score of every draw, and the factor that was chosen for it.
+
+    ``difference_error`` is the standard error of its paired difference from the untouched model.
+    """
     return pd.DataFrame([row for each in comparisons for row in _draw_rows(each, factors or {})])
 
 
@@ -96,14 +99,22 @@ def _control_rows(comparison: Comparison) -> Iterator[dict[str, float | str]]:
 def _draw_rows(comparison: Comparison, factors: ControlFactors) -> Iterator[dict[str, float | str]]:
     """Rows of the table of draws: the score of every draw."""
     for kind in comparison.controls:
-        for draw, value in enumerate(comparison.drawn(kind).tolist()):
+        for draw, score in enumerate(comparison.controls[kind]):
             row: dict[str, float | str] = {
                 "task": comparison.score.task,
                 "metric": comparison.score.metric,
                 "kind": kind.value,
                 "draw": draw,
-                "value": value,
+                "value": score.value,
+                "difference_error": _error(score, comparison.baseline),
             }
             if kind in factors:
                 row["factor"] = factors[kind][draw][comparison.score.name]
             yield row
+
+
+def _error(score: Score, baseline: Score) -> float:
+    """Standard error of the difference of two scores over the same items; NaN where they have none."""
+    if score.items is None or baseline.items is None:
+        return float("nan")
+    return standard_error(score.influence() - baseline.influence(), score.groups)

@@ -1,0 +1,1 @@
+"""Is it ICA? Selectivity for tasks of its networks as directions, beside other directions."""
