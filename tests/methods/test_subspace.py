@@ -83,6 +83,16 @@ def test_blocks_are_added_until_the_subspace_stays(spectrum, blocks, monkeypatch
         assert smallest_cosine(found.scores, left[:, :10]) > 1 - 1e-6
 
 
+@pytest.mark.parametrize("exponent", [-0.5, -0.3])
+def test_the_subspace_of_z_scored_signals_does_not_depend_on_the_seed(exponent):
+    signals, _, _ = with_spectrum(900, 1200, 1000 * np.arange(1.0, 800) ** exponent)
+    signals = (signals - signals.mean(dim=0)) / signals.std(dim=0)
+    left = torch.linalg.svd(signals.double(), full_matrices=False)[0][:, :10]
+    for seed in range(3):
+        found = leading_subspace(signals, 10, torch.Generator().manual_seed(seed))
+        assert smallest_cosine(found.scores, left) > 0.999
+
+
 # an eighth of so few tokens is less than a block is wide
 @pytest.mark.parametrize(("k", "n_tokens"), [(100, 580), (128, 638), (200, 900)])
 def test_few_tokens_suffice_for_a_wide_block(k, n_tokens):
