@@ -84,6 +84,12 @@ def test_the_readme_leads_to_every_page():
     assert missing == []
 
 
+def test_the_navigation_of_the_site_leads_to_every_page():
+    text = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^ +- [^:]+: (\S+\.md)$", text, re.M))
+    assert {each.relative_to(DOCS).as_posix() for each in DOCS.rglob("*.md")} - listed == set()
+
+
 @pytest.mark.parametrize(
     ("page", "words"),
     [

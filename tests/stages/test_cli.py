@@ -52,7 +52,7 @@ def test_help_lists_every_choice_and_loads_nothing_heavy():
                 "intervention",
             },
         ),
-        ("train.py", {*COMMON, "forgetting", "intervention", "task", "trainable"}),
+        ("train.py", {*COMMON, "experiment/decisive", "forgetting", "intervention", "task", "trainable"}),
     ],
 )
 def test_help_lists_the_groups_that_its_script_chooses_from(script, groups):
