@@ -21,7 +21,7 @@ DATA = (
     "tables/forgetting.csv",
 )
 # pictures of a sweep or run that are shown
-PICTURES = ("decisive_*.png", "paper_*.png", "lesion_map.png", "training.png")
+PICTURES = ("decisive_*.png", "paper_*.png", "lesion_map.png", "forgetting.png")
 # experiments of the paper by the steps that repeat them
 KINDS = {
     "consistency": PaperTable.consistency,
@@ -113,7 +113,7 @@ def _shown(results: Results, step: Step) -> str:
         return shown + _texts(place) if name == "generation" else shown
     if step.name == "networks":
         return _networks(results)
-    if (place / "tables" / "forgetting.csv").is_file():
+    if (place / "sweep" / "forgetting.csv").is_file():
         return _trained(results, step)
     return ""
 
@@ -143,14 +143,23 @@ def _networks(results: Results) -> str:
 
 
 def _trained(results: Results, step: Step) -> str:
-    table = results.table(f"{step.name}/tables/forgetting.csv")
-    rows = table[table["metric"].isin(["acc", "balanced_acc"])]
-    shown = rows[["task", "metric", "before", "after", "ci_low", "ci_high", "n", "chance"]].round(3)
-    metrics = results.metrics(step.name)
-    texts, steps, best = (metrics[name] for name in ("texts", "steps", "best_step"))
-    return (
-        f"{texts:,.0f} texts, {steps:.0f} updates, the best after {best:.0f}; `ci_low` and `ci_high` are of "
-        f"the gain, `chance` is the majority rate.\n\n{markdown(shown)}\n"
+    table = results.table(f"{step.name}/sweep/forgetting.csv")
+    rows = table[table["metric"].isin(["acc", "balanced_acc"]) & (table["role"] == "trained")]
+    names = [
+        "override/dataset",
+        "override/seed",
+        "task",
+        "metric",
+        "before",
+        "after",
+        "ci_low",
+        "ci_high",
+        "n",
+    ]
+    shown = rows[[name for name in (*names, "chance") if name in rows]].round(3)
+    shown.columns = [name.removeprefix("override/") for name in shown]
+    return "`ci_low` and `ci_high` are of the gain, `chance` is the majority rate.\n\n" + folded(
+        f"{len(shown)} rows", shown
     )
 
 

@@ -18,10 +18,11 @@ FEW_ITEMS = ("benchmark.limit=10", "controls.repeats=1")
 FEW_TEXTS = ("benchmark.dataset.n_texts=4", "controls.repeats=1")
 # a classifier of tweets, as the paper fine-tunes GPT-2 for each task
 TUNED = (
-    "model.name={folder}/classifier/checkpoint",
+    "model.name={folder}/classifiers/tweets-0/checkpoint",
     "dataset=tweets",
     "dataset.n_texts=400",
     "benchmark=classification",
+    "benchmark.dataset.tokens_per_text=32",
 )
 FEW_TWEETS = ("dataset.n_texts=200", "benchmark.dataset.n_texts=50", "controls.repeats=1")
 
@@ -185,20 +186,51 @@ STEPS = (
         quick=("controls.repeats=1", "benchmark.new_tokens=12"),
     ),
     Step(
-        "classifier",
-        "The fine-tuned classifier of tweets",
-        "train.py",
+        "ica",
+        "Experiment B: is it ICA?",
+        "evaluate.py",
+        # half of the rotations: means are told apart from .97 in place of .88 standard deviations
+        ("experiment=decisive/ica", "tracking=none", "decisive.rotations=19"),
+        {"gemma3-270m": ("decisive.items=100",)},
         (
-            "dataset=tweets",
-            "task=classification",
-            "tracking=none",
-            "trainer.max_steps=200",
-            "trainer.batch_size=16",
-            "trainer.learning_rate=1e-4",
+            "decisive.items=10",
+            "decisive.per_method=2",
+            "decisive.texts=40",
+            "method=ica,pca",
         ),
-        {"gemma3-270m": ("trainer.max_steps=100",)},
-        ("trainer.max_steps=20", "trainer.batch_size=8", "task.dev_texts=40", "task.test_texts=60"),
-        sweep=False,
+    ),
+    Step(
+        "classifiers",
+        "The fine-tuned classifiers of experiment C",
+        "train.py",
+        ("experiment=decisive/classifiers", "tracking=none"),
+        quick=("seed=0", "trainer.max_steps=20", "task.dev_texts=40", "task.test_texts=60"),
+    ),
+    Step(
+        "enough",
+        "Experiment C: are networks enough?",
+        "evaluate.py",
+        (
+            "experiment=decisive/preservation",
+            "tracking=none",
+            "decisive.classifiers={folder}/classifiers",
+            "method.n_components=10,512",
+        ),
+        {"gemma3-270m": ("decisive.components=64", "method.n_components=64", "intervention.fill=zero")},
+        (
+            "decisive.components=10",
+            "method.n_components=10",
+            "decisive.classifier=0",
+            "intervention.fill=zero",
+            "benchmark.dataset.n_texts=40",
+        ),
+    ),
+    Step(
+        "share",
+        "Experiment C: the paper's control, with members and without",
+        "evaluate.py",
+        ("experiment=decisive/share", "tracking=none", "decisive.classifiers={folder}/classifiers"),
+        quick=("decisive.classifier=0", "benchmark.dataset.n_texts=40", "controls.repeats=1"),
     ),
     Step(
         "tuned_lesion",

@@ -11,7 +11,7 @@ from steps import STEPS
 
 SMALL = ("model=tiny", "dataset.n_texts=20", "dataset.tokens_per_text=48")
 # one step that needs another's result, and one that nothing needs
-SOME = ("generation", "classifier", "tuned_lesion")
+SOME = ("generation", "classifiers", "tuned_lesion")
 
 
 def replicate(folder, *arguments):
@@ -38,14 +38,13 @@ def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictu
     assert re.search(r"smollm2/generation: step 1 of 3, at \d\d:\d\d after 0 s; this one ", done.stdout)
     text = document.read_text(encoding="utf-8")
     assert "too few to judge a claim by" in text
-    assert "python train.py model=tiny dataset=tweets" in text
+    assert "python train.py -m model=tiny experiment=decisive/classifiers" in text
     assert "| Setting all networks to 0 impairs the model (fine-tuned classifier). |" in text
     assert "network 0 set to 0" in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert [each.rpartition("/")[2] for each in pictures] == [
         "smollm2_generation_paper_generation.png",
         "smollm2_generation_lesion_map.png",
-        "smollm2_classifier_training.png",
         "smollm2_tuned_lesion_paper_lesion.png",
     ]
     assert all((document.parent / each).stat().st_size > 10_000 for each in pictures)
