@@ -204,7 +204,7 @@ STEPS = (
         "The fine-tuned classifiers of experiment C",
         "train.py",
         ("experiment=decisive/classifiers", "tracking=none"),
-        quick=("seed=0", "trainer.max_steps=20", "task.dev_texts=40", "task.test_texts=60"),
+        quick=("dataset=tweets", "seed=0", "trainer.max_steps=20", "task.dev_texts=40", "task.test_texts=60"),
     ),
     Step(
         "enough",
@@ -221,6 +221,7 @@ STEPS = (
             "decisive.components=10",
             "method.n_components=10",
             "decisive.classifier=0",
+            "dataset@benchmark.dataset=tweets",
             "intervention.fill=zero",
             "benchmark.dataset.n_texts=40",
         ),
@@ -230,7 +231,12 @@ STEPS = (
         "Experiment C: the paper's control, with members and without",
         "evaluate.py",
         ("experiment=decisive/share", "tracking=none", "decisive.classifiers={folder}/classifiers"),
-        quick=("decisive.classifier=0", "benchmark.dataset.n_texts=40", "controls.repeats=1"),
+        quick=(
+            "decisive.classifier=0",
+            "dataset@benchmark.dataset=tweets",
+            "benchmark.dataset.n_texts=40",
+            "controls.repeats=1",
+        ),
     ),
     Step(
         "tuned_lesion",
