@@ -43,7 +43,8 @@ def folded(summary: str, table: pd.DataFrame) -> str:
 
 def folded_text(summary: str, text: str) -> str:
     """Return text that is folded away."""
-    return f"<details><summary>{summary}</summary>\n\n{text.strip()}\n\n</details>\n"
+    # GitHub ignores the attribute, by which other readers of markdown take what is inside for markdown too
+    return f'<details markdown="1"><summary>{summary}</summary>\n\n{text.strip()}\n\n</details>\n'
 
 
 def narrow(text: str) -> str:
