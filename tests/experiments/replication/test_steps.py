@@ -26,7 +26,9 @@ def choices(arguments):
 def test_every_command_composes(step, model, quick):
     if quick and step.quick is None:
         return
-    arguments = step.arguments(model, "outputs/paper", quick)
+    # hydra itself tells it, in a script only
+    known = (f"decisive.fine_tuned={model}",) if step.name in ("enough", "share") else ()
+    arguments = step.arguments(model, "outputs/paper", quick, known)
     for chosen in choices([each for each in arguments if not each.startswith("hydra.")]):
         cfg = composed(*chosen, script=step.script.removesuffix(".py"))
         # runs the checks of values
