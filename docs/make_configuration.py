@@ -19,7 +19,7 @@ from fbn_exp.config.register import SCHEMAS
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 PAGE = ROOT / "docs" / "configuration.md"
-SCRIPTS = ("extract", "evaluate", "train", "explore")
+SCRIPTS = ("extract", "evaluate", "train", "prune", "explore")
 # as data flows
 GROUPS = (
     *(
@@ -239,10 +239,11 @@ def script_section() -> Iterator[str]:
     parts: dict[str, str] = {}
     for script, (values, _) in roots.items():
         for name, schema in parts_of(SCHEMAS[script]).items():
-            names = names_of(schema)
-            defaults = {each: default(schema, each) for each in names} | values.get(name, {})
+            names = [each for each in names_of(schema) if f"{name}.{each}" not in parts_of(SCHEMAS[script])]
+            given = values.get(name, {})
+            defaults = {each: given.get(each, default(schema, each)) for each in names}
             lines = [line_of(schema, each, yaml_comments("  ", script)) for each in names]
-            of_all = "" if name in shared else f" of `{script}.py`"
+            of_all = "" if name.partition(".")[0] in shared else f" of `{script}.py`"
             title = f"### {name}\n\n`{name}.<field>`{of_all}. {first_sentence(schema)}\n\n"
             parts.setdefault(name, title + field_table(lines, defaults))
     yield from parts.values()
@@ -259,11 +260,12 @@ def plain_fields(root: type) -> list[str]:
 def parts_of(root: type) -> dict[str, type]:
     """Fields of a script's root that hold further fields, and are no groups."""
     kinds = typing.get_type_hints(root)
-    return {
-        name: typing.cast(type, kinds[name])
-        for name in names_of(root)
-        if name not in GROUPS and dataclasses.is_dataclass(kinds[name])
-    }
+    parts: dict[str, type] = {}
+    for name in names_of(root):
+        if name not in GROUPS and dataclasses.is_dataclass(kinds[name]):
+            part = typing.cast(type, kinds[name])
+            parts |= {name: part, **{f"{name}.{inner}": kind for inner, kind in parts_of(part).items()}}
+    return parts
 
 
 def yaml_comments(indent: str, script: str) -> dict[str, str]:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from fbn_exp.core.layout import Site
-from fbn_exp.models.random import random_model
+from fbn_exp.models.config import ModelConfig, Precision
+from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.random import byte_tokenizer, random_model
 
 REPOSITORY = Path(__file__).parent.parent
 # the real model: SmolLM2-135M, inside a Python package
@@ -160,6 +162,12 @@ ROWS = [
 ZOO: dict[str, Architecture] = {row.name: row for row in ROWS}
 # every architecture with every site that it has
 PLACES = [(row.name, site) for row in ROWS for site, place in row.places.items() if place is not None]
+
+
+def language_model(name: str) -> LanguageModel:
+    """A fresh model of the zoo with a tokenizer, as it is loaded."""
+    config = ModelConfig(name=f"random:{name}", dtype=Precision.float32, device="cpu")
+    return LanguageModel(ZOO[name].build(), byte_tokenizer(), config, None)
 
 
 class ChatGLM(nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 from scripts import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
-SCRIPTS = ("extract.py", "evaluate.py", "train.py", "explore.py")
+SCRIPTS = ("extract.py", "evaluate.py", "train.py", "prune.py", "explore.py")
 
 
 def files_on(page: Path) -> dict[str, str]:

@@ -71,7 +71,7 @@ def test_every_table_of_the_paper_has_its_experiment():
     assert experiments() == sorted(PaperTable) == sorted(SHORT)
     assert sorted({*experiments("decisive")} - {CLASSIFIERS}) == sorted(Decisive) == sorted(DECISIVE)
     others = {file.parent.name for file in (REPOSITORY / "conf" / "experiment").rglob("*.yaml")}
-    assert others == {"paper", "decisive"}  # a new one needs a test
+    assert others == {"paper", "decisive", "pruning"}  # a new one needs a test
 
 
 # half a minute each; this one has both a benchmark and controls of its own

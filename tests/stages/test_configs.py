@@ -85,6 +85,13 @@ def test_every_experiment_of_the_paper_takes_another_model_by_one_override(exper
     assert {each for each in cfg if cfg[each] != by_default[each]} == {"model"}
 
 
+@pytest.mark.parametrize("model", ["smollm2", "gemma3-270m", "gpt2", "llama3"])
+def test_pruning_curves_take_any_model(model):
+    cfg = composed("experiment=pruning/curves", f"model={model}", script="prune")
+    assert typed(cfg.model, ModelConfig) == typed(composed(f"model={model}").model, ModelConfig)
+    assert not typed(cfg, SCHEMAS["prune"]).prune.keep
+
+
 @pytest.mark.parametrize(("option", "excluded", "how"), [("paper", 0, "none"), ("stable", 1, "zscore")])
 def test_signal_presets_are_what_their_comments_say(option, excluded, how):
     signals = typed(composed(f"signals={option}").signals, SignalsConfig)
@@ -95,7 +102,7 @@ def test_no_preset_is_left_without_a_test():
     assert options("signals") == ["paper", "stable"]
 
 
-@pytest.mark.parametrize("script", ["extract", "evaluate", "train"])
+@pytest.mark.parametrize("script", ["extract", "evaluate", "train", "prune"])
 def test_all_default_settings_of_a_script_are_in_range_and_go_together(script):
     assert isinstance(typed(composed(script=script), object), SCHEMAS[script])
 

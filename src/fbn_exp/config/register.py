@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from fbn_exp.analysis import config as analysis
 from fbn_exp.benchmarks import config as benchmarks
 from fbn_exp.benchmarks.harness import config as harness
-from fbn_exp.config import root
+from fbn_exp.config import prune, root
 from fbn_exp.config.single_values import accept_single_values
 from fbn_exp.datasets import config as datasets
 from fbn_exp.datasets.conditions import config as conditions
@@ -80,6 +80,7 @@ SCHEMAS: dict[str, type] = {
     "decisive_preservation": decisive.PreservationConfig,
     "decisive_share": decisive.ShareConfig,
     "train": root.TrainConfig,
+    "prune": prune.PruneConfig,
     "task_classification": training.ClassificationTaskConfig,
     "task_language_modeling": training.LanguageModelingTaskConfig,
     "train_all": training.TrainAllConfig,

@@ -148,7 +148,7 @@ class EvaluateConfig(ExtractionConfig):
         super().__post_init__()
         for factor in self.factors:
             require_finite("factors", factor)
-        _check_networks(self.networks)
+        require_networks(self.networks)
         if (count := self._known_count()) is not None:
             self.intervention.require_fit(count)
         if self.analysis is not None and (self.select_factor or self.export.path is not None):
@@ -212,7 +212,8 @@ def _check_cache(folder: str) -> None:
         raise ConfigError(f"cache={folder}: {reason}")
 
 
-def _check_networks(folder: str | None) -> None:
+def require_networks(folder: str | None) -> None:
+    """Refuse a folder that holds no networks."""
     if folder is not None:
         try:
             description_in(local_folder(folder))
@@ -269,7 +270,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require_seed("seed", self.seed)
         _check_cache(self.cache)
-        _check_networks(self.networks)
+        require_networks(self.networks)
         if self.dataset.split not in (Split.train, Split.all):
             raise ConfigError(
                 f"dataset.split is {self.dataset.split}: training takes the train part, and dev and test "
@@ -337,6 +338,6 @@ class ExploreConfig:
 
     def __post_init__(self) -> None:
         _check_cache(self.cache)
-        _check_networks(self.networks)
+        require_networks(self.networks)
         require_at_least("port", self.port, 1)
         require_at_most("port", self.port, LARGEST_PORT)

@@ -69,6 +69,10 @@ class TrainingError(FbnError):
     """A model cannot be trained as asked, or a training run cannot be resumed."""
 
 
+class PruningError(FbnError):
+    """A model cannot be pruned as asked."""
+
+
 class DiskError(FbnError):
     """A file or folder cannot be written: its disk is full, or something is in its way.
 

@@ -19,11 +19,16 @@ from fbn_exp.report.figures.forgetting import forgetting_figures
 from fbn_exp.report.figures.sweep import consistency_figures, score_figures
 from fbn_exp.report.figures.threshold import threshold_figures
 from fbn_exp.report.inference.sweep import corrected
+from fbn_exp.report.pruning.figures import pruning_figures
 from fbn_exp.report.sweep.dose import dose_metrics, harm_per_energy
 from fbn_exp.tracking.base import RunInfo, Tracker
 
 FAILED = "failed.txt"
 DPI = 110
+# tables of a job that those of the sweep are made of
+TABLES = ("scores", "forgetting", "items", "draws", "pruning")
+# and those that a sweep writes where they have rows
+COMBINED = ("scores", "doses", "forgetting", "pruning", "remarks")
 # config group of a corpus -> its use in a consistency job
 CORPORA = {"dataset": "templates", "dataset@analysis.dataset": "texts"}
 
@@ -44,7 +49,7 @@ class Job:
         Error of a failed job, empty otherwise.
     metrics : dict of str to float
         Flat numbers.
-    scores, forgetting, items, draws : DataFrame or None
+    scores, forgetting, items, draws, pruning : DataFrame or None
         Tables of the job; None if it has none.
     remarks : tuple of str
         Caveats about its results.
@@ -59,6 +64,7 @@ class Job:
     forgetting: pd.DataFrame | None
     items: pd.DataFrame | None = None
     draws: pd.DataFrame | None = None
+    pruning: pd.DataFrame | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -117,6 +123,11 @@ class Sweep:
         return _joined([(job.head, job.forgetting) for job in self.jobs])
 
     @cached_property
+    def pruning(self) -> pd.DataFrame:
+        """Scores before and after pruning, with a row per job of ``prune.py``, model, task and metric."""
+        return _joined([(job.head, job.pruning) for job in self.jobs])
+
+    @cached_property
     def doses(self) -> pd.DataFrame:
         """Harm per energy of what was scored at several doses; empty if nothing was."""
         return harm_per_energy(self.scores, self.items)
@@ -156,6 +167,7 @@ class Sweep:
             **consistency_figures(self.table, others, corpora),
             **threshold_figures(self.table, self.settings, self.scores),
             **forgetting_figures(self.forgetting),
+            **pruning_figures(self.pruning),
         }
 
 
@@ -207,10 +219,7 @@ def _read(folder: Path) -> Job:
         choices=dict(_yaml(folder / ".hydra/hydra.yaml")["hydra"]["runtime"]["choices"]),
         error=error,
         metrics=metrics,
-        scores=None if error else _table(folder, "scores"),
-        forgetting=None if error else _table(folder, "forgetting"),
-        items=None if error else _table(folder, "items"),
-        draws=None if error else _table(folder, "draws"),
+        **{name: None if error else _table(folder, name) for name in TABLES},
         remarks=tuple(map(str, result.get("remarks", ()))),
     )
 
@@ -263,14 +272,8 @@ def summarise(
     """
     folder = sweep.folder / "sweep"
     folder.mkdir(exist_ok=True)
-    tables = {
-        "jobs": sweep.table,
-        "scores": sweep.scores,
-        "doses": sweep.doses,
-        "forgetting": sweep.forgetting,
-        "remarks": sweep.remarks,
-    }
-    tables = {name: frame for name, frame in tables.items() if name == "jobs" or not frame.empty}
+    frames = {name: getattr(sweep, name) for name in COMBINED}
+    tables = {"jobs": sweep.table, **{name: frame for name, frame in frames.items() if not frame.empty}}
     if decided is not None:
         tables |= decided.presentation.tables
     _write(tables, folder)

@@ -113,6 +113,7 @@ class SweepSummary(Callback):
     def _summarise(self, config: DictConfig) -> None:
         from fbn_exp.report.console import show, show_places, show_remarks
         from fbn_exp.report.inference.sweep import present_scores
+        from fbn_exp.report.pruning.words import present_ratios
         from fbn_exp.report.sweep.dose import present_doses
         from fbn_exp.report.sweep.jobs import present_jobs
         from fbn_exp.report.training import present_sweep
@@ -134,10 +135,12 @@ class SweepSummary(Callback):
             _described(settings),
             decided,
         )
-        if sweep.forgetting.empty and sweep.scores.empty:
+        if sweep.forgetting.empty and sweep.scores.empty and sweep.pruning.empty:
             show(present_jobs(sweep.table))
         if not sweep.forgetting.empty:
             show(present_sweep(sweep.forgetting))
+        if not sweep.pruning.empty:
+            show(present_ratios(sweep.pruning))
         if not sweep.doses.empty:
             show(present_doses(sweep.doses))
         if "p_corrected" in sweep.scores:

@@ -15,7 +15,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from fbn_exp.config import root
+from fbn_exp.config import prune, root
 from fbn_exp.config.folder import CONF
 
 # Hydra's message if the package of a launcher is missing -> advice
@@ -52,12 +52,13 @@ SCRIPTS: dict[str, type] = {
     "extract": root.ExtractConfig,
     "evaluate": root.EvaluateConfig,
     "train": root.TrainConfig,
+    "prune": prune.PruneConfig,
     "explore": root.ExploreConfig,
 }
 # Hydra's message for a part that the config of a script does not have
 FOREIGN = re.compile(
     r"Could not override '(\w+)(?:@[^']*)?'\. No match in the defaults list"
-    r"|Key '(\w+)' not in '(?:Extract|Evaluate|Train|Explore)Config'"
+    r"|Key '(\w+)' not in '(?:Extract|Evaluate|Train|Prune|Explore)Config'"
 )
 # messages of Hydra's parser for an argument that ends within a list
 UNFINISHED = ("no viable alternative at input", "mismatched input '<EOF>'", "missing BRACKET_CLOSE")

@@ -9,6 +9,7 @@ DEBUG = {
     "extract": (*DRY_RUN, *EXTRACTION),
     "evaluate": (*DRY_RUN, *EXTRACTION, "controls.repeats=1"),
     "train": (*DRY_RUN, "dataset.n_texts=60", "trainer.max_steps=2"),
+    "prune": (*DRY_RUN, *EXTRACTION, "forgetting=corpora", "prune.speed_pairs=1"),
 }
 LOGGING = {
     "quiet": "hydra.job_logging.root.level=WARNING",

@@ -1,0 +1,62 @@
+"""Root config of ``prune.py``."""
+
+from dataclasses import dataclass, field
+
+from fbn_exp.benchmarks.config import BenchmarkConfig, DivergenceConfig
+from fbn_exp.config.root import ExtractConfig, require_networks
+from fbn_exp.core.errors import ConfigError
+from fbn_exp.datasets.config import Split
+from fbn_exp.pruning.config import Criterion, PruningConfig
+
+
+@dataclass
+class PruneConfig(ExtractConfig):
+    """Config of ``prune.py``: how networks are obtained, what is pruned by them, and what is scored.
+
+    Attributes
+    ----------
+    networks : str or None
+        Folder written by ``extract.py`` with ``site=mlp_hidden``; None extracts what the rest of the config
+        describes, or takes it from the cache.
+    same_weights : bool
+        False also accepts networks of other weights, such as those of the model before it was fine-tuned.
+    prune : PruningConfig
+        Which neurons are pruned, and what becomes of them.
+    forgetting : mapping of str to BenchmarkConfig
+        Benchmarks that are scored before and after pruning.
+    objective : str or None
+        Name of the metric that the script returns, for optimising sweepers.
+
+    Raises
+    ------
+    ConfigError
+        If settings contradict each other.
+    NetworksError
+        If the folder ``networks`` holds no networks.
+    """
+
+    networks: str | None = None
+    same_weights: bool = True
+    prune: PruningConfig = field(default_factory=PruningConfig)
+    forgetting: dict[str, BenchmarkConfig] = field(default_factory=dict)
+    objective: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_networks(self.networks)
+        if self.networks is not None and self.prune.criterion is not Criterion.networks:
+            raise ConfigError(
+                f"networks={self.networks} is given, and prune.criterion={self.prune.criterion} uses none: "
+                "leave one of them out"
+            )
+        for name, benchmark in self.forgetting.items():
+            if isinstance(benchmark, DivergenceConfig):
+                raise ConfigError(
+                    f"forgetting.{name} is divergence, which compares an edit with the same weights "
+                    "untouched: take perplexity, which is compared before and after pruning"
+                )
+        if self.prune.recovery.max_steps and self.dataset.split is not Split.train:
+            raise ConfigError(
+                f"dataset.split is {self.dataset.split}: recovery takes the train part, whatever is set "
+                "here; leave it out"
+            )
