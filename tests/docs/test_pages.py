@@ -19,7 +19,13 @@ CONF = REPOSITORY / "conf"
 README = REPOSITORY / "README.md"
 ROOT_PAGES = [REPOSITORY / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = [README, *ROOT_PAGES, *sorted(DOCS.rglob("*.md"))]
-LISTS_COMMANDS = [README, DOCS / "recipes.md", DOCS / "clusters.md", DOCS / "explorer.md", DOCS / "pruning.md"]
+LISTS_COMMANDS = [
+    README,
+    DOCS / "recipes.md",
+    DOCS / "clusters.md",
+    DOCS / "explorer.md",
+    DOCS / "pruning.md",
+]
 
 
 def named(pages):
