@@ -16,7 +16,7 @@ from fbn_exp.stages.scripts.advice import explain, torn_list
         ("extract", "benchmark.limit=2", "benchmark belongs to evaluate.py"),
         ("extract", "intervention.factor=2", "intervention belongs to evaluate.py and train.py"),
         ("evaluate", "trainer.max_steps=2", "trainer belongs to train.py"),
-        ("train", "method=pca", "method belongs to extract.py and evaluate.py"),
+        ("train", "method=pca", "method belongs to extract.py, evaluate.py and prune.py"),
     ],
 )
 def test_a_part_of_another_script_is_named_with_that_script(script, override, home, monkeypatch):

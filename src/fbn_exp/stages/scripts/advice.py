@@ -127,4 +127,5 @@ def home_of(message: str) -> str | None:
     if not scripts:
         return None
     called = "{}.py" if sys.argv[0].endswith(".py") else "fbn-{}"
-    return f"{name} belongs to {' and '.join(map(called.format, scripts))}"
+    *others, last = map(called.format, scripts)
+    return f"{name} belongs to {', '.join(others)} and {last}" if others else f"{name} belongs to {last}"
