@@ -3,21 +3,21 @@
 from dataclasses import dataclass, field
 
 from fbn_exp.benchmarks.config import BenchmarkConfig, DivergenceConfig
-from fbn_exp.config.root import ExtractConfig, require_networks
+from fbn_exp.config.root import ExtractionConfig, require_networks
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.config import Split
 from fbn_exp.pruning.config import Criterion, PruningConfig
 
 
 @dataclass
-class PruneConfig(ExtractConfig):
+class PruneConfig(ExtractionConfig):
     """Config of ``prune.py``: how networks are obtained, what is pruned by them, and what is scored.
 
     Attributes
     ----------
     networks : str or None
-        Folder written by ``extract.py`` with ``site=mlp_hidden``; None extracts what the rest of the config
-        describes, or takes it from the cache.
+        Folder written by ``extract.py`` with ``site=mlp_hidden``, or ``user/name`` or ``user/name@revision``
+        of the hub; None extracts what the rest of the config describes, or takes it from the cache.
     same_weights : bool
         False also accepts networks of other weights, such as those of the model before it was fine-tuned.
     prune : PruningConfig
