@@ -229,7 +229,7 @@ class ICAClaimConfig(DecisiveConfig):
     second_endpoint: str = MISSING
     direction: str = MISSING
     rotated: str = MISSING
-    items: int = 400
+    items: int = 240
     rotations: int = 39
     per_method: int = 10
     texts: int = 500

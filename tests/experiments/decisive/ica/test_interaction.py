@@ -102,10 +102,10 @@ def test_cells_are_found_where_they_are_and_nowhere_else():
 
 def test_without_an_interaction_any_cell_is_named_in_one_of_twenty_data_sets():
     named = [
-        (cells(planted(rng(seed)), PROFILE, 0.05, 99, rng(seed)).p_corrected <= 0.05).any()
-        for seed in range(300)
+        (cells(planted(rng(seed), n=30), PROFILE, 0.05, 59, rng(seed)).p_corrected <= 0.05).any()
+        for seed in range(200)
     ]
-    assert abs(np.mean(named) - 0.05) < 3 * np.sqrt(0.05 * 0.95 / 300) + 0.01
+    assert abs(np.mean(named) - 0.05) < 3 * np.sqrt(0.05 * 0.95 / 200) + 0.01
 
 
 def test_permuted_labels_name_a_cell_in_one_of_twenty_cases():
@@ -128,7 +128,7 @@ def test_a_double_dissociation_needs_two_tasks_and_both_directions():
 
 def test_equal_directions_hardly_ever_dissociate():
     equal = [[0.7, 0.8, 0.6]] * 4
-    counts = [len(double_dissociations(right(rng(seed), equal, 100), 0.05)) for seed in range(100)]
+    counts = [len(double_dissociations(right(rng(seed), equal, 100), 0.05)) for seed in range(40)]
     assert np.mean(np.array(counts) > 0) <= 0.05
 
 
