@@ -126,6 +126,7 @@ def test_a_double_dissociation_needs_two_tasks_and_both_directions():
     assert double_dissociations(right(rng(), stronger), 0.05) == []
 
 
+@pytest.mark.slow
 def test_equal_directions_hardly_ever_dissociate():
     equal = [[0.7, 0.8, 0.6]] * 4
     counts = [len(double_dissociations(right(rng(seed), equal, 100), 0.05)) for seed in range(40)]

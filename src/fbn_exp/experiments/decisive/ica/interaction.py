@@ -195,16 +195,15 @@ def double_dissociations(right: Sequence[Array], alpha: float) -> list[tuple[int
     pairs = [(one, other) for one in range(count) for other in range(count) if one != other]
     if not pairs:
         return []
-    p = np.ones((len(pairs), len(right)))
-    for task, values in enumerate(right):
-        for place, (one, other) in enumerate(pairs):
-            lost = int(((values[one] < 0.5) & (values[other] > 0.5)).sum())
-            gained = int(((values[one] > 0.5) & (values[other] < 0.5)).sum())
-            p[place, task] = binom.sf(lost - 1, lost + gained, 0.5)
+    one, other = np.array(pairs).T
+    # items that are wrong under the first direction and right under the second one
+    lost = np.stack([((1 - values) @ values.T)[one, other] for values in right], axis=1)
+    gained = np.stack([((1 - values) @ values.T)[other, one] for values in right], axis=1)
+    p = binom.sf(lost - 1, lost + gained, 0.5)
     passed = (holm(p.ravel()) <= alpha).reshape(p.shape)
     harmed = {pair: np.flatnonzero(passed[place]) for place, pair in enumerate(pairs)}
     return [
-        (one, int(harmed[one, other][0]), other, int(harmed[other, one][0]))
-        for one, other in pairs
-        if one < other and len(harmed[one, other]) and len(harmed[other, one])
+        (first, int(harmed[first, second][0]), second, int(harmed[second, first][0]))
+        for first, second in pairs
+        if first < second and len(harmed[first, second]) and len(harmed[second, first])
     ]
