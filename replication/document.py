@@ -23,6 +23,7 @@ NOT_RUN = "not run"
 # experiments that decide, with the claim that each puts to the test
 DECISIVE = {
     "sink": "A. Lesions of networks break functions, not the attention sink.",
+    "ica": "B. Directions of ICA are more selective for tasks than rotations of them.",
     "enough": "C. The neurons of networks are enough for a task; no or other neurons are not.",
     "share": "C. A lesion of the networks harms a classifier more than one of 15% of all neurons.",
 }

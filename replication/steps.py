@@ -186,6 +186,20 @@ STEPS = (
         quick=("controls.repeats=1", "benchmark.new_tokens=12"),
     ),
     Step(
+        "ica",
+        "Experiment B: is it ICA?",
+        "evaluate.py",
+        # half of the rotations: means are told apart from .97 in place of .88 standard deviations
+        ("experiment=decisive/ica", "tracking=none", "decisive.rotations=19"),
+        {"gemma3-270m": ("decisive.items=100",)},
+        (
+            "decisive.items=10",
+            "decisive.per_method=2",
+            "decisive.texts=40",
+            "method=ica,pca",
+        ),
+    ),
+    Step(
         "classifiers",
         "The fine-tuned classifiers of experiment C",
         "train.py",
