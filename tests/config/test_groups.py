@@ -47,5 +47,5 @@ def test_the_options_of_a_group_are_in_the_package_of_its_name(group):
 
 
 def test_every_schema_is_of_a_group():
-    modules = set().union(*map(modules_of, GROUPS)) | {"fbn_exp.config.root"}
+    modules = set().union(*map(modules_of, GROUPS)) | {"fbn_exp.config.root", "fbn_exp.config.prune"}
     assert {schema.__module__ for schema in (*SCHEMAS.values(), *OWN_SCHEMAS.values())} <= modules

@@ -13,6 +13,7 @@ import pytest
 from fbn_exp.analysis.config import ConsistencyConfig
 from fbn_exp.benchmarks.config import GenerationConfig, PerplexityConfig
 from fbn_exp.benchmarks.harness.config import HarnessConfig, ProbesConfig
+from fbn_exp.config.prune import PruneConfig
 from fbn_exp.config.register import OWN_SCHEMAS, SCHEMAS
 from fbn_exp.config.root import EvaluateConfig, ExploreConfig, ExtractConfig, TrainConfig
 from fbn_exp.core.errors import ConfigError, FbnError
@@ -35,7 +36,7 @@ from fbn_exp.thresholds.config import ZThresholdConfig
 from fbn_exp.tracking.config import NoTrackingConfig
 from fbn_exp.training.config import LanguageModelingTaskConfig, TrainAllConfig
 
-ROOTS = (ExtractConfig, EvaluateConfig, TrainConfig, ExploreConfig)
+ROOTS = (ExtractConfig, EvaluateConfig, TrainConfig, PruneConfig, ExploreConfig)
 HUGE = 2**70
 NOWHERE = (math.nan, math.inf, -math.inf)
 # a number of things, a rate or a share that may be 0; seeds too
@@ -54,6 +55,10 @@ MAY_BE_ZERO = {
     "launch.num_gpus",
     "method.auxiliary",
     "method.held_out",
+    "prune.ratio",
+    "prune.spared_first",
+    "prune.spared_last",
+    "prune.speed_pairs",
     "signals.first_tokens_excluded",
     "trainable.dropout",
     "trainer.warmup_steps",

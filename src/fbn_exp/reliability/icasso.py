@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -11,7 +10,6 @@ from typing_extensions import override
 
 from fbn_exp.core.checks import FEWEST_DRAWS
 from fbn_exp.core.errors import MethodError
-from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.core.rows import Rows
 from fbn_exp.methods.base import Components, Decomposition
 from fbn_exp.methods.spatial import makes_maps_independent
@@ -25,6 +23,7 @@ from fbn_exp.reliability.nulls import KINDS, surrogate_null
 from fbn_exp.reliability.optima import optima_metrics
 from fbn_exp.reliability.runs import AnyFits, Run, changed, fits_of
 from fbn_exp.reliability.split_half import SplitHalf, compare_halves
+from fbn_exp.reliability.wrapped import Wrapped
 from fbn_exp.thresholds.base import Threshold
 
 
@@ -56,24 +55,13 @@ class Icasso(IcassoConfig, Reliability):
         return Centrotypes(method, self, threshold)
 
 
-class Centrotypes(Decomposition):
+class Centrotypes(Wrapped[Icasso]):
     """Centrotypes of the clusters that ``Icasso`` finds, in place of the networks of a single run.
 
     A centrotype is the estimate with the largest sum of similarities to its cluster. It keeps the time
     course over all tokens from its run, so its map is in units of the signal, as that of any network.
     Time courses of different runs may correlate: their shares of variance then do not add up. Runs that
     do not converge are kept and counted: a single fit would have reported them.
-
-    Parameters
-    ----------
-    method : Decomposition
-        Method to repeat; neither fitted nor changed.
-    plan : Icasso
-        Number and kind of the runs.
-    threshold : Threshold
-        Rule of membership.
-    layout : NeuronLayout, optional
-        Blocks of the neurons, for the threshold.
 
     Attributes
     ----------
@@ -87,29 +75,6 @@ class Centrotypes(Decomposition):
 
     explained_variance_: float
     report_: ReliabilityReport
-
-    def __init__(
-        self, method: Decomposition, plan: Icasso, threshold: Threshold, layout: NeuronLayout | None = None
-    ) -> None:
-        super().__init__(n_components=method.n_components, seed=method.seed)
-        self.method = method
-        self.plan = plan
-        self.threshold = threshold
-        self.layout = layout
-
-    @override
-    def over(self, layout: NeuronLayout) -> "Centrotypes":
-        return Centrotypes(self.method, self.plan, self.threshold, layout)
-
-    @override
-    def resolved(self, signals: Tensor) -> Self:
-        """Resolve the method that is repeated."""
-        method = self.method.resolved(signals)
-        if method is self.method:
-            return self
-        resolved = type(self)(method, self.plan, self.threshold, self.layout)
-        resolved.orders_ = method.orders_
-        return resolved
 
     @override
     def _decompose(self, signals: Tensor, rows: Rows, generator: torch.Generator) -> Components:
@@ -195,9 +160,6 @@ class Centrotypes(Decomposition):
         statistics = {"mask_agreement": masks, "sign_agreement": signs}
         return {name: torch.tensor(values, dtype=torch.float64) for name, values in statistics.items()}
 
-    def _members(self, maps: Tensor) -> Tensor:
-        return self.threshold.masks(maps, self.layout)
-
     def _nulls(
         self,
         fits: AnyFits,
@@ -209,15 +171,6 @@ class Centrotypes(Decomposition):
             surrogate_null(kind, self.plan.n_surrogates, fits, draws, by, generator)
             for kind in KINDS[self.plan.surrogate]
         )
-
-    @override
-    def _learn(self, found: Components) -> None:
-        super()._learn(found)
-        self.explained_variance_ = self._together
-
-    @override
-    def signs(self, maps: Tensor) -> Tensor:
-        return self.method.signs(maps)
 
     @override
     def _arrange(self, order: Tensor) -> None:
