@@ -29,7 +29,7 @@ def test_a_result_is_finished_only_when_the_run_has_ended(tmp_path):
 
 
 def test_the_tracker_gets_the_settings_of_the_networks_that_were_used(tmp_path):
-    made = {"method": {"n_components": 3}, "signals": {"standardise": "none"}}
+    made = {"site": "attention_output", "method": {"n_components": 3}, "signals": {"standardise": "none"}}
     (tmp_path / "networks.json").write_text(
         json.dumps({"provenance": {"config": made}, "networks": [{}] * 3})
     )

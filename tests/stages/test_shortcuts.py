@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from in_process import composed
+import yaml
+from in_process import CONF, composed
 
 from fbn_exp.core.checks import typed
 from fbn_exp.stages.scripts.shortcuts import DEBUG, expanded
@@ -39,3 +40,8 @@ def test_a_dry_run_of_a_localizer_has_the_networks_of_its_contrasts():
     settings = expanded(["method=localizer", "debug=true"], "extract")
     assert "dataset.n_texts=6" in settings
     assert not [each for each in settings if each.startswith("method.n_components")]
+
+
+def test_verbose_keeps_libraries_that_write_hundreds_of_lines_quiet():
+    told = yaml.safe_load((CONF / "hydra/job_logging/rich.yaml").read_text())["loggers"]
+    assert {told[name]["level"] for name in ("matplotlib", "PIL", "filelock")} == {"INFO"}

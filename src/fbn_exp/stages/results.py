@@ -18,7 +18,7 @@ from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_run
 from fbn_exp.tracking.base import RunInfo, TrackedRun, Tracker
 
 # parts of a config that an evaluation of networks of a folder does not use
-FITTING = ("signals", "method", "reliability")
+FITTING = ("site", "signals", "method", "reliability")
 
 
 @contextmanager

@@ -67,6 +67,25 @@ def test_known_lesions_are_in_the_card_of_their_network_alone(bench):
     assert "None yet" in card(bench, 0)
 
 
+def test_a_lesion_without_an_interval_has_one_dash_in_its_place(bench):
+    record = {
+        "network": 1,
+        "threshold": "z > 1.96",
+        "neurons": 7,
+        "task": "t",
+        "metric": "nats_refitted",
+        "n": 9,
+    }
+    record |= {"value": 1.5, "baseline": 1.0, "delta": 0.5, "ci_low": None, "ci_high": None}
+    record |= {"controls": 5, "control_delta": 0.125}
+    folder = lesion_folder(bench.networks, bench.cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "no_interval.json", sealed(record))
+    shown = card(bench, 1)
+    assert "nats_refitted" in shown
+    assert "– to –" not in shown
+
+
 def test_markup_in_a_text_stays_text(bench):
     reported(bench, EVIL)
     shown = "".join(card(bench, network) for network in range(len(bench.networks)))

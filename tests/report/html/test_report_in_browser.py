@@ -29,7 +29,8 @@ def files(tmp_path_factory):
         "control_delta": -0.01,
         "texts": [{"untouched": EVIL, "lesion": "all gone", "control": "here"}],
     }
-    sizes = {10: (lay_out(4, 24), [lesion]), 512: (lay_out(12, 96), [])}
+    unknown = {**lesion, "metric": "loss_refitted", "ci_low": None, "ci_high": None, "texts": []}
+    sizes = {10: (lay_out(4, 24), [lesion, unknown]), 512: (lay_out(12, 96), [])}
     for n_networks, (layout, lesions) in sizes.items():
         found = content(n_networks, texts(more=(EVIL,)), layout, lesions=lesions)
         # something to filter by that does not depend on a draw
@@ -88,6 +89,8 @@ def test_markup_in_a_text_shows_as_text(browser, files):
         shown = page.locator(".kwic").all_inner_texts()
         assert any(EVIL in text for text in shown)
         assert EVIL in page.locator("#network-3 .lesions").inner_text()
+        assert "loss_refitted" in page.locator("#network-3 .lesions").inner_text()
+        assert "– to –" not in page.locator("#network-3 .lesions").inner_text()
         assert page.locator("#network-3 .generated td").all_inner_texts() == [EVIL, "all gone", "here"]
         assert page.locator("script").count() == 2
         assert page.locator("img[onerror]").count() == 0

@@ -63,3 +63,9 @@ def fixed(value: float | None, digits: int = 2) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """Signed bounds of an interval; one dash if it is unknown."""
+    bounds = signed(low, digits), signed(high, digits)
+    return "–" if "–" in bounds else " to ".join(bounds)

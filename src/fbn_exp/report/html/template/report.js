@@ -141,7 +141,7 @@
     if (!own.length) return null;
     const cells = (name, ...values) => element("tr", {}, ...values.map((value) => element(name, name === "th" ? { scope: "col" } : {}, value)));
     const rows = own.map((each) => cells("td", `${each.task}, ${each.metric}`, fixed(each.baseline, 3), signed(each.delta, 3),
-      `${signed(each.ci_low, 3)} to ${signed(each.ci_high, 3)}`,
+      known(each.ci_low) && known(each.ci_high) ? `${signed(each.ci_low, 3)} to ${signed(each.ci_high, 3)}` : "–",
       known(each.control_delta) ? `${signed(each.control_delta, 3)} (${each.controls})` : "–", `${whole(each.neurons)}, ${each.threshold}`));
     return element("div", {}, element("h3", {}, "Lesion"), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Lesion scores" },
       element("table", { class: "lesions" }, element("thead", {}, cells("th", "Benchmark", "Untouched", "Difference", "95% interval", "Controls' mean (draws)", "Neurons")), element("tbody", {}, ...rows))));
