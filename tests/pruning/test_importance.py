@@ -82,6 +82,14 @@ def test_importance_is_the_largest_z_in_any_network_of_the_own_block():
     torch.testing.assert_close(found, torch.tensor([high, low, low, high, 1, 1, 1, 1]).double())
 
 
+def test_a_block_without_networks_is_refused_unless_it_is_spared():
+    maps = torch.tensor([[0.0, 0, 0, 4, 0, 0, 0, 0]])
+    networks = FunctionalNetworks(maps, layout_of(4, 4), blocks=(0,))
+    with pytest.raises(PruningError, match=r"block 1 \(b\.1\) has no networks"):
+        importance_in(networks, layout_of(4, 4))
+    assert not importance_in(networks, layout_of(4, 4), spared=(1,))[4:].any()
+
+
 def test_networks_of_other_neurons_are_refused():
     with pytest.raises(PruningError, match="extract them with site=mlp_hidden"):
         importance_in(FunctionalNetworks(torch.ones(1, 8), layout_of(8)), layout_of(4, 4))

@@ -46,6 +46,11 @@ def test_of_equal_neurons_exactly_as_many_are_pruned(count, seed):
         assert importance[chosen.pruned].max() <= importance[~chosen.pruned].min()
 
 
+def test_of_a_small_block_beside_a_large_one_a_neuron_is_left():
+    chosen = select(torch.rand(44).double(), layout_of([4, 40]), (), PruningConfig(ratio=0.95))
+    assert min(chosen.widths) == 1
+
+
 def test_one_threshold_prunes_where_importance_is_low():
     layout = layout_of([8, 8])
     importance = torch.cat([torch.arange(8) + 100.0, torch.arange(8) + 0.0]).double()

@@ -10,6 +10,7 @@ from zoo import language_model
 from fbn_exp.core.errors import PruningError
 from fbn_exp.interventions.edit import AffineEdit, applied
 from fbn_exp.models.neuron_weights import last_projection, neuron_weights, outputs_first
+from fbn_exp.pruning import removal
 from fbn_exp.pruning.architecture import hidden_layout
 from fbn_exp.pruning.config import Allocation, Form, PruningConfig
 from fbn_exp.pruning.importance import by_chance
@@ -145,6 +146,30 @@ def test_a_bias_makes_up_for_neurons_that_are_constant(name, ids, tmp_path):
         last_projection(layout.blocks[0].path, left.model.get_submodule(layout.blocks[0].path))[1].bias
         is not None
     )
+
+
+def test_rounding_is_told_from_an_error_in_float32_and_the_weights_stay_as_they_are(tmp_path, monkeypatch):
+    lm = language_model("llama")
+    lm.model.to(torch.bfloat16)
+    _, selection, _, twin = pruned(lm, PruningConfig(ratio=0.25))
+    save(twin, lm, {}, tmp_path / "small")
+    left = reloaded(lm, tmp_path / "small", tmp_path)
+    assert left.model.dtype == torch.bfloat16
+    before = [{key: value.clone() for key, value in each.model.state_dict().items()} for each in (lm, left)]
+    # as if rounding had been amplified beyond what is usual
+    monkeypatch.setitem(removal.TOLERANCE, torch.bfloat16, 0.0)
+    assert require_equal(lm, left, selection, None) < 1e-5
+    for each, state in zip((lm, left), before, strict=True):
+        found = each.model.state_dict()
+        assert all(torch.equal(found[key], value) for key, value in state.items())
+        assert all(found[key].dtype == value.dtype for key, value in state.items())
+    # what is left can still be trained
+    left.model.get_input_embeddings().weight.requires_grad_(True)
+    left.model(input_ids=torch.ones(1, 4, dtype=torch.long)).logits.sum().backward()
+    with torch.no_grad():
+        left.model.model.layers[0].mlp.down_proj.weight[:, 0] += 1
+    with pytest.raises(PruningError, match="logits differ from those of hooks"):
+        require_equal(lm, left, selection, None)
 
 
 @pytest.mark.parametrize("name", ["gemma3_text", "qwen2", "phi3"])

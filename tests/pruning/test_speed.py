@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from zoo import language_model
 
+from fbn_exp.pruning import speed
 from fbn_exp.pruning.speed import compare_speed, median_interval, size_of
 
 
@@ -24,9 +25,22 @@ def test_sizes_count_tied_weights_once():
     assert size.weight_bytes >= 4 * size.parameters
 
 
+def test_the_models_take_turns_in_going_first(monkeypatch):
+    calls = []
+
+    def timed(lm):
+        calls.append(lm)
+        return {"small": 1.0, "large": 2.0}[lm], 0
+
+    monkeypatch.setattr(speed, "_timed_pass", timed)
+    found = speed.compare_speed("large", "small", 4)
+    assert (found.ratio, found.before) == (2.0, 128.0)
+    assert calls[2::2] == ["large", "small"] * 2
+
+
 def test_a_model_is_about_as_fast_as_itself():
     lm = language_model("llama")
-    speed = compare_speed(lm, lm, 7)
-    assert speed.ci_low <= speed.ratio <= speed.ci_high
-    assert speed.before > 0
-    assert speed.peak_before is None
+    found = compare_speed(lm, lm, 7)
+    assert found.ci_low <= found.ratio <= found.ci_high
+    assert found.before > 0
+    assert found.peak_before is None

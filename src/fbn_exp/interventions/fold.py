@@ -17,6 +17,7 @@ from fbn_exp.models.hooks import visited
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.neuron_weights import expert_projection, last_projection, outputs_first
 from fbn_exp.models.offload import is_offloaded
+from fbn_exp.models.saving import save_checkpoint
 
 PROBE_TOKENS = 16
 # largest allowed |hooks − fold|, relative to how active a neuron is, by number of mantissa bits
@@ -85,8 +86,7 @@ def export(lm: LanguageModel, layout: NeuronLayout, edit: Edit, folder: Path) ->
         raise FoldError(f"{folder} exists and holds something other than a model: choose another folder")
     twin = folded(lm.model, layout, edit)
     with new_folder(folder) as partial:
-        twin.save_pretrained(partial)  # type: ignore[operator]
-        lm.tokenizer.save_pretrained(partial)
+        save_checkpoint(twin, lm.tokenizer, partial)  # type: ignore[arg-type]
 
 
 def _fold_block(model: nn.Module, block: Block, layout: NeuronLayout, edit: Edit) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,24 @@ def require_widths(layout: NeuronLayout, hidden: NeuronLayout) -> None:
         )
 
 
-def importance_in(networks: FunctionalNetworks, hidden: NeuronLayout) -> Tensor:
+def importance_in(networks: FunctionalNetworks, hidden: NeuronLayout, spared: Collection[int] = ()) -> Tensor:
     """Importance of the hidden neurons in networks of the whole model or of single blocks, of shape (N,).
 
     Maps of a single block are standardised over its neurons, others over those of all blocks.
 
+    Parameters
+    ----------
+    networks : FunctionalNetworks
+        The networks.
+    hidden : NeuronLayout
+        Layout of the hidden neurons.
+    spared : collection of int
+        Indices of blocks that need no networks, since none of their neurons are pruned.
+
     Raises
     ------
     PruningError
-        If the networks are of other neurons, or a block has none.
+        If the networks are of other neurons, or a block that is not spared has none.
     """
     require_widths(networks.layout, hidden)
     if networks.blocks is None:
@@ -62,8 +72,11 @@ def importance_in(networks: FunctionalNetworks, hidden: NeuronLayout) -> Tensor:
         own = [place for place, of in enumerate(networks.blocks) if of == index]
         if own:
             found[block.columns] = largest_z(networks.maps[own][:, block.columns])
-        else:
-            log.warning("block %d (%s) has no networks: its neurons count for nothing", index, block.path)
+        elif index not in spared:
+            raise PruningError(
+                f"block {index} ({block.path}) has no networks, and nothing says what to keep of it: "
+                "extract networks of every block, or spare it by prune.spared_first or prune.spared_last"
+            )
     return found
 
 

@@ -3,12 +3,13 @@
 import dataclasses
 from dataclasses import dataclass
 
+import torch
+
 from fbn_exp.core.errors import PruningError
 from fbn_exp.core.layout import NeuronLayout
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.pruning.architecture import Holding, hidden_layout, holding
 from fbn_exp.pruning.config import Form, PruningConfig
-from fbn_exp.pruning.importance import by_chance
 from fbn_exp.pruning.selection import Selection, select, spared_blocks
 
 
@@ -89,6 +90,7 @@ def held(lm: LanguageModel, plan: Plan, selection: Selection, bias: bool) -> Hol
 
 
 def _holds(lm: LanguageModel, layout: NeuronLayout, spared: tuple[int, ...], config: PruningConfig) -> bool:
-    """Whether a smaller checkpoint can hold a selection; which neurons it is of makes no difference."""
-    example = select(by_chance(layout, 0), layout, spared, config)
+    """Whether a smaller checkpoint can hold a selection; of one threshold for all blocks, unequal widths."""
+    uneven = torch.arange(layout.n_neurons, dtype=torch.float64)
+    example = select(uneven, layout, spared, config)
     return holding(lm.model, layout, example.widths, config.bias).smaller

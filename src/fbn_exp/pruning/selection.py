@@ -120,6 +120,6 @@ def _shares(
     ranges = [torch.arange(block.offset, block.offset + block.width) for block in blocks]
     if config.allocation is Allocation.equal:
         share = wanted / available
-        return [(columns, round(share * len(columns))) for columns in ranges]
+        return [(columns, min(round(share * len(columns)), len(columns) - 1)) for columns in ranges]
     rivals = [columns[columns != columns[importance[columns].argmax()]] for columns in ranges]
     return [(torch.cat(rivals), wanted)]

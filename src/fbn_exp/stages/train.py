@@ -25,6 +25,7 @@ from fbn_exp.interventions.target import Target, choose_target
 from fbn_exp.models.config import ModelConfig, Precision
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import take
+from fbn_exp.models.saving import save_checkpoint
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.console import show
 from fbn_exp.report.training import Training, present_forgetting, present_training, training_names
@@ -210,8 +211,7 @@ def _save(parts: TrainingParts, plan: _Plan, checkpoint: Path) -> Path:
         export(lm, plan.networks.layout, plan.edit, checkpoint)
     else:
         with new_folder(checkpoint) as partial:
-            lm.model.save_pretrained(partial)
-            lm.tokenizer.save_pretrained(partial)
+            save_checkpoint(lm.model, lm.tokenizer, partial)
     return checkpoint
 
 

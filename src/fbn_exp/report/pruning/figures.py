@@ -1,5 +1,6 @@
 """Figures of pruning: changes of scores of one model, and curves over the share that is pruned."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from fbn_exp.core.files import Drawings
 from fbn_exp.pruning.config import Criterion
+from fbn_exp.report.pruning.settings import MODELS, OVERRIDE, in_words, varied_settings
 from fbn_exp.report.style import ACCENT, GREY, SECOND
 
 CRITERION_COLOURS = {
@@ -62,17 +64,27 @@ def changes_figure(table: pd.DataFrame) -> Figure:
 
 
 def pruning_figures(table: pd.DataFrame) -> Drawings:
-    """Return the figure of a sweep of ``prune.py``; none for other sweeps, whose table is empty."""
-    if table.empty or table["ratio"].nunique() < 2:
+    """Return the figures of a sweep of ``prune.py``, one for each language model; none for other sweeps."""
+    if table.empty:
         return {}
-    return {"pruning": partial(curves_figure, table)}
+    models = [name for name in MODELS if name in varied_settings(table)]
+    tables = {"pruning": table}
+    if models:
+        tables = {
+            "_".join(["pruning", *(re.sub(r"[^\w.-]+", "-", str(each)) for each in key)]): mine
+            for key, mine in table.groupby(models, sort=False)
+        }
+    return {
+        name: partial(curves_figure, mine) for name, mine in tables.items() if mine["ratio"].nunique() > 1
+    }
 
 
 def curves_figure(table: pd.DataFrame) -> Figure:
     """Draw the score of each corpus, and the mean of the probes, over the share of neurons that is pruned.
 
     Intervals are those of the change, paired over items; of the mean of probes, from those of the tasks,
-    taken as independent. Jobs that differ in their seed alone are points, with a line through their means.
+    taken as independent. Jobs that differ in their seed alone are points, with a line through their means;
+    those that differ in another setting have lines of their own.
 
     Parameters
     ----------
@@ -80,7 +92,7 @@ def curves_figure(table: pd.DataFrame) -> Figure:
         Rows of all jobs of a sweep.
     """
     rows = _with_battery(_headlines(table))
-    varied = [name for name in VARIANTS if rows[name].nunique() > 1]
+    varied = [*(name for name in VARIANTS if rows[name].nunique() > 1), *varied_settings(rows)]
     tasks = list(dict.fromkeys(rows["task"]))
     width = min(MOST_COLUMNS, len(tasks))
     height = -(-len(tasks) // width)
@@ -132,7 +144,7 @@ def _said(name: str, value: object) -> str:
         return f"({value} blocks spared)"
     if name == "bias":
         return "with bias" if value else "without bias"
-    return str(value)
+    return in_words(name, value) if name.startswith(OVERRIDE) else str(value)
 
 
 def _task_name(task: str) -> str:
@@ -150,9 +162,10 @@ def _with_battery(rows: pd.DataFrame) -> pd.DataFrame:
     of_battery = rows["task"].str.startswith(PROBES)
     if not of_battery.any():
         return rows
-    keys = [name for name in ("job", *VARIANTS, "criterion", "ratio") if name in rows]
+    settings = [name for name in rows if str(name).startswith(OVERRIDE)]
+    keys = [name for name in ("job", *settings, *VARIANTS, "criterion", "ratio") if name in rows]
     means = []
-    for key, probes in rows[of_battery].groupby(keys, sort=False):
+    for key, probes in rows[of_battery].groupby(keys, sort=False, dropna=False):
         half = (probes["ci_high"] - probes["ci_low"]) / 2
         spread = float(np.sqrt((half**2).sum())) / len(probes)
         mean = probes[["before", "after", "delta", "chance"]].mean()

@@ -12,6 +12,7 @@ from fbn_exp.pruning.config import Criterion
 from fbn_exp.pruning.outcome import Pruned
 from fbn_exp.report.inference.words import interval_text
 from fbn_exp.report.presentation import Presentation, peak_memory
+from fbn_exp.report.pruning.settings import OVERRIDE, varied_settings
 from fbn_exp.report.scores import comparison_metrics, score_metric_names
 
 if TYPE_CHECKING:
@@ -77,12 +78,14 @@ def present_ratios(pruning: pd.DataFrame) -> Presentation:
     pruning : DataFrame
         Rows of the table ``pruning`` of all jobs.
     """
-    heads = ["job", "model", "criterion", "ratio", "parameters"]
+    settings = varied_settings(pruning)
+    heads = ["job", "model", "criterion", "ratio", "parameters", *settings]
     first = pruning.groupby("task", sort=False)["metric"].transform("first")
     rows = []
     for key, mine in pruning[pruning["metric"] == first].groupby(heads, sort=False):
-        job, model, criterion, ratio, parameters = key
+        job, model, criterion, ratio, parameters, *values = key
         named = {"job": job, "model": model, "criterion": criterion, "pruned": f"{ratio:.1%}"}
+        named |= {name.removeprefix(OVERRIDE): value for name, value in zip(settings, values, strict=True)}
         scores = zip(mine["task"], mine["after"], mine["delta"], strict=True)
         cells = {task: f"{after:.3g} ({delta:+.2g})" for task, after, delta in scores}
         rows.append(named | {"parameters": f"{parameters:,}"} | cells)

@@ -142,7 +142,7 @@ def _importance(
             return cached_importance(base.extractor(), lm, texts, layout, base.cache, scratch)
         case Criterion.networks:
             networks = base.networks(parts.networks, lm, scratch, parts.same_weights)
-            return importance_in(networks, layout)
+            return importance_in(networks, layout, plan.spared)
         case Criterion.magnitude:
             return magnitudes(lm.model, layout)
         case Criterion.wanda:
