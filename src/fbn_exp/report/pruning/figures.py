@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from fbn_exp.core.files import Drawings
 from fbn_exp.pruning.config import Criterion
-from fbn_exp.report.pruning.settings import MODELS, OVERRIDE, in_words, varied_settings
+from fbn_exp.report.pruning.settings import MODELS, OVERRIDE, setting_in_words, varied_settings
 from fbn_exp.report.style import ACCENT, GREY, SECOND
 
 CRITERION_COLOURS = {
@@ -144,7 +144,7 @@ def _said(name: str, value: object) -> str:
         return f"({value} blocks spared)"
     if name == "bias":
         return "with bias" if value else "without bias"
-    return in_words(name, value) if name.startswith(OVERRIDE) else str(value)
+    return setting_in_words(name, value) if name.startswith(OVERRIDE) else str(value)
 
 
 def _task_name(task: str) -> str:

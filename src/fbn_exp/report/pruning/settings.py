@@ -29,6 +29,6 @@ def varied_settings(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def in_words(setting: str, value: object) -> str:
+def setting_in_words(setting: str, value: object) -> str:
     """Name and value of a setting, as it is given on the command line."""
     return f"{setting.removeprefix(OVERRIDE)}={value}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from fbn_exp.pruning.config import Criterion
 from fbn_exp.pruning.outcome import Pruned
 from fbn_exp.report.inference.words import interval_text
 from fbn_exp.report.presentation import Presentation, peak_memory
-from fbn_exp.report.pruning.settings import OVERRIDE, varied_settings
+from fbn_exp.report.pruning.settings import setting_in_words, varied_settings
 from fbn_exp.report.scores import comparison_metrics, score_metric_names
 
 if TYPE_CHECKING:
@@ -85,12 +86,13 @@ def present_ratios(pruning: pd.DataFrame) -> Presentation:
     for key, mine in pruning[pruning["metric"] == first].groupby(heads, sort=False):
         job, model, criterion, ratio, parameters, *values = key
         named = {"job": job, "model": model, "criterion": criterion, "pruned": f"{ratio:.1%}"}
-        named |= {name.removeprefix(OVERRIDE): value for name, value in zip(settings, values, strict=True)}
+        if settings:
+            named["settings"] = " ".join(starmap(setting_in_words, zip(settings, values, strict=True)))
         scores = zip(mine["task"], mine["after"], mine["delta"], strict=True)
         cells = {task: f"{after:.3g} ({delta:+.2g})" for task, after, delta in scores}
         rows.append(named | {"parameters": f"{parameters:,}"} | cells)
     title = "After pruning, and the difference to before"
-    return Presentation(title=title, rows=pd.DataFrame(rows), words=("model", "criterion"))
+    return Presentation(title=title, rows=pd.DataFrame(rows), words=("model", "criterion", "settings"))
 
 
 def title_of(pruned: Pruned) -> str:
