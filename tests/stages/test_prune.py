@@ -6,9 +6,6 @@ import pandas as pd
 import pytest
 import torch
 from in_process import composed, run_stage
-from lm_eval import simple_evaluate
-from lm_eval.tasks import TaskManager
-from scripts import LOCAL_TASK
 from transformers import AutoModelForCausalLM
 
 from fbn_exp.core.errors import ConfigError, PruningError
@@ -106,26 +103,3 @@ def test_an_objective_that_no_metric_has_is_refused(tmp_path):
     cfg = composed(*QUICK, "tracking=none", "objective=nope", script="prune", folder=tmp_path)
     with pytest.raises(ConfigError, match="objective is 'nope'"):
         run(cfg)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bias", [False, True])
-def test_lm_eval_itself_scores_a_pruned_checkpoint(tmp_path, bias):
-    rows = [{"question": f"Is {number} even?", "label": number % 2} for number in range(4)]
-    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (tmp_path / "mine.yaml").write_text(LOCAL_TASK.format(data=tmp_path / "mine.jsonl"))
-    run_stage("prune", tmp_path / "run", *QUICK, "prune.ratio=0.5", f"prune.bias={bias}")
-    results = simple_evaluate(
-        model="hf",
-        model_args={"pretrained": str(tmp_path / "run" / "checkpoint"), "dtype": "float32"},
-        tasks=["mine"],
-        task_manager=TaskManager(include_path=str(tmp_path), include_defaults=False),
-        device="cpu",
-        bootstrap_iters=0,
-        log_samples=True,
-    )
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "checkpoint")
-    assert model.config.intermediate_size == 48
-    assert (model.model.layers[0].mlp.down_proj.bias is not None) == bias
-    assert 0 <= results["results"]["mine"]["acc,none"] <= 1
-    assert len(results["samples"]["mine"]) == 4
