@@ -204,7 +204,14 @@ STEPS = (
         "The fine-tuned classifiers of experiment C",
         "train.py",
         ("experiment=decisive/classifiers", "tracking=none"),
-        quick=("dataset=tweets", "seed=0", "trainer.max_steps=20", "task.dev_texts=40", "task.test_texts=60"),
+        quick=(
+            "dataset=tweets",
+            "seed=0",
+            "trainable.blocks=4",
+            "trainer.max_steps=20",
+            "task.dev_texts=40",
+            "task.test_texts=60",
+        ),
     ),
     Step(
         "enough",
