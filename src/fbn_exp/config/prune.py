@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from fbn_exp.benchmarks.config import BenchmarkConfig, DivergenceConfig
-from fbn_exp.config.root import ExtractionConfig, require_networks
+from fbn_exp.benchmarks.config import BenchmarkConfig
+from fbn_exp.config.root import ExtractionConfig, require_comparable, require_networks
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.config import Split
 from fbn_exp.pruning.config import Criterion, PruningConfig
@@ -49,12 +49,7 @@ class PruneConfig(ExtractionConfig):
                 f"networks={self.networks} is given, and prune.criterion={self.prune.criterion} uses none: "
                 "leave one of them out"
             )
-        for name, benchmark in self.forgetting.items():
-            if isinstance(benchmark, DivergenceConfig):
-                raise ConfigError(
-                    f"forgetting.{name} is divergence, which compares an edit with the same weights "
-                    "untouched: take perplexity, which is compared before and after pruning"
-                )
+        require_comparable(self.forgetting, "pruning")
         if self.prune.recovery.max_steps and self.dataset.split is not Split.train:
             raise ConfigError(
                 f"dataset.split is {self.dataset.split}: recovery takes the train part, whatever is set "

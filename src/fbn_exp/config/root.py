@@ -1,5 +1,6 @@
 """Root config of each entry script."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -221,6 +222,16 @@ def require_networks(folder: str | None) -> None:
             raise NetworksError(f"networks={folder}: {error}") from None
 
 
+def require_comparable(forgetting: Mapping[str, BenchmarkConfig], change: str) -> None:
+    """Refuse benchmarks whose scores before and after a change of the weights cannot be compared."""
+    for name, benchmark in forgetting.items():
+        if isinstance(benchmark, DivergenceConfig):
+            raise ConfigError(
+                f"forgetting.{name} is divergence, which compares an edit with the same weights "
+                f"untouched: take perplexity, which is compared before and after {change}"
+            )
+
+
 @dataclass
 class TrainConfig:
     """Config of ``train.py``.
@@ -276,12 +287,7 @@ class TrainConfig:
                 f"dataset.split is {self.dataset.split}: training takes the train part, and dev and test "
                 "for scores, whatever is set here; leave it out"
             )
-        for name, benchmark in self.forgetting.items():
-            if isinstance(benchmark, DivergenceConfig):
-                raise ConfigError(
-                    f"forgetting.{name} is divergence, which compares an edit with the same weights "
-                    "untouched: take perplexity, which is compared before and after training"
-                )
+        require_comparable(self.forgetting, "training")
         lesioned = not isinstance(self.intervention, NoInterventionConfig)
         if self.networks is None and (isinstance(self.trainable, TrainPartConfig) or lesioned):
             why = "an intervention" if lesioned else f"trainable={self.trainable._target_.rpartition('.')[2]}"
