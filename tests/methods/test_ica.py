@@ -169,8 +169,8 @@ def test_networks_of_a_model_are_the_same_whatever_the_threads_and_the_seed(reco
         signals = (signals - signals.mean(dim=0)) / signals.std(dim=0)
     networks = with_threads(signals, 1)
     assert matched_correlation(with_threads(signals, 2), networks).min() > 0.999
-    # so few z-scored tokens have near-ties that the error of the subspace puts in another order
-    for seed in () if standardised else (1, 2, 3):
+    # of z-scored signals with first tokens, one random start of 40 reaches the best optimum
+    for seed in (1, 2, 3):
         assert matched_correlation(with_threads(signals, 1, seed=seed), networks).min() > 0.999
 
 

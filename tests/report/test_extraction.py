@@ -61,6 +61,12 @@ from fbn_exp.thresholds.z import ZThreshold
             "ICA converged (gradient 4e-09), but only one of 11 starts reached the best optimum: other seeds "
             "may find a better one, raise method.max_starts. 2 starts did not converge.",
         ),
+        (
+            "ICA",
+            Convergence(True, 30, 4e-9, starts=Starts(40, 40, 0, 0.0003, False)),
+            "ICA converged (gradient 4e-09). None of 40 random starts reached the best optimum: it was found "
+            "from the best of theirs, by mixing two networks and going on. The next optimum's negentropy is",
+        ),
         ("ICA", Convergence(True, 30, 4e-9, starts=Starts(1, 1, 1, None, False)), "ICA converged in 30 it"),
         ("DictionaryLearning", Convergence(True, 69), "DictionaryLearning converged in 69 iterations."),
         (

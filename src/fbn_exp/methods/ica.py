@@ -113,9 +113,9 @@ def convergence_of(found: Found, score: StartScore = StartScore.negentropy) -> C
     """Convergence of the start that was kept, and the numbers of all starts, which ``score`` compares."""
     first = found.best.starts[0]
     starts = Starts(
-        run=len(found.solution.converged),
-        converged=int(found.optimal.sum()),
-        best=len(found.best.starts),
+        run=found.n_random,
+        converged=int(found.optimal[: found.n_random].sum()),
+        best=found.random_at_best,
         gap=found.gap,
         tied=found.tied,
         score=score,
@@ -139,7 +139,7 @@ def search_metrics(found: Found) -> dict[str, float]:
         "converged": float(convergence.converged),
         "starts": float(starts.run),
         "starts_converged": float(starts.converged),
-        "starts_failed": float((~found.solution.converged).sum()),
+        "starts_failed": float((~found.solution.converged[: found.n_random]).sum()),
         "n_iterations": float(convergence.n_iterations),
         "gradient": convergence.gradient,
     }

@@ -254,6 +254,11 @@ def _starts_remarks(method: str, starts: Starts, gradient: str) -> list[str]:
             f"{method} converged{gradient}, but only one of {starts.run} starts reached the best optimum: "
             f"other seeds may find a better one, raise method.max_starts.{other}{stopped}"
         ]
+    elif starts.best == 0:
+        said = [
+            f"{method} converged{gradient}. None of {starts.run} random starts reached the best optimum: it "
+            f"was found from the best of theirs, by mixing two networks and going on.{other}{stopped}"
+        ]
     else:
         said = [
             f"The best optimum came back from {starts.best} of {starts.run} starts{gradient}.{other}{stopped}"

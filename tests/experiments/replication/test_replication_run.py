@@ -45,6 +45,7 @@ def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictu
     assert [each.rpartition("/")[2] for each in pictures] == [
         "smollm2_generation_paper_generation.png",
         "smollm2_generation_lesion_map.png",
+        "smollm2_classifiers_forgetting.png",
         "smollm2_tuned_lesion_paper_lesion.png",
     ]
     assert all((document.parent / each).stat().st_size > 10_000 for each in pictures)

@@ -58,6 +58,7 @@ def planned(monkeypatch):
 
         monkeypatch.setattr(module, "solve", solve)
         monkeypatch.setattr(module, "_total", total)
+        monkeypatch.setattr(module, "neighbours", lambda *_: None)
 
     return plan
 

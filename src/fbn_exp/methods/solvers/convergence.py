@@ -20,7 +20,8 @@ class Starts:
     run, converged : int
         Number of starts, and of those that converged: whose gradient is below the tolerance.
     best : int
-        Number of starts that reached the optimum that was kept.
+        Number of random starts that reached the optimum that was kept; 0 if none did, and it was found
+        beside the best one that they reached.
     gap : float or None
         How much worse the next optimum scores, as a share of the best score; None if there is none.
     tied : bool

@@ -48,6 +48,13 @@ class Solution:
             torch.cat([part.converged for part in parts]),
         )
 
+    def only(self, start: int) -> "Solution":
+        """Keep a single start."""
+        kept = slice(start, start + 1)
+        return Solution(
+            self.weights[kept], self.n_iterations[kept], self.gradient[kept], self.converged[kept]
+        )
+
 
 def symmetric_decorrelation(weights: Tensor) -> Tensor:
     """(W Wᵀ)^(-1/2) W: the nearest matrices with orthonormal rows, accurate also if W is nearly singular.

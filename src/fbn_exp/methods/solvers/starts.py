@@ -13,6 +13,7 @@ from fbn_exp.methods.config import Contrast, Solver, StartsConfig
 from fbn_exp.methods.solvers.contrasts import negentropy
 from fbn_exp.methods.solvers.fastica import Solution, fastica
 from fbn_exp.methods.solvers.picard import picard
+from fbn_exp.methods.solvers.turned import neighbours
 
 # up to so many components all starts run, as one tensor
 ALL_STARTS = 20
@@ -24,6 +25,8 @@ SAME_SOURCE = 0.999
 STANDS = 0.95
 # scores differ by less than this share of the best one: rounding
 SCORE_ROUNDING = 1e-6
+# times that the best optimum is left for a better one beside it
+MOST_TURNS = 5
 # optima whose score is lower by less than this share are as good as the best: so are all that 40 starts find
 # in the signals of SmolLM2-135M, raw or z-scored, with first tokens or without, for 10 and for 64 components
 GOOD = 0.01
@@ -43,7 +46,7 @@ class Optimum:
     score : float
         How good it is.
     starts : tuple of int
-        Starts that reached it, the kept one first.
+        Starts that reached it, the kept one first; those from ``Found.n_random`` on were not random.
     converged : bool
         True if the kept start met the solver's own rule.
     """
@@ -66,16 +69,24 @@ class Found:
         The chosen one first; then those of converged starts by their score, then those of the others.
     tolerance : float
         Gradient below which a rotation is an optimum, whatever the rule of the solver.
+    n_random : int
+        Number of random starts; those after them set out from an optimum, and came to a better one.
     """
 
     solution: Solution
     optima: tuple[Optimum, ...]
     tolerance: float
+    n_random: int
 
     @property
     def best(self) -> Optimum:
         """The chosen optimum."""
         return self.optima[0]
+
+    @property
+    def random_at_best(self) -> int:
+        """Number of random starts that reached the chosen optimum."""
+        return sum(start < self.n_random for start in self.best.starts)
 
     @property
     def optimal(self) -> Tensor:
@@ -133,7 +144,8 @@ def search(
 
     Up to ``ALL_STARTS`` components all ``max_starts`` run, as one tensor: near-ties exist, so that the first
     optimum that comes back need not be the best. For more, batches of starts run until the best optimum has
-    come back ``recurrences`` times.
+    come back ``recurrences`` times. Then, up to ``ALL_STARTS`` components and with Picard, the best optimum
+    is left for a better one among its ``neighbours``, which random starts may have missed.
 
     Parameters
     ----------
@@ -159,36 +171,83 @@ def search(
     MethodError
         If all starts diverged.
     """
+    beside = score is None and config.solver is Solver.picard and len(whitened) <= ALL_STARTS
+    score = score or _total(whitened, contrast)
+    runs = _Runs(score)
+    _random_starts(runs, whitened, config, contrast, generator)
+    n_random = len(runs.scores)
+    if beside and n_random > 1:
+        _leave_local_optima(runs, whitened, config, contrast)
+    second = Contrast.logcosh if contrast is Contrast.cube else Contrast.cube
+    chosen = _chosen(runs.optima(), _total(whitened, second))
+    return Found(runs.solution, chosen, config.tolerance, n_random)
+
+
+class _Runs:
+    """All starts so far, and their scores."""
+
+    def __init__(self, score: Score) -> None:
+        self.score = score
+        self.scores: list[float] = []
+        self._parts: list[Solution] = []
+
+    def add(self, solution: Solution) -> None:
+        finite = solution.weights.isfinite().all(dim=2).all(dim=1).tolist()
+        self.scores += [
+            self.score(weights) if usable else -math.inf
+            for weights, usable in zip(solution.weights, finite, strict=True)
+        ]
+        self._parts.append(solution)
+
+    @property
+    def solution(self) -> Solution:
+        return Solution.joined(self._parts)
+
+    def optima(self) -> list[Optimum]:
+        return _optima(self.solution, self.scores)
+
+
+def _random_starts(
+    runs: _Runs, whitened: Tensor, config: StartsConfig, contrast: Contrast, generator: torch.Generator
+) -> None:
+    """Run random starts until there are enough."""
     n_sources = len(whitened)
-    if score is None:
-        score = _total(whitened, contrast)
     most = config.most_starts(n_sources)
     size = most if n_sources <= ALL_STARTS else max(1, BATCH_ROWS // n_sources)
-    parts: list[Solution] = []
-    scores: list[float] = []
     with tqdm(total=most, desc="ICA starts", unit=" start", leave=False, delay=1) as progress:
-        while True:
-            count = min(size, most - len(scores))
+        while len(runs.scores) < most:
+            count = min(size, most - len(runs.scores))
             start = torch.stack([_random(n_sources, generator) for _ in range(count)]).to(whitened.device)
-            parts.append(solve(whitened, start, config, contrast))
-            finite = parts[-1].weights.isfinite().all(dim=2).all(dim=1).tolist()
-            scores += [
-                score(weights) if usable else -math.inf
-                for weights, usable in zip(parts[-1].weights, finite, strict=True)
-            ]
+            runs.add(solve(whitened, start, config, contrast))
             progress.update(count)
-            solution = Solution.joined(parts)
-            optima = _optima(solution, scores)
-            enough = optima[0].converged and len(optima[0].starts) >= config.recurrences
-            if len(scores) >= most or (n_sources > ALL_STARTS and enough):
+            best = runs.optima()[0]
+            if n_sources > ALL_STARTS and best.converged and len(best.starts) >= config.recurrences:
                 break
-    if optima[0].score == -math.inf:
+    if best.score == -math.inf:
         raise MethodError(
-            f"all {len(scores)} starts of ICA diverged, the signals hold values too large or too few: look "
-            "at them, or take fewer components (method.n_components)"
+            f"all {len(runs.scores)} starts of ICA diverged, the signals hold values too large or too few: "
+            "look at them, or take fewer components (method.n_components)"
         )
-    second = Contrast.logcosh if contrast is Contrast.cube else Contrast.cube
-    return Found(solution, _chosen(optima, _total(whitened, second)), config.tolerance)
+
+
+def _leave_local_optima(runs: _Runs, whitened: Tensor, config: StartsConfig, contrast: Contrast) -> None:
+    """Go on to a better optimum beside the best one, as long as there is one."""
+    for _ in range(MOST_TURNS):
+        best = runs.optima()[0]
+        if not best.converged:
+            return
+        beside = neighbours(whitened, best.weights, contrast, config.tolerance, config.max_iterations)
+        if beside is None:
+            return
+        scores = [
+            runs.score(weights) if converged else -math.inf
+            for weights, converged in zip(beside.weights, beside.converged.tolist(), strict=True)
+        ]
+        highest = max(range(len(scores)), key=scores.__getitem__)
+        # others are not kept: how often optima come back is said of random starts
+        if scores[highest] <= best.score + SCORE_ROUNDING * abs(best.score):
+            return
+        runs.add(beside.only(highest))
 
 
 def solve(whitened: Tensor, start: Tensor, config: StartsConfig, contrast: Contrast) -> Solution:
