@@ -1,10 +1,11 @@
 """Repeat the paper on the embedded models: every step through the scripts, then the document.
 
-python replication/run.py [--models MODEL,…] [--quick] [--only STEP,…] [override …]
+python replication/run.py [--models MODEL,…] [--quick] [--only STEP,…] [--records FOLDER] [override …]
 
 A step that was run to its end with the same command is not repeated; one that was interrupted takes
 finished scores and networks from the cache. Overrides, such as dataset.n_texts=20, are added to every step.
-The document is written to docs/ after a run of all steps on all models without overrides, and beside the
+With --records, finished steps are taken from there and kept there: so docs/replication.md is made of runs of
+several days, each step with its commit. The document is written to docs/ after a run of all steps on all models without overrides, and beside the
 runs otherwise.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from document import write_document
 from progress import Seconds, in_minutes
+from records import keep, restore
 from runner import done_before, run_step
 from step import MODELS, Model, Step
 from steps import STEPS
@@ -35,11 +37,16 @@ def main() -> None:
     steps = [step for step in STEPS if not (chosen.quick and step.quick is None)]
     wanted = [step for step in steps if chosen.only is None or step.name in chosen.only]
     folder = chosen.folder or f"outputs/paper/{'quick' if chosen.quick else 'full'}"
+    records = Path(chosen.records) if chosen.records else None
+    if records:
+        restore(records, ROOT / folder, tuple(MODELS.values()), steps)
     failed = [] if chosen.write_only else run_all(models, wanted, folder, chosen.quick, tuple(overrides))
     whole = not chosen.quick and not overrides and chosen.only is None and len(models) == len(MODELS)
     default = ROOT / "docs" / "replication.md" if whole else ROOT / folder / "replication.md"
     file = Path(chosen.document) if chosen.document else default
     write_document(ROOT / folder, file, chosen.quick, overrides)
+    if records:
+        keep(ROOT / folder, records, tuple(MODELS.values()), steps)
     print(f"== {file}")
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
@@ -67,7 +74,7 @@ def run_all(
     todo = []
     for model, step in everything:
         command = step.command(model.option, f"{folder}/{model.option}", quick, more)
-        if done_before(ROOT / folder / model.option / step.name, command):
+        if done_before(ROOT / folder / model.option / step.name, command, step.leaves):
             print(f"== {model.option}/{step.name}: done before", flush=True)
         else:
             todo.append((model, step))
@@ -121,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", type=_listed, metavar="STEP,…", help=steps)
     parser.add_argument("--folder", help="where the steps leave their results")
     parser.add_argument("--document", help="the file to write; pictures and data go beside it")
+    parser.add_argument("--records", help="folder of finished steps, to go on from and to add to")
     parser.add_argument("--write-only", action="store_true", help="run nothing, write the document")
     return parser
 

@@ -14,8 +14,8 @@ from fbn_exp.core.files import new_file
 DONE, BEGUN = "done.json", "begun.json"
 
 
-def done_before(place: Path, command: str) -> bool:
-    """Return True if a step was run to its end with this command.
+def done_before(place: Path, command: str, leaves: str = "") -> bool:
+    """Return True if a step was run to its end with this command, and what others need of it is there.
 
     Parameters
     ----------
@@ -23,8 +23,10 @@ def done_before(place: Path, command: str) -> bool:
         Folder of the step.
     command : str
         Command as a user types it.
+    leaves : str
+        Pattern of what other steps need, as ``Step.leaves``.
     """
-    return _command(place / DONE) == command
+    return _command(place / DONE) == command and (not leaves or any(place.glob(leaves)))
 
 
 def run_step(

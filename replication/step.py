@@ -62,6 +62,8 @@ class Step:
         step out of it.
     sweep : bool
         True for a sweep.
+    leaves : str
+        Pattern of what other steps need of it, below its folder; empty if they need nothing.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Step:
     sizes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     quick: tuple[str, ...] | None = ()
     sweep: bool = True
+    leaves: str = ""
 
     def arguments(self, model: str, folder: str, quick: bool, more: tuple[str, ...] = ()) -> list[str]:
         """Return the command-line arguments of the script.

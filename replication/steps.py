@@ -212,6 +212,7 @@ STEPS = (
             "task.dev_texts=40",
             "task.test_texts=60",
         ),
+        leaves="*/checkpoint",
     ),
     Step(
         "enough",
