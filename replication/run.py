@@ -4,9 +4,9 @@ python replication/run.py [--models MODEL,…] [--quick] [--only STEP,…] [--re
 
 A step that was run to its end with the same command is not repeated; one that was interrupted takes
 finished scores and networks from the cache. Overrides, such as dataset.n_texts=20, are added to every step.
-With --records, finished steps are taken from there and kept there: so docs/replication.md is made of runs of
-several days, each step with its commit. The document is written to docs/ after a run of all steps on all models without overrides, and beside the
-runs otherwise.
+With --records, finished steps are taken from a folder and kept there: so docs/replication.md is made of runs
+of several days, each step with its commit. The document is written to docs/ after a run of all steps on all
+models without overrides, and beside the runs otherwise.
 """
 
 import argparse
