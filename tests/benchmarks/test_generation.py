@@ -102,6 +102,25 @@ def test_scores_are_the_measures_of_what_was_written(tiny_model):
     assert not scores["repetition"].higher_is_better
 
 
+def test_prompts_are_scored_on_request(tiny_model):
+    asked = {"new_tokens": 5, "score_prompts": True, "batch_size": 2}
+    scores = scored(tiny_model, PROMPTS[1:], **asked)
+    expected, counts = [], []
+    for prompt in PROMPTS[1:]:
+        ids = torch.tensor([tiny_model.tokenizer.encode(prompt)])
+        with torch.no_grad():
+            expected.append(tiny_model.model(ids, labels=ids).loss.item())
+        counts.append(ids.shape[1] - 1)
+    assert scores["prompt_nats"].items.tolist() == pytest.approx(expected, rel=1e-5)
+    total = sum(one * count for one, count in zip(expected, counts, strict=True))
+    assert scores["prompt_nats"].value == pytest.approx(total / sum(counts), rel=1e-5)
+    assert not scores["prompt_nats"].higher_is_better
+    assert set(scores) == {"distinct_1", "distinct_2", "repetition", "length", "prompt_nats"}
+    assert [f"generation/{each}" for each in scores] == Generation(PROMPTS, **asked).score_names()
+    with pytest.raises(BenchmarkError, match="'a' is one token"):
+        scored(tiny_model, ["a"], **asked)
+
+
 def test_written_texts_survive_the_cache(tiny_model, tmp_path):
     def compute():
         return list(scored(tiny_model, new_tokens=5).values())
@@ -141,7 +160,8 @@ def test_the_key_changes_with_prompts_and_length_and_not_with_the_batch(tiny_mod
         return benchmark.key()
 
     assert key(["a"], 8, 1) == key(["a"], 8, 2)
-    assert len({json.dumps(each) for each in (key(["a"], 8), key(["b"], 8), key(["a"], 9))}) == 3
+    others = (key(["b"], 8), key(["a"], 9), key(["ab"], 8), key(["ab"], 8, 1, True))
+    assert len({json.dumps(each) for each in (key(["a"], 8), *others)}) == 5
 
 
 def test_prompts_have_no_parts():

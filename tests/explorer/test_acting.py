@@ -92,6 +92,7 @@ def test_stop_ends_the_texts_and_leaves_no_edit(bench):
             stop.set()
     assert len(bench.lm.tokenizer(results.outcomes[Condition.untouched].text)["input_ids"]) < 200
     assert results.outcomes[Condition.control].text == ""
+    assert all(outcome.stopped for outcome in results.outcomes.values())
     assert "Stopped" in results.remarks[-1]
     assert not is_edited(bench.lm.model)
 
@@ -129,6 +130,9 @@ def test_settings_out_of_range_are_refused(wrong):
         Settings(PROMPT, **{"networks": (0,), **wrong})
 
 
-def test_an_empty_text_is_refused_in_words(bench):
+def test_an_empty_and_a_long_text_are_refused_in_words(bench):
     with pytest.raises(ConfigError, match="the text is empty"):
         next(acted(bench, Settings("", (0,)), Event()))
+    # a byte is a token of the tiny model
+    with pytest.raises(ConfigError, match="the text has 513 tokens, 512 are possible: shorten it"):
+        next(acted(bench, Settings("a" * 513, (0,)), Event()))

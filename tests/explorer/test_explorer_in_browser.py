@@ -3,7 +3,12 @@
 import importlib.util
 import os
 import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from browsers import DESK, PHONE, running_browser
 
@@ -30,6 +35,7 @@ def address(extraction, tmp_path_factory):
 
     lm, _, networks = extraction
     folder = tmp_path_factory.mktemp("run")
+    networks.save(folder / "networks", fbn.ZThreshold())
     bench = Workbench(lm, networks, fbn.ZThreshold(), folder / "networks", folder / "cache", ("model=tiny",))
     blocks, url = serve(bench, None, open_browser=False)
     # a taken port is named, and another page is not put in its place
@@ -103,6 +109,59 @@ def test_a_lesion_changes_the_text_beside_a_control_and_can_be_repeated(page):
     assert re.search(r"python evaluate\.py .*model=tiny intervention=inhibit", command)
 
 
+def test_sliders_are_moved_by_keys_and_by_the_pointer(page):
+    page.locator("#text textarea").fill("the cat sat")
+    page.get_by_role("tab", name="Intervene").click()
+    page.get_by_text("scale their neurons").click()
+    factor = page.locator("#factor input[type=range]")
+    factor.focus()
+    for _ in range(30):
+        factor.press("ArrowRight")
+    length = page.locator("input[type=range][aria-label*='Tokens']")
+    length.scroll_into_view_if_needed()
+    place = length.bounding_box()
+    page.mouse.click(place["x"] + 1, place["y"] + place["height"] / 2)
+    page.locator("#run").click()
+    page.locator("#command textarea").wait_for()
+    command = page.locator("#command textarea").input_value()
+    assert "intervention=scale 'intervention.networks=[0]' intervention.factor=1.5 " in command
+    assert "benchmark.new_tokens=4 " in command
+
+
+def test_the_command_repeats_what_the_page_shows(browser, address, tmp_path):
+    page = browser.new_page(viewport=DESK)
+    page.goto(address)
+    page.locator("#courses .course").first.wait_for()
+    page.locator("#text textarea").fill('He said: "it\'s {both}, $5" [or]')
+    page.get_by_role("tab", name="Intervene").click()
+    page.get_by_label("Spare the first token").check()
+    page.get_by_label("Seed").fill("3")
+    page.locator("input[aria-label^='number input for Tokens']").fill("12")
+    page.locator("#run").click()
+    written = "document.querySelectorAll('#results .written').length == 3"
+    page.wait_for_function(f"{written} && !document.querySelector('#results .cursor')")
+    texts = page.locator("#results .written").all_text_contents()
+    nats = [
+        float(re.search(r": (\S+) nats", line)[1])
+        for line in page.locator("#results .origin").all_inner_texts()
+    ]
+    script, *arguments = shlex.split(page.locator("#command textarea").input_value())[1:]
+    page.close()
+    asked = [*arguments, f"cache={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'run'}", "tracking=none"]
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parents[2] / script, *asked], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    repeated = pd.read_csv(tmp_path / "run" / "tables" / "texts.csv", keep_default_na=False)
+    # line ends and zeros of a random model do not come through a page as they are
+    plain = [re.sub(r"[\0\r\n\ufffd]", "", text) for text in texts]
+    assert [re.sub(r"[\0\r\n\ufffd]", "", text) for text in repeated.iloc[0]] == plain
+    scores = pd.read_csv(tmp_path / "run" / "tables" / "scores.csv").set_index("metric").loc["prompt_nats"]
+    found = scores[["baseline", "value", "control_activation"]].tolist()
+    assert found == pytest.approx(nats, abs=0.0051)
+    assert len(set(plain)) == 3
+
+
 def test_a_long_text_stops_on_request(page):
     page.get_by_role("tab", name="Intervene").click()
     page.locator("input[aria-label^='number input for Tokens']").fill("200")
@@ -110,6 +169,13 @@ def test_a_long_text_stops_on_request(page):
     page.locator("#results .cursor").first.wait_for()
     page.locator("#stop").click()
     page.get_by_text("Stopped before the texts were complete").wait_for()
+    assert page.get_by_text("(stopped before it began)").count() >= 1
+    # and the next one runs to its end
+    page.locator("input[aria-label^='number input for Tokens']").fill("4")
+    page.locator("#run").click()
+    page.get_by_text("Stopped before the texts were complete").wait_for(state="detached")
+    page.wait_for_function("!document.querySelector('#results .cursor')")
+    assert page.locator("#results").get_by_text("(stopped").count() == 0
 
 
 def test_an_error_is_said_without_markup(page):

@@ -23,8 +23,15 @@ def test_it_names_all_that_differs_from_what_evaluate_takes_by_itself():
         *("python", "evaluate.py", "networks=out/networks", "model=tiny"),
         *("intervention=inhibit", "intervention.networks=[3,4]"),
         *("controls.kinds=[activation]", "controls.repeats=1", "seed=0"),
-        *("benchmark=generation", 'benchmark.prompts=["It\'s"]', "benchmark.new_tokens=40"),
+        *(
+            "benchmark=generation",
+            'benchmark.prompts=["It\'s"]',
+            "benchmark.new_tokens=40",
+            "benchmark.score_prompts=true",
+        ),
     ]
+    one_token = evaluate_command(Settings("a", (0,)), Path("out"), (), scored=False)
+    assert "score_prompts" not in one_token
     odd = evaluate_command(Settings("a", (0,)), Path("my out"), ())
     assert 'networks="my out"' in shlex.split(odd)
     projected = words(

@@ -166,6 +166,8 @@ class GenerationConfig(BenchmarkConfig):
         Largest number of tokens to generate; a token that ends a text is not counted.
     batch_size : int
         Number of prompts that are continued at once, padded on the left.
+    score_prompts : bool
+        Score the prompts' own tokens too, in nats per token.
 
     Raises
     ------
@@ -177,6 +179,7 @@ class GenerationConfig(BenchmarkConfig):
     prompts: list[str]
     new_tokens: int = 48
     batch_size: int = 8
+    score_prompts: bool = False
 
     def __post_init__(self) -> None:
         if not self.prompts or not all(self.prompts):

@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from typing_extensions import override
 
 from fbn_exp.benchmarks.base import Benchmark
 from fbn_exp.benchmarks.config import NGRAM, GenerationConfig
 from fbn_exp.benchmarks.score import Score, mean_score
 from fbn_exp.core import ranks
+from fbn_exp.core.errors import BenchmarkError
+from fbn_exp.core.rows import Array
+from fbn_exp.datasets.batches import pad
 from fbn_exp.models.decoding.generation import written
+from fbn_exp.models.decoding.predictions import head_works_apart, nats_per_row
 from fbn_exp.models.language_model import LanguageModel
 
 
@@ -26,11 +31,23 @@ class Generation(GenerationConfig, Benchmark):
     def prepare(self, lm: LanguageModel) -> None:
         lm.require_language_head("benchmark=generation")
         self.prompt_ids = [list(lm.tokenizer(prompt)["input_ids"]) for prompt in self.prompts]
+        if self.score_prompts:
+            self._prepare_scoring(lm)
+
+    def _prepare_scoring(self, lm: LanguageModel) -> None:
+        head_works_apart(lm.model)
+        for prompt, ids in zip(self.prompts, self.prompt_ids, strict=True):
+            if len(ids) < 2:
+                raise BenchmarkError(
+                    f"benchmark.score_prompts: {prompt!r} is one token, and a first token is not predicted: "
+                    "take longer prompts, or benchmark.score_prompts=false"
+                )
 
     @override
     def forward_tokens(self) -> int:
         # an upper bound, since texts may end sooner; with the cache every new token is one forward pass
-        return sum(len(ids) + self.new_tokens for ids in self.prompt_ids)
+        scored = sum(map(len, self.prompt_ids)) if self.score_prompts else 0
+        return scored + sum(len(ids) + self.new_tokens for ids in self.prompt_ids)
 
     @override
     def key(self) -> dict[str, Any]:
@@ -39,11 +56,14 @@ class Generation(GenerationConfig, Benchmark):
             "prompts": self.prompts,
             "rows": self.prompt_ids,
             "new_tokens": self.new_tokens,
+            # scores of before the option keep their key
+            **({"score_prompts": True} if self.score_prompts else {}),
         }
 
     @override
     def score_names(self) -> list[str]:
-        return [f"generation/{metric}" for metric in ("distinct_1", "distinct_2", "repetition", "length")]
+        measures = ["distinct_1", "distinct_2", "repetition", "length"]
+        return [f"generation/{each}" for each in measures + ["prompt_nats"] * self.score_prompts]
 
     @override
     def score(self, lm: LanguageModel) -> list[Score]:
@@ -55,10 +75,23 @@ class Generation(GenerationConfig, Benchmark):
             "repetition": ([repetition(ids, NGRAM) for ids in ids_of_texts], False),
             "length": ([float(len(ids)) for ids in ids_of_texts], True),
         }
-        return [
+        scores = [
             mean_score("generation", name, np.array(values), higher_is_better=higher, texts=texts)
             for name, (values, higher) in measures.items()
         ]
+        return scores + ([self._prompt_nats(lm)] if self.score_prompts else [])
+
+    def _prompt_nats(self, lm: LanguageModel) -> Score:
+        """Score the tokens of the prompts after the first, in nats per token."""
+        nats: Array = np.zeros(len(self.prompts))
+        with torch.inference_mode():
+            for start in ranks.share(range(0, len(self.prompt_ids), self.batch_size)):
+                batch = slice(start, start + self.batch_size)
+                ids, mask = pad(self.prompt_ids[batch], lm.pad_id)
+                nats[batch] = nats_per_row(lm.model, ids.to(lm.device), mask.to(lm.device)).cpu().numpy()
+        predicted = np.array([len(ids) - 1.0 for ids in self.prompt_ids])
+        nats = ranks.summed(nats, "scores of prompts") / predicted
+        return mean_score("generation", "prompt_nats", nats, higher_is_better=False, weights=predicted)
 
     def _write(self, lm: LanguageModel) -> list[list[int]]:
         texts: dict[int, list[int]] = {}

@@ -136,14 +136,15 @@ class Outcome:
         Probabilities of the token after the prompt.
     text : str
         What it has written so far.
-    finished : bool
-        True when it has ended.
+    finished, stopped : bool
+        True when it has ended; both are when it was stopped before its end.
     """
 
     losses: Tensor = field(default_factory=lambda: torch.zeros(0))
     probabilities: Tensor = field(default_factory=lambda: torch.zeros(0))
     text: str = ""
     finished: bool = False
+    stopped: bool = False
 
 
 @dataclass
@@ -186,12 +187,14 @@ def acted(bench: Workbench, settings: Settings, stop: Event) -> Iterator[Results
     Raises
     ------
     FbnError
-        If the prompt is empty, or the networks cannot be edited so.
+        If the prompt is empty or too long, or the networks cannot be edited so.
     """
     lm = bench.lm
-    ids = list(lm.tokenizer(settings.prompt)["input_ids"])[:MOST_TOKENS]
+    ids = list(lm.tokenizer(settings.prompt)["input_ids"])
     if not ids:
         raise ConfigError("the text is empty: type one to go on from")
+    if len(ids) > MOST_TOKENS:
+        raise ConfigError(f"the text has {len(ids)} tokens, {MOST_TOKENS} are possible: shorten it")
     lesion = settings.intervention.on(bench.networks, bench.threshold, same_weights=bench.same_weights)
     results = Results(settings, token_pieces(lm.tokenizer, ids), repr(lesion))
     edits: dict[Condition, Edit | None] = {Condition.untouched: None, Condition.intervened: lesion.edit}
@@ -208,7 +211,7 @@ def acted(bench: Workbench, settings: Settings, stop: Event) -> Iterator[Results
         for text in _written(bench, edit, ids, settings.new_tokens, stop):
             outcome.text = text
             yield results
-        outcome.finished = True
+        outcome.finished, outcome.stopped = True, stop.is_set()
     if stop.is_set():
         results.remarks.append("Stopped before the texts were complete.")
     yield results

@@ -11,8 +11,10 @@ from fbn_exp.interventions.config import Fill, Place
 PLAIN = re.compile(r"[\w./-]+")
 
 
-def evaluate_command(settings: Settings, networks: Path, arguments: tuple[str, ...]) -> str:
-    """Command line that writes the same texts, and compares them with the same control.
+def evaluate_command(
+    settings: Settings, networks: Path, arguments: tuple[str, ...], scored: bool = True
+) -> str:
+    """Command line that scores the same text, writes the same, and compares with the same control.
 
     Parameters
     ----------
@@ -22,6 +24,8 @@ def evaluate_command(settings: Settings, networks: Path, arguments: tuple[str, .
         Folder of the networks.
     arguments : tuple of str
         Arguments that the page was started with, as ``model=`` and ``threshold=``.
+    scored : bool
+        Score the text too; one of a single token has no loss.
     """
     usual = Fill.position_mean if settings.rule is Rule.project else Fill.zero
     chosen = ",".join(map(str, settings.networks))
@@ -39,6 +43,7 @@ def evaluate_command(settings: Settings, networks: Path, arguments: tuple[str, .
         "benchmark=generation",
         f"benchmark.prompts=[{quoted(settings.prompt)}]",
         f"benchmark.new_tokens={settings.new_tokens}",
+        *(["benchmark.score_prompts=true"] if scored else []),
     ]
     return "python evaluate.py " + " ".join(map(shlex.quote, parts))
 

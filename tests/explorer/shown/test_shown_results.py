@@ -39,6 +39,17 @@ def test_hostile_texts_stay_text_while_results_grow(bench):
     assert "▍" not in shown
 
 
+def test_a_stopped_text_does_not_read_as_ended(bench):
+    stop = Event()
+    for results in acted(bench, Settings("a b", (0,), new_tokens=200), stop):
+        if len(results.outcomes) == 3 and results.outcomes[A].text:
+            stop.set()
+    shown = results_shown(bench, results)
+    assert shown.count("(stopped)") == 1
+    assert shown.count("(stopped before it began)") == 2
+    assert "ends here" not in shown
+
+
 def test_a_prompt_of_one_token_has_no_loss(bench):
     *_, results = acted(bench, Settings("a", (0,), new_tokens=4), Event())
     assert "– nats per token" in results_shown(bench, results)

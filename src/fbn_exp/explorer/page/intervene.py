@@ -112,8 +112,8 @@ def intervene(bench: Workbench, text: gr.Textbox) -> gr.Dropdown:
             int(length),
         )
         stop = stops[str(request.session_hash)] = Event()
-        line = evaluate_command(settings, bench.folder, bench.arguments)
         for results in acted(bench, settings, stop):
+            line = evaluate_command(settings, bench.folder, bench.arguments, len(results.pieces) > 1)
             yield results_shown(bench, results), gr.Textbox(line, visible=True)
 
     inputs = [text, networks, rule, factor, fill, spared, control, seed, new]
