@@ -3,10 +3,11 @@
 import pytest
 import yaml
 from in_process import composed
+from scripts import TINY, run_script
 
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.stages.results import opened_run
-from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_sweep
+from fbn_exp.stages.scripts.own_folder import fingerprint, remove_if_unused, require_own_sweep
 from fbn_exp.tracking.base import NoTracker
 
 
@@ -48,6 +49,33 @@ def test_an_interrupted_training_is_resumed_in_its_folder(tmp_path):
 def test_results_that_do_not_say_how_they_came_about_can_be_written_over(tmp_path):
     (tmp_path / "result.json").write_text('{"stage": "extract", "metrics": {}}')
     run(tmp_path, "model=tiny")
+
+
+def test_the_folder_of_a_run_that_was_refused_does_not_stay(tmp_path):
+    made = tmp_path / "refused"
+    asked = ("intervention=scale", "intervention.factor=[0,2]", f"hydra.run.dir={made}")
+    refused = run_script("evaluate.py", *TINY, *asked)
+    assert refused.returncode == 1
+    assert "intervention.factor" in refused.stderr
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("kept", ["result.json", "evaluate.log", "tables/scores.csv"])
+def test_a_folder_in_which_anything_was_written_stays(kept, tmp_path):
+    for name in (".hydra/config.yaml", "evaluate.log", kept):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / kept).write_text("something")
+    remove_if_unused(tmp_path)
+    assert (tmp_path / kept).exists()
+    assert (tmp_path / ".hydra/config.yaml").exists()
+
+
+def test_a_folder_that_hydra_has_not_made_stays(tmp_path):
+    remove_if_unused(tmp_path)
+    (tmp_path / "empty.log").touch()
+    remove_if_unused(tmp_path)
+    assert (tmp_path / "empty.log").exists()
 
 
 def test_a_sweep_over_other_settings_is_not_written_over(tmp_path):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import yaml
-from in_process import CONF, composed
+from in_process import CONF, composed, run_stage
 
 from fbn_exp.core.checks import typed
 from fbn_exp.stages.scripts.shortcuts import DEBUG, expanded
@@ -17,6 +17,20 @@ def test_a_dry_run_is_a_config_of_its_script_with_a_tiny_model_and_no_tracking(s
     assert cfg.model.name.startswith("random:")
     assert "NoTracker" in cfg.tracking._target_
     assert cfg.dataset.n_texts <= 60
+
+
+def test_a_dry_run_leaves_the_report_of_its_networks_as_it_is(tmp_path):
+    cache = f"cache={tmp_path / 'cache'}"
+    run_stage("extract", tmp_path / "ex", *expanded(["debug=true"], "extract"), cache)
+    report = tmp_path / "ex" / "report.html"
+    before = report.read_bytes()
+    lesion = [f"networks={report.parent / 'networks'}", "intervention=inhibit", "intervention.networks=[1]"]
+    dry = expanded(["debug=true", *lesion, "benchmark.dataset.n_texts=3"], "evaluate")
+    run_stage("evaluate", tmp_path / "dry", *dry, cache)
+    assert report.read_bytes() == before
+    assert not (tmp_path / "cache" / "lesions").exists()
+    run_stage("evaluate", tmp_path / "real", *(each for each in dry if each != "keep_lesion=false"), cache)
+    assert report.read_bytes() != before
 
 
 def test_what_is_set_beside_a_short_argument_wins():

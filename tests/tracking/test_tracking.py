@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import wandb
 from PIL import Image
 from wandb_files import RecordedRun, recorded_runs
 
@@ -140,6 +141,22 @@ def test_online_a_run_uses_the_artifact_of_its_networks(offline, tmp_path):
     assert [(each.name, [*each.manifest.entries]) for each in run.used] == (
         [] if offline else [("smollm2", ["maps.safetensors"])]
     )
+
+
+@pytest.mark.parametrize("error", [wandb.errors.CommError("no server"), ValueError("has type 'model'")])
+def test_what_a_server_refuses_about_artifacts_is_said_and_loses_no_results(error, tmp_path, caplog):
+    class Refusing(Online):
+        def use_artifact(self, artifact):
+            raise error
+
+        log_artifact = use_artifact
+
+    run = _WandbRun(Refusing(offline=False))
+    run._run.config = Config()
+    run.networks("smollm2", tmp_path, {})
+    run.lineage({"model": "smollm2"}, tmp_path)
+    assert f"not logged as an artifact: {error}" in caplog.text
+    assert f"not linked to the artifact of its networks: {error}" in caplog.text
 
 
 def test_runs_one_after_another_stay_apart(tmp_path):

@@ -111,6 +111,8 @@ class EvaluateConfig(ExtractionConfig):
         the networks that the rest of the config describes, or takes them from the cache.
     same_weights : bool
         False also accepts networks of other weights, such as those of the model before it was fine-tuned.
+    keep_lesion : bool
+        Keep the lesion of a single network for the report of the run that extracted it, and show it there.
     analysis : AnalysisConfig or None
         Analysis to run on the networks instead of the benchmark.
     objective : str or None
@@ -134,6 +136,7 @@ class EvaluateConfig(ExtractionConfig):
 
     networks: str | None = None
     same_weights: bool = True
+    keep_lesion: bool = True
     intervention: InterventionConfig = MISSING
     benchmark: BenchmarkConfig = MISSING
     analysis: AnalysisConfig | None = None

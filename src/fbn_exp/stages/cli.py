@@ -20,6 +20,7 @@ from fbn_exp.core.files import as_disk_error
 from fbn_exp.stages.scripts.advice import explain
 from fbn_exp.stages.scripts.compose import compose_once
 from fbn_exp.stages.scripts.interruption import interrupted, remember
+from fbn_exp.stages.scripts.own_folder import remove_if_unused
 from fbn_exp.stages.scripts.shortcuts import expanded
 
 P = ParamSpec("P")
@@ -177,6 +178,8 @@ def launched(main: Callable[[DictConfig], R]) -> Callable[[DictConfig], R]:
         except Exception as error:
             if in_rank() or HydraConfig.get().mode is RunMode.MULTIRUN:
                 raise
+            if isinstance(error, FbnError | OmegaConfBaseException) and "run" in config:
+                remove_if_unused(Path(config.run.folder))
             # end here, since Hydra would print all overrides above the message
             end(error)
 

@@ -117,7 +117,7 @@ def _evaluate(
             )
         presentation = present_evaluation(evaluation, [*remarks, *drawn.remarks, *benchmark.remarks()])
         keep(presentation, folder, parts.figures.dpi)
-        if networks is not None and _is_lesion_of_one(evaluation, networks, lm):
+        if cfg.keep_lesion and networks is not None and _is_lesion_of_one(evaluation, networks, lm):
             from fbn_exp.report.lesions import keep_lesion  # late: imports matplotlib
 
             about = (benchmark.key(), cfg.networks, remarks)

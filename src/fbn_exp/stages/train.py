@@ -78,7 +78,13 @@ def run(cfg: DictConfig) -> float | None:
         presentation = present_forgetting(changed, training)
         keep(presentation, folder, parts.figures.dpi)
         track(tracked, folder, None if plan.networks is None else plan.networks.provenance, cfg.networks)
-    show(presentation, ("Model:", folder.artifacts["checkpoint"]))
+    show(
+        presentation,
+        ("Model:  ", folder.artifacts["checkpoint"]),
+        ("Numbers:", folder.path / "result.json"),
+        ("Tables: ", folder.path / "tables"),
+        *(("Picture:", file) for file in folder.figures.values()),
+    )
     return objective_of(cfg.objective, folder.metrics)
 
 

@@ -156,13 +156,27 @@ class _WandbRun(TrackedRun):
         self._run.log({name: wandb.Html(path, inject=False)})
 
     def networks(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
-        self._run.log_artifact(_artifact(name, folder, metadata))
+        with _results_first("the networks are not logged as an artifact"):
+            self._run.log_artifact(_artifact(name, folder, metadata))
 
     def lineage(self, provenance: Mapping[str, Any], folder: Path | None = None) -> None:
         self._run.config.update({"networks_from": dict(provenance)}, allow_val_change=True)
         # use_artifact raises offline; the same files are the same version of the artifact
         if folder is not None and not self._run.offline:
-            self._run.use_artifact(_artifact(str(provenance["model"]), folder, provenance))
+            with _results_first("the run is not linked to the artifact of its networks"):
+                self._run.use_artifact(_artifact(str(provenance["model"]), folder, provenance))
+
+
+@contextmanager
+def _results_first(lost: str) -> Iterator[None]:
+    """Say what wandb refuses about artifacts: it comes at the end of a run, whose results are there."""
+    import wandb
+
+    try:
+        yield
+    # of a server: no connection, an artifact of the same name and another type, no room
+    except (wandb.Error, ValueError, RuntimeError, OSError) as error:
+        log.warning("wandb: %s: %s", lost, error)
 
 
 def _artifact(name: str, folder: Path, metadata: Mapping[str, Any]) -> "wandb.Artifact":

@@ -138,7 +138,7 @@ def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str, tit
     shown = min(len(scores), OVERVIEW_NETWORKS)
     columns = min(shown, 5)
     rows = -(-shown // columns)
-    figure = Figure(figsize=(2.4 * columns + 0.9, 2.3 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(2.05 * columns + 0.9, 2.1 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     shares = block_shares(masks, layout).numpy()
     for index, axes in enumerate(grid.flat):
@@ -201,14 +201,18 @@ def share_matrix(masks: Tensor, layout: NeuronLayout, rule: str) -> Figure:
     title = f"Where the networks' neurons are [{rule}]"
     # a few blocks hold many members: a scale of square roots also tells the others apart
     norm = PowerNorm(0.5, vmin=0, vmax=max(float(values.max()), 1e-9))
-    return _matrix(values, "block", "network", title, "share of the network's neurons, %", norm, "{:.0f}")
+    label = "share of the network's neurons, % (square roots)"
+    return _matrix(values, "block", "network", title, label, norm, "{:.0f}")
 
 
 def _matrix(
     values: Array, x: str, y: str, title: str, label: str, norm: Normalize, form: str = "{:.2f}"
 ) -> Figure:
     rows, columns = values.shape
-    width, height = min(13, max(5.5, 3 + 0.35 * columns)), min(10, max(3.6, 1.8 + 0.3 * rows))
+    # numbers in cells need room; in a wider picture letters would be too small on a page
+    numbered = max(rows, columns) <= NUMBERED_NETWORKS
+    width = min(10, max(5.5, 3 + (0.35 if numbered else 0.22) * columns))
+    height = min(10, max(3.6, 1.8 + 0.3 * rows))
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(values, aspect="auto", cmap="viridis", norm=norm, interpolation="nearest")
@@ -216,8 +220,10 @@ def _matrix(
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_title(title, fontsize=10)
-    if max(rows, columns) <= NUMBERED_NETWORKS:
-        axes.set_xticks(np.arange(columns))
-        axes.set_yticks(np.arange(rows))
+    for axis, count in ((axes.xaxis, columns), (axes.yaxis, rows)):
+        axis.set_major_locator(MaxNLocator("auto", integer=True))
+        if count <= NUMBERED_NETWORKS:
+            axis.set_ticks(np.arange(count))
+    if numbered:
         number_cells(axes, values, np.asarray(norm(values)) < 0.5, form)
     return figure

@@ -123,8 +123,9 @@ def inference_lines(comparisons: Sequence[Comparison]) -> list[str]:
         lines.append(_noise_line(comparisons))
     fewest = min((found.n_draws for each in comparisons for found in each.among.values()), default=None)
     if fewest is not None and 1 / (1 + fewest) > SIGNIFICANT:
+        draws = "1 draw" if fewest == 1 else f"{fewest} draws"
         lines.append(
-            f"With {fewest} draws p cannot be below {p_text(1 / (1 + fewest))}: nothing can be shown beside "
+            f"With {draws} p cannot be below {p_text(1 / (1 + fewest))}: nothing can be shown beside "
             f"controls, whatever the effect. controls=many draws {MANY_DRAWS}."
         )
     if (skewed := _one_sided_line(comparisons)) is not None:

@@ -83,6 +83,7 @@ def run(cfg: DictConfig) -> float | None:
         keep(presentation, folder, parts.base.figures.dpi)
         track(tracked, folder)
     places = [(label, folder.artifacts[name]) for name, label in MODELS.items() if name in folder.artifacts]
+    places += [("Numbers:  ", folder.path / "result.json"), ("Tables:   ", folder.path / "tables")]
     show(presentation, *places, *(("Picture:  ", file) for file in folder.figures.values()))
     return objective_of(cfg.objective, folder.metrics)
 

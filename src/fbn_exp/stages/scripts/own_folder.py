@@ -1,7 +1,9 @@
 """Refuse to write a run or sweep over another one."""
 
 import json
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,21 @@ from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.files import digest
 
 # parts of a config that say where and how a run goes, not what it computes
-NOT_DETERMINING = {"run", "hydra", "tracking", "figures", "cache", "launch", "overwrite", "objective"}
+NOT_DETERMINING = {
+    "run",
+    "hydra",
+    "tracking",
+    "figures",
+    "cache",
+    "launch",
+    "overwrite",
+    "objective",
+    "keep_lesion",
+}
 # where extract.py pushes networks to is none either, while networks that a run starts from are
 PUSHED = "networks"
 RESUME = "resume"
+HYDRA = ".hydra"
 REMEDY = "name another folder, or write over it by overwrite=true"
 
 
@@ -74,6 +87,18 @@ def require_own_sweep(folder: Path, overrides: list[str], overwrite: bool) -> No
         return
     if _determining(known) != _determining(overrides):
         raise ConfigError(f"{folder} holds another sweep ({' '.join(known) or 'of no settings'}): {REMEDY}")
+
+
+def remove_if_unused(folder: Path) -> None:
+    """Remove the folder of a run that was refused, if nothing is in it but what Hydra has made."""
+    files = [file for file in folder.rglob("*") if not file.is_dir()]
+    logs = [file for file in files if file.suffix == ".log" and file.parent == folder]
+    settings = [file for file in files if file.parent == folder / HYDRA]
+    if not settings or {*files} - {*logs, *settings} or any(file.stat().st_size for file in logs):
+        return
+    # an open log cannot be removed on every system
+    with suppress(OSError):
+        shutil.rmtree(folder)
 
 
 def _determining(overrides: list[str]) -> set[str]:

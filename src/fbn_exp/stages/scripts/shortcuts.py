@@ -7,7 +7,7 @@ EXTRACTION = ("dataset.n_texts=6", "method.n_components=3", "figures.max_network
 # script -> settings of a dry run of seconds
 DEBUG = {
     "extract": (*DRY_RUN, *EXTRACTION),
-    "evaluate": (*DRY_RUN, *EXTRACTION, "controls.repeats=1"),
+    "evaluate": (*DRY_RUN, *EXTRACTION, "controls.repeats=1", "keep_lesion=false"),
     "train": (*DRY_RUN, "dataset.n_texts=60", "trainer.max_steps=2"),
     "prune": (*DRY_RUN, *EXTRACTION, "forgetting=corpora", "prune.speed_pairs=1"),
 }
