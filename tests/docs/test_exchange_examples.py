@@ -60,8 +60,8 @@ def test_nnsight_gives_the_same_logits(saved, tmp_path, site):
     torch.testing.assert_close(logits.float(), expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("site", [Site.mlp_output])
-def test_transformer_lens_gives_the_same_logits(saved, tmp_path, site, monkeypatch):
+@pytest.mark.parametrize("site", [Site.mlp_output, Site.mlp_hidden])
+def test_transformer_lens_gives_the_same_logits(saved, tmp_path, site):
     pytest.importorskip("transformer_lens", reason="pip install transformer-lens")
     folder, model, tokenizer = saved
     ids = torch.tensor([tokenizer(TEXT)["input_ids"]])

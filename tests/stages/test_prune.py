@@ -11,6 +11,8 @@ from transformers import AutoModelForCausalLM
 from fbn_exp.core.errors import ConfigError, PruningError
 from fbn_exp.models.config import ModelConfig, Precision
 from fbn_exp.models.load import load
+from fbn_exp.pruning import networks
+from fbn_exp.pruning.networks import largest_z
 from fbn_exp.stages.prune import run
 
 TEXTS = ("dataset.n_texts=4", "dataset.tokens_per_text=40")
@@ -58,6 +60,33 @@ def test_importance_in_networks_is_kept_for_other_ratios(tmp_path, caplog):
     assert "importance in networks from the cache" in caplog.text
 
 
+def test_a_run_that_was_stopped_goes_on_with_the_next_block(tmp_path, monkeypatch):
+    decomposed = []
+
+    def stopped_at(count):
+        def largest(maps):
+            decomposed.append(maps)
+            if len(decomposed) == count:
+                raise KeyboardInterrupt
+            return largest_z(maps)
+
+        return largest
+
+    monkeypatch.setattr(networks, "largest_z", stopped_at(3))
+    with pytest.raises(KeyboardInterrupt):
+        run_stage("prune", tmp_path / "stopped", *QUICK)
+    monkeypatch.setattr(networks, "largest_z", stopped_at(None))
+    run_stage("prune", tmp_path / "again", *QUICK)
+    # the third of four blocks came to nothing
+    assert len(decomposed) == 3 + 2
+    run_stage("prune", tmp_path / "whole", *QUICK, f"cache={tmp_path / 'other'}")
+    again, whole = (
+        json.loads((tmp_path / run / "checkpoint" / "pruning.json").read_text())["blocks"]
+        for run in ("again", "whole")
+    )
+    assert again == whole
+
+
 @pytest.mark.parametrize("criterion", ["magnitude", "wanda", "attribution", "random"])
 def test_every_criterion_prunes_as_many(tmp_path, criterion):
     metrics = run_stage("prune", tmp_path, *QUICK, f"prune.criterion={criterion}", "prune.ratio=0.5")
@@ -69,8 +98,8 @@ def test_every_criterion_prunes_as_many(tmp_path, criterion):
 def test_networks_of_a_folder_choose_the_neurons(tmp_path, per_block):
     extraction = ("model=tiny", *TEXTS, "method=pca", "method.n_components=3", "site=mlp_hidden")
     run_stage("extract", tmp_path / "extract", *extraction, f"method.per_block={per_block}")
-    networks = f"networks={tmp_path / 'extract' / 'networks'}"
-    metrics = run_stage("prune", tmp_path / "prune", *QUICK, networks, "prune.ratio=0.25")
+    folder = f"networks={tmp_path / 'extract' / 'networks'}"
+    metrics = run_stage("prune", tmp_path / "prune", *QUICK, folder, "prune.ratio=0.25")
     assert metrics["pruned/ratio"] == 0.25
 
 

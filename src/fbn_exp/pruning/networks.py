@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,56 +86,73 @@ def cached_importance(
     """Importance in networks of each block from ``cache/pruning``, computed and kept where it is missing.
 
     Blocks are decomposed one by one, and of their networks only the largest |z| is kept: 128 maps of each
-    block are as large as the model.
+    block are as large as the model. A run that was killed goes on with the next block.
 
     Raises
     ------
     PruningError, SignalError, MethodError
         If the site has other neurons, or signals cannot be used.
     """
-    require_widths(lm.layout(extractor.site), hidden)
-    key = extractor.key(lm, texts)
+    layout = lm.layout(extractor.site)
+    require_widths(layout, hidden)
+    key = {**extractor.key(lm, texts), "kept": "blocks"}
     file = cache / "pruning" / f"{digest(key)}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     with held(file):
-        found = _read(file, key, hidden.n_neurons)
-        if found is not None:
+        blocks = _read(file, key, layout)
+        if len(blocks) == len(layout.blocks):
             log.info("importance in networks from the cache: %s", file)
-            return found
-        with recorded(lm, texts, lm.layout(extractor.site), extractor.signals, scratch) as signals:
-            found = _in_blocks(extractor, signals)
-        try:
-            write_json(file, sealed({"key": key, "importance": found.tolist()}))
-        except DiskError as error:
-            log.error("importance is used, but not kept for later runs: %s", error)
-    return found
+        else:
+            if blocks:
+                log.info("importance of %d blocks from the cache: %s", len(blocks), file)
+            kept = True
+            with recorded(lm, texts, layout, extractor.signals, scratch) as signals:
+                for path, importance in _in_blocks(extractor, signals, skipped=len(blocks)):
+                    blocks[path] = importance
+                    kept = kept and _keep(file, key, blocks)
+    return torch.cat([blocks[block.path] for block in layout.blocks])
 
 
-def _in_blocks(extractor: Extractor, signals: Signals) -> Tensor:
-    found = torch.zeros(signals.layout.n_neurons, dtype=torch.float64)
-    for block in tqdm(signals.layout.blocks, desc="networks of blocks", leave=False):
+def _in_blocks(extractor: Extractor, signals: Signals, skipped: int) -> Iterator[tuple[str, Tensor]]:
+    """Path and importance of one block after the other, without the first ones."""
+    blocks = signals.layout.blocks
+    bar = tqdm(blocks[skipped:], desc="networks of blocks", initial=skipped, total=len(blocks), leave=False)
+    for block in bar:
         values = signals.values[:, block.columns].contiguous()
         try:
             method = extractor.method.fit(values, signals.rows)
         except MethodError as error:
             raise MethodError(f"{block.path}: {error}") from error
-        found[block.columns] = largest_z(method.maps_)
-    return found
+        yield block.path, largest_z(method.maps_)
 
 
-def _read(file: Path, key: dict[str, Any], n_neurons: int) -> Tensor | None:
-    """Importance of a file; None if it is missing or, with a warning, damaged."""
+def _keep(file: Path, key: dict[str, Any], blocks: dict[str, Tensor]) -> bool:
+    """Whether the importance of the first blocks could be written."""
+    entry = {"key": key, "importance": {path: values.tolist() for path, values in blocks.items()}}
+    try:
+        write_json(file, sealed(entry))
+    except DiskError as error:
+        log.error("importance is used, but not kept for later runs: %s", error)
+        return False
+    return True
+
+
+def _read(file: Path, key: dict[str, Any], layout: NeuronLayout) -> dict[str, Tensor]:
+    """Importance of the first blocks, by path; of none if the file is missing or, with a warning, damaged."""
     if not file.exists():
-        return None
+        return {}
     try:
         entry = unsealed(json.loads(file.read_text(encoding="utf-8")))
         if entry["key"] != json.loads(json.dumps(key)):
             raise ValueError("it is of another model, or of other settings")
-        found = torch.tensor(entry["importance"], dtype=torch.float64)
-        if found.shape != (n_neurons,):
-            raise ValueError(f"it holds {tuple(found.shape)} numbers")
+        blocks = {
+            path: torch.tensor(values, dtype=torch.float64) for path, values in entry["importance"].items()
+        }
+        widths = {block.path: (block.width,) for block in layout.blocks[: len(blocks)]}
+        if {path: tuple(values.shape) for path, values in blocks.items()} != widths:
+            raise ValueError(f"it holds numbers of {', '.join(blocks)}")
     # broken json and broken utf-8 are ValueErrors
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         log.warning("%s is damaged, importance is computed again: %s", file, error)
-        return None
-    return found
+        return {}
+    return blocks

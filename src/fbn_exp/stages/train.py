@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from typing_extensions import override
 
 from fbn_exp.analysis.keystones.scan import known_keystones
 from fbn_exp.benchmarks.score import Score
@@ -32,6 +29,7 @@ from fbn_exp.report.training import Training, present_forgetting, present_traini
 from fbn_exp.stages.results import keep, objective_of, opened_run, require_objective, track
 from fbn_exp.stages.training_parts import TrainingParts, training_parts
 from fbn_exp.tracking.base import TrackedRun
+from fbn_exp.training.callbacks import Stream
 from fbn_exp.training.forgetting import compare_after, require_unseen, scores_before
 from fbn_exp.training.history import history_table
 from fbn_exp.training.loop import fit, trained_parameters
@@ -191,7 +189,7 @@ def _train(
         log.info("the classification head is among the trained parameters")
     started = time.perf_counter()
     with plan.lesioned():
-        state = fit(prepared, parts.trainer, checkpoints, [_Stream(tracked)])
+        state = fit(prepared, parts.trainer, checkpoints, [Stream(tracked.metrics)])
         lesioned = [] if plan.edit is None else prepared.test.score(prepared.lm)
     finish()
     return Training(
@@ -219,26 +217,3 @@ def _save(parts: TrainingParts, plan: _Plan, checkpoint: Path) -> Path:
         with new_folder(checkpoint) as partial:
             save_checkpoint(lm.model, lm.tokenizer, partial)
     return checkpoint
-
-
-class _Stream(TrainerCallback):
-    """Callback that sends the log of the loop to the tracker during training."""
-
-    def __init__(self, tracked: TrackedRun) -> None:
-        self.tracked = tracked
-
-    @override
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        numbers = {
-            f"training/{name.replace('eval_', 'dev_')}": float(value)
-            for name, value in (logs or {}).items()
-            if isinstance(value, int | float)
-        }
-        self.tracked.metrics({"training/step": state.global_step, **numbers})

@@ -1,5 +1,6 @@
-"""Callbacks of the training loop: end of training, best checkpoint, progress bar."""
+"""Callbacks of the training loop: end of training, best checkpoint, progress bar, numbers for a tracker."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,32 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self.bar.close()
+
+
+class Stream(TrainerCallback):
+    """Send the log of the loop on during training, with the number of the update.
+
+    Parameters
+    ----------
+    send : callable
+        Takes numbers by name, such as a tracked run's ``metrics``.
+    """
+
+    def __init__(self, send: Callable[[Mapping[str, float]], None]) -> None:
+        self.send = send
+
+    @override
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        numbers = {
+            f"training/{name.replace('eval_', 'dev_')}": float(value)
+            for name, value in (logs or {}).items()
+            if isinstance(value, int | float)
+        }
+        self.send({"training/step": state.global_step, **numbers})

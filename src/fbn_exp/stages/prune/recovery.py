@@ -1,6 +1,7 @@
 """Recovery: a short fine-tune of a pruned model, by the loop of ``train.py``."""
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from fbn_exp.datasets.base import TextDataset
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.pruning.config import RecoveryConfig
 from fbn_exp.stages.prune.parts import PruningParts
+from fbn_exp.training.callbacks import Stream
 from fbn_exp.training.config import TrainerConfig
 from fbn_exp.training.forgetting import require_unseen
 from fbn_exp.training.loop import fit
@@ -20,10 +22,23 @@ log = logging.getLogger(__name__)
 DEV_TEXTS, SCORINGS = 20, 4
 
 
-def recover(lm: LanguageModel, parts: PruningParts, folder: Path) -> None:
+def recover(
+    lm: LanguageModel, parts: PruningParts, folder: Path, send: Callable[[Mapping[str, float]], None]
+) -> None:
     """Train all weights of a pruned model in place; the best checkpoint on the dev part is kept.
 
     Weights of masked neurons stay zero: neither their values nor their gradients are anything else.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The pruned model.
+    parts : PruningParts
+        Settings of the run.
+    folder : Path
+        Folder of checkpoints.
+    send : callable
+        Takes the losses while they fall, such as a tracked run's ``metrics``.
 
     Raises
     ------
@@ -44,7 +59,7 @@ def recover(lm: LanguageModel, parts: PruningParts, folder: Path) -> None:
         patience=None,
         seed=parts.prune.seed,
     )
-    fit(prepared, trainer, folder)
+    fit(prepared, trainer, folder, [Stream(send)])
 
 
 def _texts(dataset: TextDataset, settings: RecoveryConfig) -> TextDataset:

@@ -5,6 +5,7 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 from torch import Tensor
@@ -22,6 +23,7 @@ from fbn_exp.interventions.controls.attribution import cached_attribution
 from fbn_exp.interventions.edit import no_edit
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import load
+from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.pruning.activity import Activity, measure_activity
 from fbn_exp.pruning.architecture import all_weights
 from fbn_exp.pruning.config import Criterion
@@ -37,6 +39,7 @@ from fbn_exp.report.pruning import present_pruning, pruning_names
 from fbn_exp.stages.prune.parts import PruningParts, pruning_parts
 from fbn_exp.stages.prune.recovery import recover
 from fbn_exp.stages.results import keep, objective_of, opened_run, require_objective, track
+from fbn_exp.tracking.base import TrackedRun
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +79,12 @@ def run(cfg: DictConfig) -> float | None:
         chosen = _choose(lm, plan, parts, folder.path)
         pruned, left = _prune(lm, plan, chosen, parts, folder)
         comparisons = compare(_scores(left, parts), before, {})
-        recovered = _recovered(left, parts, folder, before)
+        recovered = _recovered(left, parts, folder, before, tracked)
         if not parts.prune.keep:
             _remove_checkpoints(folder)
         presentation = present_pruning(pruned, comparisons, recovered)
         keep(presentation, folder, parts.base.figures.dpi)
-        track(tracked, folder)
+        track(tracked, folder, chosen.provenance, parts.networks)
     places = [(label, folder.artifacts[name]) for name, label in MODELS.items() if name in folder.artifacts]
     places += [("Numbers:  ", folder.path / "result.json"), ("Tables:   ", folder.path / "tables")]
     show(presentation, *places, *(("Picture:  ", file) for file in folder.figures.values()))
@@ -96,10 +99,11 @@ def _remove_checkpoints(folder: RunFolder) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Chosen:
-    """Neurons that are pruned, and the means of all neurons if a bias makes up for them."""
+    """Neurons that are pruned, the means of all neurons if a bias makes up for them, origin of networks."""
 
     selection: Selection
     means: Tensor | None
+    provenance: dict[str, Any] | None
 
 
 def _scores(lm: LanguageModel, parts: PruningParts) -> list[Score]:
@@ -123,10 +127,20 @@ def _choose(lm: LanguageModel, plan: Plan, parts: PruningParts, scratch: Path) -
         activity = measure_activity(
             lm, plan.layout, texts, signals.first_tokens_excluded, signals.batch_tokens
         )
-    importance = _importance(lm, plan, parts, texts, activity, scratch)
+    networks = _networks(lm, parts, scratch)
+    importance = _importance(lm, plan, parts, texts, activity, networks, scratch)
     selection = select(importance, plan.layout, plan.spared, parts.prune)
     log.info("%s of %s hidden neurons are pruned", f"{int(selection.pruned.sum()):,}", f"{len(importance):,}")
-    return _Chosen(selection, activity.mean if parts.prune.bias and activity is not None else None)
+    means = activity.mean if parts.prune.bias and activity is not None else None
+    return _Chosen(selection, means, None if networks is None else networks.provenance)
+
+
+def _networks(lm: LanguageModel, parts: PruningParts, scratch: Path) -> FunctionalNetworks | None:
+    """Networks of a folder or of the whole model; those of single blocks are not kept, and None here."""
+    base = parts.base
+    if parts.prune.criterion is not Criterion.networks or (parts.networks is None and base.method.per_block):
+        return None
+    return base.networks(parts.networks, lm, scratch, parts.same_weights)
 
 
 def _importance(
@@ -135,15 +149,15 @@ def _importance(
     parts: PruningParts,
     texts: Texts,
     activity: Activity | None,
+    networks: FunctionalNetworks | None,
     scratch: Path,
 ) -> Tensor:
     base, layout = parts.base, plan.layout
     match parts.prune.criterion:
-        case Criterion.networks if parts.networks is None and base.method.per_block:
-            return cached_importance(base.extractor(), lm, texts, layout, base.cache, scratch)
-        case Criterion.networks:
-            networks = base.networks(parts.networks, lm, scratch, parts.same_weights)
+        case Criterion.networks if networks is not None:
             return importance_in(networks, layout, plan.spared)
+        case Criterion.networks:
+            return cached_importance(base.extractor(), lm, texts, layout, base.cache, scratch)
         case Criterion.magnitude:
             return magnitudes(lm.model, layout)
         case Criterion.wanda:
@@ -192,13 +206,17 @@ def _mlp_parameters(lm: LanguageModel) -> int:
 
 
 def _recovered(
-    left: LanguageModel, parts: PruningParts, folder: RunFolder, before: list[Score]
+    left: LanguageModel,
+    parts: PruningParts,
+    folder: RunFolder,
+    before: list[Score],
+    tracked: TrackedRun,
 ) -> list[Comparison]:
     """Fine-tune what is left, if asked for, save it, and compare it with the original."""
     if not parts.prune.recovery.max_steps:
         return []
     checkpoints, place = folder.path / "checkpoints", folder.path / "recovered"
-    recover(left, parts, checkpoints)
+    recover(left, parts, checkpoints, tracked.metrics)
     about = read_description(folder.artifacts["checkpoint"])
     save(left.model, left, {**about, "recovery": dataclasses.asdict(parts.prune.recovery)}, place)
     shutil.rmtree(checkpoints)
