@@ -9,22 +9,23 @@ from numpy.typing import NDArray
 ACCENT, SECOND, GREY = "#1f4e79", "#c0571a", "#8a8a8a"
 # chance level
 CHANCE = "tab:red"
+# any two of a set can be told apart with red-green blindness too
 CONTROL_COLOURS = {
     "random": "tab:gray",
-    "per_block": "tab:olive",
-    "activation": "tab:pink",
-    "energy": "tab:orange",
-    "noise": "tab:brown",
-    "rotation": "tab:purple",
+    "per_block": "#cdce29",
+    "activation": "#dc8df6",
+    "energy": "#ef7010",
+    "noise": "#8d574b",
+    "rotation": "#926ac3",
     "share": "tab:cyan",
-    "top_energy": "tab:green",
-    "attribution": "tab:blue",
+    "top_energy": "#057000",
+    "attribution": "#53759b",
 }
 NULL_COLOURS = {
-    "masks": "tab:olive",
-    "shift": "tab:orange",
-    "degrees": "tab:purple",
-    "rotations": "tab:red",
+    "masks": CONTROL_COLOURS["per_block"],
+    "shift": CONTROL_COLOURS["energy"],
+    "degrees": CONTROL_COLOURS["rotation"],
+    "rotations": CHANCE,
 }
 NULLS = {
     "masks": "random masks",

@@ -169,7 +169,7 @@ def overview(scores: Tensor, masks: Tensor, layout: NeuronLayout, rule: str, tit
 def sizes(masks: Tensor, rule: str) -> Figure:
     """Draw the number of neurons of every network."""
     counts = masks.sum(dim=1).numpy()
-    figure = Figure(figsize=(min(14, 4 + 0.25 * len(counts)), 3.6), layout="constrained")
+    figure = Figure(figsize=(min(9, 4 + 0.12 * len(counts)), 3.2), layout="constrained")
     axes = figure.subplots()
     bars = axes.bar(np.arange(len(counts)), counts, color=ACCENT)
     if len(counts) <= NUMBERED_NETWORKS:
@@ -177,6 +177,7 @@ def sizes(masks: Tensor, rule: str) -> Figure:
         axes.set_xticks(np.arange(len(counts)))
     axes.set_xlabel("network")
     axes.set_ylabel("neurons")
+    axes.set_xlim(-0.8, len(counts) - 0.2)
     union = int(masks.any(dim=0).sum())
     axes.set_title(
         f"Sizes [{rule}]; together {union:,} of {masks.shape[1]:,} neurons ({union / masks.shape[1]:.2%})",
