@@ -85,10 +85,11 @@ def _panels(kind: PaperTable, table: pd.DataFrame) -> list[tuple[str, pd.DataFra
 
 
 def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> None:
-    """Draw each result with its interval, and the range of each kind of control above and below it."""
+    """Draw each result with its interval, and the range of each kind of control below it."""
     places = np.arange(len(rows))
     drawn = [each for each in ControlKind if rows[f"control_{each.value}_low"].notna().any()]
-    offsets = np.linspace(-0.28, 0.28, len(drawn)) if len(drawn) > 1 else [0.2] * len(drawn)
+    # below the networks, whose interval they would hide
+    offsets = np.linspace(0.14, 0.66, len(drawn)) if len(drawn) > 1 else [0.2] * len(drawn)
     for control, offset in zip(drawn, offsets, strict=True):
         low, high = (
             rows[f"control_{control.value}_{side}"].to_numpy(dtype=float) for side in ("low", "high")
@@ -172,11 +173,13 @@ def _paper_panel(axes: Axes, label: str) -> None:
 
 
 def _consistency(table: pd.DataFrame) -> Figure:
-    """Draw the counts of each template by corpus, beside the largest chance level per template."""
+    """Draw the share of each template by corpus, beside the largest chance level per template."""
     figure = Figure(figsize=(max(NARROWEST, 1.6 + 1.9 * len(table)), 3.8), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(table.to_dict("records")):
-        counts = [int(each) for each in str(row["counts"]).split()]
+        # runs differ in their number of texts
+        percent = 100 / row["individual"]
+        counts = [percent * int(each) for each in str(row["counts"]).split()]
         spread = np.linspace(-0.3, 0.3, len(counts)) if len(counts) > 1 else [0.0]
         axes.bar(
             place + np.asarray(spread),
@@ -185,16 +188,20 @@ def _consistency(table: pd.DataFrame) -> Figure:
             color=ACCENT,
             label="" if place else "each template",
         )
-        chance = np.nanmax([row[f"chance_{null}"] for null in CHANCES]) / len(counts)
+        chance = percent * np.nanmax([row[f"chance_{null}"] for null in CHANCES]) / len(counts)
         label = "" if place else "by chance, mean of a template"
         axes.hlines(chance, place - 0.38, place + 0.38, color=CHANCE, lw=1.5, label=label)
     largest = CONSISTENCY["largest count of a template, of 1,000"][0]
     axes.axhline(
-        int(largest), color="tab:gray", ls=":", lw=1, label="the paper, GPT-2: largest of any template"
+        100 * int(largest) / 1_000,
+        color="tab:gray",
+        ls=":",
+        lw=1,
+        label="the paper, GPT-2: largest of any template",
     )
     names = [f"{row['corpus']}\nof {row['individual']:,}" for row in table.to_dict("records")]
     axes.set_xticks(range(len(table)), names)
-    axes.set_ylabel("individual networks with IoU > .2")
+    axes.set_ylabel("individual networks with IoU > .2, %")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return figure
