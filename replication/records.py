@@ -16,8 +16,9 @@ KEPT = (
     "figures/forgetting.png",
     "*/result.json",
     "*/networks/networks.json",
-    "*/tables/items.csv",
 )
+# by step: the answers to single items, of which a double dissociation is judged
+KEPT_OF = {"lesion_functions": ("*/tables/items.csv",)}
 
 
 def keep(folder: Path, records: Path, models: Sequence[Model], steps: Sequence[Step]) -> None:
@@ -48,7 +49,7 @@ def _copied(source: Path, target: Path) -> None:
     if not (source / DONE).is_file():
         return
     shutil.rmtree(target, ignore_errors=True)
-    for pattern in KEPT:
+    for pattern in (*KEPT, *KEPT_OF.get(source.name, ())):
         for file in sorted(source.glob(pattern)):
             copy = target / file.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)

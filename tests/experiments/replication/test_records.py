@@ -34,11 +34,17 @@ def test_finished_steps_are_kept_and_come_back_without_checkpoints(tmp_path):
     place = finished(run, "lesion")
     (finished(run, "sink") / DONE).unlink()
     keep(run, records, [MODEL], STEPS)
-    kept = {file for file in files(place) if "checkpoint" not in file}
+    kept = {file for file in files(place) if "checkpoint" not in file and "items" not in file}
     assert files(records) == {f"{MODEL.option}/lesion/{file}" for file in kept}
     restore(records, other, [MODEL], STEPS)
     assert files(other) == files(records)
     assert done_before(other / MODEL.option / "lesion", COMMAND)
+
+
+def test_answers_to_items_are_kept_where_the_document_needs_them(tmp_path):
+    finished(tmp_path / "run", "lesion_functions")
+    keep(tmp_path / "run", tmp_path / "records", [MODEL], STEPS)
+    assert f"{MODEL.option}/lesion_functions/0/tables/items.csv" in files(tmp_path / "records")
 
 
 @pytest.mark.parametrize("mark", [BEGUN, DONE])
