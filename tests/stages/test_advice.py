@@ -59,6 +59,26 @@ def test_a_list_that_the_shell_has_split_needs_quotes(monkeypatch):
 @pytest.mark.parametrize(
     ("override", "advice"),
     [
+        ("intervention.networks=[0,1", "intervention.networks=[0,1: the list is not closed: "),
+        (
+            "intervention.networks=0,1]",
+            "intervention.networks=0,1]: brackets do not match: lists are written",
+        ),
+        ("seed=1,", "seed=1, cannot be read to its end: a text with characters such as ="),
+        ("model.name=a=b", "model.name=a=b cannot be read at '=': a text with characters"),
+        ("model.name='a", "model.name='a: a quote is not closed"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_with_the_way_to_write_it(override, advice, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "model=tiny", override])
+    with pytest.raises(HydraException) as caught:
+        composed("model=tiny", override, script="evaluate")
+    assert explain(caught.value).startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("override", "advice"),
+    [
         (
             "method/contrasts=[french]",
             "there is no method/contrasts=french; there are: code, files, labels, lang",

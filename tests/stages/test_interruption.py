@@ -50,5 +50,10 @@ def test_a_sweep_counts_its_finished_jobs(capsys, tmp_path):
     interruption.remember("run", tmp_path / "1")
     interruption.remember("sweep", tmp_path)
     line = ended(capsys)
-    assert "1 finished jobs are kept" in line
+    assert "1 finished job is kept" in line
     assert "hydra.sweep.dir=" in line
+
+
+def test_a_sweep_without_a_finished_job_says_so(capsys, tmp_path):
+    interruption.remember("sweep", tmp_path)
+    assert ended(capsys).startswith("interrupted: no finished jobs are kept")

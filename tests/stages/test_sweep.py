@@ -7,9 +7,11 @@ from contextlib import contextmanager
 import pandas as pd
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.stages.sweep import collect, summarise
+from fbn_exp.stages.sweep_callback import _described
 from fbn_exp.tracking.base import NoTracker, TrackedRun
 
 
@@ -126,3 +128,8 @@ def test_each_remark_is_said_once_with_the_jobs_that_it_belongs_to(tmp_path):
 def test_a_folder_without_jobs_is_no_sweep(tmp_path):
     with pytest.raises(NetworksError, match="holds no jobs of a sweep"):
         collect(tmp_path)
+
+
+def test_a_sweep_over_what_has_no_default_is_described_as_it_is_written():
+    config = OmegaConf.create({"dataset": {"paths": "???", "n_texts": "${seed}"}, "seed": 3})
+    assert _described(config) == {"dataset": {"paths": "???", "n_texts": "${seed}"}, "seed": 3}

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from fbn_exp.core.checks import typed
 from fbn_exp.core.errors import ConfigError, FbnError, print_exception, printable
@@ -116,6 +116,7 @@ class SweepSummary(Callback):
         from fbn_exp.report.pruning.words import present_ratios
         from fbn_exp.report.sweep.dose import present_doses
         from fbn_exp.report.sweep.jobs import present_jobs
+        from fbn_exp.report.sweep.per_job import present_per_job
         from fbn_exp.report.training import present_sweep
         from fbn_exp.stages.build import built
         from fbn_exp.stages.sweep import collect, summarise
@@ -144,7 +145,8 @@ class SweepSummary(Callback):
         if not sweep.doses.empty:
             show(present_doses(sweep.doses))
         if "p_corrected" in sweep.scores:
-            show(present_scores(sweep.scores))
+            results = sweep.scores.drop_duplicates(["task", "metric"])
+            show((present_scores if len(results) == 1 else present_per_job)(sweep.scores))
         show_remarks(sweep.remark_lines)
         if decided is not None:
             show(decided.presentation)
@@ -170,12 +172,12 @@ def _decided(sweep: "Sweep", config: DictConfig) -> "Decided | None":
 
 
 def _described(config: DictConfig) -> dict[str, Any]:
-    """Convert a config to plain containers; values that only a job can resolve, as ${hydra:job.num}, stay."""
+    """Convert a config to plain containers; what only a job has, as ${hydra:job.num}, stays as written."""
     from fbn_exp.stages.build import plain
 
     try:
         return plain(config)
-    except InterpolationResolutionError:
+    except (InterpolationResolutionError, MissingMandatoryValue):
         written = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
         assert isinstance(written, dict)
         return {str(key): value for key, value in written.items()}

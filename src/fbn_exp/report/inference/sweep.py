@@ -42,7 +42,7 @@ def corrected(scores: pd.DataFrame, items: pd.DataFrame, draws: pd.DataFrame) ->
         flips = int(np.clip(MOST_SIGNS // len(differences), FEWEST_FLIPS, FLIPS))
         table.loc[tested, "p_corrected"] = max_t_over_items(differences, draws=flips)
     table.loc[tested, "correction"] = HOLM if differences is None else MAX_T
-    for kind in _kinds(table):
+    for kind in drawn_kinds(table):
         drawn = _drawn(table[tested], draws, kind)
         p_values = table.loc[tested, f"p_{kind}"].to_numpy(dtype=float)
         adjusted = holm(p_values) if drawn is None else max_t_over_draws(drawn)
@@ -51,7 +51,7 @@ def corrected(scores: pd.DataFrame, items: pd.DataFrame, draws: pd.DataFrame) ->
     return table
 
 
-def _kinds(scores: pd.DataFrame) -> list[str]:
+def drawn_kinds(scores: pd.DataFrame) -> list[str]:
     """Kinds of chance that were drawn in any job."""
     names = [kind.value for kind in ControlKind if kind.is_chance]
     return [name for name in names if f"p_{name}" in scores and scores[f"p_{name}"].notna().any()]
@@ -94,29 +94,22 @@ def _drawn(scores: pd.DataFrame, draws: pd.DataFrame, kind: str) -> Array | None
 
 
 def present_scores(scores: pd.DataFrame) -> Presentation:
-    """Present the scores of a sweep: a line per result, p values corrected for all of them.
+    """Present the scores of a sweep of one metric: a line per result, p values corrected for all of them.
 
     Parameters
     ----------
     scores : DataFrame
         Table of ``corrected``, not empty.
     """
-    kinds = _kinds(scores)
-    swept = [
-        name
-        for name in scores
-        if str(name).startswith("override/") and scores[name].nunique(dropna=False) > 1
-    ]
+    kinds = drawn_kinds(scores)
+    swept = swept_choices(scores)
     shown = scores.head(ROWS)
     tasks = scores["task"].unique()
     only_task = str(tasks[0]) if len(tasks) == 1 else None
     rows = pd.DataFrame(
         {
             "job": shown["job"].astype(str),
-            **{
-                str(name).rpartition(".")[2].removeprefix("override/"): shown[name].astype(str)
-                for name in swept
-            },
+            **{head: shown[name].astype(str) for name, head in swept.items()},
             **(
                 {"metric": shown["metric"]}
                 if only_task is not None
@@ -132,20 +125,29 @@ def present_scores(scores: pd.DataFrame) -> Presentation:
     words = tuple(rows.columns[: 2 + len(swept)])
     of_task = "" if only_task is None else f" on {only_task}"
     return Presentation(
-        title=f"Sweep{of_task}: p corrected for all {_tested(scores, kinds):,} results",
+        title=f"Sweep{of_task}: p corrected for all {tested(scores, kinds):,} results",
         rows=rows,
         words=words,
-        lines=[*left_out, *_procedures(scores, kinds)],
+        lines=[*left_out, *procedures(scores, kinds)],
     )
 
 
-def _tested(scores: pd.DataFrame, kinds: list[str]) -> int:
+def swept_choices(scores: pd.DataFrame) -> dict[str, str]:
+    """Columns of the choices that differ between jobs, with their heads."""
+    return {
+        str(name): str(name).rpartition(".")[2].removeprefix("override/")
+        for name in scores
+        if str(name).startswith("override/") and scores[name].nunique(dropna=False) > 1
+    }
+
+
+def tested(scores: pd.DataFrame, kinds: list[str]) -> int:
     """Number of results with a p value, against the untouched model or among draws."""
     columns = ["p_corrected", *(f"p_corrected_{kind}" for kind in kinds)]
     return int(scores[columns].notna().any(axis=1).sum())
 
 
-def _procedures(scores: pd.DataFrame, kinds: list[str]) -> Iterator[str]:
+def procedures(scores: pd.DataFrame, kinds: list[str]) -> Iterator[str]:
     """Yield how p was corrected, and where no result could pass."""
     columns = {"untouched": "correction", **{kind: f"correction_{kind}" for kind in kinds}}
     used = {name: str(scores[column].dropna().iloc[0]) for name, column in columns.items()}

@@ -62,6 +62,12 @@ FOREIGN = re.compile(
 )
 # messages of Hydra's parser for an argument that ends within a list
 UNFINISHED = ("no viable alternative at input", "mismatched input '<EOF>'", "missing BRACKET_CLOSE")
+# those for a value that it cannot read
+UNREADABLE = re.compile(
+    r"(?:no viable alternative at input '|mismatched input '|extraneous input '|missing BRACKET_CLOSE at '"
+    r"|token recognition error at: ')(.*?)'(?: expecting .*)?$",
+    re.MULTILINE,
+)
 
 
 def accepted_names(error: OmegaConfBaseException) -> list[str]:
@@ -78,6 +84,10 @@ def explain(error: Exception) -> str:
     lines = [str(error).strip()]
     if any(words in lines[0] for words in UNFINISHED) and (whole := torn_list(sys.argv[1:])) is not None:
         return f"{whole}: the shell splits it at its spaces: put it in quotes, '{whole}', or leave them out"
+    if (value := UNREADABLE.search(lines[0])) is not None:
+        return unreadable(value[1], sys.argv[1:])
+    if lines[0].startswith("LexerNoViableAltException: "):
+        return f"{lines[0].splitlines()[0].partition(': ')[2]}: a quote is not closed"
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, MissingMandatoryValue) and cause.full_key:
         return f"{cause.full_key} is not set: give it on the command line, {cause.full_key}=…"
@@ -117,6 +127,40 @@ def torn_list(arguments: Sequence[str]) -> str | None:
             if argument.count("[") > argument.count("]") and whole.count("[") == whole.count("]"):
                 return whole
     return None
+
+
+def unreadable(part: str, arguments: Sequence[str]) -> str:
+    """Name the argument that Hydra's grammar cannot read, and how lists and texts are written.
+
+    Parameters
+    ----------
+    part : str
+        What Hydra's parser stopped at.
+    arguments : sequence of str
+        The command line.
+
+    Examples
+    --------
+    >>> unreadable("[0,1", ["model=tiny", "factors=[0,1"])
+    "factors=[0,1: the list is not closed: 'factors=[0,1]'"
+    """
+    uneven = [each for each in arguments if each.count("[") != each.count("]")]
+    holding = [each for each in arguments if part in each.partition("=")[2]]
+    ending = [each for each in arguments if part == "<EOF>" and each.endswith((",", ":", "{"))]
+    whole = next(iter([*uneven, *ending, *holding]), None)
+    if whole is None:
+        return f"the command line cannot be read at '{part}': put lists and texts in quotes, 'name=[0, 1]'"
+    if whole.count("[") > whole.count("]"):
+        closed = whole + "]" * (whole.count("[") - whole.count("]"))
+        return f"{whole}: the list is not closed: '{closed}'"
+    name, _, _ = whole.partition("=")
+    if whole.count("[") != whole.count("]"):
+        return f"{whole}: brackets do not match: lists are written '{name}=[0, 1]', with the quotes"
+    place = "to its end" if part == "<EOF>" else f"at '{part}'"
+    return (
+        f"{whole} cannot be read {place}: a text with "
+        f"characters such as = , : {{ }} needs two pairs of quotes, '{name}=\"…\"'"
+    )
 
 
 def home_of(message: str) -> str | None:

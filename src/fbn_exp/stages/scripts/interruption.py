@@ -17,8 +17,9 @@ def interrupted() -> str:
     if "sweep" in _places:
         folder = _places["sweep"]
         done = sum(_finished(file) for file in folder.glob("*/result.json"))
+        kept = "1 finished job is kept" if done == 1 else f"{done or 'no'} finished jobs are kept"
         return (
-            f"interrupted: {done} finished jobs are kept; the same command with "
+            f"interrupted: {kept}; the same command with "
             f"hydra.sweep.dir={_named(folder)} goes on, and takes what was scored from the cache"
         )
     if "run" not in _places:
