@@ -48,12 +48,25 @@ class Solution:
             torch.cat([part.converged for part in parts]),
         )
 
+    @property
+    def finite(self) -> Tensor:
+        """Flag per start, shape (S,): false where it diverged."""
+        return self.weights.isfinite().all(dim=2).all(dim=1)
+
     def only(self, start: int) -> "Solution":
         """Keep a single start."""
         kept = slice(start, start + 1)
         return Solution(
             self.weights[kept], self.n_iterations[kept], self.gradient[kept], self.converged[kept]
         )
+
+
+def sources_match(weights: Tensor, other: Tensor, correlation: float) -> Tensor:
+    """Tell which rotations (…, K, K) have the sources of another (K, K), one to one, beyond a correlation.
+
+    Correlations of the sources are the entries of W W′ᵀ.
+    """
+    return ((weights @ other.T).abs() > correlation).sum(dim=-1).eq(1).all(dim=-1)
 
 
 def symmetric_decorrelation(weights: Tensor) -> Tensor:

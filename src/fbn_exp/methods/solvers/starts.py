@@ -11,7 +11,7 @@ from tqdm import tqdm
 from fbn_exp.core.errors import MethodError
 from fbn_exp.methods.config import Contrast, Solver, StartsConfig
 from fbn_exp.methods.solvers.contrasts import negentropy
-from fbn_exp.methods.solvers.fastica import Solution, fastica
+from fbn_exp.methods.solvers.fastica import Solution, fastica, sources_match
 from fbn_exp.methods.solvers.picard import picard
 from fbn_exp.methods.solvers.turned import neighbours
 
@@ -192,12 +192,14 @@ class _Runs:
         self._parts: list[Solution] = []
 
     def add(self, solution: Solution) -> None:
-        finite = solution.weights.isfinite().all(dim=2).all(dim=1).tolist()
-        self.scores += [
-            self.score(weights) if usable else -math.inf
-            for weights, usable in zip(solution.weights, finite, strict=True)
-        ]
+        self.scores += self.scored(solution, solution.finite)
         self._parts.append(solution)
+
+    def scored(self, solution: Solution, usable: Tensor) -> list[float]:
+        return [
+            self.score(weights) if each else -math.inf
+            for weights, each in zip(solution.weights, usable.tolist(), strict=True)
+        ]
 
     @property
     def solution(self) -> Solution:
@@ -239,10 +241,7 @@ def _leave_local_optima(runs: _Runs, whitened: Tensor, config: StartsConfig, con
         beside = neighbours(whitened, best.weights, contrast, config.tolerance, config.max_iterations)
         if beside is None:
             return
-        scores = [
-            runs.score(weights) if converged else -math.inf
-            for weights, converged in zip(beside.weights, beside.converged.tolist(), strict=True)
-        ]
+        scores = runs.scored(beside, beside.converged)
         highest = max(range(len(scores)), key=scores.__getitem__)
         # others are not kept: how often optima come back is said of random starts
         if scores[highest] <= best.score + SCORE_ROUNDING * abs(best.score):
@@ -298,5 +297,5 @@ def _chosen(optima: list[Optimum], tie_break: Score) -> tuple[Optimum, ...]:
 
 
 def same_sources(weights: Tensor, other: Tensor) -> bool:
-    """True if the sources of two rotations match one to one; their correlations are the entries of W W′ᵀ."""
-    return bool(((weights @ other.T).abs() > SAME_SOURCE).sum(dim=1).eq(1).all())
+    """True if the sources of two rotations match one to one."""
+    return bool(sources_match(weights, other, SAME_SOURCE))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fbn_exp.methods.config import Contrast
-from fbn_exp.methods.solvers.fastica import Solution
+from fbn_exp.methods.solvers.fastica import Solution, sources_match
 from fbn_exp.methods.solvers.picard import picard
 
 # the gradient at which it is clear where a mixed pair goes, and the iterations until there
@@ -65,7 +65,6 @@ def neighbours(
     if len(optimum) < 2:
         return None
     most = min(max_iterations, COARSE_ITERATIONS)
-    coarse = picard(whitened, turned_pairs(optimum), contrast, COARSE, most).weights
-    matched = ((coarse @ optimum.T).abs() > LEFT).sum(dim=2) == 1
-    left = coarse.isfinite().all(dim=2).all(dim=1) & ~matched.all(dim=1)
-    return picard(whitened, coarse[left], contrast, tolerance, max_iterations) if left.any() else None
+    coarse = picard(whitened, turned_pairs(optimum), contrast, COARSE, most)
+    left = coarse.weights[coarse.finite & ~sources_match(coarse.weights, optimum, LEFT)]
+    return picard(whitened, left, contrast, tolerance, max_iterations) if len(left) else None
