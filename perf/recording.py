@@ -101,7 +101,8 @@ def measured(lm: LanguageModel, wanted: Texts, name: str, rounds: int, quality: 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     lm = smollm2()
-    wanted, batch = texts(lm, 40), SignalsConfig().batch_tokens
+    # as many as extract.py takes by default
+    wanted, batch = texts(lm, 100), SignalsConfig().batch_tokens
     with last_hidden(lm) as untouched:
         bare(lm, wanted, batch)
     with last_hidden(lm) as beside, recording(lm, wanted, SignalsConfig()):

@@ -1,6 +1,7 @@
 """Error messages of the entry scripts: one message that the user can act on."""
 
 import functools
+import gc
 import os
 import re
 import sys
@@ -29,6 +30,8 @@ R = TypeVar("R")
 
 # exit status of a process that SIGINT ended, as shells count it
 INTERRUPTED = 130
+# objects made since the last search for garbage, by default 700
+COLLECTED_AFTER = 50_000
 # errors raised by the package of a launcher -> advice
 FOREIGN_ERRORS = {
     'Could not detect "srun"': "launch=slurm needs a SLURM cluster, and there is no srun here: start it "
@@ -96,6 +99,8 @@ def reported(main: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+        # imports and configs leave a million objects that stay: searching them for garbage takes seconds
+        gc.set_threshold(COLLECTED_AFTER, *gc.get_threshold()[1:])
         sys.excepthook = print_exception
         if in_rank():
             from fbn_exp.launch.rank import run_rank
