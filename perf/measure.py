@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from fbn_exp.datasets.base import Texts
 from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
-from fbn_exp.models.config import ModelConfig
+from fbn_exp.models.config import ModelConfig, Precision
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import load
+from fbn_exp.models.precision import choose_dtype
 from fbn_exp.networks import matching
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.signals.recording import recorded
@@ -130,8 +131,8 @@ def matched(sources: Tensor, others: Tensor) -> NDArray[np.float64]:
     return matching.matched(np.abs((sources @ others.T / sources.shape[1]).numpy()))
 
 
-def smollm2() -> LanguageModel:
-    return load(SMOLLM2, CACHE)
+def smollm2(dtype: Precision = Precision.auto) -> LanguageModel:
+    return load(replace(SMOLLM2, dtype=dtype), CACHE)
 
 
 def texts(lm: LanguageModel, n_texts: int, split: Split = Split.train) -> Texts:
@@ -163,7 +164,7 @@ def smollm2_signals() -> Tensor:
 
 
 def where() -> str:
-    """Describe the device: the accelerator, or the processor and its threads."""
+    """Describe the device: the accelerator, or the processor, its threads, and the models' number format."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     names = [
@@ -172,4 +173,5 @@ def where() -> str:
         if line.startswith("model name")
     ]
     name = names[0] if names else platform.processor()
-    return f"{name}, {torch.get_num_threads()} threads"
+    dtype = str(choose_dtype(Precision.auto, torch.device("cpu"))).removeprefix("torch.")
+    return f"{name}, {torch.get_num_threads()} threads, models in {dtype}"

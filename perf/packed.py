@@ -13,11 +13,14 @@ from fbn_exp.benchmarks import probes
 from fbn_exp.benchmarks.harness.model import harness_model
 from fbn_exp.benchmarks.harness.tasks import Harness
 from fbn_exp.datasets.config import Split
+from fbn_exp.models.config import Precision
 from fbn_exp.models.language_model import LanguageModel
 
 BATCH = 32
 CONTEXT, ENDING, ENDINGS = 80, 20, 4
 SHOTS = 4
+BATTERY, SAME_SHOTS = "probe battery", "arithmetic, the same four examples for all"
+IN_FLOAT32 = (BATTERY, SAME_SHOTS)
 
 
 def requests_of(lm: LanguageModel, tasks: list[str], items: int, shots: int = 0) -> list[Any]:
@@ -98,17 +101,13 @@ def main() -> None:
     lm = smollm2()
     arithmetic, code = (requests_of(lm, [f"fbn_{task}"], items) for task in ("arithmetic", "code"))
     measured = [
-        ("probe battery", requests_of(lm, list(probes.BATTERY), items), "≥ 1.8"),
+        (BATTERY, requests_of(lm, list(probes.BATTERY), items), "≥ 1.8"),
         (
             "arithmetic, four examples drawn for each item",
             requests_of(lm, ["fbn_arithmetic"], items, SHOTS),
             "≥ 3",
         ),
-        (
-            "arithmetic, the same four examples for all",
-            after_the_same(lm, arithmetic),
-            "≥ 3",
-        ),
+        (SAME_SHOTS, after_the_same(lm, arithmetic), "≥ 3"),
         ("code, no examples", code, "≥ 3"),
         ("code, the same four examples for all", after_the_same(lm, code), "≥ 3"),
         (f"{ENDINGS} endings of {ENDING} tokens after {CONTEXT}", endings_of(lm, items), "≥ 2.3"),
@@ -117,6 +116,13 @@ def main() -> None:
     for name, requests, target in measured:
         rows.append(compared(lm, f"{name}: lm-eval's rows over packed", requests, target, rounds))
         save("packed", rows)
+    # where both sides round so little that their log-likelihoods can be compared
+    exact = smollm2(Precision.float32)
+    for name, requests, target in measured:
+        if name in IN_FLOAT32:
+            what = f"{name}, in float32: lm-eval's rows over packed"
+            rows.append(compared(exact, what, requests, target, rounds))
+            save("packed", rows)
 
 
 if __name__ == "__main__":

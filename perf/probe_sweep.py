@@ -36,9 +36,8 @@ def scores_of(folder: Path) -> pd.DataFrame:
     return table.set_index(["job", "task", "metric"]).sort_index()[list(OF_SCORES)]
 
 
-def main() -> None:
-    items = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    os.chdir(ROOT)
+def measured(items: int, dtype: str, overrides: list[str]) -> Row:
+    """Run the sweep in both ways, in one number format."""
     costs: dict[bool, list[Cost]] = {True: [], False: []}
     scorings: dict[bool, list[Cost]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as name:
@@ -47,7 +46,13 @@ def main() -> None:
         cache.mkdir()
         if (CACHE / "models").is_dir():  # converting the model's file is not part of a sweep
             (cache / "models").symlink_to((CACHE / "models").resolve())
-        shared = (f"cache={cache}", "tracking=none", "dataset.n_texts=8", *sys.argv[2:])
+        shared = (
+            f"cache={cache}",
+            "tracking=none",
+            "dataset.n_texts=8",
+            f"model.dtype={dtype}",
+            *overrides,
+        )
         script("extract.py", *shared, f"hydra.run.dir={folder}/extract")
         for packed in costs:
             sweep = (
@@ -72,20 +77,25 @@ def main() -> None:
     alike = int((np.nan_to_num(off.to_numpy()) == 0).all(axis=1).sum())
     n_scorings = len(scorings[True])
     rates = {packed: 7 * items * n_scorings / costs[packed][0].wall for packed in costs}
-    what = f"probe sweep of {len(FACTORS.split(','))} jobs, {items} items of each probe"
-    save(
-        "probe_sweep",
-        [
-            Row(
-                f"{what}: lm-eval's rows over packed",
-                f"{ratio(costs[False], costs[True])}; {rates[True]:.3g} over {rates[False]:.3g} items/s, "
-                f"{costs[True][0].wall:.0f} over {costs[False][0].wall:.0f} s",
-                "≥ 1.8",
-                f"{alike} of {len(off)} accuracies equal, the others within {np.nanmax(off.to_numpy()):.2g}; "
-                f"{n_scorings} scorings",
-            )
-        ],
+    what = f"probe sweep of {len(FACTORS.split(','))} jobs, {items} items of each probe, dtype {dtype}"
+    return Row(
+        f"{what}: lm-eval's rows over packed",
+        f"{ratio(costs[False], costs[True])}; {rates[True]:.3g} over {rates[False]:.3g} items/s, "
+        f"{costs[True][0].wall:.0f} over {costs[False][0].wall:.0f} s",
+        "≥ 1.8",
+        f"{alike} of {len(off)} accuracies equal, the others within {np.nanmax(off.to_numpy()):.2g}; "
+        f"{n_scorings} scorings",
     )
+
+
+def main() -> None:
+    items = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    os.chdir(ROOT)
+    rows = []
+    # scores can be compared where both ways round little
+    for dtype in ("auto", "float32"):
+        rows.append(measured(items, dtype, sys.argv[2:]))
+        save("probe_sweep", rows)
 
 
 if __name__ == "__main__":

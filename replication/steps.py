@@ -196,6 +196,7 @@ STEPS = (
             "decisive.items=10",
             "decisive.per_method=2",
             "decisive.texts=40",
+            "reliability.splits=3",
             "method=ica,pca",
         ),
     ),
