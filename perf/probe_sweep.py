@@ -89,7 +89,7 @@ def measured(items: int, dtype: str, overrides: list[str]) -> Row:
 
 
 def main() -> None:
-    items = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    items = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     os.chdir(ROOT)
     rows = []
     # scores can be compared where both ways round little
