@@ -57,12 +57,15 @@ def last_hidden(lm: LanguageModel) -> Iterator[list[Tensor]]:
 def measured(lm: LanguageModel, wanted: Texts, name: str, rounds: int, quality: str) -> list[Row]:
     """Rows of one kind of signals."""
     config, batch = SIGNALS[name], SIGNALS[name].batch_tokens
-    costs: dict[str, list[Cost]] = {each: [] for each in ("bare", "record", "networks", "finder")}
+    costs: dict[str, list[Cost]] = {each: [] for each in ("bare", "memory", "record", "networks", "finder")}
+    shape = wanted.n_tokens, lm.layout(Site.mlp_output).n_neurons
     peaks: dict[str, list[float]] = {each: [] for each in costs}
     for seed in range(rounds):
         method = ICA(NETWORKS)
         with peaked(peaks["bare"]), timed(costs["bare"]):
             bare(lm, wanted, batch)
+        with timed(costs["memory"]):
+            torch.zeros(shape).add_(1)
         with peaked(peaks["record"]), timed(costs["record"]), recording(lm, wanted, config):
             pass
         with peaked(peaks["networks"]), timed(costs["networks"]), recording(lm, wanted, config) as signals:
@@ -80,6 +83,11 @@ def measured(lm: LanguageModel, wanted: Texts, name: str, rounds: int, quality: 
             "≥ 0.95",
             f"last hidden states {quality}",
             f"{peak['record']}, bare {peak['bare']}",
+        ),
+        Row(
+            f"signals={name}: fresh memory of the signals' size, filled once, over bare forward pass",
+            str(ratio(costs["memory"], forward)),
+            quality="whoever keeps the signals pays this",
         ),
         Row(
             f"signals={name}: text to {NETWORKS} networks over bare forward pass",
