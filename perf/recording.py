@@ -59,7 +59,7 @@ def measured(lm: LanguageModel, wanted: Texts, name: str, rounds: int, quality: 
     config, batch = SIGNALS[name], SIGNALS[name].batch_tokens
     costs: dict[str, list[Cost]] = {each: [] for each in ("bare", "memory", "record", "networks", "finder")}
     shape = wanted.n_tokens, lm.layout(Site.mlp_output).n_neurons
-    peaks: dict[str, list[float]] = {each: [] for each in costs}
+    peaks: dict[str, list[float]] = {each: [] for each in costs if each != "memory"}
     for seed in range(rounds):
         method = ICA(NETWORKS)
         with peaked(peaks["bare"]), timed(costs["bare"]):
