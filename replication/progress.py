@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner import DONE
+
 from fbn_exp.core.files import new_file
 
-# seconds of a run on two processor cores that other work shared; those of this machine lie beside its runs
-KEPT = Path(__file__).parent / "seconds.json"
+# finished steps of earlier runs, on cores that other work shared; seconds of this machine lie beside its runs
+RECORDS = Path(__file__).parent / "records"
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Seconds:
             Folder of the runs of all models.
         """
         file = folder / "seconds.json"
-        return cls(file, {**_read(KEPT), **_read(file)})
+        return cls(file, {**_recorded(RECORDS), **_read(file)})
 
     def add(self, name: str, seconds: float) -> None:
         """Add a finished step, and keep its seconds for later runs."""
@@ -91,3 +93,12 @@ def _read(file: Path) -> dict[str, float]:
         return {}
     read: Mapping[str, float] = json.loads(file.read_text(encoding="utf-8"))
     return {str(name): float(seconds) for name, seconds in read.items()}
+
+
+def _recorded(records: Path) -> dict[str, float]:
+    """Seconds of the finished steps that are kept."""
+    found = {}
+    for file in records.glob(f"*/*/{DONE}"):
+        seconds = json.loads(file.read_text(encoding="utf-8"))["seconds"]
+        found[f"full/{file.parent.parent.name}/{file.parent.name}"] = float(seconds)
+    return found

@@ -189,7 +189,7 @@ STEPS = (
         "ica",
         "Experiment B: is it ICA?",
         "evaluate.py",
-        # half of the rotations: means are told apart from .97 in place of .88 standard deviations; half of the items
+        # half of the items and rotations: means are told apart from .97 in place of .88 standard deviations
         ("experiment=decisive/ica", "tracking=none", "decisive.rotations=19", "decisive.items=120"),
         {"gemma3-270m": ("decisive.items=60",)},
         (

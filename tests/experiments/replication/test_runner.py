@@ -1,5 +1,6 @@
 """Steps are run once, go on where they were interrupted, and say how long is left."""
 
+import json
 import os
 import signal
 import subprocess
@@ -110,5 +111,8 @@ def test_the_time_that_is_left_is_that_of_earlier_runs_at_the_pace_of_this_one(t
     assert seconds.in_words(["new", "newer"]) == "2 steps not run before"
     seconds.add("a", 200.0)
     assert seconds.estimate(["b"]) == (600.0, 0)
-    # later runs know what this one took
-    assert Seconds.beside(tmp_path / "runs").known["a"] == 200.0
+    # later runs know what this one took, and all know the steps that are kept
+    known = Seconds.beside(tmp_path / "runs").known
+    assert known["a"] == 200.0
+    kept = json.loads((REPOSITORY / "replication/records/smollm2/networks/done.json").read_text())
+    assert known["full/smollm2/networks"] == kept["seconds"]
