@@ -80,8 +80,8 @@ def measured(items: int, dtype: str, overrides: list[str]) -> Row:
     what = f"probe sweep of {len(FACTORS.split(','))} jobs, {items} items of each probe, dtype {dtype}"
     return Row(
         f"{what}: lm-eval's rows over packed",
-        f"{ratio(costs[False], costs[True])}; {rates[True]:.3g} over {rates[False]:.3g} items/s, "
-        f"{costs[True][0].wall:.0f} over {costs[False][0].wall:.0f} s",
+        f"{ratio(costs[False], costs[True])}; packed {rates[True]:.3g} items/s, {costs[True][0].wall:.0f} s, "
+        f"lm-eval's {rates[False]:.3g} items/s, {costs[False][0].wall:.0f} s",
         "≥ 1.8",
         f"{alike} of {len(off)} accuracies equal, the others within {np.nanmax(off.to_numpy()):.2g}; "
         f"{n_scorings} scorings",

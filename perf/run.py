@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -33,20 +34,22 @@ SCRIPTS = [
     "platforms",
     "decomposition",
 ]
+PEERS = ("lm-eval", "scikit-learn", "python-picard", "icalens", "torch")
 HEAD = """# Speed
 
-Made by `make perf`. Ratios of wall-clock time, in brackets of processor time, which other work on the
-machine disturbs less. Both sides run in turn, in one process on the same data, and a ratio is the median
-over rounds. What takes minutes runs once, and is compared with every run of the other side: the exact
-subspace, and scikit-learn's FastICA as the authors call it. The sweep's parts are timed inside it; larger
-than memory and scaling compare sizes; start-up is seconds of a process of its own. Peaks are GiB of
-resident memory over what was there before. Signals: SmolLM2-135M over 10,000 tokens of Wikipedia, 17,280
-neurons, k = 64, one start a round, unless said otherwise.
+Made by `make perf`, with {peers}.
 
-Ours converges to a gradient of 1e-7, in decomposition scikit-learn and picard to their 1e-4, while
-icalens always takes 200 iterations. Negentropy is that of the best round, of as many of ours as of the
-other side; beside whole pipelines of scikit-learn and picard it is that of another subspace, off by the
-cosine given.
+Ratios of wall-clock time, in brackets of processor time, which other work on the machine disturbs less.
+Both sides run in turn, in one process on the same data, and a ratio is the median over rounds; sweeps, draws,
+packed rows in float32, the exact subspace and scikit-learn's FastICA as the authors call it take minutes and
+run once. A sweep's parts are timed inside it; larger than memory and scaling compare sizes; start-up is
+seconds of a process of its own. Peaks are GiB of resident memory over what was there before. Items are
+different contexts. Signals: SmolLM2-135M over 10,000 tokens of Wikipedia, 17,280 neurons, k = 64, one start a
+round, unless said otherwise. Where a section names no number format, it was the same as in those that do.
+
+Ours converges to a gradient of 1e-7, in decomposition scikit-learn and picard to their 1e-4, while icalens
+always takes 200 iterations. Negentropy is that of the best round, of as many of ours as of the other side;
+beside whole pipelines of scikit-learn and picard it is that of another subspace, off by the cosine given.
 """
 
 
@@ -57,7 +60,7 @@ def render() -> None:
         ROWS / "decomposition_authors.json": "decomposition --authors 1",
         ROWS / "accelerator.json": "accelerator",
     }
-    parts = [HEAD]
+    parts = [HEAD.format(peers=", ".join(f"{name} {version(name)}" for name in PEERS))]
     for file, arguments in files.items():
         if not file.is_file():
             continue

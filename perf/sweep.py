@@ -75,7 +75,8 @@ def sweep(n_texts: str, overrides: list[str]) -> Row:
     parts = total(scoring + loading + attributing)
     beyond = (whole[0].wall - parts.wall) / JOBS
     found = (
-        f"{ratio(whole, [parts])}; {whole[0].wall:.0f} s, {len(scoring)} scorings {total(scoring).wall:.0f} s"
+        f"{ratio(whole, [parts])}; {whole[0].wall:.0f} s, {len(scoring)} scorings "
+        f"{total(scoring).wall:.0f} s, {ratio(whole, [total(scoring)])} over these alone"
     )
     what = (
         f"sweep of {JOBS} jobs of {n_texts} texts over its scorings, {len(loading)} model load and "

@@ -12,6 +12,9 @@ from zoo import TINY, ZOO
 
 from fbn_exp.benchmarks.harness.tasks import Harness
 from fbn_exp.core.errors import BenchmarkError, ConfigError
+from fbn_exp.core.layout import Site
+from fbn_exp.interventions.edit import AffineEdit, applied
+from fbn_exp.interventions.fold import export
 from fbn_exp.models.config import ModelConfig, Precision
 from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.random import byte_tokenizer, random_model
@@ -185,6 +188,21 @@ def test_scores_are_those_of_lm_eval_on_the_saved_model(lm, model_folder, tasks_
     assert {score.task for score in scores} == set(tasks)
 
 
+def test_scores_under_an_edit_are_those_of_lm_eval_on_the_folded_checkpoint(lm, tasks_folder, tmp_path):
+    layout = lm.layout(Site.mlp_hidden)
+    scale = torch.rand(layout.n_neurons, generator=torch.Generator().manual_seed(0)) * 2
+    edit = AffineEdit(scale, torch.zeros(layout.n_neurons))
+    export(lm, layout, edit, tmp_path / "folded")
+    with applied(lm.model, layout, edit):
+        scores = ours(lm, tasks_folder, [CHOICE_TASK])
+    plain = plainly(tmp_path / "folded", tasks_folder, [CHOICE_TASK])
+    assert {(score.task, score.metric): score.value for score in scores} == {
+        place: value for place, value in plain.items() if not place[1].endswith("_stderr")
+    }
+    untouched = ours(lm, tasks_folder, [CHOICE_TASK])
+    assert [each.items.tolist() for each in scores] != [each.items.tolist() for each in untouched]
+
+
 def test_some_items_are_right_and_some_are_wrong(lm, tasks_folder):
     scores = {score.name: score.value for score in ours(lm, tasks_folder, [CHOICE_TASK, WRITING_TASK])}
     assert 0 < scores[f"{CHOICE_TASK}/acc"] < 1
@@ -272,13 +290,18 @@ def test_scoring_does_not_say_each_step_and_builds_requests_once(lm, tasks_folde
         return construct(self, *args, **settings)
 
     monkeypatch.setattr(ConfigurableTask, "construct_requests", counted)
-    benchmark = Harness(
-        [CHOICE_TASK, WRITING_TASK], include_path=str(tasks_folder), trust_task_code=True, limit=5
-    )
+    lm = replace(lm)  # that no benchmark has been prepared for
+    # two jobs of a sweep, two scorings each
+    jobs = [
+        Harness([CHOICE_TASK, WRITING_TASK], include_path=str(tasks_folder), trust_task_code=True, limit=5)
+        for _ in range(2)
+    ]
+    found = []
     with caplog.at_level("INFO"):
-        benchmark.prepare(lm)
-        first, second = (benchmark.score(lm) for _ in range(2))
-    assert [each.items.tolist() for each in first] == [each.items.tolist() for each in second]
+        for benchmark in jobs:
+            benchmark.prepare(lm)
+            found += [[each.items.tolist() for each in benchmark.score(lm)] for _ in range(2)]
+    assert found[1:] == found[:1] * 3
     assert built == [CHOICE_TASK] * 5 + [WRITING_TASK] * 5
     assert not [each for each in caplog.records if each.name.startswith("lm_eval") and each.levelno < 30]
     assert caplog.text.count("are packed into") == 1

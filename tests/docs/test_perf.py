@@ -21,7 +21,7 @@ def run(monkeypatch, tmp_path, tiny_model):
     monkeypatch.chdir(tmp_path)
     measure = __import__("measure")
     monkeypatch.setattr(measure, "ROWS", tmp_path / "rows")
-    monkeypatch.setattr(measure, "smollm2", lambda: tiny_model)
+    monkeypatch.setattr(measure, "smollm2", lambda *dtype: tiny_model)
 
     def script(name, *arguments):
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
@@ -37,11 +37,11 @@ def run(monkeypatch, tmp_path, tiny_model):
     ("name", "arguments", "rows"),
     [
         ("interventions", ["1"], 2),
-        ("recording", ["1"], 6),
-        ("packed", ["1", "8"], 6),
+        ("recording", ["1"], 8),
+        ("packed", ["1", "8"], 9),
         ("draws", ["1", "2"], 3),
         ("sweep", ["4", "model=tiny"], 1),
-        ("probe_sweep", ["2", "model=tiny"], 1),
+        ("probe_sweep", ["2", "model=tiny"], 2),
     ],
 )
 def test_a_measurement_runs(run, name, arguments, rows):

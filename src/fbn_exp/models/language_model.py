@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class LanguageModel:
         Settings that the model was loaded with.
     revision : str or None
         Commit of the hub repository, if the model came from one.
+    prepared : dict
+        What benchmarks have made of the model and its texts, for the next run of a sweep.
 
     Examples
     --------
@@ -52,6 +54,8 @@ class LanguageModel:
     tokenizer: "PreTrainedTokenizerBase"
     config: ModelConfig
     revision: str | None
+    # that of a copy with another model is its own
+    prepared: dict[str, Any] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
         return f"LanguageModel({self.name}, {self.dtype}, on {self.device})"

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import gc
 import json
 import logging
 from pathlib import Path
@@ -34,7 +35,7 @@ def load(config: ModelConfig, cache: Path) -> LanguageModel:
     """
     key = json.dumps([dataclasses.asdict(config), str(cache)], sort_keys=True)
     if key not in _kept:
-        _kept.clear()  # before loading: two models may not fit into memory
+        _forget()  # before loading: two models may not fit into memory
         _kept[key] = _read(config, cache)
     return _kept[key]
 
@@ -51,8 +52,15 @@ def take(config: ModelConfig, cache: Path) -> LanguageModel:
     ModelError
         As in ``load``.
     """
-    _kept.clear()
+    _forget()
     return _read(config, cache)
+
+
+def _forget() -> None:
+    """Free the last model, which what benchmarks made of it refers to in a circle."""
+    if _kept:
+        _kept.clear()
+        gc.collect()
 
 
 def _read(config: ModelConfig, cache: Path) -> LanguageModel:

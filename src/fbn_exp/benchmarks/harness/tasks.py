@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ from fbn_exp.interventions.stacked import stacks
 from fbn_exp.models.language_model import LanguageModel
 
 if TYPE_CHECKING:
+    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
 
@@ -37,6 +40,16 @@ if TYPE_CHECKING:
 NO_FILTER = "none"
 # tokens of a row, where they are not known yet
 TYPICAL_ROW = 64
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """What all runs of a sweep share: tasks, the model with tokenised and packed texts, requests by task."""
+
+    manager: "TaskManager"
+    tasks: list[Any]
+    model: "HFLM"
+    requests: dict[Any, list[Any]] = field(default_factory=dict)
 
 
 class Harness(HarnessConfig, SharedBatches):
@@ -63,10 +76,15 @@ class Harness(HarnessConfig, SharedBatches):
             confined_templates(self._confined),
             quiet(),
         ):
-            self._manager = self._task_manager()
-            self._loaded = _load(self._manager, self.names)
-            self._harness_model = harness_model(lm, self.batch_size, self.packed)
-        self._requests: dict[Any, list[Any]] = {}
+            name = json.dumps([self.key(), self.batch_size, self.packed, self._confined], sort_keys=True)
+            if name not in lm.prepared:
+                manager = self._task_manager()
+                lm.prepared[name] = _Prepared(
+                    manager, _load(manager, self.names), harness_model(lm, self.batch_size, self.packed)
+                )
+        kept: _Prepared = lm.prepared[name]
+        self._manager, self._loaded, self._requests = kept.manager, kept.tasks, kept.requests
+        self._harness_model = kept.model
 
     @property
     def _confined(self) -> bool:
