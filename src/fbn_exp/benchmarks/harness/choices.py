@@ -128,8 +128,10 @@ class SharedContexts:
 
     def _answers(self, encoded: Sequence[Encoded], plain: Plain, quiet: bool) -> list[Answer]:
         """Answers in order, those of all edits that share batches; those of one edit in lm-eval's rows."""
-        # lm-eval refuses these
-        if not all(context and 0 < len(words) <= self.harness.max_length for _, context, words in encoded):
+        # lm-eval refuses these; all ranks go the same way
+        longest = self.harness.max_length
+        refused = not all(context and 0 < len(words) <= longest for _, context, words in encoded)
+        if any(ranks.gathered(refused, "checks of requests")):
             return plain(encoded, False)
         while self.way is not Way.rows:
             answers = self._obstacle or self._tried(encoded, plain)
