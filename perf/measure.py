@@ -21,7 +21,7 @@ from fbn_exp.datasets.batches import length_batches, pad
 from fbn_exp.datasets.config import Split
 from fbn_exp.datasets.embedded import EmbeddedDataset
 from fbn_exp.models.config import ModelConfig, Precision
-from fbn_exp.models.language_model import LanguageModel
+from fbn_exp.models.language_model import LanguageModel, precision_name
 from fbn_exp.models.load import load
 from fbn_exp.models.precision import choose_dtype
 from fbn_exp.networks import matching
@@ -173,5 +173,5 @@ def where() -> str:
         if line.startswith("model name")
     ]
     name = names[0] if names else platform.processor()
-    dtype = str(choose_dtype(Precision.auto, torch.device("cpu"))).removeprefix("torch.")
-    return f"{name}, {torch.get_num_threads()} threads, models in {dtype}"
+    dtype = choose_dtype(Precision.auto, torch.device("cpu"))
+    return f"{name}, {torch.get_num_threads()} threads, models in {precision_name(dtype)}"

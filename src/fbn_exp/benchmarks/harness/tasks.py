@@ -76,7 +76,7 @@ class Harness(HarnessConfig, SharedBatches):
             confined_templates(self._confined),
             quiet(),
         ):
-            name = json.dumps([self.key(), self.batch_size, self.packed, self._confined], sort_keys=True)
+            name = json.dumps([self.key(), self.batch_size, self._confined], sort_keys=True)
             if name not in lm.prepared:
                 manager = self._task_manager()
                 lm.prepared[name] = _Prepared(
