@@ -14,7 +14,13 @@ from fbn_exp.benchmarks.score import Score
 from fbn_exp.core.files import Drawings
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.edit_size import size_columns, size_in_words, size_metric_names, size_metrics
-from fbn_exp.report.inference.tables import among_fields, control_table, draw_table, item_table
+from fbn_exp.report.inference.tables import (
+    among_fields,
+    control_table,
+    draw_item_table,
+    draw_table,
+    item_table,
+)
 from fbn_exp.report.inference.words import among_text, inference_lines, interval_text, p_head, p_text
 from fbn_exp.report.networks import mask_metrics
 from fbn_exp.report.presentation import Presentation
@@ -28,8 +34,10 @@ EXAMPLES, EXAMPLE_COLUMNS, EXAMPLE_CHARACTERS = 3, 3, 240
 LIKENESS = ("same_block", "activity_ratio", "energy_ratio")
 
 
-def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> Presentation:
-    """Present an evaluation, with caveats about it."""
+def present_evaluation(
+    evaluation: Evaluation, remarks: Sequence[str] = (), draw_items: bool = False
+) -> Presentation:
+    """Present an evaluation, with caveats about it, and with the items of every draw if asked for."""
     likeness = _likeness(evaluation.controls)
     size = evaluation.intervention.n_neurons(evaluation.target)
     metrics = {f"selected_factor/{name}": factor for name, factor in evaluation.factors.items()}
@@ -47,6 +55,8 @@ def present_evaluation(evaluation: Evaluation, remarks: Sequence[str] = ()) -> P
             "controls": control_table(evaluation.comparisons),
             "draws": draw_table(evaluation.comparisons, evaluation.control_factors),
         }
+        if draw_items:
+            tables["draw_items"] = draw_item_table(evaluation.comparisons)
     figures = _figures(evaluation)
     return Presentation(
         metrics=metrics,

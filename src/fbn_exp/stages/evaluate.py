@@ -115,7 +115,9 @@ def _evaluate(
             evaluation = evaluation.with_sizes(
                 SizeMeasure(partial(sample.size, model=lm.model), sample.energy)
             )
-        presentation = present_evaluation(evaluation, [*remarks, *drawn.remarks, *benchmark.remarks()])
+        presentation = present_evaluation(
+            evaluation, [*remarks, *drawn.remarks, *benchmark.remarks()], controls.keep_items
+        )
         keep(presentation, folder, parts.figures.dpi)
         if cfg.keep_lesion and networks is not None and _is_lesion_of_one(evaluation, networks, lm):
             from fbn_exp.report.lesions import keep_lesion  # late: imports matplotlib

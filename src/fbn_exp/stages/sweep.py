@@ -1,6 +1,5 @@
 """Combine the results of a sweep: tidy tables of all jobs, pictures over them, and a tracked run."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.files import Drawings, new_file, save_figures
@@ -21,56 +19,14 @@ from fbn_exp.report.figures.threshold import threshold_figures
 from fbn_exp.report.inference.sweep import corrected
 from fbn_exp.report.pruning.figures import pruning_figures
 from fbn_exp.report.sweep.dose import dose_metrics, harm_per_energy
+from fbn_exp.stages.sweep_job import Job, job_number, read_job
 from fbn_exp.tracking.base import RunInfo, Tracker
 
-FAILED = "failed.txt"
 DPI = 110
-# tables of a job that those of the sweep are made of
-TABLES = ("scores", "forgetting", "items", "draws", "pruning")
-# and those that a sweep writes where they have rows
+# tables that a sweep writes where they have rows
 COMBINED = ("scores", "doses", "forgetting", "pruning", "remarks")
 # config group of a corpus -> its use in a consistency job
 CORPORA = {"dataset": "templates", "dataset@analysis.dataset": "texts"}
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Results of a job of a sweep.
-
-    Attributes
-    ----------
-    name : str
-        Name of its folder.
-    settings : dict of str to str
-        Overrides of the job.
-    choices : dict of str to str
-        Chosen option of each config group.
-    error : str
-        Error of a failed job, empty otherwise.
-    metrics : dict of str to float
-        Flat numbers.
-    scores, forgetting, items, draws, pruning : DataFrame or None
-        Tables of the job; None if it has none.
-    remarks : tuple of str
-        Caveats about its results.
-    """
-
-    name: str
-    settings: dict[str, str]
-    choices: dict[str, str]
-    error: str
-    metrics: dict[str, float]
-    scores: pd.DataFrame | None
-    forgetting: pd.DataFrame | None
-    items: pd.DataFrame | None = None
-    draws: pd.DataFrame | None = None
-    pruning: pd.DataFrame | None = None
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def head(self) -> dict[str, str]:
-        """First cells of the job's rows in tables; settings are prefixed, to differ from other columns."""
-        return {"job": self.name, **{f"override/{name}": value for name, value in self.settings.items()}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +72,11 @@ class Sweep:
     def draws(self) -> pd.DataFrame:
         """Scores of all draws of controls, of all jobs."""
         return _joined([({"job": job.name}, job.draws) for job in self.jobs])
+
+    @cached_property
+    def draw_items(self) -> pd.DataFrame:
+        """Values of items under every draw of controls, of jobs that kept them."""
+        return _joined([({"job": job.name}, job.draw_items) for job in self.jobs])
 
     @cached_property
     def forgetting(self) -> pd.DataFrame:
@@ -196,51 +157,7 @@ def collect(folder: Path) -> Sweep:
     folders = [file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")]
     if not folders:
         raise NetworksError(f"{folder} holds no jobs of a sweep: give the folder of a sweep")
-    return Sweep(folder, tuple(map(_read, sorted(folders, key=lambda job: _number(job.name)))))
-
-
-def _number(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdigit() else (1 << 30, name)
-
-
-def _read(folder: Path) -> Job:
-    overrides = (str(each).lstrip("+~").partition("=") for each in _yaml(folder / ".hydra/overrides.yaml"))
-    result = _result(folder)
-    metrics = dict(result.get("metrics", {}))
-    error = (folder / FAILED).read_text(encoding="utf-8") if (folder / FAILED).is_file() else ""
-    if not metrics and not error:
-        error = "ended without a result"
-    # results of an earlier version do not say so
-    if not error and not result.get("finished", True):
-        error = "ended before it had finished: its numbers are not complete"
-    return Job(
-        name=folder.name,
-        settings={name: value for name, _, value in overrides},
-        choices=dict(_yaml(folder / ".hydra/hydra.yaml")["hydra"]["runtime"]["choices"]),
-        error=error,
-        metrics=metrics,
-        **{name: None if error else _table(folder, name) for name in TABLES},
-        remarks=tuple(map(str, result.get("remarks", ()))),
-    )
-
-
-def _yaml(file: Path) -> Any:
-    # the loader in C: hydra.yaml is long, and a sweep has many jobs
-    return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-
-
-def _result(folder: Path) -> dict[str, Any]:
-    """Content of the job's ``result.json``; empty if there is none, or none that can be read."""
-    try:
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return result if isinstance(result, dict) else {}
-
-
-def _table(folder: Path, name: str) -> pd.DataFrame | None:
-    file = folder / "tables" / f"{name}.csv"
-    return pd.read_csv(file, dtype={"networks": str}) if file.is_file() else None
+    return Sweep(folder, tuple(map(read_job, sorted(folders, key=lambda job: job_number(job.name)))))
 
 
 def summarise(

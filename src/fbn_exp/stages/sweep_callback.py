@@ -167,7 +167,7 @@ def _decided(sweep: "Sweep", config: DictConfig) -> "Decided | None":
     # what is said may name a choice of the sweep, and the jobs leave Hydra without one
     HydraConfig.instance().set_config(config)
     said = typed(config.decisive, DecisiveConfig)
-    jobs = Jobs(sweep.scores, sweep.items, sweep.draws, sweep.table)
+    jobs = Jobs(sweep.scores, sweep.items, sweep.draws, sweep.table, sweep.draw_items)
     return decide(said, jobs, model_in_words(config.model.name))
 
 

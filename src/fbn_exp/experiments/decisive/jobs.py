@@ -20,12 +20,15 @@ class Jobs:
         Score of every draw.
     metrics : DataFrame
         One row per job with its flat numbers.
+    draw_items : DataFrame
+        Values of items under every draw, a column each, of jobs with ``controls.keep_items``.
     """
 
     scores: pd.DataFrame
     items: pd.DataFrame
     draws: pd.DataFrame
     metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    draw_items: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def settings(scores: pd.DataFrame, usual: Mapping[str, str]) -> pd.DataFrame:

@@ -45,6 +45,9 @@ class ControlsConfig:
     scan : bool
         Scan for keystones (the default scan of ``analysis=keystones``, kept in the cache) before controls are
         drawn; False keeps those out that an earlier scan found.
+    keep_items : bool
+        Keep the value of every item under every draw, in ``tables/draw_items.csv``: what another test than
+        ours needs. False keeps the mean over draws of each item.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class ControlsConfig:
     members: bool = False
     keystones: bool = False
     scan: bool = False
+    keep_items: bool = False
 
     def __post_init__(self) -> None:
         self.kinds = list(

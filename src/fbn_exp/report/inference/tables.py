@@ -54,6 +54,25 @@ def item_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     return pd.concat(frames) if frames else pd.DataFrame(columns=list(ITEM_COLUMNS))
 
 
+def draw_item_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Table of the values of single items under every draw of controls, ``draw_0``, ``draw_1`` and so on."""
+    frames = [
+        pd.DataFrame(
+            {
+                "task": each.score.task,
+                "metric": each.score.metric,
+                "kind": kind.value,
+                "item": range(each.score.n),
+                **{f"draw_{draw}": score.items for draw, score in enumerate(drawn)},
+            }
+        )
+        for each in comparisons
+        for kind, drawn in each.controls.items()
+        if all(score.items is not None for score in drawn)
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame(columns=["task", "metric", "kind", "item"])
+
+
 def _mean_items(drawn: Sequence[Score]) -> Array:
     """Mean over draws of each item's value; NaN where an item has none."""
     values = np.stack([np.full(score.n, np.nan) if score.items is None else score.items for score in drawn])

@@ -6,7 +6,6 @@ import pytest
 from fbn_exp.experiments.decisive.ica.interaction import (
     cells,
     detectable_above,
-    double_dissociations,
     p_above,
     remainder,
     selectivity,
@@ -112,25 +111,6 @@ def test_permuted_labels_name_a_cell_in_one_of_twenty_cases():
     # with a large interaction in the data, too
     found = cells(planted(rng(), special=-1.0), PROFILE, 0.05, 999, rng())
     assert abs(found.false_alarms - 0.05) < 0.03
-
-
-def right(generator, rates, n=300):
-    return [(generator.random((len(rates), n)) < np.array(rates)[:, [task]]) * 1.0 for task in range(3)]
-
-
-def test_a_double_dissociation_needs_two_tasks_and_both_directions():
-    crossed = [[0.4, 0.9, 0.9], [0.9, 0.4, 0.9], [0.9, 0.9, 0.9]]
-    assert double_dissociations(right(rng(), crossed), 0.05) == [(0, 0, 1, 1)]
-    # one direction that harms everything more dissociates from nothing
-    stronger = [[0.4, 0.4, 0.4], [0.9, 0.9, 0.9]]
-    assert double_dissociations(right(rng(), stronger), 0.05) == []
-
-
-@pytest.mark.slow
-def test_equal_directions_hardly_ever_dissociate():
-    equal = [[0.7, 0.8, 0.6]] * 4
-    counts = [len(double_dissociations(right(rng(seed), equal, 100), 0.05)) for seed in range(40)]
-    assert np.mean(np.array(counts) > 0) <= 0.05
 
 
 def test_values_that_are_not_known_are_left_out():

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
 from fbn_exp.benchmarks.inference.exact import POWER
-from fbn_exp.benchmarks.inference.families import holm
 from fbn_exp.core.rows import Array
 
 # singular value, relative to the largest, below which a profile of tasks is the same loss for all
@@ -171,39 +170,3 @@ def cells(
     return Cells(
         p, float((critical + norm.ppf(POWER)) * np.median(errors)), float((further > critical).mean())
     )
-
-
-def double_dissociations(right: Sequence[Array], alpha: float) -> list[tuple[int, int, int, int]]:
-    """Find pairs of directions that each harm a task more than the other one does.
-
-    Exact binomial tests of the items that are right under one direction alone (McNemar), one-sided, by Holm
-    over all ordered pairs and tasks.
-
-    Parameters
-    ----------
-    right : sequence of T arrays of shape (D, n)
-        1 for an item that is right, 0 for one that is wrong.
-    alpha : float
-        Level of the family.
-
-    Returns
-    -------
-    list of tuple
-        One entry per pair: first direction and task that it harms more, second direction and task.
-    """
-    count = len(right[0])
-    pairs = [(one, other) for one in range(count) for other in range(count) if one != other]
-    if not pairs:
-        return []
-    one, other = np.array(pairs).T
-    # items that are wrong under the first direction and right under the second one
-    lost = np.stack([((1 - values) @ values.T)[one, other] for values in right], axis=1)
-    gained = np.stack([((1 - values) @ values.T)[other, one] for values in right], axis=1)
-    p = binom.sf(lost - 1, lost + gained, 0.5)
-    passed = (holm(p.ravel()) <= alpha).reshape(p.shape)
-    harmed = {pair: np.flatnonzero(passed[place]) for place, pair in enumerate(pairs)}
-    return [
-        (first, int(harmed[first, second][0]), second, int(harmed[second, first][0]))
-        for first, second in pairs
-        if first < second and len(harmed[first, second]) and len(harmed[second, first])
-    ]

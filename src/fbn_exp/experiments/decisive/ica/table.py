@@ -10,11 +10,11 @@ import pandas as pd
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.rows import Array
 from fbn_exp.experiments.decisive.config import ICAClaimConfig
+from fbn_exp.experiments.decisive.ica.dissociation import double_dissociations
 from fbn_exp.experiments.decisive.ica.interaction import (
     Selectivity,
     cells,
     detectable_above,
-    double_dissociations,
     p_above,
     selectivity,
     selectivity_of_draws,
@@ -46,7 +46,9 @@ class Changes:
     items : list of T arrays of shape (D, n)
         Changes of items; empty for draws.
     values : list of T arrays of shape (D, n)
-        Values of items, in their own unit; empty for draws.
+        Values of items, in their own unit; empty for draws whose items were not kept.
+    untouched : list of T arrays of shape (n,)
+        Values of the untouched model's items; empty for draws.
     networks : list of str
         Names of the directions.
     """
@@ -55,6 +57,7 @@ class Changes:
     errors: Array
     items: list[Array]
     values: list[Array]
+    untouched: list[Array]
     networks: list[str]
 
 
@@ -63,7 +66,8 @@ def ica_tables(config: ICAClaimConfig, jobs: Jobs, seed: int = 0) -> tuple[pd.Da
 
     ``loss`` is minus the mean change over tasks, ``selectivity`` and ``share`` as in ``Selectivity``; all in
     standard deviations of untouched items. In the table of methods, p, ``above`` and ``detectable`` compare
-    with rotations.
+    with rotations. ``double_dissociations`` counts pairs by the second endpoint, ``pairs_rotations`` those
+    that rotations would have.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def _of_endpoint(
     if draws.empty or not (scores["method"] == CLAIMED).any():
         raise NetworksError("no job of the sweep has finished with networks of ICA, or none with rotations")
     spread = _spread(items, tasks)
-    rotations = _of_draws(draws, scores, tasks, spread)
+    rotations = _of_draws(draws, scores, tasks, spread, _kept_items(jobs.draw_items, metric, tasks))
     profile = rotations.means.mean(axis=0)
     turned = selectivity_of_draws(rotations.means, rotations.errors)
     rows = [_direction_rows(metric, ROTATIONS, rotations, turned, tasks)]
@@ -107,9 +111,6 @@ def _of_endpoint(
         halves = own.drop_duplicates("network")["job"].map(_halves(jobs.metrics))
         table[["split_half", "split_half_null_95"]] = pd.DataFrame(halves.tolist(), index=table.index)
         rows.append(table)
-        both = (
-            double_dissociations(changes.values, config.alpha) if metric == config.second_endpoint else None
-        )
         summaries.append(
             {
                 **_summary(config, metric, str(method), chosen, turned, rng),
@@ -119,9 +120,9 @@ def _of_endpoint(
                 "cells": tested.p_corrected.size,
                 "cell_detectable": tested.detectable,
                 "false_alarms": tested.false_alarms,
-                "double_dissociations": np.nan if both is None else len(both),
                 "split_half": table["split_half"].median(),
                 "split_half_null_95": table["split_half_null_95"].median(),
+                **_dissociations(config, metric, changes, rotations, rng),
             }
         )
     return pd.concat(rows, ignore_index=True), pd.DataFrame(summaries)
@@ -196,7 +197,35 @@ def _spread(items: pd.DataFrame, tasks: Sequence[str]) -> Array:
     return np.where(spread > 0, spread, 1.0)
 
 
-def _of_draws(draws: pd.DataFrame, scores: pd.DataFrame, tasks: Sequence[str], spread: Array) -> Changes:
+def _kept_items(draw_items: pd.DataFrame, metric: str, tasks: Sequence[str]) -> list[Array]:
+    """Values of items under every rotation, of each task; empty if they were not kept."""
+    if draw_items.empty:
+        return []
+    kept = draw_items[(draw_items["metric"] == metric) & (draw_items["kind"] == ROTATIONS)]
+    columns = [name for name in kept if str(name).startswith("draw_")]
+    return [kept.loc[kept["task"] == task, columns].to_numpy(float).T for task in tasks]
+
+
+def _dissociations(
+    config: ICAClaimConfig, metric: str, own: Changes, rotations: Changes, rng: np.random.Generator
+) -> dict[str, float]:
+    """Columns on double dissociations, only for the metric of items that are right or wrong."""
+    if metric != config.second_endpoint:
+        return {}
+    pairs = double_dissociations(
+        own.values, rotations.values, own.untouched, config.alpha, config.permutations, rng
+    )
+    return {
+        "double_dissociations": pairs.found,
+        "pairs": pairs.pairs,
+        "pairs_rotations": pairs.expected,
+        "p_pairs": pairs.p_value,
+    }
+
+
+def _of_draws(
+    draws: pd.DataFrame, scores: pd.DataFrame, tasks: Sequence[str], spread: Array, items: list[Array]
+) -> Changes:
     """Changes under the draws of rotations."""
     untouched = scores.drop_duplicates("task").set_index("task").loc[list(tasks), "baseline"].to_numpy(float)
     value, error = (
@@ -204,13 +233,13 @@ def _of_draws(draws: pd.DataFrame, scores: pd.DataFrame, tasks: Sequence[str], s
         for name in ("value", "difference_error")
     )
     names = [f"{place}" for place in range(len(value))]
-    return Changes((value - untouched) / spread, error / spread, [], [], names)
+    return Changes((value - untouched) / spread, error / spread, [], items, [], names)
 
 
 def _of_jobs(own: pd.DataFrame, items: pd.DataFrame, tasks: Sequence[str], spread: Array) -> Changes:
     """Changes under the networks of a method, a job each."""
     jobs = own.drop_duplicates("network")
-    values, changes = [], []
+    values, changes, untouched = [], [], []
     for task, unit in zip(tasks, spread, strict=True):
         of_task = items[items["task"] == task]
         wide = {
@@ -218,10 +247,11 @@ def _of_jobs(own: pd.DataFrame, items: pd.DataFrame, tasks: Sequence[str], sprea
             for name in ("value", "baseline")
         }
         values.append(wide["value"])
+        untouched.append(wide["baseline"][0])
         changes.append((wide["value"] - wide["baseline"]) / unit)
     means = np.stack([each.mean(axis=1) for each in changes], axis=1)
     errors = np.stack([each.std(axis=1, ddof=1) / np.sqrt(each.shape[1]) for each in changes], axis=1)
-    return Changes(means, errors, changes, values, jobs["network"].tolist())
+    return Changes(means, errors, changes, values, untouched, jobs["network"].tolist())
 
 
 def _halves(metrics: pd.DataFrame) -> dict[str, tuple[float, float]]:

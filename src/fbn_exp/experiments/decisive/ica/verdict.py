@@ -97,9 +97,17 @@ def _cells(row: Row) -> str:
 def _second(config: ICAClaimConfig, row: Row) -> str:
     return (
         f"By {config.second_endpoint}, ICA against rotations: {number(row['selectivity'])} against "
-        f"{number(row['selectivity_rotations'])} (p = {p_value(row['p'])}), "
-        f"{row['double_dissociations']:.0f} double dissociations."
+        f"{number(row['selectivity_rotations'])} (p = {p_value(row['p'])}); double dissociations: "
+        f"{_dissociations(row)}."
     )
+
+
+def _dissociations(row: Row) -> str:
+    """Pairs that dissociate, and how many rotations would."""
+    found = f"{row['double_dissociations']:.0f} of {row['pairs']:.0f}"
+    if not np.isfinite(row["pairs_rotations"]):
+        return found
+    return f"{found}, rotations {number(row['pairs_rotations'])} (p = {p_value(row['p_pairs'])})"
 
 
 def _strongest(config: ICAClaimConfig, directions: pd.DataFrame) -> list[str]:
@@ -137,7 +145,6 @@ def ica_readable(config: ICAClaimConfig, methods: pd.DataFrame) -> pd.DataFrame:
 
 
 def _readable(row: Row, second: Row | None) -> dict[str, Any]:
-    both = None if second is None else second["double_dissociations"]
     halves = "" if not np.isfinite(row["split_half"]) else number(row["split_half"])
     chance = "" if not np.isfinite(row["split_half_null_95"]) else f" ({number(row['split_half_null_95'])})"
     accuracy = "" if second is None else f"{number(second['selectivity'])} ({p_value(second['p'])})"
@@ -153,7 +160,7 @@ def _readable(row: Row, second: Row | None) -> dict[str, Any]:
         "tasks that stand out": f"{row['cells_named']} of {row['cells']}",
         "cells from": number(row["cell_detectable"]),
         "false alarms": f"{row['false_alarms']:.0%}",
-        "double dissociations": "" if both is None else f"{both:.0f}",
+        "double dissociations": "" if second is None else _dissociations(second),
         "by accuracy (p)": accuracy,
         "split-half |r| (chance)": f"{halves}{chance}",
     }
