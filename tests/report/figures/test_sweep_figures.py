@@ -2,7 +2,7 @@ import pandas as pd
 
 from fbn_exp.core.files import save_figures
 from fbn_exp.report.figures.lesions import lesion_map, single_lesions
-from fbn_exp.report.figures.sweep import consistency_figures, corpus_pairs, dose_response
+from fbn_exp.report.figures.sweep import consistency_figures, corpus_pairs, dose_response, score_figures
 
 PAIRS = (("wiki", "wiki", 0.08), ("wiki", "math", 0.02), ("math", "wiki", 0.03), ("math", "math", 0.09))
 
@@ -197,3 +197,18 @@ def test_all_networks_of_a_single_task_are_drawn():
     figure = dose_response(pd.DataFrame(rows))
     titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
     assert titles == [f"network {each}" for each in range(11)]
+
+
+def test_networks_of_two_methods_are_never_averaged_in_one_map():
+    rows = [
+        {**lesion(network, delta, 2.0, 3.0), "factor": 0.0, "override/method": method}
+        for method, deltas in (("ica", (1.0, 3.0)), ("pca", (2.0, 5.0)))
+        for network, delta in zip(("0", "1"), deltas, strict=True)
+    ]
+    drawn = score_figures(pd.DataFrame(rows))
+    assert list(drawn) == ["lesion_map_ica", "lesion_map_pca"]
+    second = drawn["lesion_map_pca"]()
+    assert written(second.axes[0])[::2] == ["+2.00", "+5.00"]
+    assert second.get_suptitle().startswith("method=pca\n")
+    # a method with one network needs no map
+    assert list(score_figures(pd.DataFrame(rows[:3]))) == ["lesion_map_ica"]

@@ -27,13 +27,13 @@ def single_lesions(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[chosen & lesioned]
 
 
-def lesion_map(lesions: pd.DataFrame) -> Figure:
+def lesion_map(lesions: pd.DataFrame, settings: str = "") -> Figure:
     """Draw the harm of each network's lesion to each task; double dissociation appears as a diagonal.
 
     Harm is the difference to the untouched model, signed so that positive is worse. Measures in the same unit
     share a panel, one scale and a colour bar, which spans the lesions of single networks. A cell has the
     harm, its 95% interval, and the mean harm of the controls of chance; the harm is bold if it lies outside
-    the range of all of their draws.
+    the range of all of their draws. The settings stand above the map.
     """
     table = _with_harm(lesions)
     networks = sorted(
@@ -52,7 +52,8 @@ def lesion_map(lesions: pd.DataFrame) -> Figure:
         axes.set_yticks(range(len(networks)), networks if place == 0 else [""] * len(networks))
     grid[0].set_ylabel("network set to 0")
     figure.suptitle(
-        "Harm of each lesion: difference to the untouched model, positive is worse\n"
+        (f"{settings}\n" if settings else "")
+        + "Harm of each lesion: difference to the untouched model, positive is worse\n"
         "in a cell the harm, bold outside all draws of controls,\n"
         "its 95% interval, and the mean of the controls",
         fontsize=9.5,

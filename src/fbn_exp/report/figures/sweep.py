@@ -1,5 +1,6 @@
 """Figures of a sweep of evaluations: dose-response curves, and consistency over corpora."""
 
+import re
 from collections.abc import Callable, Hashable
 from functools import partial
 
@@ -25,7 +26,8 @@ MOST_PANELS, WRAPPED = 12, 4
 def score_figures(scores: pd.DataFrame) -> Drawings:
     """Return the figures that a table of scores, with a row per job, task and metric, allows.
 
-    ``dose`` if several factors were scored, ``lesion_map`` if several networks were lesioned one by one.
+    ``dose`` if several factors were scored, ``lesion_map`` if several networks were lesioned one by one: a
+    map for each combination of other settings, such as the method, since their networks are others.
     """
     if scores.empty:
         return {}
@@ -33,10 +35,24 @@ def score_figures(scores: pd.DataFrame) -> Drawings:
     several = scores.groupby(["task", "metric"], sort=False)["factor"].transform("nunique") > 1
     if several.any():
         figures["dose"] = partial(dose_response, scores[several])
-    lesions = single_lesions(scores)
-    if lesions["networks"].nunique() > 1:
-        figures["lesion_map"] = partial(lesion_map, lesions)
-    return figures
+    return {**figures, **_lesion_maps(single_lesions(scores))}
+
+
+def _lesion_maps(lesions: pd.DataFrame) -> dict[str, Callable[[], Figure]]:
+    """Map for each combination of other settings with several networks."""
+    settings = other_settings(lesions)
+    if not settings:
+        return {"lesion_map": partial(lesion_map, lesions)} if lesions["networks"].nunique() > 1 else {}
+    maps: dict[str, Callable[[], Figure]] = {}
+    for values, rows in lesions.groupby(settings, sort=False, dropna=False):
+        if rows["networks"].nunique() > 1 and len(maps) < MOST_PANELS:
+            name = re.sub(r"[^\w.-]+", "_", "_".join(map(str, values)))
+            said = ", ".join(
+                f"{name.removeprefix('override/')}={value}"
+                for name, value in zip(settings, values, strict=True)
+            )
+            maps[f"lesion_map_{name}"] = partial(lesion_map, rows, said)
+    return maps
 
 
 def dose_response(rows: pd.DataFrame) -> Figure:
