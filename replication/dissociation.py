@@ -1,91 +1,133 @@
-"""Judge whether single networks serve functions of their own, by double dissociation."""
+"""Judge whether single networks serve functions of their own, by double dissociation beside rotations."""
 
-import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from fbn_exp.benchmarks.inference.families import holm
-from fbn_exp.benchmarks.inference.signs import sign_flip_p_value
 from fbn_exp.core.rows import Array
+from fbn_exp.experiments.decisive.ica.dissociation import (
+    Dissociations,
+    dissociating,
+    double_dissociations,
+)
 from fbn_exp.experiments.paper.rules import (
     DISSOCIATION_ITEMS,
     Finding,
     against_untouched,
     dissociation_power,
-    floored,
     not_reproduced,
     one_metric_per_task,
     place,
-    sign,
 )
 from fbn_exp.report.presentation import SIGNIFICANT
 
 # effect whose power is said
 EFFECT = 0.2
+# binomial standard errors above chance below which a task is at its floor
+ABOVE = 1.645
+PERMUTATIONS = 9_999
+
+CLAIM = "Single networks serve functions of their own."
+RULE = (
+    "double dissociation: of two networks, each makes some task worse than it was and than the other makes "
+    "it (McNemar's exact test over items, p < .05 by Bonferroni over networks and tasks, and over ordered "
+    f"pairs and tasks); at least {DISSOCIATION_ITEMS} items of each task; networks left out whose lesion "
+    "leaves no task above chance; and more such pairs than among networks of random rotations of the same "
+    "subspace, by the same tests (p ≤ .05 by permuting which of all are the networks)"
+)
 
 
-def functions(table: pd.DataFrame, items: pd.DataFrame, where: str) -> Finding:
-    """Judge functions by double dissociation: two networks, each more harmful than the other on some task.
+def functions(table: pd.DataFrame, items: pd.DataFrame, draws: pd.DataFrame, where: str) -> Finding:
+    """Judge functions by double dissociation.
 
-    Other neurons and rotations are not looked at: two networks that differ may do so as any two sets do.
+    Parameters
+    ----------
+    table : DataFrame
+        One row per network, task and metric, as ``fbn_exp.experiments.paper`` writes it.
+    items : DataFrame
+        Values of items, right or wrong, of all jobs.
+    draws : DataFrame
+        Values of items under each rotation; empty if they were not kept.
+    where : str
+        The model in words.
     """
     rows = one_metric_per_task(table)
-    out = floored(rows)
-    kept = rows[~rows["networks"].isin(out)]
-    rule = (
-        "double dissociation: of two networks, each harms some task and does so more than the other does "
-        "(McNemar's exact test over items, p < .05 after Holm over all pairs and tasks); at least "
-        f"{DISSOCIATION_ITEMS} items of each task; networks left out whose lesion leaves no task above "
-        "chance. It is necessary for functions and not enough: whether other directions differ as much is "
-        "asked by experiment B"
-    )
-    claim = "Single networks serve functions of their own."
-    n_items, on = int(rows["n"].min()), place(where, rows)
-    if kept["networks"].nunique() < 2:
-        told = f"{len(out)} of {rows['networks'].nunique()} networks leave no task above chance"
-        return Finding(claim, rule, f"not shown on {on}: {told}", told)
-    harms = kept.pivot(index="networks", columns="task", values="harms")
-    p_values = _more_harm(kept, items, harms)
-    corrected = holm(p_values.ravel()).reshape(p_values.shape)
-    n_networks, n_tasks = harms.shape
-    n_tests = max(1, int(np.isfinite(p_values).sum()))
+    chance = rows.groupby("task", sort=False)["chance"].first()
+    own, untouched = _own(rows, items, list(chance.index))
+    rotations = _rotations(draws, rows, list(chance.index))
+    kept, turned = (_above_chance(values, chance.to_numpy(float)) for values in (own, rotations))
+    n_networks, n_items, on = len(kept[0]), int(rows["n"].min()), place(where, rows)
+    out = len(own[0]) - n_networks
+    if n_networks < 2:
+        told = f"{out} of {len(own[0])} networks leave no task above chance"
+        return Finding(CLAIM, RULE, f"not shown on {on}: {told}", told)
+    found = double_dissociations(kept, turned, untouched, SIGNIFICANT, PERMUTATIONS, np.random.default_rng(0))
+    loose = int(dissociating(kept, untouched, SIGNIFICANT, SIGNIFICANT).sum()) // 2
+    n_tests = n_networks * (n_networks - 1) * len(chance)
     power = dissociation_power(EFFECT, EFFECT, n_items, n_tests)
     powered = f"power {power:.2g} for an effect of {EFFECT} against {EFFECT} with {n_items} items"
-    pairs = _pairs(harms, corrected)
-    if n_items < DISSOCIATION_ITEMS:
-        said = f"not shown on {on}: {n_items} items of a task are too few, {powered}"
-    elif pairs:
-        said = f"reproduced in part on {on}: networks differ, which other directions may as well"
-    else:
-        said = f"{not_reproduced(on, against_untouched(kept))}; {powered}"
     return Finding(
-        claim,
-        rule,
-        said,
-        f"{pairs} of {n_networks * (n_networks - 1) // 2} pairs, {_pairs(harms, p_values)} without the "
-        f"correction; {powered}; {len(out)} networks left out; of {n_networks * n_tasks} lesions "
-        f"({n_networks} networks × {n_tasks} tasks) {int(kept['harms'].sum())} harm",
+        CLAIM,
+        RULE,
+        _verdict(found, n_items, on, powered, against_untouched(rows)),
+        f"{found.found} of {found.pairs} pairs, {loose} without the correction; {_beside(found, turned)}; "
+        f"{powered}; {out} networks left out",
     )
 
 
-def _pairs(harms: pd.DataFrame, p_values: Array) -> int:
-    """Count pairs of networks that each harm some task, and more than the other does."""
-    more = (harms.to_numpy(dtype=bool)[:, None, :] & (p_values < SIGNIFICANT)).any(axis=2)
-    return int(np.triu(more & more.T, 1).sum())
+def _verdict(found: Dissociations, n_items: int, on: str, powered: str, detectable: list[float]) -> str:
+    if n_items < DISSOCIATION_ITEMS:
+        return f"not shown on {on}: {n_items} items of a task are too few, {powered}"
+    if not found.found:
+        return f"{not_reproduced(on, detectable)}; {powered}"
+    if np.isnan(found.p_value):
+        return f"reproduced in part on {on}: networks differ, which other directions may as well"
+    if found.p_value > SIGNIFICANT:
+        p_value = f"p = {found.p_value:.2g}"
+        return f"reproduced in part on {on}: networks differ, and so do rotations of them ({p_value})"
+    return "reproduced"
 
 
-def _more_harm(rows: pd.DataFrame, items: pd.DataFrame, harms: pd.DataFrame) -> Array:
-    """P value that network i does only as much harm as j, NaN if it does less; (i, j, task)."""
-    signs = dict(zip(rows["metric"], sign(rows), strict=True))
+def _beside(found: Dissociations, rotations: Sequence[Array]) -> str:
+    if np.isnan(found.p_value):
+        return "rotations were not scored item by item"
+    return (
+        f"{found.expected:.3g} at the rate of {len(rotations[0])} rotations that leave a task above chance "
+        f"(p = {found.p_value:.2g})"
+    )
+
+
+def _own(rows: pd.DataFrame, items: pd.DataFrame, tasks: Sequence[str]) -> tuple[list[Array], list[Array]]:
+    """Items of each task that are right, under each network (D, n) and of the untouched model (n,)."""
     known = items.merge(rows[["job", "task", "metric", "networks"]], on=["job", "task", "metric"])
-    p_values = np.full((len(harms), len(harms), harms.shape[1]), np.nan)
-    for column, task in enumerate(harms.columns):
+    values, untouched = [], []
+    for task in tasks:
         scored = known[known["task"] == task]
-        table = scored.pivot(index="networks", columns="item", values="value").loc[harms.index]
-        cost = -signs[scored["metric"].iloc[0]] * table.to_numpy()
-        for one, other in itertools.combinations(range(len(harms)), 2):
-            difference = cost[one] - cost[other]
-            worse, better = (one, other) if difference.sum() > 0 else (other, one)
-            p_values[worse, better, column] = sign_flip_p_value(difference)
-    return p_values
+        values.append(scored.pivot(index="networks", columns="item", values="value").to_numpy(float))
+        first = scored[scored["networks"] == scored["networks"].iloc[0]]
+        untouched.append(first.sort_values("item")["baseline"].to_numpy(float))
+    return values, untouched
+
+
+def _rotations(draws: pd.DataFrame, rows: pd.DataFrame, tasks: Sequence[str]) -> list[Array]:
+    """Items of each task that are right, under each rotation (R, n); empty if that is not known.
+
+    The draws of all networks are the same ones: those of the first job are taken.
+    """
+    if draws.empty:
+        return []
+    same = draws[(draws["kind"] == "rotation") & (draws["job"] == draws["job"].iloc[0])]
+    same = same.merge(rows[["task", "metric"]].drop_duplicates(), on=["task", "metric"])
+    columns = [name for name in same if str(name).startswith("draw_")]
+    return [same[same["task"] == task].sort_values("item")[columns].to_numpy(float).T for task in tasks]
+
+
+def _above_chance(values: Sequence[Array], chance: Array) -> list[Array]:
+    """Values (D, n) of each task, without networks that leave no task above chance."""
+    if not values:
+        return []
+    means = np.stack([each.mean(axis=1) for each in values])
+    errors = np.sqrt(chance * (1 - chance) / [each.shape[1] for each in values])
+    above = (means > (chance + ABOVE * errors)[:, None]).any(axis=0)
+    return [each[above] for each in values]

@@ -17,8 +17,8 @@ KEPT = (
     "*/result.json",
     "*/networks/networks.json",
 )
-# by step: the answers to single items, of which a double dissociation is judged
-KEPT_OF = {"lesion_functions": ("*/tables/items.csv",)}
+# by step: the answers to single items, of which a double dissociation is judged; all jobs have the same draws
+KEPT_OF = {"lesion_functions": ("*/tables/items.csv", "0/tables/draw_items.csv")}
 
 
 def keep(folder: Path, records: Path, models: Sequence[Model], steps: Sequence[Step]) -> None:

@@ -48,8 +48,16 @@ class Results:
 
     def items(self, step: str) -> pd.DataFrame:
         """Read the values of single items of all jobs of a sweep."""
-        files = sorted((self.folder / step).glob("*/tables/items.csv"))
-        return pd.concat([pd.read_csv(file).assign(job=int(file.parts[-3])) for file in files])
+        return self._of_jobs(step, "items")
+
+    def draw_items(self, step: str) -> pd.DataFrame:
+        """Read the values of single items under every draw of controls; empty if they were not kept."""
+        return self._of_jobs(step, "draw_items")
+
+    def _of_jobs(self, step: str, table: str) -> pd.DataFrame:
+        files = sorted((self.folder / step).glob(f"*/tables/{table}.csv"))
+        read = [pd.read_csv(file).assign(job=int(file.parts[-3])) for file in files]
+        return pd.concat(read, ignore_index=True) if read else pd.DataFrame()
 
     def metrics(self, run: str) -> dict[str, float]:
         """Read the metrics of a run, by its path below the folder of all steps."""

@@ -115,10 +115,13 @@ STEPS = (
             *PAPER[:2],
             *TASKS,
             "benchmark.tasks=[grammar,morphology,recall,arithmetic]",
-            # beside one another, not beside draws: experiment B asks whether other directions differ
-            "controls.kinds=[]",
+            # do networks of rotations dissociate as often? they may hold keystones, as networks may
+            "controls.kinds=[rotation]",
+            "controls.repeats=19",
+            "controls.keep_items=true",
+            "controls.keystones=true",
         ),
-        quick=("benchmark.limit=10", "intervention.networks=[0],[1],[2]"),
+        quick=("benchmark.limit=10", "controls.repeats=2", "intervention.networks=[0],[1],[2]"),
     ),
     Step(
         "amplification",

@@ -60,11 +60,7 @@ MAKERS: tuple[tuple[str, tuple[str, ...], Maker], ...] = (
     ("tuned_lesion", (), lambda one, on: beyond_rotations(one.paper("tuned_lesion"), on, TUNED)),
     ("tuned_lesion", (), lambda one, on: mild_share(one.paper("tuned_lesion"), on, TUNED)),
     ("lesion_single", (), lambda one, on: single(one.paper("lesion_single"), on)),
-    (
-        "lesion_functions",
-        (),
-        lambda one, on: functions(one.paper("lesion_functions"), one.items("lesion_functions"), on),
-    ),
+    ("lesion_functions", (), lambda one, on: functions(*function_tables(one), on)),
     (
         "generation",
         ("generation_share",),
@@ -88,6 +84,12 @@ def lesion_table(results: Results) -> pd.DataFrame:
     """Lesions of all networks: loss, and tasks if they were scored."""
     steps = [step for step in ("lesion", "lesion_tasks") if results.has(step)]
     return results.paper(*steps)
+
+
+def function_tables(results: Results) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Lesions of single networks on tasks: scores, items, and items under rotations."""
+    step = "lesion_functions"
+    return results.paper(step), results.items(step), results.draw_items(step)
 
 
 def judged(results: Results) -> list[Judged]:

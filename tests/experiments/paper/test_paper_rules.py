@@ -7,7 +7,6 @@ import pytest
 from fbn_exp.experiments.paper.rules import (
     dissociation_power,
     draws_in_words,
-    floored,
     not_reproduced,
     place,
     verdict,
@@ -50,22 +49,6 @@ def test_few_items_cannot_show_a_double_dissociation_and_four_hundred_can():
     assert low < 0.01
     assert 0.01 < middle < 0.6
     assert high > 0.99
-
-
-def test_a_network_that_leaves_no_task_above_chance_is_floored():
-    rows = pd.DataFrame(
-        {
-            "networks": ["0", "0", "1", "1"],
-            "value": [0.5, 0.52, 0.5, 0.8],
-            "chance": 0.5,
-            "n": 400,
-        }
-    )
-    assert floored(rows) == {"0"}
-    # .52 of 10,000 items is above chance
-    assert floored(rows.assign(n=10_000)) == set()
-    # where chance is unknown, nothing is at its floor
-    assert floored(rows.assign(chance=np.nan)) == set()
 
 
 def test_draws_are_said_with_the_smallest_p_that_they_allow():

@@ -139,29 +139,66 @@ def test_a_loss_that_rises_is_harm():
     assert verdicts(lesions(rows, "model")) == ["reproduced"] * 4
 
 
-def crossed(values, n_items=400):
-    """Four lesions, networks 0 and 1, tasks a and b; and the items, the first of which are right."""
+def crossed(values, rotations=(), n_items=400):
+    """Four lesions, networks 0 and 1, tasks a and b; items, the first of which are right; items of rotations.
+
+    Each rotation is a pair of values, of tasks a and b.
+    """
     names = [(network, task) for network in "01" for task in "ab"]
     rows, items = [], []
+
+    def right(value):
+        return (np.arange(n_items) < round(value * n_items)) * 1.0
+
     for (network, task), value in zip(names, values, strict=True):
         rows.append(row(task, value=value, networks=network, job=int(network), n=n_items, chance=0.2))
-        right = np.arange(n_items) < round(value * n_items)
         one = {"job": int(network), "task": task, "metric": "acc", "item": range(n_items)}
-        items.append(pd.DataFrame({**one, "value": right.astype(float), "baseline": 1.0}))
-    return pd.DataFrame(rows), pd.concat(items)
+        items.append(pd.DataFrame({**one, "value": right(value), "baseline": 1.0}))
+    draws = [
+        pd.DataFrame(
+            {
+                **{"job": job, "task": task, "metric": "acc", "kind": "rotation", "item": range(n_items)},
+                **{f"draw_{draw}": right(values[place]) for draw, values in enumerate(rotations)},
+            }
+        )
+        for job in (0, 1)
+        for place, task in enumerate("ab")
+    ]
+    return pd.DataFrame(rows), pd.concat(items), pd.concat(draws) if rotations else pd.DataFrame()
+
+
+CROSSED = [0.4, 0.9, 0.9, 0.4]
 
 
 def test_two_networks_that_each_harm_another_task_are_a_double_dissociation():
-    found = functions(*crossed([0.4, 0.9, 0.9, 0.4]), "model")
+    found = functions(*crossed(CROSSED), "model")
     assert found.verdict == (
         "reproduced in part on model, a, b: networks differ, which other directions may as well"
     )
-    assert found.numbers.startswith("1 of 1 pairs, 1 without the correction")
+    assert found.numbers.startswith("1 of 1 pairs, 1 without the correction; rotations were not scored")
     assert "power 1 for an effect of 0.2 against 0.2 with 400 items" in found.numbers
 
 
+def test_networks_serve_functions_only_if_rotations_dissociate_less_often():
+    alike = [(0.4, 0.4)] * 50
+    found = functions(*crossed(CROSSED, alike), "model")
+    assert found.verdict == "reproduced"
+    assert "0 at the rate of 50 rotations that leave a task above chance" in found.numbers
+    as_often = functions(*crossed(CROSSED, [(0.4, 0.9), (0.9, 0.4)] * 5), "model")
+    assert as_often.verdict.startswith(
+        "reproduced in part on model, a, b: networks differ, and so do rotations of them (p = 0."
+    )
+    # of ten rotations 25 of 45 pairs dissociate
+    assert "0.556 at the rate of 10 rotations" in as_often.numbers
+
+
+def test_rotations_that_leave_nothing_above_chance_are_left_out():
+    found = functions(*crossed(CROSSED, [(0.2, 0.2)] * 9 + [(0.4, 0.9), (0.9, 0.4)]), "model")
+    assert "1 at the rate of 2 rotations that leave a task above chance" in found.numbers
+
+
 def test_few_items_are_not_judged_and_the_power_is_said():
-    few = functions(*crossed([0.4, 0.9, 0.9, 0.4], n_items=40), "model")
+    few = functions(*crossed(CROSSED, n_items=40), "model")
     assert few.verdict.startswith("not shown on model, a, b: 40 items of a task are too few, power 0.")
     assert few.numbers.startswith("1 of 1 pairs")
 
@@ -175,7 +212,7 @@ def test_networks_that_leave_nothing_above_chance_are_left_out():
     "values",
     [
         [0.4, 0.4, 0.4, 0.4],  # both harm everything alike
-        [0.4, 0.9, 0.9, 0.9],  # only one harms anything
+        [0.4, 1.0, 1.0, 1.0],  # only one harms anything
         [0.4, 0.9, 0.405, 0.4],  # a harms more on one task, by two items
         [0.4, 0.3, 0.9, 0.9],  # one harms more on both
     ],

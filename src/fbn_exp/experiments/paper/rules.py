@@ -106,16 +106,6 @@ def dissociation_power(effect: float, churn: float, n: int, n_tests: int) -> flo
     return mcnemar_power(effect, churn, n, SIGNIFICANT / n_tests) ** 2
 
 
-def floored(rows: pd.DataFrame) -> set[str]:
-    """Networks whose lesion leaves no task above chance: of them nothing can be told apart.
-
-    A task is at its floor if the score is not above chance by 1.64 binomial standard errors.
-    """
-    error = np.sqrt(rows["chance"] * (1 - rows["chance"]) / rows["n"])
-    at_floor = (rows["value"] <= rows["chance"] + 1.645 * error).groupby(rows["networks"]).all()
-    return set(at_floor.index[at_floor])
-
-
 def one_metric_per_task(scores: pd.DataFrame) -> pd.DataFrame:
     """Select a metric for each task: balanced accuracy if it was measured, else the first metric."""
     preferred = scores.assign(order=(scores["metric"] != "balanced_acc").astype(int))
