@@ -227,6 +227,9 @@ STEPS = (
             "tracking=none",
             "decisive.classifiers={folder}/classifiers",
             "method.n_components=10,512",
+            # half of the default: what is left of a task is told to about .1 of it
+            "benchmark.dataset.n_texts=100",
+            "benchmark.probe_texts=60",
         ),
         {"gemma3-270m": ("decisive.components=64", "method.n_components=64", "intervention.fill=zero")},
         (
@@ -242,7 +245,12 @@ STEPS = (
         "share",
         "Experiment C: the paper's control, with members and without",
         "evaluate.py",
-        ("experiment=decisive/share", "tracking=none", "decisive.classifiers={folder}/classifiers"),
+        (
+            "experiment=decisive/share",
+            "tracking=none",
+            "decisive.classifiers={folder}/classifiers",
+            "benchmark.dataset.n_texts=60",
+        ),
         quick=(
             "decisive.classifier=0",
             "dataset@benchmark.dataset=tweets",
@@ -254,8 +262,7 @@ STEPS = (
         "tuned_lesion",
         "All networks of the classifier at 0",
         "evaluate.py",
-        ("experiment=paper/lesion", *PAPER, *TUNED, "benchmark.dataset.n_texts=400", KINDS),
-        {"gemma3-270m": ("benchmark.dataset.n_texts=200",)},
+        ("experiment=paper/lesion", *PAPER, *TUNED, "benchmark.dataset.n_texts=120", KINDS),
         quick=FEW_TWEETS,
     ),
     Step(
@@ -266,7 +273,7 @@ STEPS = (
             "experiment=paper/lesion_single",
             *PAPER[:2],
             *TUNED,
-            "benchmark.dataset.n_texts=400",
+            "benchmark.dataset.n_texts=200",
             "controls.kinds=[]",
         ),
         quick=(*FEW_TWEETS, "intervention.networks=[0],[1],[2]"),
