@@ -186,7 +186,7 @@ STEPS = (
         "Texts written with 15% of all neurons at 0, at random",
         "evaluate.py",
         # of all networks, so that no draw holds a member of any
-        ("experiment=paper/generation", *PAPER, *WRITTEN, "intervention.networks=[all]"),
+        ("experiment=paper/generation", *PAPER, *WRITTEN, "intervention.networks=all"),
         quick=("controls.repeats=1", "benchmark.new_tokens=12"),
     ),
     Step(

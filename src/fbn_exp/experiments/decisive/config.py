@@ -219,6 +219,8 @@ class ICAClaimConfig(DecisiveConfig):
         Share of the energy of deviations that every direction removes.
     permutations : int
         Permutations of directions, and of tasks over items.
+    equivalent : float
+        Largest addition to the rotations' selectivity that counts as none, as a share of it.
 
     Raises
     ------

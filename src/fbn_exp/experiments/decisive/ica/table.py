@@ -114,8 +114,7 @@ def _of_endpoint(
         summaries.append(
             {
                 **_summary(config, metric, str(method), chosen, turned, rng),
-                "loss": -float(changes.means.mean()),
-                "loss_rotations": -float(rotations.means.mean()),
+                **_losses(config, -changes.means.mean(axis=1), -rotations.means.mean(axis=1), rng),
                 "cells_named": int((tested.p_corrected <= config.alpha).sum()),
                 "cells": tested.p_corrected.size,
                 "cell_detectable": tested.detectable,
@@ -158,6 +157,16 @@ def _summary(
         "share": _mean(own.share),
         "share_rotations": _mean(turned.share),
         "p_share": p_above(own.share, turned.share, config.permutations, rng),
+    }
+
+
+def _losses(config: ICAClaimConfig, own: Array, turned: Array, rng: np.random.Generator) -> dict[str, float]:
+    """General loss of the directions of a method beside that of rotations, at the same removed energy."""
+    return {
+        "loss": float(own.mean()),
+        "loss_rotations": float(turned.mean()),
+        "p_loss": p_above(own, turned, config.permutations, rng),
+        "loss_detectable": detectable_above(own, turned, config.alpha),
     }
 
 

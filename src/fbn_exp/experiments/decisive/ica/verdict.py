@@ -12,7 +12,7 @@ from fbn_exp.experiments.paper.rules import not_reproduced
 from fbn_exp.experiments.paper.tables import number, p_value
 
 # columns that the console has no room for
-PAGE_ONLY = ("cells from", "false alarms", "double dissociations", "by accuracy (p)")
+PAGE_ONLY = ("p, loss", "cells from", "false alarms", "double dissociations", "by accuracy (p)")
 
 
 def ica_verdict(
@@ -57,12 +57,18 @@ def _outcome(config: ICAClaimConfig, claim: Row, model: str) -> str:
             f"things (the share that is selective is not larger); {maps}."
         )
     nothing = (
-        f", and adds less than {number(config.equivalent)} standard deviations"
-        if claim["difference_high"] < config.equivalent
+        f", and adds less than {config.equivalent:.0%} of it"
+        if claim["difference_high"] < config.equivalent * claim["selectivity_rotations"]
+        else ""
+    )
+    loss = (
+        f" They do more general harm than rotations at the same energy ({number(claim['loss'])} against "
+        f"{number(claim['loss_rotations'])} standard deviations, p = {p_value(claim['p_loss'])})."
+        if claim["p_loss"] <= config.alpha
         else ""
     )
     shown = not_reproduced(model, [claim["detectable"]])
-    return f"The prediction failed: selectivity beyond rotations is {shown}{nothing}; {maps}."
+    return f"The prediction failed: selectivity beyond rotations is {shown}{nothing}; {maps}.{loss}"
 
 
 def _name(row: Row) -> str:
@@ -77,12 +83,13 @@ def _numbers(row: Row) -> str:
         else ""
     )
     return (
-        f"{_name(row)}: selectivity {number(row['selectivity'])}, rotations "
+        f"{_name(row)}: selectivity {number(row['selectivity'])}, rotations of ICA's maps "
         f"{number(row['selectivity_rotations'])} (90% interval of the difference {low} … {high}, p = "
         f"{p_value(row['p'])}; {number(row['detectable'])} could have been seen); {row['above']} of "
         f"{row['networks']} above the 95th percentile of rotations; share {number(row['share'])} against "
-        f"{number(row['share_rotations'])} (p = {p_value(row['p_share'])}); loss {number(row['loss'])}, "
-        f"rotations {number(row['loss_rotations'])}{halves}."
+        f"{number(row['share_rotations'])} (p = {p_value(row['p_share'])}); general loss "
+        f"{number(row['loss'])}, rotations {number(row['loss_rotations'])} (p = {p_value(row['p_loss'])})"
+        f"{halves}."
     )
 
 
@@ -152,6 +159,7 @@ def _readable(row: Row, second: Row | None) -> dict[str, Any]:
         "directions": _name(row),
         "n": str(row["networks"]),
         "loss (SD)": number(row["loss"]),
+        "p, loss": p_value(row["p_loss"]),
         "selectivity (SD)": number(row["selectivity"]),
         "p": p_value(row["p"]),
         "could see": number(row["detectable"]),
