@@ -29,7 +29,7 @@ CONFIG = SinkConfig(**SAID)
 N_TEXTS, N_DRAWS = 8, 39
 
 
-def planted(harms, n_draws=N_DRAWS, spread=0.2):
+def planted(harms, n_draws=N_DRAWS, spread=0.2, n_left=4):
     """Jobs with a harm of each lesion, by the mean over texts, and draws of random neurons around 1 nat."""
     rng = np.random.default_rng(0)
     scores, items, draws = [], [], []
@@ -47,7 +47,7 @@ def planted(harms, n_draws=N_DRAWS, spread=0.2):
                     "override/intervention.fill": fill,
                     "override/intervention.tokens": tokens,
                     "higher_is_better": False,
-                    "neurons": 5,
+                    "neurons": 5 if members == "all" else n_left,
                     "energy": 2.0,
                     "n": N_TEXTS,
                     "value": baseline + harm,
@@ -74,6 +74,20 @@ def planted(harms, n_draws=N_DRAWS, spread=0.2):
 def judged(*harms, config=CONFIG):
     table = sink_table(config, planted(dict(zip((config.claim, *REMEDIES), harms, strict=True))))
     return table, sink_verdict(config, table, "a model")
+
+
+def test_a_remedy_that_leaves_the_lesion_as_it_is_is_no_evidence():
+    harms = dict(zip((CONFIG.claim, *REMEDIES), (11, 11, 2, 2), strict=True))
+    said = sink_verdict(CONFIG, sink_table(CONFIG, planted(harms, n_left=5)), "a model")
+    assert said.outcome.startswith("The prediction failed: on a model the claim is about the sink")
+    assert "Members without keystones: the same lesion, of which nothing can go." in said.numbers
+
+
+def test_another_fill_is_told_beside_the_remedies_and_not_judged():
+    harms = dict(zip((CONFIG.claim, *REMEDIES, "all/resample/all"), (11, 2, 2, 2, 6), strict=True))
+    said = sink_verdict(CONFIG, sink_table(CONFIG, planted(harms)), "a model")
+    assert said.outcome.startswith("The prediction failed: on a model the claim is about the sink")
+    assert said.numbers[-1].startswith("Not judged: Resample: 50% (")
 
 
 def test_the_share_that_goes_is_that_of_the_excess_over_controls():

@@ -58,16 +58,45 @@ def sink_verdict(config: SinkConfig, table: pd.DataFrame, model: str) -> Verdict
             f"{not_reproduced(model, [claim['detectable']])}.",
             (_claimed(config, claim),),
         )
-    found = [judged(config, row) for row in known]
-    numbers = [_claimed(config, claim), *(_remedied(config, row) for row in known)]
-    second = [rows.get((config.second_endpoint, each)) for each in config.remedies]
+    applied = [row for row in known if not _same(row, claim)]
+    found = [judged(config, row) for row in applied]
+    numbers = [_claimed(config, claim)]
+    numbers += [_same_words(row) if _same(row, claim) else _remedied(config, row) for row in known]
+    second = [rows.get((config.second_endpoint, row["lesion"])) for row in applied]
     agree = [judged(config, row) for row in second if row is not None]
     numbers.append(f"By {config.second_endpoint}: {_by(config, second, agree, found)}.")
-    return Verdict(_outcome(config, found, model), tuple(numbers))
+    numbers += [_beside_it(config, rows[key]) for key in rows if _is_beside(config, *key)]
+    return Verdict(_outcome(config, applied, found, model), tuple(numbers))
 
 
-def _outcome(config: SinkConfig, found: list[str], model: str) -> str:
-    names = [", ".join(changed(each)) for each in config.remedies]
+def _same(row: Row, claim: Row) -> bool:
+    """Whether a remedy leaves the lesion as it is: other members are asked for, and there are none."""
+    alike = row["lesion"].split("/")[1:] == claim["lesion"].split("/")[1:]
+    return bool(alike and row["neurons"] == claim["neurons"])
+
+
+def _same_words(row: Row) -> str:
+    return f"{', '.join(changed(row['lesion'])).capitalize()}: the same lesion, of which nothing can go."
+
+
+def _is_beside(config: SinkConfig, metric: str, lesion: str) -> bool:
+    """Whether a lesion of all members at all tokens, with another fill, is no remedy that is judged."""
+    members, _, tokens = lesion.split("/")
+    other = lesion not in (config.claim, *config.remedies)
+    return other and metric == config.endpoint and (members, tokens) == ("all", "all")
+
+
+def _beside_it(config: SinkConfig, row: Row) -> str:
+    words = ", ".join(changed(row["lesion"])).capitalize()
+    share = f"{row['gone']:.0%} ({row['gone_low']:.0%} … {row['gone_high']:.0%}) of the excess goes"
+    draws = row[f"{config.control}_draws"]
+    return f"Not judged: {words}: {share} ({draws:.0f} draws); energy {row['energy']:.3g}."
+
+
+def _outcome(config: SinkConfig, applied: Sequence[Row], found: list[str], model: str) -> str:
+    if not found:
+        return f"Undecided on {model}: no remedy changes the lesion."
+    names = [", ".join(changed(row["lesion"])) for row in applied]
     by = {
         what: [name for name, each in zip(names, found, strict=True) if each == what]
         for what in (GOES, STAYS, OPEN)

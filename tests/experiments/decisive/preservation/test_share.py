@@ -14,14 +14,15 @@ CONFIG = ShareConfig(
     question="Do they?",
     prediction="They do.",
     design="Set to 0.",
-    rule="Below each draw.",
+    rule="Below the draws.",
     endpoint="balanced_acc",
     equivalent=0.05,
 )
 
 
-def results(networks, outside, of_all, classifiers=3):
-    """Results of classifiers whose lesions and draws score as given."""
+def results(networks, outside, of_all, classifiers=3, times=10):
+    """Results of classifiers whose lesions and draws score as given; each draw so many times."""
+    outside, of_all = outside * times, of_all * times
     scores, items, draws = [], [], []
     for seed in range(classifiers):
         for members, drawn in ((False, outside), (True, of_all)):
@@ -70,8 +71,13 @@ def test_a_single_classifier_is_judged_by_itself():
     assert share_verdict(CONFIG, table, "a model").outcome.startswith("The claim holds")
 
 
+def test_few_draws_cannot_show_more_harm():
+    table = share_table(CONFIG, results(0.5, [0.9] * 5, [0.9] * 5, times=1))
+    assert "not shown to do more harm" in share_verdict(CONFIG, table, "a model").outcome
+
+
 def test_the_interval_is_that_of_the_fall_of_the_score():
-    (row, *_) = share_table(CONFIG, results(0.5, [0.9] * 5, [0.9] * 5)).to_dict("records")
+    (row, *_) = share_table(CONFIG, results(0.5, [0.9] * 5, [0.9] * 5, times=1)).to_dict("records")
     assert row["low"] < 0.5 - 0.9 < row["high"]
     assert row["excess"] == pytest.approx(0.4)
     assert row["p_harm"] == pytest.approx(1 / 6)

@@ -45,17 +45,11 @@ class Pooled:
         value, baseline : array of shape (1 + B,)
             As they are, then resampled; NaN where the values of texts are not at hand.
         """
-        tables = [self.items.get(key) for key in _keys(rows)]
-        known = [table.sort_values("item") for table in tables if table is not None]
-        if len(known) < len(rows) or len({len(table) for table in known}) != 1:
-            unknown = np.full(1 + BOOTSTRAPS, np.nan)
-            return unknown, unknown
-        texts, classifiers = self._resamples(len(known[0]), len(known))
-        value, baseline = (
-            np.stack([_resampled(table, name, weight, texts) for table in known], axis=1)
-            for name, weight in (("value", "weight"), ("baseline", "baseline_weight"))
-        )
-        return _mean(value, classifiers), _mean(baseline, classifiers)
+        return self._mean_of(rows, "value", "weight"), self._mean_of(rows, "baseline", "baseline_weight")
+
+    def beyond(self, rows: pd.DataFrame, kind: str) -> Array:
+        """By how much a reference scores higher than the networks; arguments and shape as of ``means``."""
+        return self._mean_of(rows, f"control_{kind}", "weight") - self._mean_of(rows, "value", "weight")
 
     def mean_draws(self, rows: pd.DataFrame, kind: str) -> Array:
         """Mean score over classifiers of each draw of a kind of control, shape (R,).
@@ -69,6 +63,15 @@ class Pooled:
             return np.array([])
         values: Array = pd.concat(drawn, axis=1, join="inner").mean(axis=1).to_numpy(dtype=float)
         return values
+
+    def _mean_of(self, rows: pd.DataFrame, column: str, weight: str) -> Array:
+        tables = [self.items.get(key) for key in _keys(rows)]
+        known = [table.sort_values("item") for table in tables if table is not None and column in table]
+        if len(known) < len(rows) or len({len(table) for table in known}) != 1:
+            return np.full(1 + BOOTSTRAPS, np.nan)
+        texts, classifiers = self._resamples(len(known[0]), len(known))
+        values = np.stack([_resampled(table, column, weight, texts) for table in known], axis=1)
+        return _mean(values, classifiers)
 
     def _resamples(self, n_texts: int, n_classifiers: int) -> tuple[Array, Array]:
         rng = np.random.default_rng(self.seed)

@@ -29,7 +29,7 @@ RANDOM = ["p_gain_random", "detectable_random", "draws_random", "control_random"
 COLUMNS = [
     *("model", "models", *SETTING, "neurons", "n", "chance", "baseline", "anchor", "value"),
     *("remains", "low", "high", "detectable", *RANDOM),
-    *(f"control_{kind}" for kind in REFERENCES),
+    *(f"{name}_{kind}" for kind in REFERENCES for name in ("control", "more_low")),
 ]
 OF_PROBE = ["baseline", "anchor", "value", "remains", "low", "high"]
 
@@ -53,7 +53,8 @@ def preservation_table(config: PreservationConfig, jobs: Jobs, seed: int = 0) ->
     untouched model has above it. The interval of a single classifier is that of the score's paired
     difference from the untouched model, and takes anchor and untouched score as given; that of a mean
     is over texts and classifiers, and all three vary. ``detectable`` is the difference from the untouched
-    score that would have been seen, ``detectable_random`` that from random neurons. Columns
+    score that would have been seen, ``detectable_random`` that from random neurons, ``more_low_<kind>``
+    the lower end of the interval of how much more a reference keeps than the networks. Columns
     ``probe_…`` are the same for the second endpoint.
 
     Parameters
@@ -93,6 +94,8 @@ def _of_metric(config: PreservationConfig, scores: pd.DataFrame, metric: str, po
     for name, values in (("remains", table["delta"]), ("low", table["ci_low"]), ("high", table["ci_high"])):
         # nothing can be said of a share of nothing
         table[name] = (1 + values / room).where(room > 0)
+    single = [_references(config, table.iloc[[place]], pooled) for place in range(len(table))]
+    table = table.assign(**pd.DataFrame(single, index=table.index))
     means = pd.DataFrame(list(_means(config, table, empty, pooled)))
     return pd.concat([table.assign(models=1), means], ignore_index=True).reindex(columns=COLUMNS)
 
@@ -118,8 +121,14 @@ def _means(
             **{str(name): mean for name, mean in rows.reindex(columns=numbers).mean().items()},
             **{name: float(rows[name].mean()) for name in ("value", "baseline", "anchor")},
             **_remaining(config, value, baseline, anchor),
+            **_references(config, rows, pooled),
             **_beside(float(rows["value"].mean()), pooled.mean_draws(rows, "random")),
         }
+
+
+def _references(config: PreservationConfig, rows: pd.DataFrame, pooled: Pooled) -> dict[str, float]:
+    """Lower end of the interval of how much more each reference keeps than the networks."""
+    return {f"more_low_{kind}": ends(pooled.beyond(rows, kind), config.alpha)[0] for kind in REFERENCES}
 
 
 def _remaining(config: PreservationConfig, value: Array, baseline: Array, anchor: Array) -> dict[str, float]:

@@ -76,7 +76,7 @@ def _failures(config: PreservationConfig, row: Row) -> list[str]:
     failures += [
         f"as many neurons of {words} keep more"
         for kind, words in REFERENCES.items()
-        if row[f"control_{kind}"] > row["value"]
+        if row[f"more_low_{kind}"] > 0
     ]
     return failures
 
