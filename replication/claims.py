@@ -2,15 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from beside import energy_in_words, seeing
 
 from fbn_exp.benchmarks.inference.families import holm
 from fbn_exp.experiments.paper.rules import (
     Finding,
     against_untouched,
-    beside_controls,
     best_control,
     draws_in_words,
-    harms_most,
     not_reproduced,
     one_metric_per_task,
     place,
@@ -25,6 +24,8 @@ from fbn_exp.report.presentation import SIGNIFICANT
 PRESERVED = 0.95
 # the paper keeps a smaller share of all neurons than this
 TENTH = 0.10
+# part of the networks' cost below which that of random neurons is little
+MILD = 0.5
 # kinds of control that are other neurons, in words
 NEURONS = {
     ControlKind.random: "random ones",
@@ -44,6 +45,10 @@ def recurrence(table: pd.DataFrame, where: str, what: str = "") -> list[Finding]
         for row, expected in zip(table.itertuples(), chance, strict=True)
     )
     place_ = f"{where}, {', '.join(table['corpus'])}"
+    recurring, templates = int(table["above_chance"].sum()), int(table["templates"].sum())
+    said = verdict(int(above.sum()), len(table), place_)
+    if said == "reproduced" and recurring < templates:
+        said = f"reproduced in part ({recurring} of {templates} templates)"
     own = table["specificity_p"] < SIGNIFICANT
     specific = "; ".join(
         f"{row.corpus}: {row.specificity:.3f}, rotations {row.specificity_chance:.3f} "
@@ -54,12 +59,12 @@ def recurrence(table: pd.DataFrame, where: str, what: str = "") -> list[Finding]
         Finding(
             f"The same networks recur in other texts{what}.",
             "more matches (IoU > .2) than under every null of analysis=consistency (random masks, shifted "
-            "signals, equal degrees, rotations), p < .05, on each corpus",
-            verdict(int(above.sum()), len(table), place_),
+            "signals, equal degrees, rotations), p < .05, on each corpus; in part if single templates do not",
+            said,
             numbers,
         ),
         Finding(
-            f"… and each is more like its own template than like the others{what}.",
+            f"… and they are, on average, more like their own templates than like the others{what}.",
             "IoU with the matched template less that with the others, above that of rotations of each text's "
             "networks, p < .05, on each corpus",
             verdict(int(own.sum()), len(table), place_),
@@ -94,12 +99,15 @@ def beyond_neurons(table: pd.DataFrame, where: str, what: str = "") -> Finding:
         for kind in kinds
     )
     seen = rows[[f"detectable_{kind}" for kind in kinds]].max(axis=1)
+    said = verdict(int(more.sum()), len(rows), place(where, rows), seeing(rows, seen))
+    energies = energy_in_words(rows, kinds)
+    of = f", of {energies}" if energies else ""
     return Finding(
         f"… more than other neurons do{what}.",
         "harm as above, and worse than the draws of each kind of other neurons, p = (1 + b) / (1 + R) ≤ .05 "
         "one-sided",
-        verdict(int(more.sum()), len(rows), place(where, rows), map(float, seen)),
-        f"{draws_in_words(rows)}; worse, of {len(rows)} tasks, {counts}; the nearest in activity have "
+        f"{said} by others of {energies}" if energies and said.startswith("reproduced") else said,
+        f"{draws_in_words(rows)}{of}; worse, of {len(rows)} tasks, {counts}; the nearest in activity have "
         f"{rows['activity_ratio'].iloc[0]:.0%} of the networks' activity",
     )
 
@@ -117,8 +125,8 @@ def beyond_rotations(table: pd.DataFrame, where: str, what: str = "") -> Finding
     return Finding(
         f"… more than networks of random rotations of the same subspace do{what}.",
         "harm as above, and worse than the draws of rotations, p ≤ .05 one-sided, on each task",
-        verdict(int(more.sum()), len(rows), place(where, rows), map(float, rows["detectable_rotation"])),
-        numbers,
+        verdict(int(more.sum()), len(rows), place(where, rows), seeing(rows, rows["detectable_rotation"])),
+        f"{numbers}; rotations remove {energy_in_words(rows, [ControlKind.rotation]) or 'unknown energy'}",
     )
 
 
@@ -127,36 +135,20 @@ def mild_share(table: pd.DataFrame, where: str, what: str = "") -> Finding:
     rows = one_metric_per_task(table)
     worse = sign(rows)
     cost = worse * (rows["untouched"] - rows["value"])
-    worst = np.where(worse > 0, rows["control_share_low"], rows["control_share_high"])
-    mild = rows["harms"] & (worse * (rows["untouched"] - worst) < 0.5 * cost)
+    part = worse * (rows["untouched"] - rows["control_share"]) / cost
+    mild = rows["harms"] & (part < MILD)
     return Finding(
         f"… while 15% of all neurons at random do little{what}.",
-        "harm as above, and the worst draw of 15% at random, none of them of the networks, costs less than "
+        "harm as above, and draws of 15% at random, none of them of the networks, cost on average less than "
         "half as much, on each task",
-        verdict(int(mild.sum()), len(rows), place(where, rows), against_untouched(rows)),
-        "untouched, 15% at random (lowest … highest of the draws), networks: "
+        verdict(int(mild.sum()), len(rows), place(where, rows), against_untouched(rows[~rows["harms"]])),
+        "untouched, 15% at random (mean; lowest … highest of the draws), networks: "
         + ", ".join(
-            f"{task_in_words(row.task)} {row.untouched:.3g}, {row.control_share_low:.3g} … "
-            f"{row.control_share_high:.3g}, {row.value:.3g}"
-            for row in rows.itertuples()
+            f"{task_in_words(row.task)} {row.untouched:.3g}, {row.control_share:.3g} "
+            f"({row.control_share_low:.3g} … {row.control_share_high:.3g}), {row.value:.3g}: {of_cost:.0%} "
+            "of the cost"
+            for row, of_cost in zip(rows.itertuples(), part, strict=True)
         ),
-    )
-
-
-def single(table: pd.DataFrame, where: str) -> Finding:
-    """Judge lesions on a single task: some networks matter, others do not."""
-    rows = one_metric_per_task(table)
-    clear = harms_most(rows) & (holm(rows["p_value"].to_numpy()) < SIGNIFICANT)
-    numbers = ", ".join(
-        f"{row.networks}: {row.neurons} neurons → {row.value:.3g}" for row in rows.itertuples()
-    )
-    return Finding(
-        "Single networks of few neurons impair the model.",
-        f"at least one harms (p < .05 after Holm over the {len(rows)}), and more than draws of each kind of "
-        "control, rotations among them (p ≤ .05)",
-        "reproduced" if clear.any() else not_reproduced(place(where, rows), beside_controls(rows)),
-        f"{int(clear.sum())} of {len(rows)} networks; {draws_in_words(rows)}; untouched "
-        f"{rows['untouched'].iloc[0]:.3g}; {numbers}",
     )
 
 
@@ -220,15 +212,25 @@ def amplification(table: pd.DataFrame, where: str, what: str = "") -> list[Findi
             "reproduced" if mean > half else not_reproduced(place(where, together), [seen]),
             f"{mean:+.3f} ({mean - half:+.3f} … {mean + half:+.3f}); {said(together)}",
         ),
-        Finding(
-            f"Amplifying some networks does, beyond controls{what}.",
-            "at least one gain beyond draws of each kind of control (p ≤ .05), p < .05 after Holm over the "
-            f"{len(rows)} tried",
-            "reproduced" if len(clear) else not_reproduced(place(where, rows), against_untouched(rows)),
-            f"{len(clear)} gains; {len(gains)} with an interval above 0, not corrected"
-            + (f": {said(gains)}" if len(gains) else ""),
-        ),
+        _beyond_others(rows, gains, clear, what, place(where, rows), said(gains)),
     ]
+
+
+def _beyond_others(
+    rows: pd.DataFrame, gains: pd.DataFrame, clear: pd.DataFrame, what: str, where: str, said: str
+) -> Finding:
+    """Judge that gains are beyond those of other neurons, each at the factor that was chosen for it."""
+    kinds = [kind for kind in NEURONS if f"p_worse_{kind}" in rows]
+    energies = energy_in_words(gains if len(gains) else rows, kinds)
+    verdict_ = "reproduced" if len(clear) else not_reproduced(where, against_untouched(rows))
+    return Finding(
+        f"… more than amplifying other neurons does{what}.",
+        "at least one gain beyond draws of each kind of control, each at the factor chosen for it (p ≤ .05), "
+        f"p < .05 after Holm over the {len(rows)} tried",
+        f"{verdict_} by others of {energies}" if energies and len(clear) else verdict_,
+        f"{len(clear)} gains; {len(gains)} with an interval above 0, not corrected"
+        + (f": {said}" if said else ""),
+    )
 
 
 def texts(table: pd.DataFrame, share: pd.DataFrame, where: str) -> Finding:
@@ -242,8 +244,9 @@ def texts(table: pd.DataFrame, share: pd.DataFrame, where: str) -> Finding:
         "Texts fall apart with a network at 0, and not with 15% of all neurons at random.",
         "more of the text repeats itself than untouched (p < .05 by sign flips, Holm over networks), and "
         "than with each draw of 15% at random, for each network",
-        verdict(int(beyond.sum()), len(rows), f"{where}, written texts", against_untouched(rows)),
+        verdict(int(beyond.sum()), len(rows), f"{where}, written texts", against_untouched(rows[~clear])),
         f"share of repeated trigrams in {rows['n'].min()} texts: untouched {rows['untouched'].iloc[0]:.2f}, "
         f"15% at random {other['control_share_low']:.2f} … {other['control_share_high']:.2f}, "
-        f"networks {values}; {int(clear.sum())} of {len(rows)} differ from untouched",
+        f"networks {values}; {int(clear.sum())} of {len(rows)} repeat more than untouched, "
+        f"{int(beyond.sum())} more than every draw",
     )

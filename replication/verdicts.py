@@ -12,11 +12,11 @@ from claims import (
     mild_share,
     preservation,
     recurrence,
-    single,
     texts,
 )
 from dissociation import functions
 from results import Results
+from single_networks import single
 
 from fbn_exp.experiments.paper.rules import Finding
 

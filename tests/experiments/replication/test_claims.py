@@ -11,10 +11,11 @@ from claims import (
     mild_share,
     preservation,
     recurrence,
-    single,
     texts,
 )
 from dissociation import functions
+from scipy.stats import mannwhitneyu
+from single_networks import single
 
 
 def row(
@@ -58,7 +59,7 @@ def row(
         "above_controls": sign * value > sign * control,
     }
     for kind in ("random", "per_block", "activation", "rotation"):
-        found |= {f"control_{kind}_low": control, f"control_{kind}_high": control}
+        found |= {f"control_{kind}{end}": control for end in ("", "_low", "_high")}
         found |= {
             f"p_worse_{kind}": 0.05 if sign * value < sign * control else 0.6,
             f"detectable_{kind}": 0.06,
@@ -173,10 +174,10 @@ CROSSED = [0.4, 0.9, 0.9, 0.4]
 def test_two_networks_that_each_harm_another_task_are_a_double_dissociation():
     found = functions(*crossed(CROSSED), "model")
     assert found.verdict == (
-        "reproduced in part on model, a, b: networks differ, which other directions may as well"
+        "not decided on model, a, b: networks differ, and whether rotations of them do was not asked"
     )
     assert found.numbers.startswith("1 of 1 pairs, 1 without the correction; rotations were not scored")
-    assert "power 1 for an effect of 0.2 against 0.2 with 400 items" in found.numbers
+    assert "a pair of effects of 0.09 is found in four of five cases, with 400 items" in found.numbers
 
 
 def test_networks_serve_functions_only_if_rotations_dissociate_less_often():
@@ -186,7 +187,7 @@ def test_networks_serve_functions_only_if_rotations_dissociate_less_often():
     assert "0 at the rate of 50 rotations that leave a task above chance" in found.numbers
     as_often = functions(*crossed(CROSSED, [(0.4, 0.9), (0.9, 0.4)] * 5), "model")
     assert as_often.verdict.startswith(
-        "reproduced in part on model, a, b: networks differ, and so do rotations of them (p = 0."
+        "not reproduced on model, a, b: networks differ, and rotations of them no less often (p = 0."
     )
     # of ten rotations 25 of 45 pairs dissociate
     assert "0.556 at the rate of 10 rotations" in as_often.numbers
@@ -199,7 +200,9 @@ def test_rotations_that_leave_nothing_above_chance_are_left_out():
 
 def test_few_items_are_not_judged_and_the_power_is_said():
     few = functions(*crossed(CROSSED, n_items=40), "model")
-    assert few.verdict.startswith("not shown on model, a, b: 40 items of a task are too few, power 0.")
+    assert few.verdict.startswith(
+        "not shown on model, a, b: 40 items of a task are too few, a pair of effects"
+    )
     assert few.numbers.startswith("1 of 1 pairs")
 
 
@@ -219,16 +222,59 @@ def test_networks_that_leave_nothing_above_chance_are_left_out():
 )
 def test_what_is_less_than_a_crossing_is_no_dissociation(values):
     found = functions(*crossed(values), "model").verdict
-    assert found.startswith("not reproduced on model, a, b, which could have seen an effect of 0.14; power")
+    assert found.startswith(
+        "not reproduced on model, a, b: a pair of effects of 0.09 is found in four of five"
+    )
 
 
-def test_single_networks_need_one_that_is_beyond_its_controls():
-    rows = [row(networks="0"), row(networks="1", value=0.88)]
-    assert single(pd.DataFrame(rows), "model").verdict == "reproduced"
-    assert single(pd.DataFrame([row(networks="0", control=0.4)]), "model").verdict == NOT_BESIDE
+def alone(values, draws_below):
+    """Lesions of single networks, and how many of 19 rotations harm as much as each."""
+    rows = [
+        row(networks=str(place), value=value, p_worse_rotation=(1 + below) / 20)
+        for place, (value, below) in enumerate(zip(values, draws_below, strict=True))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_single_networks_are_judged_by_harm_then_beside_neurons_and_rotations():
+    found = verdicts(single(alone([0.5] * 10, [0] * 10), "model"))
+    assert found == ["reproduced"] * 3
+    # every rotation harms more than any network
+    *_, turned = single(alone([0.5] * 10, [19] * 10), "model")
+    assert turned.verdict.startswith("not reproduced on model, a")
+    assert turned.numbers.startswith("p = 1;")
     # of ten tries, one with p = .01 is none
-    tried = [row(networks=str(each), p_value=0.01 if each == 0 else 0.5) for each in range(10)]
-    assert single(pd.DataFrame(tried), "model").verdict == NOT_BESIDE
+    tried = alone([0.5] * 10, [0] * 10).assign(p_value=[0.01] + [0.5] * 9)
+    assert single(tried, "model")[0].verdict == NOT_AT_ALL
+
+
+def test_p_beside_rotations_is_that_of_the_rank_sum_test():
+    generator = np.random.default_rng(0)
+    own, draws = generator.normal(0.5, 1, 10), generator.normal(0, 1, 19)
+    below = [(draws >= value).sum() for value in own]
+    *_, turned = single(alone(0.9 - own, below), "model")
+    expected = mannwhitneyu(own, draws, alternative="greater", method="exact").pvalue
+    assert turned.numbers.startswith(f"p = {expected:.2g};")
+
+
+def test_one_network_in_ten_beyond_the_nearest_neurons_may_be_chance():
+    rows = alone([0.5] * 10, [0] * 10).assign(p_worse_activation=[0.05] + [0.5] * 9)
+    _, near, _ = single(rows, "model")
+    assert near.verdict.startswith("not reproduced on model, a")
+    _, near, _ = single(rows.assign(p_worse_activation=[0.05] * 3 + [0.5] * 7), "model")
+    assert near.verdict == "reproduced in part (3 of 10)"
+
+
+def test_what_would_have_to_be_half_of_the_harm_is_not_shown():
+    _, _, rotated, _ = lesions([row(p_worse_rotation=0.4, detectable_rotation=0.3)], "model")
+    assert rotated.verdict == "not shown on model, a, which could not have seen an effect of any size"
+
+
+def test_the_energy_of_other_neurons_stands_beside_what_they_do():
+    sizes = {"energy": 100.0, "control_random_energy": 0.04, "control_activation_energy": 5.0}
+    _, more, rotated, _ = lesions([row(**sizes, control_rotation_energy=98.0)], "model")
+    assert more.verdict == "reproduced by others of 0.04% to 5.00% of the energy"
+    assert rotated.numbers.endswith("rotations remove 98% of the energy")
 
 
 def test_balanced_accuracy_stands_in_for_accuracy_where_there_is_one():
@@ -280,13 +326,15 @@ def test_recurrence_is_judged_on_every_corpus():
         "chance_masks": 0.1,
         "chance_shift": 2.0,
         "p_value": 0.005,
-        "above_chance": 9,
+        "above_chance": 10,
         "specificity": 0.2,
         "specificity_chance": 0.1,
         "specificity_p": 0.01,
     }
     missed = corpus | {"corpus": "news", "p_value": 0.2, "specificity_p": 0.5}
     assert verdicts(recurrence(pd.DataFrame([corpus]), "model")) == ["reproduced"] * 2
+    some = pd.DataFrame([corpus | {"above_chance": 2}])
+    assert verdicts(recurrence(some, "model"))[0] == "reproduced in part (2 of 10 templates)"
     assert (
         verdicts(recurrence(pd.DataFrame([corpus, missed]), "model")) == ["reproduced in part (1 of 2)"] * 2
     )

@@ -79,11 +79,6 @@ def place(model: str, rows: pd.DataFrame) -> str:
     return f"{model}, {', '.join(tasks) if len(tasks) <= FEW_TASKS else f'{len(tasks)} tasks'}"
 
 
-def beside_controls(rows: pd.DataFrame) -> list[float]:
-    """Effect that could have been told from every kind of control, for each row; NaN if unknown."""
-    return [float(effect) for effect in rows.get("detectable_beside", pd.Series(np.nan, index=rows.index))]
-
-
 def against_untouched(rows: pd.DataFrame) -> list[float]:
     """Difference from the untouched model that could have been seen, for each row; NaN if unknown."""
     return [float(effect) for effect in rows.get("detectable", pd.Series(np.nan, index=rows.index))]
@@ -113,11 +108,6 @@ def one_metric_per_task(scores: pd.DataFrame) -> pd.DataFrame:
     rows = preferred[preferred["order"] == first]
     same = ["task", "networks", "neurons", "factor"]
     return rows.groupby(same, sort=False, dropna=False).head(1).reset_index(drop=True)
-
-
-def harms_most(rows: pd.DataFrame) -> pd.Series:
-    """Mark lesions that harm, and more than draws of every kind of control do, p ≤ .05 for each kind."""
-    return rows["harms"] & rows["below_controls"]
 
 
 def sign(rows: pd.DataFrame) -> pd.Series:
