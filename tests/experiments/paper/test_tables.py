@@ -91,6 +91,13 @@ def test_the_largest_p_of_all_kinds_counts_and_so_does_what_could_have_been_told
     assert table[["p_worse", "p_better", "detectable_beside", "draws"]].iloc[0].tolist() == [0.3, 1, 0.4, 9]
 
 
+def test_the_energy_of_other_neurons_stands_beside_their_harm():
+    sizes = {"energy": 200.0, "control_random_energy": 0.1, "control_activation_energy": 30.0}
+    table = readable_table(PaperTable.lesion, found(score(**sizes)))
+    assert table["energy of others"].tolist() == ["0.05% … 15%"]
+    assert "energy of others" not in readable_table(PaperTable.lesion, found(score()))
+
+
 def test_without_controls_nothing_is_beyond_them():
     missing = {
         f"{name}_{kind}": None for kind in KINDS for name in ("p_harm", "p_gain", "draws", "detectable")

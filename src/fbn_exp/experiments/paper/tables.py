@@ -79,7 +79,9 @@ def _scored(scores: pd.DataFrame) -> pd.DataFrame:
     table["helps"] = better & clear
     table["below_controls"] = table["p_worse"] <= SIGNIFICANT
     table["above_controls"] = table["p_better"] <= SIGNIFICANT
+    table["energy"] = rows.get("energy", np.nan)
     for kind in _drawn(rows):
+        table[f"control_{kind}_energy"] = rows.get(f"control_{kind}_energy", np.nan)
         table[f"p_worse_{kind}"] = rows[f"p_harm_{kind}"]
         table[f"detectable_{kind}"] = rows[f"detectable_{kind}"]
     return table
@@ -167,6 +169,7 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
     for control, name in names.items():
         cells[name] = value_range(row[f"control_{control}_low"], row[f"control_{control}_high"])
     cells["their activity"] = "–" if np.isnan(row["activity_ratio"]) else f"{row['activity_ratio']:.0%}"
+    cells["energy of others"] = _energies(row)
     cells["p"] = p_value(row["p_value"])
     cells["could see"] = "none" if np.isinf(row["detectable"]) else number(row["detectable"])
     gain = kind in (PaperTable.preservation, PaperTable.amplification)
@@ -174,6 +177,17 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
     verdict = {PaperTable.preservation: "keeps more than controls", PaperTable.amplification: "gain"}
     cells[verdict.get(kind, "harm beyond controls")] = verdicts.get(kind, harmed)
     return cells
+
+
+def _energies(row: Mapping[Hashable, Any]) -> str:
+    """Energy that other neurons, as many as the networks', remove: lowest and highest of the kinds' means."""
+    names = [f"control_{kind}_energy" for kind in SAME_SIZE]
+    ratios = np.array([row.get(name, np.nan) for name in names]) / row.get("energy", np.nan)
+    known = ratios[np.isfinite(ratios)]
+    if not known.size:
+        return "–"
+    ends = [f"{each:.2%}" if each < 0.1 else f"{each:.0%}" for each in (known.min(), known.max())]
+    return " … ".join(dict.fromkeys(ends))
 
 
 def _beside(row: Mapping[Hashable, Any], shown: bool) -> str:
