@@ -34,16 +34,17 @@ def run_step(
 ) -> float | None:
     """Run a step to its end; return its seconds, None if it failed.
 
-    What an interrupted run with the same command left is kept: finished scores and networks are in the cache.
-    What another command left is removed.
+    What an interrupted run with the same command and code left is kept. What another command or other code
+    left is removed, whose jobs would refuse their folders: finished scores and networks are in the cache.
     """
     own = f"{folder}/{model.option}"
     place, command = root / own / step.name, step.command(model.option, own, quick, more)
-    if _command(place / BEGUN) != command:
+    begun = {"command": command, "commit": _commit(root)}
+    if _read(place / BEGUN) != begun:
         shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True, exist_ok=True)
     (place / DONE).unlink(missing_ok=True)
-    _write(place / BEGUN, {"command": command})
+    _write(place / BEGUN, begun)
     print(f"== {command}", flush=True)
     started = time.perf_counter()
     arguments = [*(["-m"] if step.sweep else []), *step.arguments(model.option, own, quick, more)]
@@ -52,17 +53,23 @@ def run_step(
     print(f"== {model.option}/{step.name}: {seconds:.0f} s, exit status {ended.returncode}", flush=True)
     if ended.returncode:
         return None
-    _write(place / DONE, {"command": command, "seconds": seconds, "commit": _commit(root)})
+    _write(place / DONE, {**begun, "seconds": seconds})
     return seconds
 
 
 def _command(file: Path) -> str | None:
     """Command that a file of a step names; None if there is no such file or it is damaged."""
+    command = _read(file).get("command")
+    return None if command is None else str(command)
+
+
+def _read(file: Path) -> dict[str, object]:
+    """Content of a file of a step; empty if there is no such file or it is damaged."""
     try:
         read = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return str(read["command"]) if isinstance(read, dict) and "command" in read else None
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def _write(file: Path, content: dict[str, object]) -> None:
