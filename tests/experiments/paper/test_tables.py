@@ -202,5 +202,11 @@ def test_columns_of_numbers_stand_to_the_right():
     assert markdown(table).splitlines()[1] == "|:-------|--------:|----------:|"
 
 
+def test_a_bar_in_a_cell_or_at_the_head_of_a_column_starts_no_other_column():
+    lines = markdown(pd.DataFrame({"half |r| (chance)": ["|a|\v|"], "count": [1]})).splitlines()
+    assert re.sub(" +", " ", lines[0]) == r"| half \|r\| (chance) | count |"
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines] == [3, 3, 3]
+
+
 def test_all_kinds_of_control_have_a_column():
     assert {f"control_{kind.value}_low" for kind in ControlKind} <= set(found(score()))

@@ -260,14 +260,17 @@ def markdown(table: pd.DataFrame) -> str:
     aligned: dict[str, Any] = (
         {} if table.empty else {"colalign": ["left" if each else "right" for each in words]}
     )
-    return table.map(_cell).to_markdown(index=False, disable_numparse=True, **aligned)
+    cells = table.map(_cell).set_axis([_cell(name) for name in table], axis=1)
+    return cells.to_markdown(index=False, disable_numparse=True, **aligned)
 
 
 def _is_words(value: object) -> bool:
-    return isinstance(value, str) and value[:1].isalpha()
+    # a link or emphasis may come first
+    return isinstance(value, str) and value.lstrip("[*`")[:1].isalpha()
 
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}" if not np.isnan(value) else "–"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    # a text that a model wrote may have breaks of any kind, a vertical tab for one
+    return " ".join(str(value).replace("|", "\\|").splitlines())
