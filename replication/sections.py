@@ -1,27 +1,19 @@
-"""Sections of the document: a step with the command, data, table and pictures of each model."""
+"""Sections of the document: a step with the command, data, verdicts, table and pictures of each model."""
 
-import shutil
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from page import Places, folded, folded_text
+from copies import linked_tables, shown_pictures
+from page import Places, counted, folded, folded_text, mended
+from remarks import remarks
 from results import Results
 from step import Step
+from verdicts import Judged
+from wording import about_networks, whole_claim, without_model
 
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.tables import markdown, readable_table
 
-# tables of a step that are kept beside the document, the first of those that are there
-DATA = (
-    "sweep/decisive.csv",
-    "sweep/paper.csv",
-    "sweep/scores.csv",
-    "sweep/jobs.csv",
-    "tables/forgetting.csv",
-)
-# pictures of a sweep or run that are shown
-PICTURES = ("decisive_*.png", "paper_*.png", "lesion_map.png", "forgetting.png")
 # experiments of the paper by the steps that repeat them
 KINDS = {
     "consistency": PaperTable.consistency,
@@ -34,41 +26,65 @@ KINDS = {
     "lesion": PaperTable.lesion,
     "tuned_lesion": PaperTable.lesion,
 }
-# metrics of extracted networks, with their names for reading
+# what is shown of extracted networks, with its name for reading
 OF_NETWORKS = {
+    "job": "job",
+    "override/signals": "signals",
     "method/starts_converged": "starts that converged",
     "method/starts_at_best": "that reached the best optimum",
     "method/gradient": "gradient",
-    "networks/explained_variance": "explained variance",
-    "networks/union": "members in all",
+    "explained_variance": "explained variance",
+    "networks/union_size": "members in all",
 }
+# what is shown of trained models
+OF_TRAINED = (
+    "override/dataset",
+    "override/seed",
+    "task",
+    "metric",
+    "before",
+    "after",
+    "ci_low",
+    "ci_high",
+    "n",
+    "chance",
+)
+# where verdicts rest on the numbers of two steps: what is said of the other one
+ALSO = {
+    "lesion": ("lesion_tasks", "Numbers of tasks are those of"),
+    "lesion_tasks": ("lesion", "Verdicts on these numbers stand in the section of"),
+    "generation": ("generation_share", "Numbers of 15% at random are those of"),
+    "generation_share": ("generation", "The verdict on these numbers stands in the section of"),
+}
+# measure of a benchmark whose items are texts
+OF_TEXTS = "nats_per_token"
 
 
-def section(step: Step, ran: Sequence[Results], places: Places) -> str:
+def section(step: Step, found: Mapping[Results, Sequence[Judged]], places: Places) -> str:
     """Section of a step; its tables and pictures are copied beside the document.
 
     Parameters
     ----------
     step : Step
         The step.
-    ran : sequence of Results
-        Results of the models that it was run on.
+    found : mapping of Results to sequence of Judged
+        Verdicts for each model that it was run on.
     places : Places
         Where the document lies.
     """
-    parts = [f"### {step.name}\n", f"{step.title}.\n"]
-    for results in ran:
-        said = f"**{results.model.name}**, {results.seconds(step.name):.0f} s"
-        if commit := results.commit(step.name):
-            said += f", code of `{commit}`"
-        if data := _copied_data(results, step, places):
-            said += f": [{data.name}]({places.link(data)})"
-        parts.append(f"{said}\n\n    {results.command(step.name)}\n")
+    # headings change with titles: links lead to the name of the step
+    parts = [f'<a id="{step.name}"></a>\n\n### {step.title}\n', about_networks(step)]
+    for results, every in found.items():
+        commit = results.commit(step.name)
+        about = f"**{results.model.name}**. {f'Code of `{commit}`, ' if commit else ''}"
+        about += f"{results.seconds(step.name):,.0f} s."
+        if data := linked_tables(results, step, places):
+            about += f" Data: {data}."
+        parts.append(f"{about}\n\n    {results.command(step.name)}\n")
+        parts.append(_verdicts(results, step, every))
         parts.append(_shown(results, step))
-        for picture in _pictures(results.folder / step.name):
-            copy = places.pictures / f"{results.model.option}_{step.name}_{picture.name}"
-            shutil.copyfile(picture, copy)
-            parts.append(f"![{step.title}, {results.model.name}]({places.link(copy)})\n")
+        parts.append(remarks(results, step.name))
+        parts += shown_pictures(results, step, places)
     return "\n".join(part for part in parts if part)
 
 
@@ -83,7 +99,7 @@ def not_run(steps: Sequence[Step], of_models: Sequence[Results], quick: bool) ->
     if not missing:
         return ""
     table = markdown(pd.DataFrame(missing, columns=["model", "step", "command"]))
-    return f"### Not run\n\n{table}\n"
+    return f"## Not run\n\n{table}\n"
 
 
 def _alone(results: Results, step: Step, quick: bool) -> str:
@@ -91,80 +107,87 @@ def _alone(results: Results, step: Step, quick: bool) -> str:
     return f"python replication/run.py {'--quick ' if quick else ''}--models {option} --only {step.name}"
 
 
-def _copied_data(results: Results, step: Step, places: Places) -> Path | None:
-    for name in DATA:
-        source = results.folder / step.name / name
-        if source.is_file():
-            copy = places.data / f"{results.model.option}_{step.name}.csv"
-            shutil.copyfile(source, copy)
-            return copy
-    return None
+def _verdicts(results: Results, step: Step, every: Sequence[Judged]) -> str:
+    """Verdicts that rest on a step, with their numbers."""
+    of_step = [each.finding for each in every if each.step == step.name]
+    lines = [
+        f"- *{whole_claim(one.claim)}* **{_capitalised(without_model(one.verdict))}.** "
+        f"{_capitalised(one.numbers)}."
+        for one in of_step
+    ]
+    other, said = ALSO.get(step.name, ("", ""))
+    if said and results.has(other):
+        lines.append(f"- {said} [{other}](#{other}).")
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _shown(results: Results, step: Step) -> str:
     """Table of a step for reading."""
-    place = results.folder / step.name
-    if (place / "sweep" / "decisive.md").is_file():
+    place = results.folder / step.name / "sweep"
+    if (place / "decisive.md").is_file():
         return _decided(results, step)
-    if (place / "sweep" / "paper.csv").is_file():
+    if (place / "paper.csv").is_file():
         name = max((name for name in KINDS if step.name.startswith(name)), key=len)
-        table = readable_table(KINDS[name], results.paper(step.name))
-        shown = folded(f"{len(table)} rows", table)
-        return shown + _texts(place) if name == "generation" else shown
+        rows = results.paper(step.name)
+        table = readable_table(KINDS[name], rows)
+        shown = folded("; ".join([counted(len(table), "row"), *_sizes(rows)]), table)
+        return shown + _texts(results, step) if name == "generation" else shown
     if step.name == "networks":
         return _networks(results)
-    if (place / "sweep" / "forgetting.csv").is_file():
+    if (place / "forgetting.csv").is_file():
         return _trained(results, step)
     return ""
+
+
+def _sizes(rows: pd.DataFrame) -> list[str]:
+    """Numbers of items and draws of a table of the paper, in words."""
+    of_texts = "metric" in rows and (rows["metric"] == OF_TEXTS).all()
+    words = [_span(rows, "n", "text") if of_texts else _span(rows, "n", "item", " of each task")]
+    words.append(_span(rows, "draws", "draw", " of each kind of control"))
+    return [each for each in words if each]
+
+
+def _span(rows: pd.DataFrame, column: str, noun: str, of: str = "") -> str:
+    """Smallest and largest number of a column, in words; empty if none is known."""
+    numbers = sorted({int(number) for number in rows[column].dropna()}) if column in rows else []
+    if not numbers:
+        return ""
+    smallest = f"{numbers[0]:,} to " if len(numbers) > 1 else ""
+    return f"{smallest}{counted(numbers[-1], noun)}{of}"
 
 
 def _decided(results: Results, step: Step) -> str:
     said = results.decided(step.name)
     page = (results.folder / step.name / "sweep" / "decisive.md").read_text(encoding="utf-8")
-    tables = [block for block in page.split("\n\n") if block.startswith("|")]
-    first = "\n>\n".join(f"> **{head}.** {said[head]}" for head in list(said)[:2])
-    rest = "\n\n".join([*(f"**{head}.** {text}" for head, text in list(said.items())[2:]), *tables])
+    tables = [mended(block) for block in page.split("\n\n") if block.startswith("|")]
+    shown = {**said, "Outcome": without_model(said["Outcome"])}
+    first = "\n>\n".join(f"> **{head}.** {shown[head]}" for head in list(shown)[:2])
+    rest = "\n\n".join([*(f"**{head}.** {text}" for head, text in list(shown.items())[2:]), *tables])
     return f"{first}\n\n{folded_text('Numbers, rule, design, table', rest)}"
 
 
-def _texts(place: Path) -> str:
+def _texts(results: Results, step: Step) -> str:
     """Texts of the first prompts, folded; all of them are in the tables of the run."""
-    page = (place / "sweep" / "paper.md").read_text(encoding="utf-8")
+    page = (results.folder / step.name / "sweep" / "paper.md").read_text(encoding="utf-8")
     prompts = ("Prompt" + each for each in page.split("\n\nPrompt")[1:4])
     return "\n" + folded_text("Texts from the first three prompts", "\n\n".join(prompts))
 
 
 def _networks(results: Results) -> str:
     jobs = results.table("networks/sweep/jobs.csv")
-    columns = {name: jobs[name] for name in jobs if name.startswith("override/")}
-    columns |= {words: jobs[name] for name, words in OF_NETWORKS.items() if name in jobs}
-    table = pd.DataFrame({name.removeprefix("override/"): column for name, column in columns.items()})
+    table = jobs[[name for name in OF_NETWORKS if name in jobs]].rename(columns=OF_NETWORKS)
     return f"{markdown(table)}\n"
 
 
 def _trained(results: Results, step: Step) -> str:
     table = results.table(f"{step.name}/sweep/forgetting.csv")
     rows = table[table["metric"].isin(["acc", "balanced_acc"]) & (table["role"] == "trained")]
-    names = [
-        "override/dataset",
-        "override/seed",
-        "task",
-        "metric",
-        "before",
-        "after",
-        "ci_low",
-        "ci_high",
-        "n",
-    ]
-    shown = rows[[name for name in (*names, "chance") if name in rows]].round(3)
+    shown = rows[[name for name in OF_TRAINED if name in rows]].round(3)
     shown.columns = [name.removeprefix("override/") for name in shown]
     return "`ci_low` and `ci_high` are of the gain, `chance` is the majority rate.\n\n" + folded(
-        f"{len(shown)} rows", shown
+        counted(len(shown), "row"), shown
     )
-
-
-def _pictures(place: Path) -> list[Path]:
-    """List the pictures of a sweep as a whole, or of a single run."""
-    folder = place / "sweep" / "figures"
-    folder = folder if folder.is_dir() else place / "figures"
-    return [file for pattern in PICTURES for file in sorted(folder.glob(pattern))]

@@ -39,8 +39,9 @@ def side_by_side(of_models: Sequence[Results]) -> str:
     )
     return (
         "## The paper's tables beside ours\n\n"
-        "Losses are nats per token of Wikipedia (smaller is better), all else is accuracy. The paper gives "
-        f"neither chance levels nor intervals.\n\n{tables}\n{CAPTIONS[PaperTable.amplification]}\n"
+        "Losses are nats per token of Wikipedia (smaller is better), all else is accuracy. Networks are raw "
+        "ones, unless a row says z-scored. The paper gives neither chance levels nor intervals.\n\n"
+        f"{tables}\n{CAPTIONS[PaperTable.amplification]}\n"
         f"{CAPTIONS[PaperTable.generation]}\n"
     )
 
@@ -91,7 +92,7 @@ def _lesion(of_models: Sequence[Results]) -> pd.DataFrame:
     for results in of_models:
         for steps, state in (
             (("lesion", "lesion_tasks"), ""),
-            (("lesion_stable",), ", default networks"),
+            (("lesion_stable",), ", z-scored networks"),
             (("tuned_lesion",), ", fine-tuned"),
         ):
             done = [step for step in steps if results.has(step)]

@@ -39,7 +39,7 @@ def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictu
     text = document.read_text(encoding="utf-8")
     assert "too few to judge a claim by" in text
     assert "python train.py -m model=tiny experiment=decisive/classifiers" in text
-    assert "| Setting all networks to 0 impairs the model (fine-tuned classifier). |" in text
+    assert "| Setting all networks to 0 impairs the model. | raw |" in text
     assert "network 0 set to 0" in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert [each.rpartition("/")[2] for each in pictures] == [

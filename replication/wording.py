@@ -1,0 +1,79 @@
+"""Claims and verdicts in the words of the document: each stands alone, and names no model."""
+
+import re
+
+from step import MODELS, Step
+from verdicts import STABLE, TUNED
+
+# topics of the paper's claims, with the steps that they are judged by
+TOPICS = {
+    "Recurrence": ("consistency", "consistency_stable"),
+    "Lesions": ("lesion", "lesion_tasks", "lesion_stable"),
+    "Single networks": ("lesion_single", "lesion_functions"),
+    "Preservation": ("preservation",),
+    "Written texts": ("generation", "generation_share"),
+    "Amplification": ("amplification", "amplification_tasks"),
+    "Fine-tuned classifiers": ("tuned_lesion", "tuned_lesion_single"),
+}
+# how claims begin that go on from the one before, and how they begin where they stand alone
+OPENINGS = {
+    "… and each is": "Each network of another text is",
+    "… more than": "Setting all networks to 0 impairs the model more than",
+    "… while 15% of all neurons at random do little": (
+        "Setting 15% of all neurons to 0, at random, does little beside setting all networks to 0"
+    ),
+    "Amplifying some networks does,": "Amplifying some networks enhances performance",
+}
+RAW, SCORED = "raw", "z-scored"
+EFFECT = r"which could have seen an effect of (\.?\d[\d.e+]*(?: to [\d.e+]*\d)?(?: beyond [a-z ]+)?)(?=\W|$)"
+TASKS = r", (?!which)(.+?)"
+
+
+def topic_of(step: str) -> str:
+    """Return the topic of the claims that a step is about."""
+    return next(topic for topic, steps in TOPICS.items() if step in steps)
+
+
+def networks_of(step: str) -> str:
+    """Return the networks of a step: of raw signals, or of the default ones."""
+    return SCORED if step == "ica" or "stable" in step else RAW
+
+
+def about_networks(step: Step) -> str:
+    """Sentence on the networks of a step; empty for steps that have none, or both."""
+    if step.name in ("networks", "classifiers"):
+        return ""
+    if networks_of(step.name) == SCORED:
+        return "Z-scored networks: first tokens are left out, neurons are z-scored (the default).\n"
+    return "Raw networks.\n"
+
+
+def whole_claim(claim: str) -> str:
+    """Return a claim with its subject, and without a remark on networks or model that stands elsewhere."""
+    words = claim.replace(STABLE, "").replace(TUNED, "")
+    for opening, alone in OPENINGS.items():
+        words = words.replace(opening, alone, 1)
+    return words
+
+
+def without_model(text: str) -> str:
+    """Return a verdict without the names of models, which its column has, and with its tasks in brackets."""
+    for model in MODELS.values():
+        # the name of a checkpoint has hyphens
+        name = re.escape(model.name).replace(r"\ ", "[ -]")
+        for pattern, words in (
+            (rf" on {name}{TASKS}, {EFFECT}", r" (\1; an effect of \2 could have been seen)"),
+            (rf",? on {name}, {EFFECT}", r" (an effect of \1 could have been seen)"),
+            (rf" on {name}{TASKS}(?=, which|[:;.]|$)", r" (\1)"),
+            (rf" on {name}(?=\W|$)", ""),
+            (rf"{name}, ", ""),
+        ):
+            text = re.sub(pattern, words, text, flags=re.IGNORECASE)
+    return text
+
+
+def linked(verdict: str, step: str) -> str:
+    """Return a verdict whose first words are a link to the section of a step."""
+    head = re.match(r"[^(:;,]*[^(:;, ]", verdict)
+    words = head[0] if head else verdict
+    return f"[{words}](#{step}){verdict[len(words) :]}"
