@@ -64,7 +64,7 @@ def recurrence(table: pd.DataFrame, where: str, what: str = "") -> list[Finding]
             numbers,
         ),
         Finding(
-            f"… and they are, on average, more like their own templates than like the others{what}.",
+            f"Networks of other texts are on average more like their own templates than the others{what}.",
             "IoU with the matched template less that with the others, above that of rotations of each text's "
             "networks, p < .05, on each corpus",
             verdict(int(own.sum()), len(table), place_),
@@ -103,10 +103,12 @@ def beyond_neurons(table: pd.DataFrame, where: str, what: str = "") -> Finding:
     energies = energy_in_words(rows, kinds)
     of = f", of {energies}" if energies else ""
     return Finding(
-        f"… more than other neurons do{what}.",
+        f"Setting all networks to 0 impairs the model more than setting other neurons does{what}.",
         "harm as above, and worse than the draws of each kind of other neurons, p = (1 + b) / (1 + R) ≤ .05 "
         "one-sided",
-        f"{said} by others of {energies}" if energies and said.startswith("reproduced") else said,
+        f"{said}, by number: the others hold {energies}"
+        if energies and said.startswith("reproduced")
+        else said,
         f"{draws_in_words(rows)}{of}; worse, of {len(rows)} tasks, {counts}; the nearest in activity have "
         f"{rows['activity_ratio'].iloc[0]:.0%} of the networks' activity",
     )
@@ -123,7 +125,7 @@ def beyond_rotations(table: pd.DataFrame, where: str, what: str = "") -> Finding
         for row in rows.itertuples()
     )
     return Finding(
-        f"… more than networks of random rotations of the same subspace do{what}.",
+        f"Setting all networks to 0 impairs the model more than setting networks of rotations does{what}.",
         "harm as above, and worse than the draws of rotations, p ≤ .05 one-sided, on each task",
         verdict(int(more.sum()), len(rows), place(where, rows), seeing(rows, rows["detectable_rotation"])),
         f"{numbers}; rotations remove {energy_in_words(rows, [ControlKind.rotation]) or 'unknown energy'}",
@@ -138,7 +140,7 @@ def mild_share(table: pd.DataFrame, where: str, what: str = "") -> Finding:
     part = worse * (rows["untouched"] - rows["control_share"]) / cost
     mild = rows["harms"] & (part < MILD)
     return Finding(
-        f"… while 15% of all neurons at random do little{what}.",
+        f"Setting 15% of all neurons to 0, at random, does little beside that{what}.",
         "harm as above, and draws of 15% at random, none of them of the networks, cost on average less than "
         "half as much, on each task",
         verdict(int(mild.sum()), len(rows), place(where, rows), against_untouched(rows[~rows["harms"]])),
@@ -224,10 +226,10 @@ def _beyond_others(
     energies = energy_in_words(gains if len(gains) else rows, kinds)
     verdict_ = "reproduced" if len(clear) else not_reproduced(where, against_untouched(rows))
     return Finding(
-        f"… more than amplifying other neurons does{what}.",
+        f"Amplifying networks enhances performance more than amplifying other neurons does{what}.",
         "at least one gain beyond draws of each kind of control, each at the factor chosen for it (p ≤ .05), "
         f"p < .05 after Holm over the {len(rows)} tried",
-        f"{verdict_} by others of {energies}" if energies and len(clear) else verdict_,
+        f"{verdict_}, by number: the others hold {energies}" if energies and len(clear) else verdict_,
         f"{len(clear)} gains; {len(gains)} with an interval above 0, not corrected"
         + (f": {said}" if said else ""),
     )

@@ -47,8 +47,9 @@ class Results:
 
     def _paper(self, step: str) -> pd.DataFrame:
         table = self.table(f"{step}/sweep/paper.csv", {"networks": str})
-        if "metric" not in table:
+        if "metric" not in table or not (self.folder / step / "sweep" / "scores.csv").is_file():
             return table
+        # runs of earlier code lack them in this table
         scores = self.table(f"{step}/sweep/scores.csv", {"networks": str})
         energies = [name for name in scores if name == "energy" or name.endswith("_energy")]
         sizes = scores[["job", "task", "metric", *(name for name in energies if name not in table)]]

@@ -38,7 +38,7 @@ def single(table: pd.DataFrame, where: str) -> list[Finding]:
             f"untouched {rows['untouched'].iloc[0]:.3g}; {numbers}",
         ),
         Finding(
-            "… more than the neurons nearest in activity do (single networks).",
+            "Single networks impair the model more than the neurons nearest in activity do.",
             "worse than 19 draws of them, p ≤ .05, on each; more often than by chance (binomial p < .05)",
             verdict(int(near), n, on)
             if p_near < SIGNIFICANT
@@ -47,7 +47,7 @@ def single(table: pd.DataFrame, where: str) -> list[Finding]:
             f"{energy_in_words(rows, [ControlKind.activation]) or 'unknown energy'}",
         ),
         Finding(
-            "… more than single networks of rotations do.",
+            "Single networks impair the model more than single networks of rotations do.",
             f"the {n} networks harm more than {int(rows['draws'].min())} networks of rotations (Mann-Whitney "
             "test, one-sided p ≤ .05)",
             "reproduced" if p_turned <= SIGNIFICANT else not_reproduced(on, [seen]),

@@ -15,15 +15,6 @@ TOPICS = {
     "Amplification": ("amplification", "amplification_tasks"),
     "Fine-tuned classifiers": ("tuned_lesion", "tuned_lesion_single"),
 }
-# how claims begin that go on from the one before, and how they begin where they stand alone
-OPENINGS = {
-    "… and each is": "Each network of another text is",
-    "… more than": "Setting all networks to 0 impairs the model more than",
-    "… while 15% of all neurons at random do little": (
-        "Setting 15% of all neurons to 0, at random, does little beside setting all networks to 0"
-    ),
-    "Amplifying some networks does,": "Amplifying some networks enhances performance",
-}
 RAW, SCORED = "raw", "z-scored"
 EFFECT = r"which could have seen an effect of (\.?\d[\d.e+]*(?: to [\d.e+]*\d)?(?: beyond [a-z ]+)?)(?=\W|$)"
 TASKS = r", (?!which)(.+?)"
@@ -49,11 +40,8 @@ def about_networks(step: Step) -> str:
 
 
 def whole_claim(claim: str) -> str:
-    """Return a claim with its subject, and without a remark on networks or model that stands elsewhere."""
-    words = claim.replace(STABLE, "").replace(TUNED, "")
-    for opening, alone in OPENINGS.items():
-        words = words.replace(opening, alone, 1)
-    return words
+    """Return a claim without a remark on networks or model that stands elsewhere."""
+    return claim.replace(STABLE, "").replace(TUNED, "")
 
 
 def without_model(text: str) -> str:

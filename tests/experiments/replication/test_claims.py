@@ -273,7 +273,7 @@ def test_what_would_have_to_be_half_of_the_harm_is_not_shown():
 def test_the_energy_of_other_neurons_stands_beside_what_they_do():
     sizes = {"energy": 100.0, "control_random_energy": 0.04, "control_activation_energy": 5.0}
     _, more, rotated, _ = lesions([row(**sizes, control_rotation_energy=98.0)], "model")
-    assert more.verdict == "reproduced by others of 0.04% to 5.00% of the energy"
+    assert more.verdict == "reproduced, by number: the others hold 0.04% to 5.00% of the energy"
     assert rotated.numbers.endswith("rotations remove 98% of the energy")
 
 

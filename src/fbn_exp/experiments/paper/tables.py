@@ -182,7 +182,8 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
 def _energies(row: Mapping[Hashable, Any]) -> str:
     """Energy that other neurons, as many as the networks', remove: lowest and highest of the kinds' means."""
     names = [f"control_{kind}_energy" for kind in SAME_SIZE]
-    ratios = np.array([row.get(name, np.nan) for name in names]) / row.get("energy", np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.array([row.get(name, np.nan) for name in names]) / row.get("energy", np.nan)
     known = ratios[np.isfinite(ratios)]
     if not known.size:
         return "–"
