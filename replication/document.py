@@ -93,7 +93,7 @@ def _made(of_models: Sequence[Results], quick: bool, overrides: Sequence[str]) -
     commits = {results.commit(step) for results, ran in zip(of_models, done, strict=True) for step in ran}
     made = f"Made by the steps of {command}"
     if len(commits) > 1:
-        made += ", run on several days (`--records`), so that the code of each is of a commit of its own"
+        made += ", run on several days (`--records`), each with the commit that its section names"
     times = [
         f"{len(ran)} of {len(STEPS)} steps on {results.model.name} in "
         f"{sum(results.seconds(step) for step in ran) / 60:,.0f} minutes"

@@ -43,9 +43,9 @@ def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictu
     assert "network 0 set to 0" in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert [each.rpartition("/")[2] for each in pictures] == [
+        "smollm2_classifiers_forgetting.png",
         "smollm2_generation_paper_generation.png",
         "smollm2_generation_lesion_map.png",
-        "smollm2_classifiers_forgetting.png",
         "smollm2_tuned_lesion_paper_lesion.png",
     ]
     assert all((document.parent / each).stat().st_size > 10_000 for each in pictures)
@@ -60,9 +60,9 @@ def test_a_failed_step_is_named_and_the_others_are_in_the_document(tmp_path):
     assert done.returncode == 1
     assert "failed: smollm2/tuned_lesion" in done.stderr
     text = document.read_text(encoding="utf-8")
-    assert "### generation" in text
-    assert "### tuned_lesion" not in text
-    assert "--only tuned_lesion" in text.partition("### Not run")[2]
+    assert '<a id="generation"></a>' in text
+    assert '<a id="tuned_lesion"></a>' not in text
+    assert "--only tuned_lesion" in text.partition("## Not run")[2]
 
 
 def test_an_unknown_step_or_model_is_named_with_those_that_exist(tmp_path):
