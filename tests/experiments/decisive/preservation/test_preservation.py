@@ -241,3 +241,14 @@ def test_the_picture_has_a_panel_for_each_fill():
 def test_what_an_experiment_says_is_checked(wrong, message):
     with pytest.raises(ConfigError, match=message):
         PreservationConfig(**{**SAID, **wrong})
+
+
+def test_a_few_resamples_with_nothing_to_keep_widen_the_interval_and_many_leave_none():
+    # 100 texts, .9 against an anchor of .75 or .88: of the first, hardly any resample has no room
+    table, _ = three([0.8] * 3, [0.75] * 3, [0.5] * 19)
+    row = table[table["models"] == 3].iloc[0]
+    assert -np.inf < row["low"] < row["remains"] < row["high"] < np.inf
+    table, verdict = three([0.89] * 3, [0.88] * 3, [0.5] * 19)
+    row = table[table["models"] == 3].iloc[0]
+    assert (row["low"], row["high"]) == (-np.inf, np.inf)
+    assert "(any share) remains" in verdict.numbers[0]

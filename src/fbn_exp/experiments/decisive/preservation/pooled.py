@@ -103,7 +103,8 @@ def _mean(values: Array, times: Array) -> Array:
 
 def ends(resampled: Array, alpha: float) -> tuple[float, float]:
     """Ends of the interval of values whose first is the value itself; NaN if a resample has none."""
-    low, high = np.quantile(resampled[1:], [alpha / 2, 1 - alpha / 2]).tolist()
+    # of values that occur: between a number and infinity lies none
+    low, high = np.quantile(resampled[1:], [alpha / 2, 1 - alpha / 2], method="nearest").tolist()
     return low, high
 
 

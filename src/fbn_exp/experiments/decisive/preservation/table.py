@@ -135,11 +135,14 @@ def _remaining(config: PreservationConfig, value: Array, baseline: Array, anchor
     """Share that remains, its interval, and the difference from the untouched score that would be seen."""
     room = baseline - anchor
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(room > 0, (value - anchor) / room, np.nan)
-    low, high = ends(share, config.alpha)
+        share = (value - anchor) / room
+    # a resample with nothing to keep may have any share: it widens the interval at both ends
+    low, high = (
+        ends(np.where(room > 0, share, any_), config.alpha)[end] for end, any_ in enumerate((-np.inf, np.inf))
+    )
     sizes = norm.ppf([1 - config.alpha / 2, POWER]).sum()
     return {
-        "remains": float(share[0]),
+        "remains": float(share[0]) if room[0] > 0 else np.nan,
         "low": low,
         "high": high,
         "detectable": float(sizes * np.std((value - baseline)[1:])),

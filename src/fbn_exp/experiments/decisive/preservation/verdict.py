@@ -128,6 +128,8 @@ def _remaining(row: Row, prefix: str = "") -> str:
     remains, low, high = (row[f"{prefix}{name}"] for name in ("remains", "low", "high"))
     if np.isnan(remains):
         return "no share of anything"
+    if not np.isfinite([low, high]).all():
+        return f"{remains:.0%} (any share)"
     return f"{remains:.0%} ({low:.0%} … {high:.0%})"
 
 
