@@ -105,7 +105,7 @@ def beyond_neurons(table: pd.DataFrame, where: str, what: str = "") -> Finding:
     return Finding(
         f"Setting all networks to 0 impairs the model more than setting other neurons does{what}.",
         "harm as above, and worse than the draws of each kind of other neurons, p = (1 + b) / (1 + R) ≤ .05 "
-        "one-sided",
+        "one-sided; not shown where half of the networks' own harm could not have been seen",
         f"{said}, by number: the others hold {energies}"
         if energies and said.startswith("reproduced")
         else said,
@@ -126,7 +126,8 @@ def beyond_rotations(table: pd.DataFrame, where: str, what: str = "") -> Finding
     )
     return Finding(
         f"Setting all networks to 0 impairs the model more than setting networks of rotations does{what}.",
-        "harm as above, and worse than the draws of rotations, p ≤ .05 one-sided, on each task",
+        "harm as above, and worse than the draws of rotations, p ≤ .05 one-sided, on each task; not shown "
+        "where half of the networks' own harm could not have been seen",
         verdict(int(more.sum()), len(rows), place(where, rows), seeing(rows, rows["detectable_rotation"])),
         f"{numbers}; rotations remove {energy_in_words(rows, [ControlKind.rotation]) or 'unknown energy'}",
     )

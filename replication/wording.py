@@ -17,7 +17,7 @@ TOPICS = {
 }
 RAW, SCORED = "raw", "z-scored"
 EFFECT = r"which could have seen an effect of (\.?\d[\d.e+]*(?: to [\d.e+]*\d)?(?: beyond [a-z ]+)?)(?=\W|$)"
-TASKS = r", (?!which)(.+?)"
+TASKS = r", (?!which|where)(.+?)"
 
 
 def topic_of(step: str) -> str:
@@ -52,7 +52,7 @@ def without_model(text: str) -> str:
         for pattern, words in (
             (rf" on {name}{TASKS}, {EFFECT}", r" (\1; an effect of \2 could have been seen)"),
             (rf",? on {name}, {EFFECT}", r" (an effect of \1 could have been seen)"),
-            (rf" on {name}{TASKS}(?=, which|[:;.]|$)", r" (\1)"),
+            (rf" on {name}{TASKS}(?=, which|, where|[:;.]|$)", r" (\1)"),
             (rf" on {name}(?=\W|$)", ""),
             (rf"{name}, ", ""),
         ):

@@ -28,7 +28,7 @@ def test_a_rule_for_many_cases_holds_in_all_in_part_or_is_not_reproduced():
         ([np.nan], "not reproduced on m"),
         ([0.25, 0.1], "not reproduced on m, which could have seen an effect of 0.1 to 0.25"),
         ([0.1, np.inf], "not reproduced on m, which could have seen an effect of 0.1, in 1 of 2 cases none"),
-        ([np.inf, np.inf], "not shown on m, which could not have seen an effect of any size"),
+        ([np.inf, np.inf], "not shown on m, where no likely effect could have been seen"),
     ],
 )
 def test_what_could_have_been_seen_is_part_of_the_verdict(effects, said):

@@ -132,7 +132,7 @@ def test_so_few_draws_that_nothing_can_be_shown_are_no_evidence_against():
         for name, value in (("p_worse", 1 / 6), ("detectable", np.inf))
     }
     _, more, _, _ = lesions([row(draws=5.0, **blind)], "model")
-    assert more.verdict == "not shown on model, a, which could not have seen an effect of any size"
+    assert more.verdict == "not shown on model, a, where no likely effect could have been seen"
 
 
 def test_a_loss_that_rises_is_harm():
@@ -267,7 +267,7 @@ def test_one_network_in_ten_beyond_the_nearest_neurons_may_be_chance():
 
 def test_what_would_have_to_be_half_of_the_harm_is_not_shown():
     _, _, rotated, _ = lesions([row(p_worse_rotation=0.4, detectable_rotation=0.3)], "model")
-    assert rotated.verdict == "not shown on model, a, which could not have seen an effect of any size"
+    assert rotated.verdict == "not shown on model, a, where no likely effect could have been seen"
 
 
 def test_the_energy_of_other_neurons_stands_beside_what_they_do():

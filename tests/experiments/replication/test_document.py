@@ -199,8 +199,8 @@ def test_every_claim_has_a_topic():
             "none; power 1",
         ),
         (
-            "not shown on Gemma 3 270M, a, which could not have seen an effect of any size",
-            "[not shown](#a) (a), which could not have seen an effect of any size",
+            "not shown on Gemma 3 270M, a, where no likely effect could have been seen",
+            "[not shown](#a) (a), where no likely effect could have been seen",
         ),
         ("reproduced in part on Gemma 3 270M, 2 tasks: so", "[reproduced in part](#a) (2 tasks): so"),
         ("The prediction failed: on gemma-3-270m it goes.", "[The prediction failed](#a): it goes."),

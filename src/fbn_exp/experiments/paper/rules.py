@@ -64,7 +64,7 @@ def not_reproduced(where: str, detectable: Iterable[float] = ()) -> str:
     if not effects:
         return f"not reproduced on {where}"
     if not seen:
-        return f"not shown on {where}, which could not have seen an effect of any size"
+        return f"not shown on {where}, where no likely effect could have been seen"
     ends = [f"{end:.2g}" for end in (seen[0], seen[-1])]
     size = ends[0] if ends[0] == ends[1] else " to ".join(ends)
     blind = (
