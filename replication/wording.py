@@ -47,8 +47,9 @@ def whole_claim(claim: str) -> str:
 def without_model(text: str) -> str:
     """Return a verdict without the names of models, which its column has, and with its tasks in brackets."""
     for model in MODELS.values():
-        # the name of a checkpoint has hyphens
+        # the name of a checkpoint has hyphens, and classifiers are named by the option of their model
         name = re.escape(model.name).replace(r"\ ", "[ -]")
+        name = f"(?:{name}|{re.escape(model.option)})"
         for pattern, words in (
             (rf" on {name}{TASKS}, {EFFECT}", r" (\1; an effect of \2 could have been seen)"),
             (rf",? on {name}, {EFFECT}", r" (an effect of \1 could have been seen)"),
