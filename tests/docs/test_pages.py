@@ -38,10 +38,11 @@ def without_code(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """Anchors of a page's headings, as GitHub makes them."""
-    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    """Anchors of a page: of its headings, as GitHub makes them, and those that are written out."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"^#+ (.*)$", text, re.M)
     kept = [re.sub(r"[^\w\- ]", "", each.lower()) for each in found]
-    return {each.replace(" ", "-") for each in kept}
+    return {each.replace(" ", "-") for each in kept} | set(re.findall(r'<a id="([^"]+)">', text))
 
 
 @named(PAGES)

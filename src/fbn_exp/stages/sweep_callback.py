@@ -22,7 +22,7 @@ from fbn_exp.stages.scripts.own_folder import fingerprint, require_own_run, requ
 
 if TYPE_CHECKING:
     from fbn_exp.experiments.decisive.write import Decided
-    from fbn_exp.stages.sweep import Sweep
+    from fbn_exp.stages.sweeps.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class SweepSummary(Callback):
         from fbn_exp.report.sweep.per_job import present_per_job
         from fbn_exp.report.training import present_sweep
         from fbn_exp.stages.build import built
-        from fbn_exp.stages.sweep import collect, summarise
+        from fbn_exp.stages.sweeps.sweep import collect, summarise
         from fbn_exp.tracking.base import Tracker
 
         folder = Path(config.hydra.sweep.dir)

@@ -33,7 +33,7 @@ def write_paper(
     sweep : Path
         Folder of the sweep.
     jobs, scores : DataFrame
-        Tables collected by ``fbn_exp.stages.sweep.collect``.
+        Tables collected by ``fbn_exp.stages.sweeps.sweep.collect``.
 
     Returns
     -------

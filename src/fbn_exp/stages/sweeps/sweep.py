@@ -19,7 +19,7 @@ from fbn_exp.report.figures.threshold import threshold_figures
 from fbn_exp.report.inference.sweep import corrected
 from fbn_exp.report.pruning.figures import pruning_figures
 from fbn_exp.report.sweep.dose import dose_metrics, harm_per_energy
-from fbn_exp.stages.sweep_job import Job, job_number, read_job
+from fbn_exp.stages.sweeps.job import Job, job_number, read_job
 from fbn_exp.tracking.base import RunInfo, Tracker
 
 DPI = 110
