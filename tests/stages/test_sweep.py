@@ -10,8 +10,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from fbn_exp.core.errors import NetworksError
-from fbn_exp.stages.sweeps.sweep import collect, summarise
 from fbn_exp.stages.sweep_callback import _described
+from fbn_exp.stages.sweeps.sweep import collect, summarise
 from fbn_exp.tracking.base import NoTracker, TrackedRun
 
 
