@@ -55,7 +55,7 @@ STEPS = (
             "controls.scan=false",
             "intervention.members=all",
             "intervention.fill=zero,position_mean",
-            "benchmark.dataset.n_texts=4",
+            "benchmark.dataset.n_texts=2",
         ),
     ),
     Step(
@@ -167,7 +167,7 @@ STEPS = (
             "method.n_components=10,64,256",
             "controls.kinds=[random,activation]",
         ),
-        quick=("method.n_components=10,64", *FEW_TEXTS),
+        quick=("method.n_components=10,32", *FEW_TEXTS),
     ),
     Step(
         "generation",
