@@ -239,7 +239,8 @@ STEPS = (
             "decisive.classifier=0",
             "dataset@benchmark.dataset=tweets",
             "intervention.fill=zero",
-            "benchmark.dataset.n_texts=40",
+            "benchmark.dataset.n_texts=20",
+            "benchmark.probe_texts=40",
         ),
     ),
     Step(
@@ -255,7 +256,7 @@ STEPS = (
         quick=(
             "decisive.classifier=0",
             "dataset@benchmark.dataset=tweets",
-            "benchmark.dataset.n_texts=40",
+            "benchmark.dataset.n_texts=20",
             "controls.repeats=1",
         ),
     ),

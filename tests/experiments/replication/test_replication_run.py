@@ -81,4 +81,4 @@ def test_every_step_of_the_quick_variant_runs(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     text = document.read_text(encoding="utf-8")
     for step in STEPS:
-        assert (f"\n### {step.name}\n" in text) == (step.quick is not None), step.name
+        assert (f'<a id="{step.name}"></a>' in text) == (step.quick is not None), step.name
