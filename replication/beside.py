@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from fbn_exp.experiments.paper.tables import energies_of_others
 from fbn_exp.interventions.config import ControlKind
 
 
@@ -20,10 +21,5 @@ def seeing(rows: pd.DataFrame, detectable: "pd.Series[float]") -> list[float]:
 
 def energy_in_words(rows: pd.DataFrame, kinds: Sequence[ControlKind]) -> str:
     """Energy that controls remove, as a share of what the networks' edit does; empty if it is unknown."""
-    names = [f"control_{kind}_energy" for kind in kinds if f"control_{kind}_energy" in rows]
-    ratios = rows[names].div(rows["energy"], axis=0).to_numpy(float) if names else np.array([])
-    known = ratios[np.isfinite(ratios)]
-    if not known.size:
-        return ""
-    low, high = (f"{each:.2%}" if each < 0.1 else f"{each:.0%}" for each in (known.min(), known.max()))
-    return f"{low if low == high else f'{low} to {high}'} of the energy"
+    ends = energies_of_others(rows, kinds)
+    return f"{' to '.join(ends)} of the energy" if ends else ""

@@ -11,6 +11,7 @@ from fbn_exp.experiments.decisive.ica.dissociation import (
     Dissociations,
     dissociating,
     double_dissociations,
+    items_of_rotations,
 )
 from fbn_exp.experiments.paper.rules import (
     DISSOCIATION_ITEMS,
@@ -126,10 +127,8 @@ def _rotations(draws: pd.DataFrame, rows: pd.DataFrame, tasks: Sequence[str]) ->
     """
     if draws.empty:
         return []
-    same = draws[(draws["kind"] == "rotation") & (draws["job"] == draws["job"].iloc[0])]
-    same = same.merge(rows[["task", "metric"]].drop_duplicates(), on=["task", "metric"])
-    columns = [name for name in same if str(name).startswith("draw_")]
-    return [same[same["task"] == task].sort_values("item")[columns].to_numpy(float).T for task in tasks]
+    same = draws[draws["job"] == draws["job"].iloc[0]]
+    return items_of_rotations(same.merge(rows[["task", "metric"]].drop_duplicates()), tasks)
 
 
 def _above_chance(values: Sequence[Array], chance: Array) -> list[Array]:

@@ -1,6 +1,6 @@
 """Results of a sweep in the form of the paper's tables: a row per result, with controls and intervals."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,7 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
     for control, name in names.items():
         cells[name] = value_range(row[f"control_{control}_low"], row[f"control_{control}_high"])
     cells["their activity"] = "–" if np.isnan(row["activity_ratio"]) else f"{row['activity_ratio']:.0%}"
-    cells["energy of others"] = _energies(row)
+    cells["energy of others"] = " … ".join(energies_of_others(pd.DataFrame([row]), SAME_SIZE)) or "–"
     cells["p"] = p_value(row["p_value"])
     cells["could see"] = "none" if np.isinf(row["detectable"]) else number(row["detectable"])
     gain = kind in (PaperTable.preservation, PaperTable.amplification)
@@ -179,16 +179,18 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
     return cells
 
 
-def _energies(row: Mapping[Hashable, Any]) -> str:
-    """Energy that other neurons, as many as the networks', remove: lowest and highest of the kinds' means."""
-    names = [f"control_{kind}_energy" for kind in SAME_SIZE]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.array([row.get(name, np.nan) for name in names]) / row.get("energy", np.nan)
+def energies_of_others(rows: pd.DataFrame, kinds: Sequence[ControlKind]) -> list[str]:
+    """Energy that controls remove, as shares of what the networks' edit does, in words.
+
+    Lowest and highest of the means of kinds and rows; one of them where they read alike, none if unknown.
+    """
+    names = [f"control_{kind}_energy" for kind in kinds if f"control_{kind}_energy" in rows]
+    ratios = rows[names].div(rows["energy"], axis=0).to_numpy(float) if names else np.array([])
     known = ratios[np.isfinite(ratios)]
     if not known.size:
-        return "–"
+        return []
     ends = [f"{each:.2%}" if each < 0.1 else f"{each:.0%}" for each in (known.min(), known.max())]
-    return " … ".join(dict.fromkeys(ends))
+    return list(dict.fromkeys(ends))
 
 
 def _beside(row: Mapping[Hashable, Any], shown: bool) -> str:

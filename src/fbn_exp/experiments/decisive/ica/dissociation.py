@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binom
 
 from fbn_exp.core.rows import Array
+from fbn_exp.interventions.config import ControlKind
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,30 @@ def double_dissociations(
         return Dissociations(int(dissociating(own, untouched, *levels).sum()) // 2, n_pairs)
     both = [np.concatenate(pair) for pair in zip(own, rotations, strict=True)]
     pairs = dissociating(both, untouched, *levels)
-    found = int(pairs[:count, :count].sum()) // 2
+    found = _within(pairs, np.arange(count))
     among = pairs[count:, count:]
     others = len(among) * (len(among) - 1)
     expected = n_pairs * float(among.sum()) / others if others else float("nan")
     drawn = np.array([_within(pairs, rng.permutation(len(pairs))[:count]) for _ in range(permutations)])
     p_value = float((1 + (drawn >= found).sum()) / (1 + permutations))
     return Dissociations(found, n_pairs, expected, p_value)
+
+
+def items_of_rotations(draw_items: pd.DataFrame, tasks: Sequence[str]) -> list[Array]:
+    """Values of items under each rotation (R, n), of each task; empty if they were not kept.
+
+    Parameters
+    ----------
+    draw_items : DataFrame
+        Values of items under every draw of a job, for one metric of each task.
+    tasks : sequence of str
+        Tasks, in the order of the result.
+    """
+    if draw_items.empty:
+        return []
+    kept = draw_items[draw_items["kind"] == ControlKind.rotation.value].sort_values("item", kind="stable")
+    columns = [name for name in kept if str(name).startswith("draw_")]
+    return [kept.loc[kept["task"] == task, columns].to_numpy(float).T for task in tasks]
 
 
 def dissociating(

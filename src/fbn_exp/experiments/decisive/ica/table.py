@@ -10,7 +10,7 @@ import pandas as pd
 from fbn_exp.core.errors import NetworksError
 from fbn_exp.core.rows import Array
 from fbn_exp.experiments.decisive.config import ICAClaimConfig
-from fbn_exp.experiments.decisive.ica.dissociation import double_dissociations
+from fbn_exp.experiments.decisive.ica.dissociation import double_dissociations, items_of_rotations
 from fbn_exp.experiments.decisive.ica.interaction import (
     Selectivity,
     cells,
@@ -95,7 +95,9 @@ def _of_endpoint(
     if draws.empty or not (scores["method"] == CLAIMED).any():
         raise NetworksError("no job of the sweep has finished with networks of ICA, or none with rotations")
     spread = _spread(items, tasks)
-    rotations = _of_draws(draws, scores, tasks, spread, _kept_items(jobs.draw_items, metric, tasks))
+    kept = jobs.draw_items
+    kept = kept if kept.empty else kept[kept["metric"] == metric]
+    rotations = _of_draws(draws, scores, tasks, spread, items_of_rotations(kept, tasks))
     profile = rotations.means.mean(axis=0)
     turned = selectivity_of_draws(rotations.means, rotations.errors)
     rows = [_direction_rows(metric, ROTATIONS, rotations, turned, tasks)]
@@ -204,15 +206,6 @@ def _spread(items: pd.DataFrame, tasks: Sequence[str]) -> Array:
     first = items[items["job"] == items["job"].iloc[0]]
     spread = np.array([first.loc[first["task"] == task, "baseline"].std() for task in tasks])
     return np.where(spread > 0, spread, 1.0)
-
-
-def _kept_items(draw_items: pd.DataFrame, metric: str, tasks: Sequence[str]) -> list[Array]:
-    """Values of items under every rotation, of each task; empty if they were not kept."""
-    if draw_items.empty:
-        return []
-    kept = draw_items[(draw_items["metric"] == metric) & (draw_items["kind"] == ROTATIONS)]
-    columns = [name for name in kept if str(name).startswith("draw_")]
-    return [kept.loc[kept["task"] == task, columns].to_numpy(float).T for task in tasks]
 
 
 def _dissociations(
