@@ -70,9 +70,10 @@ class Seconds:
         pace = self.taken / self.expected if self.expected else 1.0
         return seconds * pace, sum(name not in self.known for name in steps)
 
-    def in_words(self, names: Iterable[str]) -> str:
-        """Return an estimate in words, for a line of the console."""
+    def in_words(self, names: Iterable[str], at_once: int = 1) -> str:
+        """Return an estimate in words, for a line of the console, of steps of which some run at once."""
         seconds, unknown = self.estimate(names)
+        seconds /= at_once
         if not unknown:
             return f"about {in_minutes(seconds)}"
         steps = "a step" if unknown == 1 else f"{unknown} steps"

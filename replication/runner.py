@@ -1,6 +1,7 @@
 """Run a step through its script, once: what is done is known by the command that it was done with."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from step import Model, Step
 from fbn_exp.core.files import new_file
 
 DONE, BEGUN = "done.json", "begun.json"
+# what the script prints
+CONSOLE = "console.txt"
 
 
 def done_before(place: Path, command: str, leaves: str = "") -> bool:
@@ -30,12 +33,14 @@ def done_before(place: Path, command: str, leaves: str = "") -> bool:
 
 
 def run_step(
-    root: Path, model: Model, step: Step, folder: str, quick: bool, more: tuple[str, ...]
+    root: Path, model: Model, step: Step, folder: str, quick: bool, more: tuple[str, ...], at_once: int = 1
 ) -> float | None:
     """Run a step to its end; return its seconds, None if it failed.
 
     What an interrupted run with the same command and code left is kept. What another command or other code
     left is removed, whose jobs would refuse their folders: finished scores and networks are in the cache.
+    What the script prints goes to a file; it has one thread for each core, or its share of them if more run
+    at once.
     """
     own = f"{folder}/{model.option}"
     place, command = root / own / step.name, step.command(model.option, own, quick, more)
@@ -45,12 +50,19 @@ def run_step(
     place.mkdir(parents=True, exist_ok=True)
     (place / DONE).unlink(missing_ok=True)
     _write(place / BEGUN, begun)
-    print(f"== {command}", flush=True)
     started = time.perf_counter()
     arguments = [*(["-m"] if step.sweep else []), *step.arguments(model.option, own, quick, more)]
-    ended = subprocess.run([sys.executable, step.script, *arguments], cwd=root, check=False)
+    threads = str(max((os.cpu_count() or 1) // at_once, 1))
+    with (place / CONSOLE).open("ab") as console:
+        ended = subprocess.run(
+            [sys.executable, step.script, *arguments],
+            cwd=root,
+            env={"OMP_NUM_THREADS": threads, **os.environ},
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
     seconds = time.perf_counter() - started
-    print(f"== {model.option}/{step.name}: {seconds:.0f} s, exit status {ended.returncode}", flush=True)
     if ended.returncode:
         return None
     _write(place / DONE, {**begun, "seconds": seconds})

@@ -1,5 +1,6 @@
 """A model that the paper is repeated on, and a step of the replication."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -74,6 +75,11 @@ class Step:
     quick: tuple[str, ...] | None = ()
     sweep: bool = True
     leaves: str = ""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Names of steps whose results its overrides name."""
+        return frozenset(re.findall(r"{folder}/(\w+)", " ".join(self.overrides)))
 
     def arguments(self, model: str, folder: str, quick: bool, more: tuple[str, ...] = ()) -> list[str]:
         """Return the command-line arguments of the script.

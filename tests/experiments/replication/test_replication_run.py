@@ -35,7 +35,10 @@ def replicate(folder, *arguments):
 def test_steps_are_run_once_and_the_document_has_their_commands_tables_and_pictures(tmp_path):
     done, document = replicate(tmp_path, "--only", ",".join(SOME))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"smollm2/generation: step 1 of 3, at \d\d:\d\d after 0 s; this one ", done.stdout)
+    assert re.search(r"== \d\d:\d\d, after 0 s: to run: 3 steps, \d at a time, ", done.stdout)
+    told = re.findall(r"smollm2/(\w+): (?:done in|python)", done.stdout)
+    assert told.index("classifiers") < told.index("tuned_lesion")
+    assert told[-1] == "tuned_lesion"
     text = document.read_text(encoding="utf-8")
     assert "too few to judge a claim by" in text
     assert "python train.py -m model=tiny experiment=decisive/classifiers" in text
@@ -59,6 +62,9 @@ def test_a_failed_step_is_named_and_the_others_are_in_the_document(tmp_path):
     done, document = replicate(tmp_path, "--only", "generation,tuned_lesion")
     assert done.returncode == 1
     assert "failed: smollm2/tuned_lesion" in done.stderr
+    # the end of its console says why
+    assert "smollm2/tuned_lesion: failed; the end of its console:" in done.stdout
+    assert "classifiers/tweets-0/checkpoint" in done.stdout.partition("the end of its console:")[2]
     text = document.read_text(encoding="utf-8")
     assert '<a id="generation"></a>' in text
     assert '<a id="tuned_lesion"></a>' not in text

@@ -1,0 +1,132 @@
+"""Run steps, two at a time where there are cores for it, and show how far they are."""
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+
+from progress import Seconds, in_minutes
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from runner import CONSOLE, done_before, run_step
+from step import Model, Step
+
+# two processes of one thread do more than one of two: much is done by one thread between multiplications
+AT_ONCE = min(2, os.cpu_count() or 1)
+# how much is told of the console of a step that failed
+LAST_LINES = 15
+COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+
+
+@dataclass
+class Together:
+    """Steps that run at the same time.
+
+    Attributes
+    ----------
+    root : Path
+        The repository.
+    folder : str
+        Folder of all runs, relative to the repository.
+    quick : bool
+        True for the quick variant.
+    more : tuple of str
+        Overrides that every step gets.
+    at_once : int
+        How many steps run at the same time; each has its share of the cores.
+    """
+
+    root: Path
+    folder: str
+    quick: bool = False
+    more: tuple[str, ...] = ()
+    at_once: int = AT_ONCE
+    left: list[str] = field(default_factory=list, init=False)
+    ended: dict[tuple[str, str], Future[float | None]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Read the seconds of earlier runs."""
+        self.seconds = Seconds.beside(self.root / self.folder)
+        self.started = time.perf_counter()
+        self.bars = Progress(*COLUMNS, transient=True)
+        self.lock = Lock()
+
+    def run(self, models: Sequence[Model], steps: Sequence[Step]) -> list[str]:
+        """Run what was not run before; return the names of steps that failed or could not begin.
+
+        Parameters
+        ----------
+        models, steps : sequence
+            What to run: all steps of a model before the next model, and first those that others need.
+        """
+        todo = [(model, step) for model in models for step in self._missing(model, steps)]
+        self.left = [self._name(model, step) for model, step in todo]
+        if todo:
+            self._tell(f"to run: {len(todo)} steps, {self.at_once} at a time, {self._time_left()}")
+        with self.bars, ThreadPoolExecutor(self.at_once) as pool:
+            try:
+                for model, step in todo:
+                    self.ended[model.option, step.name] = pool.submit(self._run, model, step)
+                took = {each: future.result() for each, future in self.ended.items()}
+            except BaseException:
+                # scripts that run were interrupted as well; those that have not begun must not begin
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [f"{model}/{step}" for (model, step), seconds in took.items() if seconds is None]
+
+    def _missing(self, model: Model, steps: Sequence[Step]) -> list[Step]:
+        missing = []
+        own = f"{self.folder}/{model.option}"
+        for step in sorted(steps, key=lambda step: not step.leaves):
+            command = step.command(model.option, own, self.quick, self.more)
+            if done_before(self.root / own / step.name, command, step.leaves):
+                self._tell(f"{model.option}/{step.name}: done before")
+            else:
+                missing.append(step)
+        return missing
+
+    def _run(self, model: Model, step: Step) -> float | None:
+        """Run a step after those that it needs, and say how it went."""
+        name, title = self._name(model, step), f"{model.option}/{step.name}"
+        for need in step.needs:
+            before = self.ended.get((model.option, need))
+            if before and before.result() is None:
+                self._tell(f"{title}: left out, for {need} failed")
+                return None
+        bar = self.bars.add_task(f"{title}, {self.seconds.in_words([name])}", total=None)
+        own = f"{self.folder}/{model.option}"
+        self._tell(f"{title}: {step.command(model.option, own, self.quick, self.more)}")
+        took = run_step(self.root, model, step, self.folder, self.quick, self.more, self.at_once)
+        self.bars.remove_task(bar)
+        with self.lock:
+            self.left.remove(name)
+            if took is not None:
+                self.seconds.add(name, took)
+        if took is None:
+            self._tell(f"{title}: failed; the end of its console:\n{self._last_lines(own, step)}")
+        else:
+            self._tell(f"{title}: done in {in_minutes(took)}; {len(self.left)} left, {self._time_left()}")
+        return took
+
+    def _last_lines(self, own: str, step: Step) -> str:
+        console = self.root / own / step.name / CONSOLE
+        lines = console.read_text(encoding="utf-8", errors="replace").rstrip().split("\n")
+        return "\n".join([*lines[-LAST_LINES:], f"({console})"])
+
+    def _name(self, model: Model, step: Step) -> str:
+        return f"{'quick' if self.quick else 'full'}/{model.option}/{step.name}"
+
+    def _time_left(self) -> str:
+        return self.seconds.in_words(self.left, self.at_once)
+
+    def _tell(self, line: str) -> None:
+        so_far = in_minutes(time.perf_counter() - self.started)
+        self.bars.console.print(
+            f"== {datetime.now():%H:%M}, after {so_far}: {line}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
