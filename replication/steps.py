@@ -11,8 +11,6 @@ SHORT_TEXTS = (
     "benchmark.dataset.n_texts=12",
     "benchmark.dataset.tokens_per_text=48",
 )
-# a verdict on a task takes 400 items
-TASKS = ("benchmark=probes", "benchmark.limit=400")
 WRITTEN = ("controls.kinds=[]", "benchmark.new_tokens=24", "benchmark.batch_size=50")
 FEW_ITEMS = ("benchmark.limit=10", "controls.repeats=1")
 FEW_TEXTS = ("benchmark.dataset.n_texts=4", "controls.repeats=1")
@@ -45,10 +43,10 @@ STEPS = (
             # noise has no p, and 99 draws of it cost as much as those of other neurons
             "controls.kinds=[random,energy]",
             "controls.scan=true",
-        ),
-        {"gemma3-270m": ("decisive.draws=39",)},
-        (
+            # the fewest that can give p = .05
             "decisive.draws=19",
+        ),
+        quick=(
             "decisive.other_draws=1",
             "controls.kinds=[random]",
             # the scan for keystones takes as long as all else, so that one remedy is left out
@@ -62,8 +60,8 @@ STEPS = (
         "consistency",
         "Networks of single texts that match those of many: raw signals",
         "evaluate.py",
-        ("experiment=paper/consistency", *PAPER[:2], "dataset=wiki,code"),
-        quick=("dataset=wiki", "dataset.n_texts=30", "analysis.dataset.n_texts=10"),
+        ("experiment=paper/consistency", *PAPER[:2], "dataset=wiki"),
+        quick=("dataset.n_texts=30", "analysis.dataset.n_texts=10"),
     ),
     Step(
         "consistency_stable",
@@ -76,14 +74,22 @@ STEPS = (
         "lesion",
         "All networks at 0: loss on Wikipedia",
         "evaluate.py",
-        ("experiment=paper/lesion", *PAPER, "benchmark=perplexity", KINDS),
+        ("experiment=paper/lesion", *PAPER, *SHORT_TEXTS, KINDS),
         quick=FEW_TEXTS,
     ),
     Step(
         "lesion_tasks",
         "All networks at 0: tasks",
         "evaluate.py",
-        ("experiment=paper/lesion", *PAPER, *TASKS, "benchmark.tasks=[grammar,morphology]", KINDS),
+        (
+            "experiment=paper/lesion",
+            *PAPER,
+            "benchmark=probes",
+            # 58 lesions: what all networks do to a task is much larger than what 100 items may miss
+            "benchmark.limit=100",
+            "benchmark.tasks=[grammar,morphology]",
+            KINDS,
+        ),
         {"gemma3-270m": ("benchmark.tasks=[morphology]",)},
         quick=FEW_ITEMS,
     ),
@@ -91,7 +97,7 @@ STEPS = (
         "lesion_stable",
         "All default networks at 0: loss on Wikipedia",
         "evaluate.py",
-        ("experiment=paper/lesion", *PAPER, "benchmark=perplexity", KINDS, "signals=stable"),
+        ("experiment=paper/lesion", *PAPER, *SHORT_TEXTS, KINDS, "signals=stable"),
         quick=None,
     ),
     Step(
@@ -113,7 +119,8 @@ STEPS = (
         (
             "experiment=paper/lesion_single",
             *PAPER[:2],
-            *TASKS,
+            "benchmark=probes",
+            "benchmark.limit=200",
             "benchmark.tasks=[grammar,morphology,recall,arithmetic]",
             # do networks of rotations dissociate as often? they may hold keystones, as networks may
             "controls.kinds=[rotation]",
@@ -145,7 +152,8 @@ STEPS = (
         (
             "experiment=paper/amplification",
             *PAPER,
-            *TASKS,
+            "benchmark=probes",
+            "benchmark.limit=400",
             "benchmark.tasks=[grammar,morphology]",
             "controls.kinds=[random]",
             "intervention.networks=all",
@@ -195,7 +203,7 @@ STEPS = (
         "evaluate.py",
         # half of the items and rotations: means are told apart from .97 in place of .88 standard deviations
         ("experiment=decisive/ica", "tracking=none", "decisive.rotations=19", "decisive.items=120"),
-        {"gemma3-270m": ("decisive.items=60",)},
+        {"gemma3-270m": ("decisive.items=40",)},
         (
             "decisive.items=10",
             "decisive.per_method=2",
@@ -228,9 +236,9 @@ STEPS = (
             "tracking=none",
             "decisive.classifiers={folder}/classifiers",
             "method.n_components=10,512",
-            # half of the default: what is left of a task is told to about .1 of it
-            "benchmark.dataset.n_texts=100",
-            "benchmark.probe_texts=60",
+            # fewer than by default: what is left of a task is told to about .15 of it
+            "benchmark.dataset.n_texts=60",
+            "benchmark.probe_texts=40",
         ),
         {"gemma3-270m": ("decisive.components=64", "method.n_components=64", "intervention.fill=zero")},
         (
@@ -251,7 +259,7 @@ STEPS = (
             "experiment=decisive/share",
             "tracking=none",
             "decisive.classifiers={folder}/classifiers",
-            "benchmark.dataset.n_texts=60",
+            "benchmark.dataset.n_texts=40",
         ),
         quick=(
             "decisive.classifier=0",
@@ -264,7 +272,7 @@ STEPS = (
         "tuned_lesion",
         "All networks of the classifier at 0",
         "evaluate.py",
-        ("experiment=paper/lesion", *PAPER, *TUNED, "benchmark.dataset.n_texts=120", KINDS),
+        ("experiment=paper/lesion", *PAPER, *TUNED, "benchmark.dataset.n_texts=60", KINDS),
         quick=FEW_TWEETS,
     ),
     Step(
