@@ -50,26 +50,26 @@ def write_document(folder: Path, file: Path, quick: bool = False, overrides: Seq
     places = Places(file)
     places.clear(tuple(MODELS))
     steps = [step for step in STEPS if not (quick and step.quick is None)]
-    by_hand = not quick and not overrides
+    whole = not quick and not overrides
     parts = [_head(found, quick, overrides), *([QUICK] if quick else [])]
     deciding = [step for step in steps if step.name in DECISIVE]
-    parts += _sections("Experiments A to C", deciding, found, places)
+    parts += _sections("Experiments A to C", deciding, found, places, whole)
     parts.append(side_by_side(list(found)))
     others = [step for step in steps if step not in deciding]
-    parts += _sections("The paper's experiments", others, found, places)
+    parts += _sections("The paper's experiments", others, found, places, whole)
     parts.append(not_run(steps, list(found), quick))
-    if by_hand:
+    if whole:
         parts.append((HERE / "measured.md").read_text(encoding="utf-8"))
     file.write_text(narrow("\n".join(part for part in parts if part)), encoding="utf-8")
 
 
-def _sections(title: str, steps: Sequence[Step], found: Verdicts, places: Places) -> list[str]:
+def _sections(title: str, steps: Sequence[Step], found: Verdicts, places: Places, sizes: bool) -> list[str]:
     """Sections of the steps that were run on any model, below a title; none if there are none."""
     parts = []
     for step in steps:
         ran = {results: every for results, every in found.items() if results.has(step.name)}
         if ran:
-            parts.append(section(step, ran, places))
+            parts.append(section(step, ran, places, sizes))
     return [f"## {title}\n", *parts] if parts else []
 
 

@@ -60,7 +60,9 @@ ALSO = {
 OF_TEXTS = "nats_per_token"
 
 
-def section(step: Step, found: Mapping[Results, Sequence[Judged]], places: Places) -> str:
+def section(
+    step: Step, found: Mapping[Results, Sequence[Judged]], places: Places, sizes: bool = False
+) -> str:
     """Section of a step; its tables and pictures are copied beside the document.
 
     Parameters
@@ -71,6 +73,8 @@ def section(step: Step, found: Mapping[Results, Sequence[Judged]], places: Place
         Verdicts for each model that it was run on.
     places : Places
         Where the document lies.
+    sizes : bool
+        True to tell where the sizes of ``make paper`` are others today.
     """
     # headings change with titles: links lead to the name of the step
     parts = [f'<a id="{step.name}"></a>\n\n### {step.title}\n', about_networks(step)]
@@ -80,7 +84,10 @@ def section(step: Step, found: Mapping[Results, Sequence[Judged]], places: Place
         about += f"{results.seconds(step.name):,.0f} s."
         if data := linked_tables(results, step, places):
             about += f" Data: {data}."
-        parts.append(f"{about}\n\n    {results.command(step.name)}\n")
+        command = results.command(step.name)
+        if sizes and (changed := step.changed(command, results.model.option)):
+            about += f" `make paper` has {', '.join(f'`{each}`' for each in changed)} here today."
+        parts.append(f"{about}\n\n    {command}\n")
         parts.append(_verdicts(results, step, every))
         parts.append(_shown(results, step))
         parts.append(remarks(results, step.name))

@@ -1,6 +1,7 @@
 """A model that the paper is repeated on, and a step of the replication."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -101,6 +102,20 @@ class Step:
             chosen[each.partition("=")[0].lstrip("+")] = each
         place = f"hydra.{'sweep' if self.sweep else 'run'}.dir={folder}/{self.name}"
         return [each.replace("{folder}", folder) for each in (*chosen.values(), place)]
+
+    def changed(self, command: str, model: str) -> list[str]:
+        """Return the overrides of today that an earlier run did not have, apart from folders.
+
+        Parameters
+        ----------
+        command : str
+            Command of the earlier run.
+        model : str
+            Option of the model.
+        """
+        today = self.arguments(model, "", quick=False)
+        named = [each for each in today if not each.startswith("hydra.") and "=/" not in each]
+        return [each for each in named if each not in shlex.split(command)]
 
     def command(self, model: str, folder: str, quick: bool, more: tuple[str, ...] = ()) -> str:
         """Return the command as a user types it."""

@@ -43,11 +43,17 @@ def test_the_quick_variant_replaces_settings_and_does_not_repeat_them():
 
 
 def test_sizes_of_a_model_replace_those_of_all():
-    (sink,) = [step for step in STEPS if step.name == "sink"]
-    assert "decisive.draws=39" in sink.arguments("gemma3-270m", "folder", quick=False)
-    assert not any(
-        each.startswith("decisive.draws") for each in sink.arguments("smollm2", "folder", quick=False)
-    )
+    (ica,) = [step for step in STEPS if step.name == "ica"]
+    assert "decisive.items=40" in ica.arguments("gemma3-270m", "folder", quick=False)
+    assert "decisive.items=120" in ica.arguments("smollm2", "folder", quick=False)
+
+
+def test_what_is_set_otherwise_than_in_a_run_of_earlier_sizes_is_told():
+    (ica,) = [step for step in STEPS if step.name == "ica"]
+    now = ica.command("smollm2", "runs/smollm2", quick=False)
+    assert ica.changed(now, "smollm2") == []
+    earlier = now.replace("decisive.items=120", "decisive.items=240").replace("runs/", "elsewhere/")
+    assert ica.changed(earlier, "smollm2") == ["decisive.items=120"]
 
 
 def test_p_values_have_the_draws_that_they_need():
