@@ -39,7 +39,8 @@ def single(table: pd.DataFrame, where: str) -> list[Finding]:
         ),
         Finding(
             "Single networks impair the model more than the neurons nearest in activity do.",
-            "worse than 19 draws of them, p ≤ .05, on each; more often than by chance (binomial p < .05)",
+            f"worse than {int(rows['draws'].min())} draws of them, p ≤ .05, on each; more often than by "
+            "chance (binomial p < .05)",
             verdict(int(near), n, on)
             if p_near < SIGNIFICANT
             else not_reproduced(on, seeing(rows, rows["detectable_activation"])),
