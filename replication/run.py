@@ -21,6 +21,8 @@ from steps import STEPS
 from together import AT_ONCE, Together
 
 ROOT = Path(__file__).parent.parent
+# what shells return for a command that Ctrl-C ended
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -38,7 +40,11 @@ def main() -> None:
     if records:
         restore(records, ROOT / folder, tuple(MODELS.values()), steps)
     together = Together(ROOT, folder, chosen.quick, tuple(overrides), chosen.at_once)
-    failed = [] if chosen.write_only else together.run(models, wanted)
+    try:
+        failed = [] if chosen.write_only else together.run(models, wanted)
+    except KeyboardInterrupt:
+        print("== interrupted: finished steps are kept, the same command goes on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     whole = not chosen.quick and not overrides and chosen.only is None and len(models) == len(MODELS)
     default = ROOT / "docs" / "replication.md" if whole else ROOT / folder / "replication.md"
     file = Path(chosen.document) if chosen.document else default
