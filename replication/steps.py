@@ -120,7 +120,7 @@ STEPS = (
             "experiment=paper/lesion_single",
             *PAPER[:2],
             "benchmark=probes",
-            "benchmark.limit=200",
+            "benchmark.limit=400",
             "benchmark.tasks=[grammar,morphology,recall,arithmetic]",
             # do networks of rotations dissociate as often? they may hold keystones, as networks may
             "controls.kinds=[rotation]",
