@@ -55,8 +55,15 @@ class Seconds:
         with new_file(self.file) as partial:
             partial.write_text(json.dumps(own, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
-    def estimate(self, names: Iterable[str]) -> tuple[float, int]:
+    def estimate(self, names: Iterable[str], spent: Mapping[str, float] | None = None) -> tuple[float, int]:
         """Estimate the seconds of steps, corrected by how the finished ones compared with theirs.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Steps that have not ended.
+        spent : mapping of str to float or None
+            Seconds that those which have begun took so far.
 
         Returns
         -------
@@ -65,14 +72,16 @@ class Seconds:
         int
             Number of steps of which nothing is known.
         """
-        steps = list(names)
-        seconds = sum(self.known.get(name, 0.0) for name in steps)
+        steps, so_far = list(names), spent or {}
         pace = self.taken / self.expected if self.expected else 1.0
-        return seconds * pace, sum(name not in self.known for name in steps)
+        seconds = (max(self.known.get(name, 0.0) * pace - so_far.get(name, 0.0), 0.0) for name in steps)
+        return sum(seconds), sum(name not in self.known for name in steps)
 
-    def in_words(self, names: Iterable[str], at_once: int = 1) -> str:
+    def in_words(
+        self, names: Iterable[str], at_once: int = 1, spent: Mapping[str, float] | None = None
+    ) -> str:
         """Return an estimate in words, for a line of the console, of steps of which some run at once."""
-        seconds, unknown = self.estimate(names)
+        seconds, unknown = self.estimate(names, spent)
         seconds /= at_once
         if not unknown:
             return f"about {in_minutes(seconds)}"

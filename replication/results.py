@@ -34,7 +34,7 @@ class Results:
         return str(self._done(step)["command"])
 
     def seconds(self, step: str) -> float:
-        """Return the duration of a step, or of its last part if it was interrupted."""
+        """Return the duration of a step, with that of runs that were interrupted."""
         return float(str(self._done(step)["seconds"]))
 
     def commit(self, step: str) -> str:

@@ -11,6 +11,7 @@ models without overrides, and beside the runs otherwise.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -21,8 +22,6 @@ from steps import STEPS
 from together import AT_ONCE, Together
 
 ROOT = Path(__file__).parent.parent
-# what shells return for a command that Ctrl-C ended
-INTERRUPTED = 130
 
 
 def main() -> None:
@@ -40,13 +39,16 @@ def main() -> None:
     if records:
         restore(records, ROOT / folder, tuple(MODELS.values()), steps)
     together = Together(ROOT, folder, chosen.quick, tuple(overrides), chosen.at_once)
+    # as where a scheduler or timeout ends it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         failed = [] if chosen.write_only else together.run(models, wanted)
     except KeyboardInterrupt:
         print("== interrupted: finished steps are kept, the same command goes on", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(128 + signal.SIGINT)
     whole = not chosen.quick and not overrides and chosen.only is None and len(models) == len(MODELS)
-    default = ROOT / "docs" / "replication.md" if whole else ROOT / folder / "replication.md"
+    # a document without the steps that failed does not replace a whole one
+    default = (ROOT / "docs" if whole and not failed else ROOT / folder) / "replication.md"
     file = Path(chosen.document) if chosen.document else default
     write_document(ROOT / folder, file, chosen.quick, overrides)
     if records:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,10 +12,28 @@ from pathlib import Path
 from step import Model, Step
 
 from fbn_exp.core.files import new_file
+from fbn_exp.core.locks import held
 
 DONE, BEGUN = "done.json", "begun.json"
 # what the script prints
 CONSOLE = "console.txt"
+# what results depend on; the document that a run writes is not part of it
+CODE = ("src", "conf", ":(glob)*.py", "pyproject.toml", "constraints.txt")
+
+# scripts that run
+_scripts: set[subprocess.Popen[bytes]] = set()
+
+
+def interrupt() -> None:
+    """End the scripts that run as Ctrl-C does: they keep what is finished."""
+    for script in list(_scripts):
+        script.send_signal(signal.SIGINT)
+
+
+def forget(place: Path) -> None:
+    """Count a step as not run, since what it needs has changed."""
+    for mark in (DONE, BEGUN):
+        (place / mark).unlink(missing_ok=True)
 
 
 def done_before(place: Path, command: str, leaves: str = "") -> bool:
@@ -44,29 +63,49 @@ def run_step(
     """
     own = f"{folder}/{model.option}"
     place, command = root / own / step.name, step.command(model.option, own, quick, more)
-    begun = {"command": command, "commit": _commit(root)}
-    if _read(place / BEGUN) != begun:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with held(place):
+        if done_before(place, command, step.leaves):
+            # by a process that held the folder before
+            return float(str(_read(place / DONE)["seconds"]))
+        begun = _begun(place, {"command": command, "commit": _commit(root)})
+        started = time.perf_counter()
+        arguments = [*(["-m"] if step.sweep else []), *step.arguments(model.option, own, quick, more)]
+        status = _status([sys.executable, step.script, *arguments], root, place / CONSOLE, at_once)
+        seconds = time.perf_counter() - started + float(str(begun.get("seconds", 0.0)))
+        _write(place / (BEGUN if status else DONE), {**begun, "seconds": seconds})
+    return None if status else seconds
+
+
+def _begun(place: Path, wanted: dict[str, object]) -> dict[str, object]:
+    """Prepare a step's folder; return its mark, with the seconds that interrupted runs of the same took."""
+    begun = _read(place / BEGUN)
+    if {name: begun.get(name) for name in wanted} != wanted:
         shutil.rmtree(place, ignore_errors=True)
+        begun = wanted
     place.mkdir(parents=True, exist_ok=True)
     (place / DONE).unlink(missing_ok=True)
     _write(place / BEGUN, begun)
-    started = time.perf_counter()
-    arguments = [*(["-m"] if step.sweep else []), *step.arguments(model.option, own, quick, more)]
-    threads = str(max((os.cpu_count() or 1) // at_once, 1))
-    with (place / CONSOLE).open("ab") as console:
-        ended = subprocess.run(
-            [sys.executable, step.script, *arguments],
+    return begun
+
+
+def _status(arguments: list[str], root: Path, console: Path, at_once: int) -> int:
+    """Run a script to its end; return its exit status."""
+    threads = max((os.cpu_count() or 1) // at_once, 1)
+    with (
+        console.open("ab") as printed,
+        subprocess.Popen(
+            arguments,
             cwd=root,
-            env={"OMP_NUM_THREADS": threads, **os.environ},
-            stdout=console,
+            env={"OMP_NUM_THREADS": str(threads), **os.environ},
+            stdout=printed,
             stderr=subprocess.STDOUT,
-            check=False,
-        )
-    seconds = time.perf_counter() - started
-    if ended.returncode:
-        return None
-    _write(place / DONE, {**begun, "seconds": seconds})
-    return seconds
+        ) as script,
+    ):
+        _scripts.add(script)
+        status = script.wait()
+        _scripts.remove(script)
+    return status
 
 
 def _command(file: Path) -> str | None:
@@ -90,12 +129,11 @@ def _write(file: Path, content: dict[str, object]) -> None:
 
 
 def _commit(root: Path) -> str:
-    """Commit of the code, with a mark if files differ from it; empty outside of a git repository."""
-    ended = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Commit of the code, with a mark if its files differ from it; empty outside of a git repository."""
+    commit = _git(root, "describe", "--always", "--abbrev=10", "--exclude=*")
+    return f"{commit}-dirty" if commit and _git(root, "status", "--porcelain", "--", *CODE) else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    ended = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     return ended.stdout.strip() if ended.returncode == 0 else ""

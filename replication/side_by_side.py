@@ -52,7 +52,7 @@ def _consistency(of_models: Sequence[Results]) -> pd.DataFrame:
         {
             "model": f"the paper: {row.model}",
             "signals, corpus": "raw, four corpora",
-            "largest count of a template": str(row.largest),
+            "largest count of a template; mean": f"{row.largest}; not given",
             "of": "1,000",
             "by chance: masks; rotations (mean of a template)": row.chance,
             "p of all matches": "not given",
@@ -71,7 +71,7 @@ def _recurring(results: Results, signals: str, row: Any) -> dict[str, str]:
     return {
         "model": results.model.name,
         "signals, corpus": f"{signals}, {row['corpus']}",
-        "largest count of a template": f"{row['largest']}",
+        "largest count of a template; mean": f"{row['largest']}; {number(row['matches'] / row['templates'])}",
         "of": f"{row['individual']:,}",
         "by chance: masks; rotations (mean of a template)": "; ".join(by_chance),
         "p of all matches": p_value(row["p_value"]),

@@ -1,6 +1,8 @@
 """train.py's stage on tiny models: what it saves, what a lesion does meanwhile, what it refuses."""
 
 import itertools
+import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -76,6 +78,25 @@ def test_a_trained_classifier_is_an_ordinary_checkpoint_that_knows_its_labels(wo
             "intervention=none",
             "benchmark.dataset.n_texts=2",
         )
+
+
+def test_a_model_that_was_trained_before_is_not_trained_again(world, tmp_path):
+    _, texts, _ = world
+    weights = tmp_path / "checkpoint" / "model.safetensors"
+
+    def trained(*overrides):
+        metrics = run_stage("train", tmp_path, *QUICK, *texts, *STEPS, *overrides)
+        return metrics["classification_files/nats_per_text"], weights.stat().st_mtime_ns
+
+    first = trained()
+    assert trained() == first
+    assert trained("overwrite=true")[1] > first[1]
+    shutil.rmtree(weights.parent)
+    assert trained()[0] == first[0]
+    result = json.loads((tmp_path / "result.json").read_text())
+    (tmp_path / "result.json").write_text(json.dumps(result | {"finished": False}))
+    before = weights.stat().st_mtime_ns
+    assert trained()[1] > before
 
 
 def test_forgetting_is_scored_by_the_language_models_own_output_layer(world, tmp_path):

@@ -27,6 +27,7 @@ from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.console import show
 from fbn_exp.report.training import Training, present_forgetting, present_training, training_names
 from fbn_exp.stages.results import keep, objective_of, opened_run, require_objective, track
+from fbn_exp.stages.scripts.own_folder import fingerprint, finished_before
 from fbn_exp.stages.training_parts import TrainingParts, training_parts
 from fbn_exp.tracking.base import TrackedRun
 from fbn_exp.training.callbacks import Stream
@@ -36,6 +37,8 @@ from fbn_exp.training.loop import fit, trained_parameters
 from fbn_exp.training.tasks import PreparedTask
 
 log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint"
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -57,6 +60,8 @@ def run(cfg: DictConfig) -> float | None:
         If a setting, the model, the networks or the texts cannot be used.
     """
     parts = training_parts(cfg)
+    if (metrics := _trained_before(cfg)) is not None:
+        return objective_of(cfg.objective, metrics) if ranks.is_first() else None
     if not ranks.is_first():
         _follow(parts, Path(cfg.run.folder))
         return None
@@ -67,7 +72,7 @@ def run(cfg: DictConfig) -> float | None:
         require_objective(cfg.objective, training_names(scored))
         training = _train(parts, plan, dev_before, folder.path / "checkpoints", tracked)
         keep(present_training(training), folder, parts.figures.dpi)
-        folder.artifacts["checkpoint"] = _save(parts, plan, folder.path / "checkpoint")
+        folder.artifacts["checkpoint"] = _save(parts, plan, folder.path / CHECKPOINT)
         folder.write()
         # score the model that is saved
         with plan.lesioned() if parts.fold else nullcontext():
@@ -84,6 +89,16 @@ def run(cfg: DictConfig) -> float | None:
         *(("Picture:", file) for file in folder.figures.values()),
     )
     return objective_of(cfg.objective, folder.metrics)
+
+
+def _trained_before(cfg: DictConfig) -> dict[str, float] | None:
+    """Return the metrics of a finished run whose checkpoint is there; None if it is to be trained."""
+    folder = Path(cfg.run.folder)
+    metrics = finished_before(folder, fingerprint(cfg))
+    if metrics is None or cfg.overwrite or not (folder / CHECKPOINT).is_dir():
+        return None
+    log.info("%s was trained before with these settings; overwrite=true trains it again", folder)
+    return metrics
 
 
 def _follow(parts: TrainingParts, folder: Path) -> None:

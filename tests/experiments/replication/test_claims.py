@@ -350,15 +350,21 @@ def test_texts_have_to_repeat_themselves_more_than_with_random_neurons_at_zero()
         more = {"n": 50, "metric": "repetition", "untouched": 0.1, "chance": np.nan}
         return row("generation", value=value, harms=value > 0.2, p_value=p_value, **more)
 
-    def judge(*rows, share=0.15):
-        return texts(
-            pd.DataFrame(list(rows)), pd.DataFrame([written() | {"control_share_high": share}]), "model"
-        )
+    def judge(*rows, share=0.15, low=0.05):
+        draws = written() | {"control_share_high": share, "control_share_low": low}
+        return texts(pd.DataFrame(list(rows)), pd.DataFrame([draws]), "model")
 
-    assert judge(written(), written()).verdict == "reproduced"
-    assert judge(written(), written(value=0.8), share=0.7).verdict == "reproduced in part (1 of 2)"
+    def judged(*rows, share=0.15):
+        return judge(*rows, share=share)[0].verdict
+
+    assert judged(written(), written()) == "reproduced"
+    assert judged(written(), written(value=0.8), share=0.7) == "reproduced in part (1 of 2)"
     unseen = "not reproduced on model, written texts, which could have seen an effect of 0.14"
-    assert judge(written(value=0.15), share=0.05).verdict == unseen
+    assert judged(written(value=0.15), share=0.05) == unseen
     # p of .03 is none among two
-    assert judge(written(p_value=0.03), written(p_value=0.9)).verdict == unseen
-    assert "in 50 texts: untouched 0.10" in judge(written()).numbers
+    assert judged(written(p_value=0.03), written(p_value=0.9)) == unseen
+    assert "in 50 texts: untouched 0.10" in judge(written())[0].numbers
+    assert judge(written())[1].verdict == "reproduced"
+    every = judge(written(), low=0.12)[1]
+    assert every.verdict == "not reproduced on model, written texts"
+    assert "untouched 0.10, draws of 15% 0.12 … 0.15" in every.numbers

@@ -63,6 +63,17 @@ def test_a_step_that_failed_is_not_done_and_keeps_what_it_has(root):
     assert (root / "log").read_text().split() == ["0", "1", "2"]
 
 
+def test_seconds_of_interrupted_runs_count(root):
+    mark = root / "runs" / "smollm2" / "one" / "begun.json"
+    assert run(root, step(status=1)) is None
+    begun = json.loads(mark.read_text())
+    assert begun["seconds"] > 0
+    mark.write_text(
+        json.dumps(begun | {"seconds": 1000.0, "command": step().command("smollm2", "runs/smollm2", False)})
+    )
+    assert run(root, step()) > 1000
+
+
 def test_another_command_starts_with_an_empty_folder(root):
     run(root, step())
     run(root, step(seconds=0.01))
@@ -119,6 +130,9 @@ def test_the_time_that_is_left_is_that_of_earlier_runs_at_the_pace_of_this_one(t
     assert seconds.in_words(["new", "newer"]) == "2 steps not run before"
     seconds.add("a", 200.0)
     assert seconds.estimate(["b"]) == (600.0, 0)
+    # what a step that runs took so far is not left
+    assert seconds.estimate(["b", "new"], {"b": 150.0, "new": 20.0}) == (450.0, 1)
+    assert seconds.estimate(["b"], {"b": 900.0}) == (0.0, 0)
     # later runs know what this one took, and all know the steps that are kept
     known = Seconds.beside(tmp_path / "runs").known
     assert known["a"] == 200.0

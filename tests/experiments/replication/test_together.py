@@ -65,3 +65,25 @@ def test_cores_are_shared_among_the_steps(together, tmp_path, monkeypatch):
     (tmp_path / "script.py").write_text("import os; print('threads', os.environ['OMP_NUM_THREADS'])")
     assert together().run([MODEL], [step("one")]) == []
     assert (tmp_path / "runs" / "smollm2" / "one" / "console.txt").read_text() == "threads 4\n"
+
+
+def test_a_step_is_run_again_if_what_it_needs_has_changed(together, capsys):
+    needs, other = step("needs", "from={folder}/gives"), step("other")
+    assert together().run([MODEL], [step("gives", leaves="result"), needs, other]) == []
+    capsys.readouterr()
+    assert together().run([MODEL], [step("gives", "more=1", leaves="result"), needs, other]) == []
+    told = capsys.readouterr().out
+    assert "smollm2/needs: done in" in told
+    assert "smollm2/other: done before" in told
+
+
+def test_what_a_step_left_is_made_again_only_for_a_step_that_needs_it(together, tmp_path, capsys):
+    gives, needs = step("gives", leaves="result"), step("needs", "from={folder}/gives")
+    assert together().run([MODEL], [gives, needs]) == []
+    lost = tmp_path / "runs" / "smollm2" / "gives" / "result"
+    lost.unlink()
+    capsys.readouterr()
+    assert together().run([MODEL], [gives, needs]) == []
+    assert capsys.readouterr().out.count("done before") == 2
+    assert together().run([MODEL], [gives, step("needs", "from={folder}/gives", "more=1")]) == []
+    assert lost.exists()

@@ -181,6 +181,7 @@ def readable(config: SinkConfig, table: pd.DataFrame) -> pd.DataFrame:
                 "energy": f"{row['energy']:.2g}",
                 config.endpoint: f"{number(row['value'])} ({number(row['low'])} … {number(row['high'])})",
                 f"{config.control} (p)": _beside(row, config.control.value),
+                "could see": _could_see(row),
                 "equal energy (p)": _beside(row, "energy"),
                 "noise": number(row["noise_mean"]),
                 "excess gone": "claim" if lesion == config.claim else _share(row),
@@ -190,6 +191,17 @@ def readable(config: SinkConfig, table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _could_see(row: "pd.Series[Any]") -> str:
+    """Smallest difference from the draws that would have been found; few draws allow no p below .05."""
+    return (
+        "–"
+        if np.isnan(row["detectable"])
+        else "nothing"
+        if np.isinf(row["detectable"])
+        else number(row["detectable"])
+    )
 
 
 def _count(draws: float) -> str:

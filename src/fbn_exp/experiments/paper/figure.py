@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.paper.published import CONSISTENCY, LESION, LESION_SINGLE, PRESERVATION
-from fbn_exp.experiments.paper.tables import CHANCES, short_name
+from fbn_exp.experiments.paper.rules import task_in_words
+from fbn_exp.experiments.paper.tables import CHANCES
 from fbn_exp.interventions.config import ControlKind
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS
 
@@ -78,7 +79,7 @@ def _panels(kind: PaperTable, table: pd.DataFrame) -> list[tuple[str, pd.DataFra
     """Group results by panel: one per metric, or one per task and metric for lesions of single networks."""
     if kind is PaperTable.lesion_single and table["task"].nunique() > 1:
         return [
-            (f"{short_name(task)}: {str(metric).replace('_', ' ')}", rows)
+            (f"{task_in_words(task)}: {str(metric).replace('_', ' ')}", rows)
             for (task, metric), rows in table.groupby(["task", "metric"], sort=False)
         ]
     return [(str(metric).replace("_", " "), rows) for metric, rows in table.groupby("metric", sort=False)]
@@ -91,8 +92,8 @@ def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> Non
     # below the networks, whose interval they would hide
     offsets = np.linspace(0.14, 0.66, len(drawn)) if len(drawn) > 1 else [0.2] * len(drawn)
     for control, offset in zip(drawn, offsets, strict=True):
-        low, high = (
-            rows[f"control_{control.value}_{side}"].to_numpy(dtype=float) for side in ("low", "high")
+        mean, low, high = (
+            rows[f"control_{control.value}{side}"].to_numpy(dtype=float) for side in ("", "_low", "_high")
         )
         axes.hlines(
             places + offset,
@@ -101,10 +102,9 @@ def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> Non
             color=CONTROL_COLOURS[control.value],
             lw=4,
             alpha=0.6,
-            label=f"controls: {CONTROL_LABELS[control]}",
+            label=f"{CONTROL_LABELS[control]}: range, mean",
         )
-        # a range of a single value has no length
-        axes.plot((low + high) / 2, places + offset, "|", ms=6, color=CONTROL_COLOURS[control.value])
+        axes.plot(mean, places + offset, "|", ms=6, color=CONTROL_COLOURS[control.value])
     value = rows["value"].to_numpy(dtype=float)
     errors = np.abs(np.stack([value - rows["low"], rows["high"] - value]).astype(float))
     axes.errorbar(
@@ -126,7 +126,7 @@ def _results(axes: Axes, rows: pd.DataFrame, name: str, kind: PaperTable) -> Non
 
 
 def _label(row: Mapping[Hashable, Any], kind: PaperTable) -> str:
-    task = short_name(row["task"])
+    task = task_in_words(row["task"])
     which = "" if row["networks"] == "all" else f", network {row['networks']}"
     if kind is PaperTable.preservation and "components" in row:
         return f"{task}, {row['components']} networks\n{row['neurons']:,} neurons kept"

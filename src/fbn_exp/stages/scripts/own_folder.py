@@ -56,10 +56,8 @@ def require_own_run(folder: Path, configuration: Mapping[str, str], overwrite: b
     ConfigError
         If the folder holds the ``result.json`` of a run that differs in what determines the results.
     """
-    try:
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        earlier = result["configuration"]
-    except (OSError, ValueError, KeyError, TypeError):
+    earlier = _result(folder).get("configuration")
+    if not isinstance(earlier, dict):
         # nothing to lose, or of a version that did not say
         return
     names = [name for name in {**earlier, **configuration} if earlier.get(name) != configuration.get(name)]
@@ -67,6 +65,23 @@ def require_own_run(folder: Path, configuration: Mapping[str, str], overwrite: b
         raise ConfigError(
             f"{folder} holds a run with another configuration (of {', '.join(names)}): {REMEDY}"
         )
+
+
+def finished_before(folder: Path, configuration: Mapping[str, str]) -> dict[str, float] | None:
+    """Return the metrics of a run of the same configuration that ended in a folder; None if there is none."""
+    result = _result(folder)
+    if not result.get("finished") or result.get("configuration") != configuration:
+        return None
+    return dict(result.get("metrics", {}))
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    """Content of the ``result.json`` of a folder; empty if there is none, or none that can be read."""
+    try:
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return result if isinstance(result, dict) else {}
 
 
 def require_own_sweep(folder: Path, overrides: list[str], overwrite: bool) -> None:
