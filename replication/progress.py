@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner import DONE
+from step import MODELS
+from steps import STEPS
 
 from fbn_exp.core.files import new_file
 
 # finished steps of earlier runs, on cores that other work shared; seconds of this machine lie beside its runs
 RECORDS = Path(__file__).parent / "records"
+# the same file as lies beside runs, of a run of the quick variant
+QUICK = RECORDS / "quick_seconds.json"
 
 
 @dataclass
@@ -42,7 +46,7 @@ class Seconds:
             Folder of the runs of all models.
         """
         file = folder / "seconds.json"
-        return cls(file, {**_recorded(RECORDS), **_read(file)})
+        return cls(file, {**_recorded(RECORDS), **_read(QUICK), **_read(file)})
 
     def add(self, name: str, seconds: float) -> None:
         """Add a finished step, and keep its seconds for later runs."""
@@ -106,9 +110,13 @@ def _read(file: Path) -> dict[str, float]:
 
 
 def _recorded(records: Path) -> dict[str, float]:
-    """Seconds of the finished steps that are kept."""
+    """Seconds of the finished steps that are kept, of those that have the same sizes today."""
     found = {}
-    for file in records.glob(f"*/*/{DONE}"):
-        seconds = json.loads(file.read_text(encoding="utf-8"))["seconds"]
-        found[f"full/{file.parent.parent.name}/{file.parent.name}"] = float(seconds)
+    for model in MODELS:
+        for step in STEPS:
+            file = records / model / step.name / DONE
+            if file.is_file():
+                done = json.loads(file.read_text(encoding="utf-8"))
+                if not step.changed(done["command"], model):
+                    found[f"full/{model}/{step.name}"] = float(done["seconds"])
     return found

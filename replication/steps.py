@@ -216,7 +216,7 @@ STEPS = (
         "classifiers",
         "The fine-tuned classifiers of experiment C",
         "train.py",
-        ("experiment=decisive/classifiers", "tracking=none"),
+        ("experiment=decisive/classifiers", "tracking=none", "trainer.max_steps=60"),
         quick=(
             "dataset=tweets",
             "seed=0",
