@@ -51,10 +51,22 @@ def test_each_choice_is_drawn_from_before_to_after_with_the_interval_of_the_chan
             assert point.get_xydata()[0] == pytest.approx([after, place])
             (segment,) = bar.get_segments()
             assert segment[:, 0] == pytest.approx([after - 0.05, after + 0.07])
-    vertical = {
-        (line.get_linestyle(), line.get_xdata()[0]) for line in accuracy.lines if line.get_lw() == 0.8
-    }
-    assert vertical == {("--", 0.4), (":", 0.35)}
+    # one line over all, since all start from the same model
+    ends = len(CHOICES) - 0.5
+    assert vertical_lines(accuracy) == [[(x, -0.5, ends)] * len(CHOICES) for x in (0.4, 0.35)]
+
+
+def vertical_lines(axes):
+    """Place and ends of the lines before training, and at chance."""
+    drawn = [each for each in axes.collections if each.get_linewidth()[0] == 0.8]
+    return [[(s[0, 0], s[0, 1], s[1, 1]) for s in each.get_segments()] for each in drawn]
+
+
+def test_what_was_scored_before_stands_in_the_row_of_its_model_where_models_differ(forgetting):
+    forgetting.loc[forgetting["job"] == "1", "before"] += 0.1
+    before, chance = vertical_lines(before_and_after(forgetting).axes[0])
+    assert before[:2] == [pytest.approx((0.4, -0.45, 0.45)), pytest.approx((0.5, 0.55, 1.45))]
+    assert {x for x, _, _ in chance} == {0.35}
 
 
 def test_jobs_that_train_the_same_choice_are_told_apart(forgetting):

@@ -82,11 +82,13 @@ def _panel(axes: Axes, rows: pd.DataFrame, choices: list[str]) -> None:
         axes.plot([before, after], [place, place], color=colour, lw=1, alpha=0.5)
         interval = np.maximum([[after - (before + low)], [before + high - after]], 0)
         axes.errorbar([after], [place], xerr=interval, fmt="o", ms=4.5, capsize=2.5, color=colour)
-    # usually all jobs of a sweep start from the same model
-    for before in rows["before"].unique():
-        axes.axvline(before, color="black", lw=0.8, ls="--")
-    for chance in rows["chance"].dropna().unique():
-        axes.axvline(chance, color="black", lw=0.8, ls=":")
+    for name, style in (("before", "--"), ("chance", ":")):
+        drawn = rows.dropna(subset=[name])
+        # usually all jobs of a sweep start from the same model; else each has a line of its own
+        places = np.array([choices.index(each) for each in drawn["choice"]])
+        reach = 0.45 if drawn[name].nunique() > 1 else np.inf
+        low, high = np.maximum(places - reach, -0.5), np.minimum(places + reach, len(choices) - 0.5)
+        axes.vlines(drawn[name].astype(float), low, high, color="black", lw=0.8, ls=style)
     axes.set_ylim(len(choices) - 0.5, -0.5)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
