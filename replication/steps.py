@@ -216,7 +216,7 @@ STEPS = (
         "classifiers",
         "The fine-tuned classifiers of experiment C",
         "train.py",
-        ("experiment=decisive/classifiers", "tracking=none", "trainer.max_steps=60"),
+        ("experiment=decisive/classifiers", "tracking=none", "trainer.max_steps=50"),
         quick=(
             "dataset=tweets",
             "seed=0",
@@ -236,9 +236,9 @@ STEPS = (
             "tracking=none",
             "decisive.classifiers={folder}/classifiers",
             "method.n_components=10,512",
-            # fewer than by default: what is left of a task is told to about .15 of it
-            "benchmark.dataset.n_texts=60",
-            "benchmark.probe_texts=40",
+            # fewer than by default: what is left of a task is told to about .2 of it
+            "benchmark.dataset.n_texts=40",
+            "benchmark.probe_texts=30",
         ),
         {"gemma3-270m": ("decisive.components=64", "method.n_components=64", "intervention.fill=zero")},
         (
@@ -259,7 +259,7 @@ STEPS = (
             "experiment=decisive/share",
             "tracking=none",
             "decisive.classifiers={folder}/classifiers",
-            "benchmark.dataset.n_texts=40",
+            "benchmark.dataset.n_texts=30",
         ),
         quick=(
             "decisive.classifier=0",
