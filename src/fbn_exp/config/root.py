@@ -242,7 +242,8 @@ class TrainConfig:
     Attributes
     ----------
     overwrite : bool
-        True to write over the results of a run or sweep with another configuration in the same folder.
+        True to write over the results of a run or sweep in the same folder, also to train again what was
+        trained with the same configuration.
     networks : str or None
         Folder written by ``extract.py``, or ``user/name`` of the hub; needed by trainable=inside and outside,
         and by an intervention that is active during training.
