@@ -272,7 +272,7 @@ STEPS = (
         "tuned_lesion",
         "All networks of the classifier at 0",
         "evaluate.py",
-        ("experiment=paper/lesion", *PAPER, *TUNED, "benchmark.dataset.n_texts=60", KINDS),
+        ("experiment=paper/lesion", *PAPER, *TUNED, "benchmark.dataset.n_texts=100", KINDS),
         quick=FEW_TWEETS,
     ),
     Step(
