@@ -41,6 +41,10 @@ class Results:
         """Return the commit of the code that a step was run with, empty if unknown."""
         return str(self._done(step).get("commit", ""))
 
+    def judged_by(self, step: str) -> str:
+        """Return the commit of the code whose rule a step was judged by after its run; empty if by its own."""
+        return str(self._done(step).get("judged", ""))
+
     def paper(self, *steps: str) -> pd.DataFrame:
         """Read the tidy tables of sweeps that repeat an experiment of the paper, one below the other."""
         return pd.concat([self._paper(step) for step in steps], ignore_index=True)

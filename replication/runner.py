@@ -68,7 +68,7 @@ def run_step(
         if done_before(place, command, step.leaves):
             # by a process that held the folder before
             return float(str(_read(place / DONE)["seconds"]))
-        begun = _begun(place, {"command": command, "commit": _commit(root)})
+        begun = _begun(place, {"command": command, "commit": commit(root)})
         started = time.perf_counter()
         arguments = [*(["-m"] if step.sweep else []), *step.arguments(model.option, own, quick, more)]
         status = _status([sys.executable, step.script, *arguments], root, place / CONSOLE, at_once)
@@ -128,7 +128,7 @@ def _write(file: Path, content: dict[str, object]) -> None:
         partial.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _commit(root: Path) -> str:
+def commit(root: Path) -> str:
     """Commit of the code, with a mark if its files differ from it; empty outside of a git repository."""
     commit = _git(root, "describe", "--always", "--abbrev=10", "--exclude=*")
     return f"{commit}-dirty" if commit and _git(root, "status", "--porcelain", "--", *CODE) else commit

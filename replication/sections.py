@@ -82,6 +82,8 @@ def section(
         commit = results.commit(step.name)
         about = f"**{results.model.name}**. {f'Code of `{commit}`, ' if commit else ''}"
         about += f"{results.seconds(step.name):,.0f} s."
+        if rule := results.judged_by(step.name):
+            about += f" Judged again by the rule of `{rule}`, from the table of the run."
         if data := linked_tables(results, step, places):
             about += f" Data: {data}."
         command = results.command(step.name)

@@ -83,7 +83,7 @@ def test_another_command_starts_with_an_empty_folder(root):
 def test_other_code_starts_with_an_empty_folder(root, monkeypatch):
     failing = step(status=1)
     assert run(root, failing) is None
-    monkeypatch.setattr("runner._commit", lambda _: "0123456789")
+    monkeypatch.setattr("runner.commit", lambda _: "0123456789")
     assert run(root, failing) is None
     assert (root / "log").read_text().split() == ["0", "1", "2"] * 2
 
