@@ -2,8 +2,8 @@
 
 python replication/judge_again.py
 
-A rule may be put right after a run. The numbers stay those of the run; its page gets today's rule and words, and
-its mark the commit of the code that judged.
+A rule may be put right after a run. The numbers stay those of the run; its page gets today's rule and words,
+and its mark the commit of the code that judged.
 """
 
 import json

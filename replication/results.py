@@ -42,7 +42,7 @@ class Results:
         return str(self._done(step).get("commit", ""))
 
     def judged_by(self, step: str) -> str:
-        """Return the commit of the code whose rule a step was judged by after its run; empty if by its own."""
+        """Return the commit whose rule a step was judged by after its run; empty if by that of the run."""
         return str(self._done(step).get("judged", ""))
 
     def paper(self, *steps: str) -> pd.DataFrame:
