@@ -104,7 +104,7 @@ class Step:
         return [each.replace("{folder}", folder) for each in (*chosen.values(), place)]
 
     def changed(self, command: str, model: str) -> list[str]:
-        """Return the overrides of today that an earlier run did not have, apart from folders.
+        """Return what is set otherwise today than in an earlier run, apart from folders.
 
         Parameters
         ----------
@@ -115,7 +115,10 @@ class Step:
         """
         today = self.arguments(model, "", quick=False)
         named = [each for each in today if not each.startswith("hydra.") and "=/" not in each]
-        return [each for each in named if each not in shlex.split(command)]
+        earlier = shlex.split(command)
+        keys = {each.partition("=")[0] for each in (*today, "-m")}
+        dropped = [key for key in (each.partition("=")[0] for each in earlier[2:]) if key not in keys]
+        return [each for each in named if each not in earlier] + [f"{key} by default" for key in dropped]
 
     def command(self, model: str, folder: str, quick: bool, more: tuple[str, ...] = ()) -> str:
         """Return the command as a user types it."""

@@ -54,6 +54,7 @@ def test_what_is_set_otherwise_than_in_a_run_of_earlier_sizes_is_told():
     assert ica.changed(now, "smollm2") == []
     earlier = now.replace("decisive.items=120", "decisive.items=240").replace("runs/", "elsewhere/")
     assert ica.changed(earlier, "smollm2") == ["decisive.items=120"]
+    assert ica.changed(f"{now} decisive.texts=40", "smollm2") == ["decisive.texts by default"]
 
 
 def test_p_values_have_the_draws_that_they_need():
