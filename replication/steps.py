@@ -121,7 +121,7 @@ STEPS = (
             *PAPER[:2],
             "benchmark=probes",
             "benchmark.limit=400",
-            "benchmark.tasks=[grammar,morphology,arithmetic]",
+            "benchmark.tasks=[grammar,morphology]",
             # do networks of rotations dissociate as often? they may hold keystones, as networks may
             "controls.kinds=[rotation]",
             "controls.repeats=19",
