@@ -9,7 +9,7 @@ KINDS = "controls.kinds=[random,activation,rotation]"
 SHORT_TEXTS = (
     "benchmark=perplexity",
     "benchmark.dataset.n_texts=12",
-    "benchmark.dataset.tokens_per_text=48",
+    "benchmark.dataset.tokens_per_text=32",
 )
 WRITTEN = ("controls.kinds=[]", "benchmark.new_tokens=24", "benchmark.batch_size=50")
 FEW_ITEMS = ("benchmark.limit=10", "controls.repeats=1")
@@ -175,7 +175,8 @@ STEPS = (
             "method.n_components=10,64,256",
             "controls.kinds=[random,activation]",
         ),
-        quick=("method.n_components=10,32", *FEW_TEXTS),
+        {"gemma3-270m": ("method.n_components=10,64",)},
+        ("method.n_components=10,32", *FEW_TEXTS),
     ),
     Step(
         "generation",
@@ -203,7 +204,7 @@ STEPS = (
         "evaluate.py",
         # half of the items and rotations: means are told apart from .97 in place of .88 standard deviations
         ("experiment=decisive/ica", "tracking=none", "decisive.rotations=19", "decisive.items=120"),
-        {"gemma3-270m": ("decisive.items=40",)},
+        {"gemma3-270m": ("decisive.items=30",)},
         (
             "decisive.items=10",
             "decisive.per_method=2",
@@ -261,7 +262,8 @@ STEPS = (
             "decisive.classifiers={folder}/classifiers",
             "benchmark.dataset.n_texts=30",
         ),
-        quick=(
+        {"gemma3-270m": ("benchmark.dataset.n_texts=20",)},
+        (
             "decisive.classifier=0",
             "dataset@benchmark.dataset=tweets",
             "benchmark.dataset.n_texts=20",

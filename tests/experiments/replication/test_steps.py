@@ -44,7 +44,7 @@ def test_the_quick_variant_replaces_settings_and_does_not_repeat_them():
 
 def test_sizes_of_a_model_replace_those_of_all():
     (ica,) = [step for step in STEPS if step.name == "ica"]
-    assert "decisive.items=40" in ica.arguments("gemma3-270m", "folder", quick=False)
+    assert "decisive.items=30" in ica.arguments("gemma3-270m", "folder", quick=False)
     assert "decisive.items=120" in ica.arguments("smollm2", "folder", quick=False)
 
 
