@@ -119,7 +119,8 @@ class Together:
             before = self.ended.get((model.option, need))
             if before and before.result() is None:
                 self._tell(f"{title}: left out, for {need} failed")
-                self.left.pop(name)
+                with self.lock:
+                    self.left.pop(name)
                 return None
         bar = self.bars.add_task(f"{title}, {self.seconds.in_words([name])}", total=None)
         self._tell(f"{title}: {self._command(model, step)}")
@@ -146,8 +147,10 @@ class Together:
 
     def _time_left(self) -> str:
         now = time.perf_counter()
-        spent = {name: now - begun for name, begun in self.left.items() if begun is not None}
-        return self.seconds.in_words(self.left, self.at_once, spent)
+        # steps end in other threads meanwhile
+        with self.lock:
+            spent = {name: now - begun for name, begun in self.left.items() if begun is not None}
+            return self.seconds.in_words(self.left, self.at_once, spent)
 
     def _tell(self, line: str) -> None:
         so_far = in_minutes(time.perf_counter() - self.started)

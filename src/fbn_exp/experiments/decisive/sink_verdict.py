@@ -195,13 +195,7 @@ def readable(config: SinkConfig, table: pd.DataFrame) -> pd.DataFrame:
 
 def _could_see(row: "pd.Series[Any]") -> str:
     """Smallest difference from the draws that would have been found; few draws allow no p below .05."""
-    return (
-        "–"
-        if np.isnan(row["detectable"])
-        else "nothing"
-        if np.isinf(row["detectable"])
-        else number(row["detectable"])
-    )
+    return "nothing" if np.isinf(row["detectable"]) else number(row["detectable"])
 
 
 def _count(draws: float) -> str:

@@ -1,8 +1,9 @@
 """What an interruption from the keyboard leaves behind, and how to go on."""
 
-import json
 import os
 from pathlib import Path
+
+from fbn_exp.stages.scripts.own_folder import read_result
 
 _places: dict[str, Path] = {}
 
@@ -16,7 +17,7 @@ def interrupted() -> str:
     """Say in one line what is kept and how to go on."""
     if "sweep" in _places:
         folder = _places["sweep"]
-        done = sum(_finished(file) for file in folder.glob("*/result.json"))
+        done = sum(bool(read_result(job).get("finished")) for job in folder.glob("*/"))
         kept = "1 finished job is kept" if done == 1 else f"{done or 'no'} finished jobs are kept"
         return (
             f"interrupted: {kept}; the same command with "
@@ -35,13 +36,6 @@ def interrupted() -> str:
         f"interrupted: {_named(folder)}{kept} is kept as far as it came; the same command takes what was "
         "extracted and scored from the cache, and goes on"
     )
-
-
-def _finished(file: Path) -> bool:
-    try:
-        return bool(json.loads(file.read_text(encoding="utf-8")).get("finished"))
-    except (OSError, ValueError, AttributeError):
-        return False
 
 
 def _named(folder: Path) -> str:

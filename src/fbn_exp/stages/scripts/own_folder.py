@@ -56,7 +56,7 @@ def require_own_run(folder: Path, configuration: Mapping[str, str], overwrite: b
     ConfigError
         If the folder holds the ``result.json`` of a run that differs in what determines the results.
     """
-    earlier = _result(folder).get("configuration")
+    earlier = read_result(folder).get("configuration")
     if not isinstance(earlier, dict):
         # nothing to lose, or of a version that did not say
         return
@@ -69,13 +69,13 @@ def require_own_run(folder: Path, configuration: Mapping[str, str], overwrite: b
 
 def finished_before(folder: Path, configuration: Mapping[str, str]) -> dict[str, float] | None:
     """Return the metrics of a run of the same configuration that ended in a folder; None if there is none."""
-    result = _result(folder)
+    result = read_result(folder)
     if not result.get("finished") or result.get("configuration") != configuration:
         return None
     return dict(result.get("metrics", {}))
 
 
-def _result(folder: Path) -> dict[str, Any]:
+def read_result(folder: Path) -> dict[str, Any]:
     """Content of the ``result.json`` of a folder; empty if there is none, or none that can be read."""
     try:
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))

@@ -1,12 +1,13 @@
 """Results of one job of a sweep, as its folder holds them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
+
+from fbn_exp.stages.scripts.own_folder import read_result
 
 FAILED = "failed.txt"
 # tables of a job that those of the sweep are made of
@@ -62,7 +63,7 @@ def job_number(name: str) -> tuple[int, str]:
 def read_job(folder: Path) -> Job:
     """Read the results of a job, finished or failed."""
     overrides = (str(each).lstrip("+~").partition("=") for each in _yaml(folder / ".hydra/overrides.yaml"))
-    result = _result(folder)
+    result = read_result(folder)
     metrics = dict(result.get("metrics", {}))
     error = (folder / FAILED).read_text(encoding="utf-8") if (folder / FAILED).is_file() else ""
     if not metrics and not error:
@@ -84,15 +85,6 @@ def read_job(folder: Path) -> Job:
 def _yaml(file: Path) -> Any:
     # the loader in C: hydra.yaml is long, and a sweep has many jobs
     return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-
-
-def _result(folder: Path) -> dict[str, Any]:
-    """Content of the job's ``result.json``; empty if there is none, or none that can be read."""
-    try:
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return result if isinstance(result, dict) else {}
 
 
 def _table(folder: Path, name: str) -> pd.DataFrame | None:
