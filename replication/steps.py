@@ -176,7 +176,7 @@ STEPS = (
             "controls.kinds=[random,activation]",
         ),
         {"gemma3-270m": ("method.n_components=10,64",)},
-        ("method.n_components=10,32", *FEW_TEXTS),
+        ("method.n_components=10,16", *FEW_TEXTS),
     ),
     Step(
         "generation",
@@ -206,9 +206,9 @@ STEPS = (
         ("experiment=decisive/ica", "tracking=none", "decisive.rotations=19", "decisive.items=120"),
         {"gemma3-270m": ("decisive.items=30",)},
         (
-            "decisive.items=10",
+            "decisive.items=6",
             "decisive.per_method=2",
-            "decisive.texts=40",
+            "decisive.texts=30",
             "reliability.splits=3",
             "method=ica,pca",
         ),
@@ -248,8 +248,8 @@ STEPS = (
             "decisive.classifier=0",
             "dataset@benchmark.dataset=tweets",
             "intervention.fill=zero",
-            "benchmark.dataset.n_texts=20",
-            "benchmark.probe_texts=40",
+            "benchmark.dataset.n_texts=10",
+            "benchmark.probe_texts=20",
         ),
     ),
     Step(
