@@ -104,6 +104,17 @@ def test_a_lesion_stands_beside_its_interval_and_controls_and_all_networks_come_
     assert bar.get_ylabel() == "harm: nats"
 
 
+def test_no_control_is_named_where_there_is_none_and_a_measure_that_nothing_changes_has_no_panel():
+    unchanged = lesion("2", 0.0, 2.0, 2.0) | {"metric": "undecided"}
+    with_controls = lesion_map(pd.DataFrame([lesion("2", 3.0, 2.0, 2.5), unchanged]))
+    assert "controls" in with_controls.get_suptitle()
+    assert [axes.get_ylabel() for axes in with_controls.axes[1:]] == ["harm: nats"]
+    rows = pd.DataFrame([lesion("2", 3.0, 2.0, 2.5)])
+    alone = lesion_map(rows[[name for name in rows if not name.startswith("control")]])
+    assert "controls" not in alone.get_suptitle()
+    assert len(lesion_map(pd.DataFrame([unchanged])).axes) == 2
+
+
 def dose(factor, energy, value, **more):
     row = {
         "networks": "all",

@@ -33,13 +33,15 @@ def lesion_map(lesions: pd.DataFrame, settings: str = "") -> Figure:
     Harm is the difference to the untouched model, signed so that positive is worse. Measures in the same unit
     share a panel, one scale and a colour bar, which spans the lesions of single networks. A cell has the
     harm, its 95% interval, and the mean harm of the controls of chance; the harm is bold if it lies outside
-    the range of all of their draws. The settings stand above the map.
+    the range of all of their draws. Measures that no lesion changes are left out, unless none changes. The
+    settings stand above the map.
     """
     table = _with_harm(lesions)
     networks = sorted(
         table["networks"].unique(), key=lambda name: (name == ALL, int(name) if name != ALL else 0)
     )
     panels = [(str(metric), rows) for metric, rows in table.groupby("metric", sort=False)]
+    panels = [(metric, rows) for metric, rows in panels if rows["harm"].any()] or panels
     widths = [rows["task"].nunique() for _, rows in panels]
     figure = Figure(
         figsize=(1.3 + sum(widths) * CELL_WIDTH + 1.1 * len(panels), 1.5 + CELL_HEIGHT * len(networks)),
@@ -51,13 +53,11 @@ def lesion_map(lesions: pd.DataFrame, settings: str = "") -> Figure:
         figure.colorbar(image, ax=axes, label=f"harm: {metric.replace('_', ' ')}", extend="both", pad=0.02)
         axes.set_yticks(range(len(networks)), networks if place == 0 else [""] * len(networks))
     grid[0].set_ylabel("network set to 0")
-    figure.suptitle(
-        (f"{settings}\n" if settings else "")
-        + "Harm of each lesion: difference to the untouched model, positive is worse\n"
-        "in a cell the harm, bold outside all draws of controls,\n"
-        "its 95% interval, and the mean of the controls",
-        fontsize=9.5,
-    )
+    cells = "in a cell the harm and its 95% interval"
+    if table["control"].notna().any():
+        cells = "in a cell the harm, bold outside all draws of controls,\nits 95% interval, and the mean of the controls"
+    title = f"Harm of each lesion: difference to the untouched model, positive is worse\n{cells}"
+    figure.suptitle(f"{settings}\n{title}" if settings else title, fontsize=9.5)
     return figure
 
 
