@@ -55,7 +55,10 @@ def lesion_map(lesions: pd.DataFrame, settings: str = "") -> Figure:
     grid[0].set_ylabel("network set to 0")
     cells = "in a cell the harm and its 95% interval"
     if table["control"].notna().any():
-        cells = "in a cell the harm, bold outside all draws of controls,\nits 95% interval, and the mean of the controls"
+        cells = (
+            "in a cell the harm, bold outside all draws of controls,\n"
+            "its 95% interval, and the mean of the controls"
+        )
     title = f"Harm of each lesion: difference to the untouched model, positive is worse\n{cells}"
     figure.suptitle(f"{settings}\n{title}" if settings else title, fontsize=9.5)
     return figure
