@@ -17,10 +17,12 @@ TASK = "perplexity_wiki/nats_per_token"
 
 def test_networks_of_a_folder_are_used_and_those_of_another_layout_refused(tmp_path):
     cache = f"cache={tmp_path / 'cache'}"
-    run_stage("extract", tmp_path / "extracted", *TINY, cache)
+    extracted = run_stage("extract", tmp_path / "extracted", *TINY, cache, "signals=paper")
     networks = f"networks={tmp_path / 'extracted' / 'networks'}"
     metrics = run_stage("evaluate", tmp_path / "run", *SMALL, networks, "intervention=preserve", cache)
     assert metrics[f"delta/{TASK}"] != 0
+    # signals of the paper leave no token out
+    assert metrics["networks/tokens"] == extracted["signals/tokens"]
     with pytest.raises(LayoutError) as refused:
         run_stage("evaluate", tmp_path / "other", *SMALL, networks, "model.random.hidden_size=32", cache)
     assert "4 × 64 neurons" in str(refused.value)

@@ -9,6 +9,7 @@ from fbn_exp.methods.base import Decomposition, skewness, skewness_error
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.networks.extractor import Extraction
 from fbn_exp.networks.masks import intersection_over_union
+from fbn_exp.networks.neurons import TOKENS
 from fbn_exp.thresholds.base import Tails, Threshold
 from fbn_exp.thresholds.config import Pole
 from fbn_exp.thresholds.mixture import MixtureThreshold
@@ -36,6 +37,12 @@ def mask_metrics(masks: Tensor) -> dict[str, float]:
         OVERLAPS["largest"]: float(pairs.max()) if len(pairs) else 0.0,
         OVERLAPS["mean"]: float(pairs.mean()) if len(pairs) else 0.0,
     }
+
+
+def text_metrics(networks: FunctionalNetworks) -> dict[str, float]:
+    """Number of tokens, first ones among them, of the texts that networks come from; empty if unknown."""
+    counts = networks.provenance.get(TOKENS)
+    return {"networks/tokens": float(sum(counts.values()))} if isinstance(counts, Mapping) else {}
 
 
 def halves_metrics(networks: FunctionalNetworks, chosen: Sequence[int]) -> dict[str, float]:

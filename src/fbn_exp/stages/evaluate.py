@@ -27,7 +27,7 @@ from fbn_exp.models.language_model import LanguageModel
 from fbn_exp.models.load import load
 from fbn_exp.networks.artifact import FunctionalNetworks
 from fbn_exp.report.console import show
-from fbn_exp.report.networks import halves_metrics, mask_metrics
+from fbn_exp.report.networks import halves_metrics, mask_metrics, text_metrics
 from fbn_exp.report.scores import evaluation_names, present_evaluation
 from fbn_exp.stages.build import Parts, built, extraction_parts
 from fbn_exp.stages.controls import drawn_controls, scan_for_controls
@@ -90,6 +90,7 @@ def _evaluate(
         target, networks, sample = _target(cfg, intervention, parts, controls, lm, folder.path)
         if networks is not None:
             folder.add_metrics(mask_metrics(networks.masks(parts.threshold)))
+            folder.add_metrics(text_metrics(networks))
             folder.add_metrics(halves_metrics(networks, target.networks))
             folder.write()
         if cfg.export.path is not None:

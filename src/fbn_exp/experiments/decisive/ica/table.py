@@ -121,6 +121,7 @@ def _of_endpoint(
                 "cells": tested.p_corrected.size,
                 "cell_detectable": tested.detectable,
                 "false_alarms": tested.false_alarms,
+                "tokens": _tokens(jobs.metrics, own["job"]),
                 "split_half": table["split_half"].median(),
                 "split_half_null_95": table["split_half_null_95"].median(),
                 **_dissociations(config, metric, changes, rotations, rng),
@@ -254,6 +255,12 @@ def _of_jobs(own: pd.DataFrame, items: pd.DataFrame, tasks: Sequence[str], sprea
     means = np.stack([each.mean(axis=1) for each in changes], axis=1)
     errors = np.stack([each.std(axis=1, ddof=1) / np.sqrt(each.shape[1]) for each in changes], axis=1)
     return Changes(means, errors, changes, values, untouched, jobs["network"].tolist())
+
+
+def _tokens(metrics: pd.DataFrame, jobs: pd.Series) -> float:
+    """Tokens of the texts that the networks of jobs come from; NaN if their runs do not say."""
+    known = metrics.reindex(columns=["job", "networks/tokens"])
+    return float(known.loc[known["job"].isin(jobs), "networks/tokens"].max())
 
 
 def _halves(metrics: pd.DataFrame) -> dict[str, tuple[float, float]]:

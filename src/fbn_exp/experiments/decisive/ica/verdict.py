@@ -82,8 +82,10 @@ def _numbers(row: Row) -> str:
         if np.isfinite(row["split_half"])
         else ""
     )
+    # runs of earlier code do not say
+    tokens = f" ({row['tokens']:,.0f} tokens)" if np.isfinite(row["tokens"]) else ""
     return (
-        f"{_name(row)}: selectivity {number(row['selectivity'])}, rotations of ICA's maps "
+        f"{_name(row)}{tokens}: selectivity {number(row['selectivity'])}, rotations of ICA's maps "
         f"{number(row['selectivity_rotations'])} (90% interval of the difference {low} … {high}, p = "
         f"{p_value(row['p'])}; {number(row['detectable'])} could have been seen); {row['above']} of "
         f"{row['networks']} above the 95th percentile of rotations; share {number(row['share'])} against "
