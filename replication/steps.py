@@ -139,7 +139,8 @@ STEPS = (
             *PAPER,
             "benchmark=perplexity",
             "benchmark.dataset.n_texts=10",
-            "controls.kinds=[random,activation]",
+            # rotations alone hold as much energy as the networks do
+            KINDS,
             "intervention.networks=all",
             "factors=[1,1.05,1.1,1.25,1.5]",
         ),

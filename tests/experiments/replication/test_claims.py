@@ -317,6 +317,25 @@ def test_an_overall_gain_is_that_of_the_mean_and_a_specific_one_is_beyond_every_
     assert "1.05 (0.95 … 1.15; p = 0.03, corrected 0.09)" in specific.numbers
 
 
+def test_gains_of_networks_are_told_from_those_of_rotations_which_have_their_energy():
+    beyond = {f"p_better_{kind}": 0.05 for kind in ("random", "per_block", "activation")}
+    beyond |= {"control_rotation_low": 0.9, "control_rotation_high": 1.2, "detectable_rotation": 0.3}
+    # above_controls is of all kinds together
+    gain = row(value=1.05, half=0.1, factor=1.5, above_controls=False, p_value=0.001) | beyond
+    _, others, turned = amplification(pd.DataFrame([gain | {"p_better_rotation": 0.2}]), "model", " (loss)")
+    assert others.verdict == "reproduced"
+    assert turned.verdict == "not reproduced on model, a, which could have seen an effect of 0.3"
+    assert turned.numbers.startswith("a 1.05, rotations 0.9 … 1.2 (p = 0.2)")
+    assert turned.claim.endswith("than amplifying networks of rotations does (loss).")
+    _, others, turned = amplification(pd.DataFrame([gain | {"p_better_rotation": 0.05}]), "model")
+    assert turned.verdict == "reproduced"
+    _, others, turned = amplification(
+        pd.DataFrame([gain | {"p_better_rotation": 0.05, "p_better_random": 0.1}]), "model"
+    )
+    assert others.verdict.startswith("not reproduced")
+    assert turned.verdict == "reproduced"
+
+
 def test_recurrence_is_judged_on_every_corpus():
     corpus = {
         "corpus": "wiki",

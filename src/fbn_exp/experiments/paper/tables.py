@@ -83,6 +83,7 @@ def _scored(scores: pd.DataFrame) -> pd.DataFrame:
     for kind in _drawn(rows):
         table[f"control_{kind}_energy"] = rows.get(f"control_{kind}_energy", np.nan)
         table[f"p_worse_{kind}"] = rows[f"p_harm_{kind}"]
+        table[f"p_better_{kind}"] = rows[f"p_gain_{kind}"]
         table[f"detectable_{kind}"] = rows[f"detectable_{kind}"]
     return table
 
