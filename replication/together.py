@@ -47,6 +47,8 @@ class Together:
     # steps that have not ended, with the time at which they began
     left: dict[str, float | None] = field(default_factory=dict, init=False)
     ended: dict[tuple[str, str], Future[float | None]] = field(default_factory=dict, init=False)
+    # True once Ctrl-C or a scheduler ends the run: steps that stop then have not failed
+    stopped: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Read the seconds of earlier runs."""
@@ -73,6 +75,7 @@ class Together:
                     self.ended[model.option, step.name] = pool.submit(self._run, model, step)
                 took = {each: future.result() for each, future in self.ended.items()}
             except BaseException as error:
+                self.stopped = True
                 # Ctrl-C reaches the scripts as well, the end of this process alone does not
                 if not isinstance(error, KeyboardInterrupt):
                     interrupt()
@@ -131,7 +134,9 @@ class Together:
             self.left.pop(name)
             if took is not None:
                 self.seconds.add(name, took)
-        if took is None:
+        if took is None and self.stopped:
+            self._tell(f"{title}: interrupted")
+        elif took is None:
             self._tell(f"{title}: failed; the end of its console:\n{self._last_lines(model, step)}")
         else:
             self._tell(f"{title}: done in {in_minutes(took)}; {len(self.left)} left, {self._time_left()}")

@@ -59,6 +59,15 @@ def test_what_needs_a_step_that_failed_is_left_out_and_the_others_run(together, 
     assert "smollm2/other: done in" in told
 
 
+def test_a_step_that_ctrl_c_ends_has_not_failed(together, capsys):
+    run = together()
+    run.stopped = True
+    assert run.run([MODEL], [step("one", "fails=1")]) == ["smollm2/one"]
+    told = capsys.readouterr().out
+    assert "smollm2/one: interrupted" in told
+    assert "it failed" not in told
+
+
 def test_cores_are_shared_among_the_steps(together, tmp_path, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
