@@ -65,6 +65,11 @@ def test_the_claim_is_about_both_ways_to_draw(networks, outside, of_all, said):
     assert len(share_readable(CONFIG, table)) == len(table) == 8
 
 
+def test_a_lesion_that_is_not_shown_to_harm_does_not_do_more_harm():
+    table = share_table(CONFIG, results(0.5, [0.88, 0.9], [0.87, 0.89])).assign(high=0.01)
+    assert "not shown to do more harm" in share_verdict(CONFIG, table, "a model").outcome
+
+
 def test_a_single_classifier_is_judged_by_itself():
     table = share_table(CONFIG, results(0.5, [0.9, 0.9], [0.9, 0.9], classifiers=1))
     assert table["models"].tolist() == [1, 1]

@@ -68,7 +68,9 @@ def _outcome(config: ICAClaimConfig, claim: Row, model: str) -> str:
         else ""
     )
     shown = not_reproduced(model, [claim["detectable"]])
-    return f"The prediction failed: selectivity beyond rotations is {shown}{nothing}; {maps}.{loss}"
+    # that nothing was found is no failure where something that counts may be there
+    head = "The prediction failed" if nothing else "The prediction is not confirmed"
+    return f"{head}: selectivity beyond rotations is {shown}{nothing}; {maps}.{loss}"
 
 
 def _name(row: Row) -> str:

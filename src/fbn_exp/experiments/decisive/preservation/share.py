@@ -131,8 +131,8 @@ def _outcome(config: ShareConfig, rows: Mapping[str, Row], name: str) -> str:
 
 
 def _beyond(config: ShareConfig, row: Row) -> bool:
-    """Whether a lesion is worse than the draws, and by more than what counts as none."""
-    return bool(row["p_harm"] <= config.alpha and row["excess"] > config.equivalent)
+    """Whether a lesion harms, and is worse than the draws by more than what counts as none."""
+    return bool(row["high"] < 0 and row["p_harm"] <= config.alpha and row["excess"] > config.equivalent)
 
 
 def _said(name: str, drawn: str, row: Row) -> str:
