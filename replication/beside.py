@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
+from fbn_exp.experiments.paper.rules import verdict
 from fbn_exp.experiments.paper.tables import energies_of_others
 from fbn_exp.interventions.config import ControlKind
+from fbn_exp.report.presentation import SIGNIFICANT
 
 
 def seeing(rows: pd.DataFrame, detectable: "pd.Series[float]") -> list[float]:
@@ -17,6 +20,20 @@ def seeing(rows: pd.DataFrame, detectable: "pd.Series[float]") -> list[float]:
     """
     half = (rows["value"] - rows["untouched"]).abs() / 2
     return [float(each) for each in detectable.where(~(rows["harms"] & (detectable > half)), np.inf)]
+
+
+def p_of_count(holding: int, all_: int) -> float:
+    """Probability that so many of all tests hold, or more, if each does in one of twenty cases."""
+    return float(binom.sf(holding - 1, all_, SIGNIFICANT))
+
+
+def verdict_beside(
+    more: "pd.Series[bool]", where: str, detectable: list[float] | tuple[float, ...] = ()
+) -> str:
+    """Verdict on single tests of level .05: part of them counts if more hold than by chance."""
+    holding = int(more.sum())
+    by_chance = holding < len(more) and p_of_count(holding, len(more)) >= SIGNIFICANT
+    return verdict(0 if by_chance else holding, len(more), where, detectable)
 
 
 def energy_in_words(rows: pd.DataFrame, kinds: Sequence[ControlKind]) -> str:

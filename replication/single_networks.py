@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from beside import energy_in_words, seeing
-from scipy.stats import binom, mannwhitneyu, norm
+from beside import energy_in_words, p_of_count, seeing, verdict_beside
+from scipy.stats import mannwhitneyu, norm
 
 from fbn_exp.benchmarks.inference.exact import POWER
 from fbn_exp.benchmarks.inference.families import holm
@@ -24,8 +24,9 @@ def single(table: pd.DataFrame, where: str) -> list[Finding]:
     rows = one_metric_per_task(table)
     on, n, first = place(where, rows), len(rows), rows.iloc[0]
     harmful = rows["harms"] & (holm(rows["p_value"].to_numpy()) < SIGNIFICANT)
-    near = (rows["harms"] & (rows["p_worse_activation"] <= SIGNIFICANT)).sum()
-    p_near = float(binom.sf(near - 1, n, SIGNIFICANT))
+    near = rows["harms"] & (rows["p_worse_activation"] <= SIGNIFICANT)
+    said_near = verdict_beside(near, on, seeing(rows, rows["detectable_activation"]))
+    energy = energy_in_words(rows, [ControlKind.activation])
     p_turned, seen = _beyond_same_draws(rows)
     numbers = ", ".join(
         f"{row.networks}: {row.neurons} neurons → {row.value:.3g}" for row in rows.itertuples()
@@ -41,11 +42,11 @@ def single(table: pd.DataFrame, where: str) -> list[Finding]:
             "Single networks impair the model more than the neurons nearest in activity do.",
             f"worse than {int(rows['draws'].min())} draws of them, p ≤ .05, on each; more often than by "
             "chance (binomial p < .05)",
-            verdict(int(near), n, on)
-            if p_near < SIGNIFICANT
-            else not_reproduced(on, seeing(rows, rows["detectable_activation"])),
-            f"{near} of {n} (binomial p = {p_near:.2g}); the nearest remove "
-            f"{energy_in_words(rows, [ControlKind.activation]) or 'unknown energy'}",
+            f"{said_near}, by number: the nearest hold {energy}"
+            if energy and said_near.startswith("reproduced")
+            else said_near,
+            f"{near.sum()} of {n} (binomial p = {p_of_count(int(near.sum()), n):.2g}); the nearest remove "
+            f"{energy or 'unknown energy'}",
         ),
         Finding(
             "Single networks impair the model more than single networks of rotations do.",

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
+from amplified import amplification
 from claims import (
-    amplification,
     beyond_neurons,
     beyond_rotations,
     harm,
