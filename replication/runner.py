@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from step import Model, Step
@@ -20,14 +21,19 @@ CONSOLE = "console.txt"
 # what results depend on; the document that a run writes is not part of it
 CODE = ("src", "conf", ":(glob)*.py", "pyproject.toml", "constraints.txt")
 
+# seconds between notes of how long a script has run, which outlive a process that is killed
+NOTED_EVERY = 20.0
+
 # scripts that run
 _scripts: set[subprocess.Popen[bytes]] = set()
 
 
 def interrupt() -> None:
     """End the scripts that run as Ctrl-C does: they keep what is finished."""
+    # what a shell runs in the background ignores Ctrl-C, and so do its scripts
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     for script in list(_scripts):
-        script.send_signal(signal.SIGINT)
+        script.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
 
 
 def forget(place: Path) -> None:
@@ -69,12 +75,19 @@ def run_step(
             # by a process that held the folder before
             return float(str(_read(place / DONE)["seconds"]))
         begun = _begun(place, {"command": command, "commit": commit(root)})
-        started = time.perf_counter()
+        before, started = float(str(begun.get("seconds", 0.0))), time.perf_counter()
+
+        def so_far() -> dict[str, object]:
+            return {**begun, "seconds": before + time.perf_counter() - started}
+
         arguments = [*(["-m"] if step.sweep else []), *step.arguments(model.option, own, quick, more)]
-        status = _status([sys.executable, step.script, *arguments], root, place / CONSOLE, at_once)
-        seconds = time.perf_counter() - started + float(str(begun.get("seconds", 0.0)))
-        _write(place / (BEGUN if status else DONE), {**begun, "seconds": seconds})
-    return None if status else seconds
+        command_line = [sys.executable, step.script, *arguments]
+        status = _status(
+            command_line, root, place / CONSOLE, at_once, lambda: _write(place / BEGUN, so_far())
+        )
+        mark = so_far()
+        _write(place / (BEGUN if status else DONE), mark)
+    return None if status else float(str(mark["seconds"]))
 
 
 def _begun(place: Path, wanted: dict[str, object]) -> dict[str, object]:
@@ -89,8 +102,8 @@ def _begun(place: Path, wanted: dict[str, object]) -> dict[str, object]:
     return begun
 
 
-def _status(arguments: list[str], root: Path, console: Path, at_once: int) -> int:
-    """Run a script to its end; return its exit status."""
+def _status(arguments: list[str], root: Path, console: Path, at_once: int, note: Callable[[], None]) -> int:
+    """Run a script to its end, with a note from time to time; return its exit status."""
     threads = max((os.cpu_count() or 1) // at_once, 1)
     with (
         console.open("ab") as printed,
@@ -103,7 +116,12 @@ def _status(arguments: list[str], root: Path, console: Path, at_once: int) -> in
         ) as script,
     ):
         _scripts.add(script)
-        status = script.wait()
+        while True:
+            try:
+                status = script.wait(NOTED_EVERY)
+                break
+            except subprocess.TimeoutExpired:
+                note()
         _scripts.remove(script)
     return status
 

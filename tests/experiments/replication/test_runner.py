@@ -91,7 +91,8 @@ def test_other_code_starts_with_an_empty_folder(root, monkeypatch):
 def test_a_killed_step_goes_on_with_what_is_missing(root):
     slow = step(seconds=0.4)
     code = (
-        "import pathlib; from runner import run_step; from step import MODELS, Step; "
+        "import pathlib, runner; from runner import run_step; from step import MODELS, Step; "
+        "runner.NOTED_EVERY = 0.02; "
         f"run_step(pathlib.Path({str(root)!r}), MODELS['smollm2'], {slow!r}, 'runs', False, ())"
     )
     places = os.pathsep.join(str(REPOSITORY / name) for name in ("replication", "src"))
@@ -100,13 +101,15 @@ def test_a_killed_step_goes_on_with_what_is_missing(root):
     )
     first = root / "runs" / "smollm2" / "one" / "0"
     deadline = time.monotonic() + 60
-    while not first.exists():
+    mark = first.parent / "begun.json"
+    while not first.exists() or "seconds" not in mark.read_text():
         assert time.monotonic() < deadline
         assert killed.poll() is None
         time.sleep(0.02)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     assert not done(root, slow)
+    assert json.loads(mark.read_text())["seconds"] > 0
     before = (root / "log").read_text().split() if (root / "log").exists() else []
     assert run(root, slow) > 0
     after = (root / "log").read_text().split()
