@@ -155,10 +155,15 @@ def test_a_revision_that_is_not_there_is_an_error_with_the_name(tmp_path):
         load(config("openai-community/gpt2", revision="no-such-branch"), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["./missing", "/missing/model", "~/missing-model", "../missing"])
+@pytest.mark.parametrize("name", ["./missing", "/missing/model", "~/missing-model", "../missing", "a/b/c"])
 def test_a_missing_folder_is_an_error(name, tmp_path):
     with pytest.raises(ModelError, match=f"model.name is '{name}', but there is no such folder"):
         load(config(name), tmp_path)
+
+
+def test_a_missing_checkpoint_is_an_error_that_names_what_makes_one(tmp_path):
+    with pytest.raises(ModelError, match=r"train\.py experiment=decisive/classifiers"):
+        load(config("outputs/classifiers/smollm2/tweets-0/checkpoint"), tmp_path)
 
 
 def remove_config(folder):

@@ -116,10 +116,21 @@ def _placement(config: ModelConfig, dtype: torch.dtype, device: torch.device) ->
     return {"device_map": placed, "quantization_config": quantized}
 
 
+def _maker(name: str) -> str:
+    """What makes a checkpoint that is missing, in words; empty for other folders."""
+    if Path(name).name != "checkpoint":
+        return ""
+    return (
+        ": train.py makes checkpoints, python train.py experiment=decisive/classifiers those of "
+        "experiment=decisive/preservation and decisive/share"
+    )
+
+
 def _explain(config: ModelConfig, source: Path | str, error: Exception) -> str:
     name = config.name
-    if isinstance(source, str) and source.startswith((".", "/", "~")):
-        return f"model.name is {name!r}, but there is no such folder or .gguf file"
+    # names on the hub have one slash at most
+    if isinstance(source, str) and (source.startswith((".", "/", "~")) or source.count("/") > 1):
+        return f"model.name is {name!r}, but there is no such folder or .gguf file{_maker(name)}"
     reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
     if isinstance(error, pickle.UnpicklingError):
         # transformers lets torch read tensors only
