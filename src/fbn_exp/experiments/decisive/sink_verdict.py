@@ -9,7 +9,7 @@ import pandas as pd
 from fbn_exp.experiments.decisive.config import SinkConfig
 from fbn_exp.experiments.decisive.verdict import Verdict
 from fbn_exp.experiments.paper.rules import not_reproduced
-from fbn_exp.experiments.paper.tables import number, p_value
+from fbn_exp.experiments.paper.tables import could_see, number, p_value
 
 Row = Mapping[Hashable, Any]
 # columns that the console has no room for
@@ -181,7 +181,7 @@ def readable(config: SinkConfig, table: pd.DataFrame) -> pd.DataFrame:
                 "energy": f"{row['energy']:.2g}",
                 config.endpoint: f"{number(row['value'])} ({number(row['low'])} … {number(row['high'])})",
                 f"{config.control} (p)": _beside(row, config.control.value),
-                "could see": _could_see(row),
+                "could see": could_see(row["detectable"]),
                 "equal energy (p)": _beside(row, "energy"),
                 "noise": number(row["noise_mean"]),
                 "excess gone": "claim" if lesion == config.claim else _share(row),
@@ -191,11 +191,6 @@ def readable(config: SinkConfig, table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _could_see(row: "pd.Series[Any]") -> str:
-    """Smallest difference from the draws that would have been found; few draws allow no p below .05."""
-    return "nothing" if np.isinf(row["detectable"]) else number(row["detectable"])
 
 
 def _count(draws: float) -> str:

@@ -172,7 +172,7 @@ def _readable_row(kind: PaperTable, row: Mapping[Hashable, Any]) -> dict[str, ob
     cells["their activity"] = "–" if np.isnan(row["activity_ratio"]) else f"{row['activity_ratio']:.0%}"
     cells["energy of others"] = " … ".join(energies_of_others(pd.DataFrame([row]), SAME_SIZE)) or "–"
     cells["p"] = p_value(row["p_value"])
-    cells["could see"] = "none" if np.isinf(row["detectable"]) else number(row["detectable"])
+    cells["could see"] = could_see(row["detectable"])
     gain = kind in (PaperTable.preservation, PaperTable.amplification)
     cells["p, controls"] = p_value(row["p_better" if gain else "p_worse"])
     verdict = {PaperTable.preservation: "keeps more than controls", PaperTable.amplification: "gain"}
@@ -244,6 +244,11 @@ def number(value: object) -> str:
     if np.isnan(real):
         return "–"
     return f"{real:z.3f}" if abs(real) < 10 else f"{real:,.1f}"
+
+
+def could_see(effect: float) -> str:
+    """Format an effect that could have been seen: ``none`` where no effect could, ``–`` for NaN."""
+    return "none" if np.isinf(effect) else number(effect)
 
 
 def p_value(value: float) -> str:

@@ -9,7 +9,7 @@ from fbn_exp.experiments.decisive.config import ICAClaimConfig
 from fbn_exp.experiments.decisive.ica.table import CLAIMED, METHODS, Row
 from fbn_exp.experiments.decisive.verdict import Verdict
 from fbn_exp.experiments.paper.rules import not_reproduced
-from fbn_exp.experiments.paper.tables import number, p_value
+from fbn_exp.experiments.paper.tables import could_see, number, p_value
 
 # columns that the console has no room for
 PAGE_ONLY = ("p, loss", "cells from", "false alarms", "double dissociations", "by accuracy (p)")
@@ -166,7 +166,7 @@ def _readable(row: Row, second: Row | None) -> dict[str, Any]:
         "p, loss": p_value(row["p_loss"]),
         "selectivity (SD)": number(row["selectivity"]),
         "p": p_value(row["p"]),
-        "could see": number(row["detectable"]),
+        "could see": could_see(row["detectable"]),
         "share": number(row["share"]),
         "above 95%": f"{row['above']} of {row['networks']}",
         "tasks that stand out": f"{row['cells_named']} of {row['cells']}",

@@ -15,7 +15,7 @@ from fbn_exp.experiments.decisive.preservation.pooled import Pooled, ends, in_or
 from fbn_exp.experiments.decisive.preservation.table import labelled
 from fbn_exp.experiments.decisive.verdict import Verdict
 from fbn_exp.experiments.paper.rules import not_reproduced
-from fbn_exp.experiments.paper.tables import number, p_value, short_name
+from fbn_exp.experiments.paper.tables import could_see, number, p_value, short_name
 
 Row = Mapping[Hashable, Any]
 WITH, WITHOUT = "drawn from all", "drawn outside"
@@ -159,7 +159,7 @@ def share_readable(config: ShareConfig, table: pd.DataFrame) -> pd.DataFrame:
             "share at 0 (mean)": number(row["share_value"]),
             "worst draw": number(row["share_worst"]),
             "p": p_value(row["p_harm"]),
-            "could see": number(row["detectable"]),
+            "could see": could_see(row["detectable"]),
             "draws": f"{row['draws']:.0f}",
         }
         for row in order.to_dict("records")

@@ -11,7 +11,7 @@ from fbn_exp.experiments.decisive.preservation.pooled import of_most
 from fbn_exp.experiments.decisive.preservation.table import REFERENCES
 from fbn_exp.experiments.decisive.verdict import Verdict
 from fbn_exp.experiments.paper.rules import not_reproduced
-from fbn_exp.experiments.paper.tables import number, p_value, short_name
+from fbn_exp.experiments.paper.tables import could_see, number, p_value, short_name
 
 Row = Mapping[Hashable, Any]
 # columns that the console has no room for
@@ -152,9 +152,9 @@ def preservation_readable(config: PreservationConfig, table: pd.DataFrame) -> pd
             "none kept": number(row["anchor"]),
             config.endpoint: number(row["value"]),
             "remains": _remaining(row),
-            "could see": number(row["detectable"]),
+            "could see": could_see(row["detectable"]),
             "random (p)": f"{number(row['control_random'])} ({p_value(row['p_gain_random'])})",
-            "could see beside random": number(row["detectable_random"]),
+            "could see beside random": could_see(row["detectable_random"]),
             "draws": _count(row["draws_random"]),
             **{words: number(row[f"control_{kind}"]) for kind, words in REFERENCES.items()},
             **_probe_cells(row),
