@@ -99,7 +99,7 @@ def _made(of_models: Sequence[Results], quick: bool, overrides: Sequence[str]) -
         f"{sum(results.seconds(step) for step in ran) / 60:,.0f} minutes"
         for results, ran in zip(of_models, done, strict=True)
     ]
-    return f"{made}: {', '.join(times)} (wall-clock, beside other work)."
+    return f"{made}: {', '.join(times)} of steps, of which two run at a time."
 
 
 def _in_words(results: Results) -> str:
