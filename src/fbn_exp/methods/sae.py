@@ -27,7 +27,9 @@ class SparseAutoencoder(SAEConfig, Decomposition):
     to these components, and explained variance is exact. A map is what a latent adds: its sign is kept, so
     that its heavier tail may be negative, unlike in other methods.
 
-    Texts at the end are held out of the training, to be judged on; the reported decoder is fitted to all.
+    Texts at the end are held out of the training, to be judged on; the reported decoder is fitted to all. Of
+    ``dataset=conditions``, whose texts come condition by condition, they are of the last ones: what is
+    explained of them is that of another kind of text.
 
     Attributes
     ----------
