@@ -85,11 +85,8 @@ def _beyond_others(rows: pd.DataFrame, what: str, where: str) -> Finding:
 
 
 def _above(rows: pd.DataFrame, kinds: Sequence[ControlKind]) -> "pd.Series[bool]":
-    """Whether results exceed draws of each kind; tables of earlier code say so of all kinds at once."""
-    names = [f"p_better_{kind}" for kind in kinds]
-    if not set(names) <= set(rows):
-        return rows["above_controls"].astype(bool)
-    return rows[names].max(axis=1, skipna=False) <= SIGNIFICANT
+    """Whether results exceed draws of each kind."""
+    return rows[[f"p_better_{kind}" for kind in kinds]].max(axis=1, skipna=False) <= SIGNIFICANT
 
 
 def _beyond_turned(rows: pd.DataFrame, what: str, where: str) -> Finding:

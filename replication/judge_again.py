@@ -1,6 +1,6 @@
-"""Judge experiment A of the records by the rule of today, from the table of its run.
+"""Judge experiment A, and the paper's control of C, of the records by the rule of today, from their tables.
 
-python replication/judge_again.py
+python replication/judge_again.py [STEP,…]
 
 A rule may be put right after a run. The numbers stay those of the run; its page gets today's rule and words,
 and its mark the commit of the code that judged.
@@ -8,6 +8,7 @@ and its mark the commit of the code that judged.
 
 import json
 import shlex
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,17 +18,19 @@ from runner import DONE, commit
 
 from fbn_exp.config.register import register
 from fbn_exp.core.files import new_file
-from fbn_exp.experiments.decisive.config import SinkConfig
+from fbn_exp.experiments.decisive.config import ShareConfig, SinkConfig
+from fbn_exp.experiments.decisive.preservation.share import share_readable, share_verdict
 from fbn_exp.experiments.decisive.sink_verdict import readable, sink_verdict
-from fbn_exp.experiments.decisive.verdict import page, paragraphs
+from fbn_exp.experiments.decisive.verdict import Verdict, page, paragraphs
 from fbn_exp.experiments.decisive.write import model_in_words
 
 ROOT = Path(__file__).parent.parent
 JUDGED = "judged"
+STEPS = ("sink", "share")
 
 
 def judge_again(place: Path) -> None:
-    """Write the page of a finished run of experiment A anew.
+    """Write the page of a finished run anew.
 
     Parameters
     ----------
@@ -36,16 +39,30 @@ def judge_again(place: Path) -> None:
     """
     done = json.loads((place / DONE).read_text(encoding="utf-8"))
     overrides = [each for each in shlex.split(done["command"])[2:] if each != "-m"]
+    if "experiment=decisive/share" in overrides:
+        # outside of a run nothing says which option of the model was chosen
+        option = next(each.partition("=")[2] for each in overrides if each.startswith("model="))
+        overrides.append(f"decisive.fine_tuned={option}")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("evaluate", [each for each in overrides if not each.startswith("hydra.")])
     config = OmegaConf.to_object(cfg.decisive)
-    assert isinstance(config, SinkConfig)
-    table = pd.read_csv(place / "sweep" / "decisive.csv")
-    said = paragraphs(config, sink_verdict(config, table, model_in_words(cfg.model.name)))
+    table = pd.read_csv(place / "sweep" / "decisive.csv", keep_default_na=True)
+    verdict, shown = _judged(config, table, model_in_words(cfg.model.name))
+    said = paragraphs(config, verdict)
     question = " ".join(config.question.split())
     picture = f"figures/decisive_{config.name.value}.png"
-    _write(place / "sweep" / "decisive.md", page(question, said, readable(config, table), [picture]))
+    _write(place / "sweep" / "decisive.md", page(question, said, shown, [picture]))
     _write(place / DONE, json.dumps({**done, JUDGED: commit(ROOT)}))
+
+
+def _judged(config: object, table: pd.DataFrame, model: str) -> tuple[Verdict, pd.DataFrame]:
+    """Verdict by the rule of today, and the table for reading."""
+    if isinstance(config, ShareConfig):
+        # the models behind a mean have no name of their own
+        table["model"] = table["model"].fillna("").astype(str)
+        return share_verdict(config, table, config.named(model)), share_readable(config, table)
+    assert isinstance(config, SinkConfig)
+    return sink_verdict(config, table, model), readable(config, table)
 
 
 def _write(file: Path, text: str) -> None:
@@ -55,5 +72,6 @@ def _write(file: Path, text: str) -> None:
 
 if __name__ == "__main__":
     register()
-    for folder in sorted((ROOT / "replication" / "records").glob(f"*/sink/{DONE}")):
-        judge_again(folder.parent)
+    for step in sys.argv[1].split(",") if sys.argv[1:] else STEPS:
+        for folder in sorted((ROOT / "replication" / "records").glob(f"*/{step}/{DONE}")):
+            judge_again(folder.parent)

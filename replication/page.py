@@ -12,8 +12,6 @@ from fbn_exp.experiments.paper.tables import markdown
 
 # what a cell without content holds
 NOTHING = ("", "–")
-# a bar that no space sets off from both of its neighbours belongs to the text of a cell
-INNER_BAR = re.compile(r"(?<![\\\s])\||(?<!\\)\|(?=\S)")
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def mended(table: str) -> str:
-    """Repair a markdown table of an earlier run.
+def shortened(table: str) -> str:
+    """Shorten a markdown table of an experiment.
 
-    Bars in the text of a cell are escaped; columns without content are left out, and so are rows that have
-    none or in which no energy was removed, with a sentence that says how many.
+    Columns without content are left out, and so are rows that have none or in which no energy was removed,
+    with a sentence that says how many.
 
     Parameters
     ----------
@@ -80,7 +78,7 @@ def mended(table: str) -> str:
         The table's lines: header, delimiters, rows.
     """
     lines = [line.strip()[1:-1] for line in table.strip().split("\n")]
-    header, *body = (_cells(INNER_BAR.sub(r"\\|", line)) for line in (lines[0], *lines[2:]))
+    header, *body = (_cells(line) for line in (lines[0], *lines[2:]))
     rows = [row for row in body if _has_content(dict(zip(header, row, strict=True)))]
     columns = [i for i in range(len(header)) if i == 0 or any(row[i] not in NOTHING for row in rows)]
     shown = ([row[i] for i in columns] for row in (header, _cells(lines[1]), *rows))

@@ -47,17 +47,8 @@ class Results:
 
     def paper(self, *steps: str) -> pd.DataFrame:
         """Read the tidy tables of sweeps that repeat an experiment of the paper, one below the other."""
-        return pd.concat([self._paper(step) for step in steps], ignore_index=True)
-
-    def _paper(self, step: str) -> pd.DataFrame:
-        table = self.table(f"{step}/sweep/paper.csv", {"networks": str})
-        if "metric" not in table or not (self.folder / step / "sweep" / "scores.csv").is_file():
-            return table
-        # runs of earlier code lack them in this table
-        scores = self.table(f"{step}/sweep/scores.csv", {"networks": str})
-        energies = [name for name in scores if name == "energy" or name.endswith("_energy")]
-        sizes = scores[["job", "task", "metric", *(name for name in energies if name not in table)]]
-        return table.merge(sizes, on=["job", "task", "metric"], how="left")
+        tables = [self.table(f"{step}/sweep/paper.csv", {"networks": str}) for step in steps]
+        return pd.concat(tables, ignore_index=True)
 
     def items(self, step: str) -> pd.DataFrame:
         """Read the values of single items of all jobs of a sweep."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from copies import linked_tables, shown_pictures
-from page import Places, counted, folded, folded_text, mended
+from page import Places, counted, folded, folded_text, shortened
 from remarks import remarks
 from results import Results
 from step import Step
@@ -172,7 +172,7 @@ def _span(rows: pd.DataFrame, column: str, noun: str, of: str = "") -> str:
 def _decided(results: Results, step: Step) -> str:
     said = results.decided(step.name)
     page = (results.folder / step.name / "sweep" / "decisive.md").read_text(encoding="utf-8")
-    tables = [mended(block) for block in page.split("\n\n") if block.startswith("|")]
+    tables = [shortened(block) for block in page.split("\n\n") if block.startswith("|")]
     shown = {**said, "Outcome": without_model(said["Outcome"])}
     first = "\n>\n".join(f"> **{head}.** {shown[head]}" for head in list(shown)[:2])
     rest = "\n\n".join([*(f"**{head}.** {text}" for head, text in list(shown.items())[2:]), *tables])

@@ -221,7 +221,7 @@ STEPS = (
         "classifiers",
         "The fine-tuned classifiers of experiment C",
         "train.py",
-        ("experiment=decisive/classifiers", "tracking=none", "trainer.max_steps=50"),
+        ("experiment=decisive/classifiers", "tracking=none"),
         quick=(
             "dataset=tweets",
             "seed=0",
@@ -243,8 +243,8 @@ STEPS = (
             "decisive.classifiers={folder}/classifiers",
             "method.n_components=10,512",
             # fewer than by default: what is left of a task is told to about .2 of it
-            "benchmark.dataset.n_texts=40",
-            "benchmark.probe_texts=30",
+            "benchmark.dataset.n_texts=60",
+            "benchmark.probe_texts=40",
         ),
         {"gemma3-270m": ("decisive.components=64", "method.n_components=64", "intervention.fill=zero")},
         (

@@ -62,6 +62,7 @@ def row(
         found |= {f"control_{kind}{end}": control for end in ("", "_low", "_high")}
         found |= {
             f"p_worse_{kind}": 0.05 if sign * value < sign * control else 0.6,
+            f"p_better_{kind}": 0.05 if sign * value > sign * control else 0.6,
             f"detectable_{kind}": 0.06,
         }
     return found | more
@@ -313,13 +314,13 @@ def test_preservation_asks_for_few_neurons_and_nearly_the_whole_score_above_chan
 def test_an_overall_gain_is_that_of_the_mean_and_a_specific_one_is_beyond_every_control():
     gain = row(value=1.05, half=0.1, factor=1.5)
     none = row("b", value=0.9, half=0.05, factor=1.1, control=0.9)
-    alone = row("b", value=1.05, networks="0", factor=1.1, control=1.1, above_controls=False)
-    overall, specific = amplification(pd.DataFrame([gain, none, alone]), "model")
+    alone = row("b", value=1.05, networks="0", factor=1.1, control=1.1)
+    overall, specific, _ = amplification(pd.DataFrame([gain, none, alone]), "model")
     # .15 ± .1 and 0 ± .05: .075 ± .056
     assert (overall.verdict, specific.verdict) == ("reproduced", "reproduced")
     assert overall.numbers.startswith("+0.075 (+0.019 … +0.131)")
     assert specific.numbers.startswith("1 gains; 2 with an interval above 0")
-    overall, specific = amplification(pd.DataFrame([none, alone]), "model")
+    overall, specific, _ = amplification(pd.DataFrame([none, alone]), "model")
     # half the interval of the mean is .056: the effect is 2.8 / 1.96 of it
     assert overall.verdict == "not reproduced on model, b, which could have seen an effect of 0.071"
     assert specific.verdict == "not reproduced on model, b, which could have seen an effect of 0.14"
@@ -327,7 +328,7 @@ def test_an_overall_gain_is_that_of_the_mean_and_a_specific_one_is_beyond_every_
     assert amplification(pd.DataFrame([gain, none, loss]), "model")[0].verdict.startswith("not reproduced on")
     # an interval above 0 is not enough where many were tried
     lucky = gain | {"p_value": 0.03}
-    _, specific = amplification(pd.DataFrame([lucky, none, alone | {"p_value": 0.2}]), "model")
+    _, specific, _ = amplification(pd.DataFrame([lucky, none, alone | {"p_value": 0.2}]), "model")
     assert specific.verdict.startswith("not reproduced on")
     assert "1.05 (0.95 … 1.15; p = 0.03, corrected 0.09)" in specific.numbers
 

@@ -84,7 +84,7 @@ def _numbers(row: Row) -> str:
         if np.isfinite(row["split_half"])
         else ""
     )
-    # runs of earlier code do not say
+    # networks of an earlier version do not say
     tokens = f" ({row['tokens']:,.0f} tokens)" if np.isfinite(row["tokens"]) else ""
     return (
         f"{_name(row)}{tokens}: selectivity {number(row['selectivity'])}, rotations of ICA's maps "
