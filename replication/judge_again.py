@@ -1,4 +1,4 @@
-"""Judge experiment A, and the paper's control of C, of the records by the rule of today, from their tables.
+"""Judge experiments A and B, and the paper's control of C, by the rule of today, from the tables of records.
 
 python replication/judge_again.py [STEP,…]
 
@@ -18,7 +18,8 @@ from runner import DONE, commit
 
 from fbn_exp.config.register import register
 from fbn_exp.core.files import new_file
-from fbn_exp.experiments.decisive.config import ShareConfig, SinkConfig
+from fbn_exp.experiments.decisive.config import ICAClaimConfig, ShareConfig, SinkConfig
+from fbn_exp.experiments.decisive.ica.verdict import ica_readable, ica_verdict
 from fbn_exp.experiments.decisive.preservation.share import share_readable, share_verdict
 from fbn_exp.experiments.decisive.sink_verdict import readable, sink_verdict
 from fbn_exp.experiments.decisive.verdict import Verdict, page, paragraphs
@@ -26,7 +27,7 @@ from fbn_exp.experiments.decisive.write import model_in_words
 
 ROOT = Path(__file__).parent.parent
 JUDGED = "judged"
-STEPS = ("sink", "share")
+STEPS = ("sink", "ica", "share")
 
 
 def judge_again(place: Path) -> None:
@@ -46,8 +47,7 @@ def judge_again(place: Path) -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("evaluate", [each for each in overrides if not each.startswith("hydra.")])
     config = OmegaConf.to_object(cfg.decisive)
-    table = pd.read_csv(place / "sweep" / "decisive.csv", keep_default_na=True)
-    verdict, shown = _judged(config, table, model_in_words(cfg.model.name))
+    verdict, shown = _judged(config, place / "sweep", model_in_words(cfg.model.name))
     said = paragraphs(config, verdict)
     question = " ".join(config.question.split())
     picture = f"figures/decisive_{config.name.value}.png"
@@ -55,8 +55,12 @@ def judge_again(place: Path) -> None:
     _write(place / DONE, json.dumps({**done, JUDGED: commit(ROOT)}))
 
 
-def _judged(config: object, table: pd.DataFrame, model: str) -> tuple[Verdict, pd.DataFrame]:
+def _judged(config: object, folder: Path, model: str) -> tuple[Verdict, pd.DataFrame]:
     """Verdict by the rule of today, and the table for reading."""
+    table = pd.read_csv(folder / "decisive.csv")
+    if isinstance(config, ICAClaimConfig):
+        methods = pd.read_csv(folder / "decisive_methods.csv")
+        return ica_verdict(config, table, methods, model), ica_readable(config, methods)
     if isinstance(config, ShareConfig):
         # the models behind a mean have no name of their own
         table["model"] = table["model"].fillna("").astype(str)

@@ -57,7 +57,7 @@ def _outcome(config: ICAClaimConfig, claim: Row, model: str) -> str:
             f"things (the share that is selective is not larger); {maps}."
         )
     nothing = (
-        f", and adds less than {config.equivalent:.0%} of it"
+        f", and ICA adds less than {config.equivalent:.0%} to theirs"
         if claim["difference_high"] < config.equivalent * claim["selectivity_rotations"]
         else ""
     )
