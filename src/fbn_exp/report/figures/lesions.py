@@ -18,6 +18,8 @@ CHANCE = [kind.value for kind in ControlKind if kind.is_chance]
 MOST_ROWS, MOST_COLUMNS = 20, 12
 # inches
 CELL_WIDTH, CELL_HEIGHT = 1.25, 0.5
+# the title has no room in less
+TITLE_WIDTH = 6.4
 
 
 def single_lesions(scores: pd.DataFrame) -> pd.DataFrame:
@@ -43,9 +45,9 @@ def lesion_map(lesions: pd.DataFrame, settings: str = "") -> Figure:
     panels = [(str(metric), rows) for metric, rows in table.groupby("metric", sort=False)]
     panels = [(metric, rows) for metric, rows in panels if rows["harm"].any()] or panels
     widths = [rows["task"].nunique() for _, rows in panels]
+    width = 1.3 + sum(widths) * CELL_WIDTH + 1.1 * len(panels)
     figure = Figure(
-        figsize=(1.3 + sum(widths) * CELL_WIDTH + 1.1 * len(panels), 1.5 + CELL_HEIGHT * len(networks)),
-        layout="constrained",
+        figsize=(max(width, TITLE_WIDTH), 1.5 + CELL_HEIGHT * len(networks)), layout="constrained"
     )
     grid = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
     for place, (axes, (metric, rows)) in enumerate(zip(grid, panels, strict=True)):
