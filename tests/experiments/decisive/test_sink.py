@@ -165,6 +165,18 @@ def test_the_picture_has_a_panel_per_choice_of_members_and_the_shares():
     ]
 
 
+def test_the_picture_leaves_out_what_is_the_same_lesion_or_none():
+    harms = dict(zip((CONFIG.claim, *REMEDIES), (11, 11, 6, 2), strict=True))
+    jobs = planted({**harms, "keystones/zero/all": 0.0}, n_left=5)
+    scores = jobs.scores.copy()
+    scores.loc[scores["override/intervention.members"] == "keystones", "neurons"] = 0
+    *panels, shares = sink_figure(
+        CONFIG, sink_table(CONFIG, Jobs(scores, jobs.items, jobs.draws)), "a model"
+    ).axes
+    assert [axes.get_title() for axes in panels] == ["all members", "members without keystones"]
+    assert {text.get_text() for text in shares.texts} == {"the same lesion"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -9,18 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fbn_exp.experiments.decisive.config import SinkConfig
-from fbn_exp.experiments.decisive.sink_verdict import WORDS, changed
+from fbn_exp.experiments.decisive.sink_verdict import WORDS, changed, same_lesion
 from fbn_exp.report.style import ACCENT, CHANCE, CONTROL_COLOURS, SECOND
 
 LABELS = {"random": "as many at random", "energy": "equal energy", "noise": "noise of equal energy"}
 
 
 def sink_figure(config: SinkConfig, table: pd.DataFrame, model: str) -> Figure:
-    """Draw a table of ``sink_table``: a panel per choice of members, then the shares that go."""
+    """Draw a table of ``sink_table``: a panel per choice of members, then the shares that go.
+
+    Choices without any neuron have no panel, and a remedy that leaves the lesion as it is has no share.
+    """
     rows = table[table["metric"] == config.endpoint].copy()
     rows[list(WORDS)] = rows["lesion"].str.split("/", expand=True)
     lesions = list(dict.fromkeys(zip(rows["fill"], rows["tokens"], strict=True)))
-    members = [each for each in WORDS["members"] if (rows["members"] == each).any()]
+    members = [each for each in WORDS["members"] if (rows["neurons"][rows["members"] == each] > 0).any()]
     figure = Figure(figsize=(3.1 * len(members) + 4.6, 1.5 + 0.5 * len(lesions)), layout="constrained")
     panels = figure.subplots(1, len(members) + 1, width_ratios=[*[1.0] * len(members), 0.9])
     for axes, name in zip(panels, members, strict=False):
@@ -70,17 +73,19 @@ def _harm(axes: Axes, rows: pd.DataFrame, lesions: list[tuple[str, str]], config
 def _shares(axes: Axes, config: SinkConfig, table: pd.DataFrame) -> None:
     """Draw the share of the claim's excess that goes with each remedy, by both endpoints."""
     for offset, metric, colour in ((-0.1, config.endpoint, ACCENT), (0.1, config.second_endpoint, SECOND)):
-        rows = table[table["metric"] == metric].set_index("lesion")
+        rows = table[table["metric"] == metric].set_index("lesion", drop=False)
+        claim: Any = rows.loc[config.claim]
         for place, remedy in enumerate(config.remedies):
             if remedy not in rows.index:
                 continue
             row: Any = rows.loc[remedy]
+            if same_lesion(row, claim):
+                axes.text(3, place, "the same lesion", fontsize=7, va="center", color=CHANCE)
+                continue
             error = 100 * np.abs([[row["gone"] - row["gone_low"]], [row["gone_high"] - row["gone"]]])
-            label = None if place else _endpoint(metric)
             y = place + offset
-            axes.errorbar(
-                100 * row["gone"], y, xerr=error, fmt="o", ms=4.5, capsize=2, color=colour, label=label
-            )
+            axes.errorbar(100 * row["gone"], y, xerr=error, fmt="o", ms=4.5, capsize=2, color=colour)
+        axes.plot([], [], "o", ms=4.5, color=colour, label=_endpoint(metric))
     axes.axvline(100 * config.share, color=CHANCE, lw=1, ls="--", label="rule")
     axes.set_yticks(
         range(len(config.remedies)), ["\n".join(changed(each)) for each in config.remedies], fontsize=8

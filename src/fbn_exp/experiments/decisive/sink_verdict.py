@@ -58,10 +58,10 @@ def sink_verdict(config: SinkConfig, table: pd.DataFrame, model: str) -> Verdict
             f"{not_reproduced(model, [claim['detectable']])}.",
             (_claimed(config, claim),),
         )
-    applied = [row for row in known if not _same(row, claim)]
+    applied = [row for row in known if not same_lesion(row, claim)]
     found = [judged(config, row) for row in applied]
     numbers = [_claimed(config, claim)]
-    numbers += [_same_words(row) if _same(row, claim) else _remedied(config, row) for row in known]
+    numbers += [_same_words(row) if same_lesion(row, claim) else _remedied(config, row) for row in known]
     second = [rows.get((config.second_endpoint, row["lesion"])) for row in applied]
     agree = [judged(config, row) for row in second if row is not None]
     numbers.append(f"By {config.second_endpoint}: {_by(config, second, agree, found)}.")
@@ -69,7 +69,7 @@ def sink_verdict(config: SinkConfig, table: pd.DataFrame, model: str) -> Verdict
     return Verdict(_outcome(config, applied, found, model), tuple(numbers))
 
 
-def _same(row: Row, claim: Row) -> bool:
+def same_lesion(row: Row, claim: Row) -> bool:
     """Whether a remedy leaves the lesion as it is: other members are asked for, and there are none."""
     alike = row["lesion"].split("/")[1:] == claim["lesion"].split("/")[1:]
     return bool(alike and row["neurons"] == claim["neurons"])
