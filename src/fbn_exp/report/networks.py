@@ -18,6 +18,8 @@ from fbn_exp.thresholds.mixture import MixtureThreshold
 UNION_SIZE = "networks/union_size"
 SIZES = {name: f"networks/{name}_size" for name in ("largest", "mean", "smallest")}
 OVERLAPS = {name: f"networks/{name}_iou" for name in ("largest", "mean")}
+# tokens of the texts that networks come from
+N_TOKENS = "networks/tokens"
 # networks that a sentence names
 NAMED = 10
 
@@ -42,7 +44,7 @@ def mask_metrics(masks: Tensor) -> dict[str, float]:
 def text_metrics(networks: FunctionalNetworks) -> dict[str, float]:
     """Number of tokens, first ones among them, of the texts that networks come from; empty if unknown."""
     counts = networks.provenance.get(TOKENS)
-    return {"networks/tokens": float(sum(counts.values()))} if isinstance(counts, Mapping) else {}
+    return {N_TOKENS: float(sum(counts.values()))} if isinstance(counts, Mapping) else {}
 
 
 def halves_metrics(networks: FunctionalNetworks, chosen: Sequence[int]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from fbn_exp.report.inference.tables import (
     item_table,
 )
 from fbn_exp.report.inference.words import among_text, inference_lines, interval_text, p_head, p_text
-from fbn_exp.report.networks import mask_metrics
+from fbn_exp.report.networks import N_TOKENS, mask_metrics
 from fbn_exp.report.presentation import Presentation
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def evaluation_names(scores: Collection[str]) -> list[str]:
         *(f"control/{kind}/{likeness}" for kind in kinds for likeness in LIKENESS),
         *size_metric_names(scores),
         *mask_metrics(torch.ones(1, 1, dtype=torch.bool)),
+        N_TOKENS,
     ]
 
 
