@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from beside import energy_in_words
+from beside import by_number, energy_in_words, rotations_in_words
 from claims import NEURONS
 
 from fbn_exp.benchmarks.inference.families import holm
@@ -73,12 +73,12 @@ def _beyond_others(rows: pd.DataFrame, what: str, where: str) -> Finding:
     gains = rows[rows["helps"]]
     clear = gains[_above(gains, kinds) & (gains["corrected"] < SIGNIFICANT)]
     energies = energy_in_words(gains if len(gains) else rows, kinds)
-    verdict_ = "reproduced" if len(clear) else not_reproduced(place(where, rows), against_untouched(rows))
+    said = "reproduced" if len(clear) else not_reproduced(place(where, rows), against_untouched(rows))
     return Finding(
         f"Amplifying networks enhances performance more than amplifying other neurons does{what}.",
         "at least one gain beyond draws of each kind of control, each at the factor chosen for it (p ≤ .05), "
         f"p < .05 after Holm over the {len(rows)} tried",
-        f"{verdict_}, by number: the others hold {energies}" if energies and len(clear) else verdict_,
+        by_number(said, energies),
         f"{len(clear)} gains; {len(gains)} with an interval above 0, not corrected"
         + (f": {_said(gains)}" if len(gains) else ""),
     )
@@ -91,17 +91,11 @@ def _above(rows: pd.DataFrame, kinds: Sequence[ControlKind]) -> "pd.Series[bool]
 
 def _beyond_turned(rows: pd.DataFrame, what: str, where: str) -> Finding:
     """Judge that gains are beyond those of rotations of the same subspace, which hold as much energy."""
-    kinds = [ControlKind.rotation]
-    above = rows["helps"] & _above(rows, kinds) & (rows["corrected"] < SIGNIFICANT)
-    numbers = ", ".join(
-        f"{task_in_words(row.task)} {row.value:.3g}, rotations {row.control_rotation_low:.3g} … "
-        f"{row.control_rotation_high:.3g} (p = {row.p_better_rotation:.2g})"
-        for row in rows.itertuples()
-    )
+    above = rows["helps"] & _above(rows, [ControlKind.rotation]) & (rows["corrected"] < SIGNIFICANT)
     return Finding(
         f"Amplifying networks enhances performance more than amplifying networks of rotations does{what}.",
         "at least one gain beyond draws of rotations, each at the factor chosen for it (p ≤ .05), "
         f"p < .05 after Holm over the {len(rows)} tried",
         "reproduced" if above.any() else not_reproduced(place(where, rows), rows["detectable_rotation"]),
-        f"{numbers}; rotations add {energy_in_words(rows, kinds) or 'unknown energy'}",
+        rotations_in_words(rows, "p_better_rotation", "add"),
     )

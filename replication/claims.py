@@ -1,7 +1,7 @@
 """Judge the paper's claims one by one, by rules that the document states."""
 
 import pandas as pd
-from beside import energy_in_words, p_of_count, seeing, verdict_beside
+from beside import by_number, energy_in_words, p_of_count, rotations_in_words, seeing, verdict_beside
 
 from fbn_exp.benchmarks.inference.families import holm
 from fbn_exp.experiments.paper.rules import (
@@ -117,9 +117,7 @@ def beyond_neurons(table: pd.DataFrame, where: str, what: str = "") -> Finding:
         "harm as above, and worse than the draws of each kind of other neurons, p = (1 + b) / (1 + R) ≤ .05 "
         "one-sided, on each task; in part if on more of them than by chance (binomial p < .05); not shown "
         "where half of the networks' own harm could not have been seen",
-        f"{said}, by number: the others hold {energies}"
-        if energies and said.startswith("reproduced")
-        else said,
+        by_number(said, energies),
         f"{draws_in_words(rows)}{of}; worse, of {len(rows)} tasks, {counts}; the nearest in activity have "
         f"{rows['activity_ratio'].iloc[0]:.0%} of the networks' activity",
     )
@@ -128,20 +126,14 @@ def beyond_neurons(table: pd.DataFrame, where: str, what: str = "") -> Finding:
 def beyond_rotations(table: pd.DataFrame, where: str, what: str = "") -> Finding:
     """Judge that a lesion of all networks does more harm than one of rotations of the same subspace."""
     rows = _harmful(table)
-    p_values = rows["p_worse_rotation"]
-    more = rows["harms"] & (p_values <= SIGNIFICANT)
-    numbers = ", ".join(
-        f"{task_in_words(row.task)} {row.value:.3g}, rotations {row.control_rotation_low:.3g} … "
-        f"{row.control_rotation_high:.3g} (p = {row.p_worse_rotation:.2g})"
-        for row in rows.itertuples()
-    )
+    more = rows["harms"] & (rows["p_worse_rotation"] <= SIGNIFICANT)
     return Finding(
         f"Setting all networks to 0 impairs the model more than setting networks of rotations does{what}.",
         "harm as above, and worse than the draws of rotations, p ≤ .05 one-sided, on each task; in part if "
         "on more of them than by chance (binomial p < .05); not shown where half of the networks' own harm "
         "could not have been seen",
         verdict_beside(more, place(where, rows), seeing(rows, rows["detectable_rotation"])),
-        f"{numbers}; rotations remove {energy_in_words(rows, [ControlKind.rotation]) or 'unknown energy'}",
+        rotations_in_words(rows, "p_worse_rotation", "remove"),
     )
 
 

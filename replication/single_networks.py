@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from beside import energy_in_words, p_of_count, seeing, verdict_beside
+from beside import by_number, energy_in_words, p_of_count, seeing, verdict_beside
 from scipy.stats import mannwhitneyu, norm
 
 from fbn_exp.benchmarks.inference.exact import POWER
@@ -42,9 +42,7 @@ def single(table: pd.DataFrame, where: str) -> list[Finding]:
             "Single networks impair the model more than the neurons nearest in activity do.",
             f"worse than {int(rows['draws'].min())} draws of them, p ≤ .05, on each; more often than by "
             "chance (binomial p < .05)",
-            f"{said_near}, by number: the nearest hold {energy}"
-            if energy and said_near.startswith("reproduced")
-            else said_near,
+            by_number(said_near, energy, "nearest"),
             f"{near.sum()} of {n} (binomial p = {p_of_count(int(near.sum()), n):.2g}); the nearest remove "
             f"{energy or 'unknown energy'}",
         ),

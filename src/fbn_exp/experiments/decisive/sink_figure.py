@@ -74,11 +74,11 @@ def _shares(axes: Axes, config: SinkConfig, table: pd.DataFrame) -> None:
     """Draw the share of the claim's excess that goes with each remedy, by both endpoints."""
     for offset, metric, colour in ((-0.1, config.endpoint, ACCENT), (0.1, config.second_endpoint, SECOND)):
         rows = table[table["metric"] == metric].set_index("lesion", drop=False)
-        claim: Any = rows.loc[config.claim]
         for place, remedy in enumerate(config.remedies):
             if remedy not in rows.index:
                 continue
             row: Any = rows.loc[remedy]
+            claim: Any = rows.loc[config.claim]
             if same_lesion(row, claim):
                 axes.text(3, place, "the same lesion", fontsize=7, va="center", color=CHANCE)
                 continue
