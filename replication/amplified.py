@@ -24,7 +24,7 @@ from fbn_exp.report.presentation import SIGNIFICANT
 def amplification(table: pd.DataFrame, where: str, what: str = "") -> list[Finding]:
     """Judge amplification by factors above 1, chosen on dev items."""
     rows = one_metric_per_task(table)
-    rows = _without_effect(rows.assign(corrected=holm(rows["p_value"].to_numpy())))
+    rows = rows.assign(corrected=holm(rows["p_value"].to_numpy()))
     together = rows[rows["networks"] == "all"]
     gain = sign(together) * (together["value"] - together["untouched"])
     half = np.sqrt((((together["high"] - together["low"]) / 2) ** 2).sum()) / len(together)
@@ -44,15 +44,6 @@ def amplification(table: pd.DataFrame, where: str, what: str = "") -> list[Findi
         ),
         *beyond,
     ]
-
-
-def _without_effect(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out intervals of rows at factor 1, which change nothing: no effect could have been seen there."""
-    rows, unchanged = rows.copy(), rows["factor"] == 1
-    rows.loc[unchanged, ["low", "high"]] = rows.loc[unchanged, ["untouched", "untouched"]].to_numpy()
-    if "detectable" in rows:
-        rows.loc[unchanged, "detectable"] = np.nan
-    return rows
 
 
 def _said(some: pd.DataFrame) -> str:

@@ -53,6 +53,14 @@ def narrow(text):
     return re.sub(" +", " ", text)
 
 
+def test_factor_one_has_no_interval_since_it_changes_nothing():
+    same, more = score(delta=0.0, factor=1.0), score(delta=0.05, factor=1.1)
+    table = found(same, more, kind=PaperTable.amplification)
+    assert table[["low", "high"]].iloc[0].tolist() == [0.9, 0.9]
+    assert np.isnan(table["detectable"].iloc[0])
+    assert table[["low", "high", "detectable"]].iloc[1].tolist() == pytest.approx([0.85, 1.05, 0.15])
+
+
 def test_a_clear_loss_below_every_control_is_harm_and_a_clear_gain_is_not():
     table = found(score(), score(delta=0.3, rank=1.0))
     assert table["harms"].tolist() == [True, False]

@@ -44,7 +44,13 @@ def results_table(
     """
     if kind is PaperTable.consistency:
         return _consistency(jobs, templates)
-    return _scored(scores)
+    table = _scored(scores)
+    if kind is PaperTable.amplification and len(table):
+        # factor 1 changes nothing: there is nothing to be uncertain of, and no effect could have been seen
+        unchanged = table["factor"] == 1
+        table.loc[unchanged, ["low", "high"]] = table.loc[unchanged, ["untouched", "untouched"]].to_numpy()
+        table.loc[unchanged, "detectable"] = np.nan
+    return table
 
 
 def _scored(scores: pd.DataFrame) -> pd.DataFrame:
