@@ -2,7 +2,7 @@
 
 import pytest
 
-from fbn_exp.config.root import require_foldable
+from fbn_exp.config.checks import require_foldable
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.interventions.component.config import ProjectConfig, SubtractConfig
 from fbn_exp.interventions.config import InhibitConfig, NoInterventionConfig, ScaleConfig, ShiftConfig

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from fbn_exp.benchmarks.config import BenchmarkConfig
-from fbn_exp.config.root import ExtractionConfig, require_comparable, require_networks
+from fbn_exp.config.checks import require_comparable, require_networks
+from fbn_exp.config.root import ExtractionConfig
 from fbn_exp.core.errors import ConfigError
 from fbn_exp.datasets.config import Split
 from fbn_exp.pruning.config import Criterion, PruningConfig

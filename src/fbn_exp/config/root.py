@@ -1,40 +1,38 @@
 """Root config of each entry script."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from omegaconf import MISSING
 
 from fbn_exp.analysis.config import AnalysisConfig
-from fbn_exp.benchmarks.config import BenchmarkConfig, DivergenceConfig
+from fbn_exp.benchmarks.config import BenchmarkConfig
+from fbn_exp.config.checks import (
+    require_cache,
+    require_comparable,
+    require_foldable,
+    require_labels,
+    require_networks,
+)
 from fbn_exp.core.checks import require_at_least, require_at_most, require_finite, require_seed
-from fbn_exp.core.errors import ConfigError, NetworksError
-from fbn_exp.core.files import no_folder
+from fbn_exp.core.errors import ConfigError
 from fbn_exp.core.layout import Site
 from fbn_exp.datasets.config import DatasetConfig, Split
 from fbn_exp.experiments.config import PaperTable
 from fbn_exp.experiments.decisive.config import DecisiveConfig
-from fbn_exp.interventions.config import ExportConfig, Fill, InterventionConfig, NoInterventionConfig, Place
+from fbn_exp.interventions.config import ExportConfig, Fill, InterventionConfig, NoInterventionConfig
 from fbn_exp.interventions.controls.config import ControlsConfig
 from fbn_exp.launch.config import LARGEST_PORT, LaunchConfig
 from fbn_exp.methods.config import MethodConfig
 from fbn_exp.models.config import ModelConfig
-from fbn_exp.networks.folder import count_in, description_in
+from fbn_exp.networks.folder import count_in
 from fbn_exp.networks.sharing.config import SharingConfig
 from fbn_exp.networks.sharing.pull import local_folder
-from fbn_exp.reliability.config import NoReliabilityConfig, ReliabilityConfig, SplitHalvesConfig
+from fbn_exp.reliability.config import NoReliabilityConfig, ReliabilityConfig
 from fbn_exp.report.config import FiguresConfig
 from fbn_exp.signals.config import SignalsConfig
 from fbn_exp.thresholds.config import ThresholdConfig
 from fbn_exp.tracking.config import TrackingConfig
 from fbn_exp.training.config import TaskConfig, TrainableConfig, TrainerConfig, TrainPartConfig
-
-# settings of interventions that depend on the position of tokens
-BY_POSITION = {
-    "tokens": (Place.first_spared, Place.first_only),
-    "fill": (Fill.position_mean, Fill.resample),
-}
 
 
 @dataclass
@@ -78,7 +76,7 @@ class ExtractionConfig:
 
     def __post_init__(self) -> None:
         require_seed("seed", self.seed)
-        _check_cache(self.cache)
+        require_cache(self.cache)
         require_labels(self.method, self.dataset, self.reliability)
         if self.method.per_block and not isinstance(self.reliability, NoReliabilityConfig):
             raise ConfigError(
@@ -179,62 +177,6 @@ class EvaluateConfig(ExtractionConfig):
         return self.method.n_components if known else None
 
 
-def require_labels(method: MethodConfig, dataset: DatasetConfig, reliability: ReliabilityConfig) -> None:
-    """Refuse a method that compares labels that the texts do not have, as far as that is known unread."""
-    if not method.compared_labels:
-        return
-    if not isinstance(reliability, NoReliabilityConfig | SplitHalvesConfig):
-        raise ConfigError(
-            "method=localizer measures the agreement of halves of the texts itself, and its networks need no "
-            "matching over runs: take reliability=none"
-        )
-    known = dataset.known_labels
-    if known is not None and (missing := [each for each in method.compared_labels if each not in known]):
-        raise ConfigError(
-            f"method.contrasts compares texts labelled {', '.join(missing)}, and the texts of dataset have "
-            + (f"other labels: {', '.join(known)}" if known else "no labels: take dataset=conditions")
-        )
-
-
-def require_foldable(intervention: InterventionConfig, asked_by: str) -> None:
-    """Refuse to write into weights what differs from token to token, or has no equivalent there at all."""
-    if intervention.never_in_weights is not None:
-        raise ConfigError(
-            f"{asked_by} writes the intervention into weights, and {intervention.never_in_weights}"
-        )
-    for name, by_position in BY_POSITION.items():
-        value = getattr(intervention, name, None)
-        if value in by_position:
-            raise ConfigError(
-                f"{asked_by} writes the intervention into weights, which are the same for all tokens, and "
-                f"intervention.{name}={value} treats first tokens or others apart: take another one"
-            )
-
-
-def _check_cache(folder: str) -> None:
-    if (reason := no_folder(Path(folder))) is not None:
-        raise ConfigError(f"cache={folder}: {reason}")
-
-
-def require_networks(folder: str | None) -> None:
-    """Refuse a folder that holds no networks."""
-    if folder is not None:
-        try:
-            description_in(local_folder(folder))
-        except NetworksError as error:
-            raise NetworksError(f"networks={folder}: {error}") from None
-
-
-def require_comparable(forgetting: Mapping[str, BenchmarkConfig], change: str) -> None:
-    """Refuse benchmarks whose scores before and after a change of the weights cannot be compared."""
-    for name, benchmark in forgetting.items():
-        if isinstance(benchmark, DivergenceConfig):
-            raise ConfigError(
-                f"forgetting.{name} is divergence, which compares an edit with the same weights "
-                f"untouched: take perplexity, which is compared before and after {change}"
-            )
-
-
 @dataclass
 class TrainConfig:
     """Config of ``train.py``.
@@ -284,7 +226,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require_seed("seed", self.seed)
-        _check_cache(self.cache)
+        require_cache(self.cache)
         require_networks(self.networks)
         if self.dataset.split not in (Split.train, Split.all):
             raise ConfigError(
@@ -347,7 +289,7 @@ class ExploreConfig:
     space: str | None = None
 
     def __post_init__(self) -> None:
-        _check_cache(self.cache)
+        require_cache(self.cache)
         require_networks(self.networks)
         require_at_least("port", self.port, 1)
         require_at_most("port", self.port, LARGEST_PORT)
