@@ -246,7 +246,7 @@ STEPS = (
             "benchmark.dataset.n_texts=60",
             "benchmark.probe_texts=40",
         ),
-        {"gemma3-270m": ("decisive.components=64", "method.n_components=64", "intervention.fill=zero")},
+        {"gemma3-270m": ("method.n_components=64,512", "intervention.fill=zero")},
         (
             "decisive.components=10",
             "method.n_components=10",
