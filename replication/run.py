@@ -51,7 +51,8 @@ def main() -> None:
     default = (ROOT / "docs" if whole and not failed else ROOT / folder) / "replication.md"
     file = Path(chosen.document) if chosen.document else default
     write_document(ROOT / folder, file, chosen.quick, overrides)
-    if records:
+    # where nothing was run, what the folder holds may be older than the records
+    if records and not chosen.write_only:
         keep(ROOT / folder, records, tuple(MODELS.values()), steps)
     print(f"== {file}")
     if failed:
