@@ -167,7 +167,7 @@ STEPS = (
     ),
     Step(
         "preservation",
-        "All neurons outside 10 to 256 networks at 0: loss on Wikipedia",
+        "All neurons outside some networks at 0: loss on Wikipedia",
         "evaluate.py",
         (
             "experiment=paper/preservation",
@@ -175,7 +175,7 @@ STEPS = (
             *SHORT_TEXTS,
             # more of them from more starts take too long; experiment C has 512, by the authors' FastICA
             "method.max_starts=2",
-            # the claim is about fewer than 10% of the neurons: 32 networks hold about 7%
+            # the claim is about fewer than 10% of the neurons: 32 networks hold 6 to 7%
             "method.n_components=10,32,64,256",
             "controls.kinds=[random,activation]",
         ),
@@ -206,7 +206,7 @@ STEPS = (
         "ica",
         "Experiment B: is it ICA?",
         "evaluate.py",
-        # half of the items and rotations: means are told apart from .97 in place of .88 standard deviations
+        # fewer items, and half of the rotations: means are told apart from .97 in place of .88 standard deviations
         ("experiment=decisive/ica", "tracking=none", SEED, "decisive.rotations=19", "decisive.items=120"),
         {"gemma3-270m": ("decisive.items=30",)},
         (
@@ -242,7 +242,7 @@ STEPS = (
             SEED,
             "decisive.classifiers={folder}/classifiers",
             "method.n_components=10,512",
-            # fewer than by default: what is left of a task is told to about .2 of it
+            # fewer than by default: what is left of sources is told to about .25 of it, of tweets it is not
             "benchmark.dataset.n_texts=60",
             "benchmark.probe_texts=40",
         ),
