@@ -206,7 +206,7 @@ STEPS = (
         "ica",
         "Experiment B: is it ICA?",
         "evaluate.py",
-        # fewer items, half of the rotations: means differ visibly from .97 in place of .88 deviations on
+        # fewer items, half of the rotations: means are told apart from .97 SD on, in place of .88
         ("experiment=decisive/ica", "tracking=none", SEED, "decisive.rotations=19", "decisive.items=120"),
         {"gemma3-270m": ("decisive.items=30",)},
         (
