@@ -1,7 +1,9 @@
 """The whole replication on the tiny model, through replication/run.py, as make paper-quick runs it."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -69,6 +71,19 @@ def test_a_failed_step_is_named_and_the_others_are_in_the_document(tmp_path):
     assert '<a id="generation"></a>' in text
     assert '<a id="tuned_lesion"></a>' not in text
     assert "--only tuned_lesion" in text.partition("## Not run")[2]
+
+
+def test_a_document_written_without_a_run_leaves_the_records_as_they_are(tmp_path):
+    records, older = tmp_path / "records", tmp_path / "steps" / "smollm2" / "networks"
+    for place in (records / "smollm2" / "networks", older):
+        shutil.copytree(REPOSITORY / "replication" / "records" / "smollm2" / "networks", place)
+    older_mark = json.loads((older / "done.json").read_text()) | {"seconds": 12_345.0}
+    (older / "done.json").write_text(json.dumps(older_mark))
+    before = {file: file.read_bytes() for file in records.rglob("*") if file.is_file()}
+    done, document = replicate(tmp_path, "--write-only", "--records", str(records))
+    assert done.returncode == 0, done.stderr
+    assert "12,345 s" in document.read_text(encoding="utf-8")
+    assert {file: file.read_bytes() for file in records.rglob("*") if file.is_file()} == before
 
 
 def test_an_unknown_step_or_model_is_named_with_those_that_exist(tmp_path):
